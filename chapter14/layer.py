@@ -17,6 +17,7 @@ Remember inputs or constants (a mask): what is computed on the way carries no de
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -24,6 +25,8 @@ import torch
 import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
+
+from .shape import ShapeError, misfit, the_call
 
 _transformed = torch._C._are_functorch_transforms_active
 _autocasting = torch._C._is_any_autocast_enabled
@@ -53,6 +56,10 @@ class Layer:
     autocast: ClassVar[str | None] = None
     #: The letters in which an error repeats the call, e.g. {"x": "... N", "W": "M N"}; in the order of the inputs.
     letters: ClassVar[dict[str, str]] = {}
+    #: What an error calls the layer, where it is not the name of the class.
+    title: ClassVar[str | None] = None
+    #: Whether x_out is a tuple; then g is one too.
+    many: ClassVar[bool] = False
 
     of: ClassVar[Callable[..., Any]]
     eager: ClassVar[type[Node]]
@@ -77,6 +84,252 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "forward" in vars(cls) or cls.forward is not Layer.forward:
+        if cls.forward is not Layer.forward:
             cls.eager, cls.func, cls.compiled = _forms(cls)
             cls.of = staticmethod(_dispatcher(cls))
+
+
+class LinearMap(Layer):
+    """A layer that is linear in its first input and has no other that could want a gradient.
+
+    Then L does not depend on x_in, nothing is remembered but x_in's shape, forward mode is the layer itself, and all
+    that there is to say is `transpose`: g_out L^x, as another layer.
+    """
+
+    @staticmethod
+    def transpose(g: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+        raise NotImplementedError
+
+    @staticmethod
+    def remember(needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        return (inputs[0].shape, *inputs[1:])
+
+    @classmethod
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
+        shape, *constants = remembered
+        return cls.transpose(g, shape, *constants), *(None for _ in constants)
+
+    @classmethod
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
+        return cls.of(tangents[0], *inputs[1:])
+
+
+# The forms. Plain eager mode wants `ctx` first: with `setup_context`, each call binds a signature, which is as slow as
+# the layer. torch.func wants `setup_context`. torch.compile wants it too, and refuses whatever has a `jvp`.
+
+
+def _keep(ctx: Any, values: Sequence[Any]) -> None:
+    """Tensors where autograd guards them (and notices when one is written over), the rest on `ctx`."""
+    for value in values:
+        if value is not None and not isinstance(value, Tensor):
+            ctx.save_for_backward(*[v if isinstance(v, Tensor) else None for v in values])
+            ctx.constants = [None if isinstance(v, Tensor) else v for v in values]
+            return
+    ctx.save_for_backward(*values)
+    ctx.constants = None
+
+
+def _kept(ctx: Any) -> Sequence[Any]:
+    if ctx.constants is None:
+        return ctx.saved_tensors
+    return [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
+
+
+def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
+    forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
+
+    def go_back(ctx, *gs):
+        g = gs if many else gs[0]
+        if _autocasting():
+            with torch._C._DisableAutocast():
+                return backward(ctx.needs_input_grad, g, *_kept(ctx))
+        return backward(ctx.needs_input_grad, g, *_kept(ctx))
+
+    def go_back_through_levels(ctx, *gs):
+        g = gs if many else gs[0]
+        with torch._C._DisableAutocast():
+            return backward(ctx.needs_input_grad, g, *_kept(ctx)[: ctx.remembered])
+
+    def ctx_first(ctx, *inputs):
+        if _autocasting():
+            with torch._C._DisableAutocast():
+                x_out = forward(*inputs)
+        else:
+            x_out = forward(*inputs)
+        _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
+        if forward_ad._current_level >= 0:
+            ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in inputs])
+            ctx.inputs = [None if isinstance(t, Tensor) else t for t in inputs]
+        _mark(ctx, x_out)
+        return x_out
+
+    def push_forward(ctx, *tangents):
+        """Plain forward mode: autograd hands the dual numbers themselves to `jvp`."""
+        inputs = [
+            c if t is None else forward_ad.unpack_dual(t).primal
+            for t, c in zip(ctx.saved_tensors, ctx.inputs, strict=True)
+        ]
+        ctx.inputs = None
+        return cls.jvp(tangents, *inputs)
+
+    def without_ctx(*inputs):
+        if _autocasting():
+            with torch._C._DisableAutocast():
+                return forward(*inputs)
+        return forward(*inputs)
+
+    def setup(ctx, inputs, x_out):
+        _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
+        _mark(ctx, x_out)
+
+    def setup_with_jvp(ctx, inputs, x_out):
+        remembered = remember(ctx.needs_input_grad, inputs, x_out)
+        if not _forward_mode():
+            _keep(ctx, remembered)
+            ctx.remembered = len(remembered)
+        else:  # vmap keeps one list of batch axes for both ways, so both ways have one list of tensors
+            _keep(ctx, (*remembered, *inputs))
+            ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in (*remembered, *inputs)])
+            ctx.remembered = len(remembered)
+        _mark(ctx, x_out)
+
+    def push_forward_through_levels(ctx, *tangents):
+        """torch.func: drop this level's tangent from what was kept, and let outer levels see through the rule."""
+        level = _jvp_level()
+        inputs = [_primal(t, level) for t in _kept(ctx)[ctx.remembered :]]
+        with forward_ad._set_fwd_grad_enabled(True):
+            return cls.jvp(tangents, *inputs)
+
+    def form(**methods):
+        rules = {name: staticmethod(method) for name, method in methods.items()}
+        name = cls.__name__
+        return type(name, (Node,), {**rules, "layer": cls, "__module__": cls.__module__})
+
+    eager = form(forward=ctx_first, backward=go_back, jvp=push_forward)
+    func = form(
+        forward=without_ctx,
+        setup_context=setup_with_jvp,
+        backward=go_back_through_levels,
+        jvp=push_forward_through_levels,
+    )
+    compiled = form(forward=without_ctx, setup_context=setup, backward=go_back)
+    func.generate_vmap_rule = compiled.generate_vmap_rule = True
+    return eager, func, compiled
+
+
+def _mark(ctx: Any, x_out: Any) -> None:
+    """Integer outputs (the indices of a maximum) have no gradient."""
+    if type(x_out) is tuple:
+        ctx.mark_non_differentiable(*[t for t in x_out if not t.is_floating_point() and not t.is_complex()])
+
+
+def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
+    forward, func, compiled, autocast = cls.forward, cls.func, cls.compiled, cls.autocast
+    eager = super(Function, cls.eager).apply  # type: ignore[misc]  # Function.apply looks at the signature on every call; this does not
+
+    def of(*inputs):
+        if _compiling():
+            if autocast:
+                inputs = _autocast(autocast, inputs)
+            # Second order through a Function that was captured inside torch.func is silently wrong: plain operations.
+            return forward(*inputs) if _transformed() or not _wanted(inputs) else compiled.apply(*inputs)
+        try:
+            if autocast and _autocasting():
+                inputs = _autocast(autocast, inputs)
+            if _transformed():
+                return func.apply(*inputs)
+            if _grad_enabled():
+                for x in inputs:
+                    if isinstance(x, Tensor) and x.requires_grad:
+                        return eager(*inputs)
+            if forward_ad._current_level >= 0:
+                return eager(*inputs)
+            return forward(*inputs)
+        except RuntimeError as error:
+            if type(error) is not RuntimeError:
+                raise
+            raise _explained(cls, inputs, error) from error
+
+    of.__name__ = of.__qualname__ = cls.__name__
+    return of
+
+
+def _wanted(inputs: Sequence[Any]) -> bool:
+    return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+
+
+def _explained(cls: type[Layer], inputs: Sequence[Any], error: RuntimeError) -> RuntimeError:
+    name = cls.title or cls.__name__.lower()
+    call = the_call(name, cls.letters, inputs)
+    if wrong := misfit(cls.letters, inputs):
+        return ShapeError(f"{name}: {wrong} does not fit. {call}")
+    return ShapeError(f"{name}: {error} {call}") if call else error
+
+
+# autocast
+
+
+class Cast(LinearMap):
+    """x_out = x_in in another dtype. L is the identity; g_out is cast back."""
+
+    @staticmethod
+    def forward(x, dtype, back):
+        return x.to(dtype)
+
+    @staticmethod
+    def transpose(g, shape, dtype, back):
+        return cast(g, back)
+
+    @staticmethod
+    def jvp(tangents, x, dtype, back):
+        return cast(tangents[0], dtype)
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """x [*] → [*] in `dtype`, with a gradient in x's own."""
+    return x if x.dtype == dtype else Cast.of(x, dtype, x.dtype)
+
+
+def _autocast(policy: str, inputs: tuple) -> tuple:
+    """The inputs as autocast wants them, cast before `apply`: then the cast is a layer too, and g has x's own dtype."""
+    floats = [t for t in inputs if isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64]
+    if not floats or not torch.is_autocast_enabled(floats[0].device.type):
+        return inputs
+    if policy == "lower":
+        dtype = torch.get_autocast_dtype(floats[0].device.type)
+    elif policy == "float32":
+        dtype = torch.float32
+    else:
+        dtype = functools.reduce(torch.promote_types, [t.dtype for t in floats])
+    chosen = {id(t) for t in floats}
+    return tuple(cast(t, dtype) if id(t) in chosen else t for t in inputs)
+
+
+# torch.func's levels
+
+
+def _forward_mode() -> bool:
+    stack = functorch.get_interpreter_stack() or []
+    return forward_ad._current_level >= 0 or any(level.key() == functorch.TransformType.Jvp for level in stack)
+
+
+def _jvp_level() -> int | None:
+    """The level of the jvp that is at work: the innermost, batching aside."""
+    for level in reversed(functorch.get_interpreter_stack() or []):
+        if level.key() == functorch.TransformType.Jvp:
+            return level.level()
+        if level.key() != functorch.TransformType.Vmap:
+            break
+    return None
+
+
+def _primal(t: Any, level: int | None) -> Any:
+    """`t` without its tangent at `level`; other levels keep theirs."""
+    if not isinstance(t, Tensor) or level is None:
+        return t
+    if functorch.is_batchedtensor(t):
+        inner = _primal(functorch.get_unwrapped(t), level)
+        return functorch._add_batch_dim(inner, functorch.maybe_get_bdim(t), functorch.maybe_get_level(t))
+    if functorch.is_gradtrackingtensor(t) and functorch.maybe_get_level(t) == level:
+        return functorch._wrap_for_grad(functorch._unwrap_for_grad(t, level), level)
+    return t

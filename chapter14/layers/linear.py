@@ -1,0 +1,85 @@
+"""Linear layer (section 14.6.1).
+
+    x_out = W x_in + b                    [M] = [M x N][N] + [M]    (14.12)
+
+    g_in  = g_out L^x = g_out W           [N]        (14.18)
+    dJ/dW = g_out L^W = g_out^T x_in      [M x N]    (14.29), an outer product
+    dJ/db = g_out L^b = g_out             [M]        (14.20)
+
+Tensors may carry batch axes `...` in front; over them the parameter gradients add up, (14.11).
+The chapter keeps dJ/dW transposed and turns it back in `update`; here it has the shape of W.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..layer import Layer
+from .arrange import transpose
+from .branch import total
+
+
+class Linear(Layer):
+    autocast = "lower"
+    letters = {"x": "... N", "W": "M N", "b": "M"}
+
+    @staticmethod
+    def forward(x, W, b):
+        return nn.functional.linear(x, W, b)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, W, b = inputs
+        return x if needs[1] else None, W if needs[0] else None, b if b is None else b.shape
+
+    @staticmethod
+    def backward(needs, g, x, W, b_shape):
+        return (
+            linear(g, transpose(W)) if needs[0] else None,  # forward again, weights transposed (14.36)
+            outer(g, x) if needs[1] else None,
+            total(g, b_shape) if needs[2] else None,  # b branches to every datapoint (14.7)
+        )
+
+    @staticmethod
+    def jvp(tangents, x, W, b):
+        dx, dW, db = tangents
+        if dx is None:
+            return linear(x, dW, db) if dW is not None else db.expand(*x.shape[:-1], -1)
+        return linear(dx, W, db) if dW is None else linear(dx, W, db) + linear(x, dW)
+
+
+class Outer(Layer):
+    """The way back from x_out to W; its own way back is linear."""
+
+    autocast = "lower"
+    letters = {"g": "... M", "x": "... N"}
+
+    @staticmethod
+    def forward(g, x):
+        n = g.shape[:-1].numel()
+        return g.reshape(n, g.shape[-1]).mT @ x.reshape(n, x.shape[-1])
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0] if needs[1] else None, inputs[1] if needs[0] else None
+
+    @staticmethod
+    def backward(needs, G, g, x):
+        return linear(x, G) if needs[0] else None, linear(g, transpose(G)) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, g, x):
+        dg, dx = tangents
+        if dg is None:
+            return outer(g, dx)
+        return outer(dg, x) if dx is None else outer(dg, x) + outer(g, dx)
+
+
+def linear(x: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
+    """x [..., N], W [M, N], b [M] → [..., M]. As `torch.nn.functional.linear`; (14.12)."""
+    return Linear.of(x, W, b)
+
+
+def outer(g: Tensor, x: Tensor) -> Tensor:
+    """g [..., M], x [..., N] → [M, N], added up over the batch axes; (14.29)."""
+    return Outer.of(g, x)

@@ -1,0 +1,58 @@
+"""Shapes in words, and what to say when one does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+class ShapeError(ValueError, RuntimeError):
+    """A tensor does not fit its layer's equation. Both a ValueError and the RuntimeError that torch would raise."""
+
+
+def in_words(value: Any) -> str:
+    """`x` as an error names it: shape, and the dtype where it is not float32."""
+    if not isinstance(value, Tensor):
+        return repr(value)
+    dtype = str(value.dtype).removeprefix("torch.")
+    return f"{list(value.shape)}" + ("" if dtype == "float32" else f" {dtype}")
+
+
+def misfit(axes: Mapping[str, str], inputs: Sequence[Any]) -> str | None:
+    """The first input whose shape is not its axes, as in "... M N"; one letter is one size throughout. None: all fit."""
+    size: dict[str, int] = {}
+    for (name, words), tensor in zip(axes.items(), inputs, strict=False):
+        if not isinstance(tensor, Tensor):
+            continue
+        letters = words.removeprefix("...").split()
+        shape = tensor.shape[max(tensor.ndim - len(letters), 0) :]
+        fits = len(shape) == len(letters) and (tensor.ndim == len(letters) or words.startswith("..."))
+        for letter, n in zip(letters, shape, strict=False):
+            fits = fits and (letter == "*" or size.setdefault(letter, n) == n)
+        if not fits:
+            return name
+    return None
+
+
+def the_call(layer: str, axes: Mapping[str, str], inputs: Sequence[Any]) -> str:
+    """What the layer expects and what it was given, in its own letters."""
+    pairs = [
+        (name, words, value) for (name, words), value in zip(axes.items(), inputs, strict=False) if value is not None
+    ]
+    expects = ", ".join(f"{name} [{words.replace(' ', ', ')}]" for name, words, _ in pairs)
+    given = ", ".join(f"{name} {in_words(value)}" for name, _, value in pairs)
+    return f"It expects {expects}; it was given {given}." if pairs else ""
+
+
+def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
+    """Each tensor against its axes, as in "... M N".
+
+    Raises:
+        ShapeError: it repeats the call: what was expected, what was given.
+    """
+    axes = {name: words for name, (_, words) in tensors.items()}
+    inputs = [tensor for tensor, _ in tensors.values()]
+    if name := misfit(axes, inputs):
+        raise ShapeError(f"{layer}: {name} does not fit. {the_call(layer, axes, inputs)}")
