@@ -21,7 +21,7 @@ def in_words(value: Any) -> str:
 
 
 def misfit(axes: Mapping[str, str], inputs: Sequence[Any]) -> str | None:
-    """The first input whose shape is not its axes, as in "... M N"; one letter is one size throughout. None: all fit."""
+    """The first input whose shape is not its axes, as in "... M N"; one letter is one size. None: all fit."""
     size: dict[str, int] = {}
     for (name, words), tensor in zip(axes.items(), inputs, strict=False):
         if not isinstance(tensor, Tensor):

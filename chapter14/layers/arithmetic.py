@@ -1,0 +1,187 @@
+"""Sums, products and powers, entry by entry: what the ways back of other layers are written with.
+
+    plus    x_out = a + b        L^a = I           L^b = I
+    times   x_out = a b          L^a = diag b      L^b = diag a
+    scale   x_out = c x          L   = c I
+    power   x_out = x^p          L   = diag p x^(p-1)
+
+a and b broadcast, which is a branch (section 14.7): going back, `total` adds up what was spread.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..layer import Layer, LinearMap
+from .branch import spread, total
+
+
+def _sum(*terms: Tensor | None) -> Tensor:
+    """The terms that are there, added."""
+    there = [t for t in terms if t is not None]
+    return there[0] if len(there) == 1 else plus(_sum(*there[:-1]), there[-1])
+
+
+class Plus(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a + b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0].shape, inputs[1].shape
+
+    @staticmethod
+    def backward(needs, g, a_shape, b_shape):
+        return total(g, a_shape) if needs[0] else None, total(g, b_shape) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        shape = torch.broadcast_shapes(a.shape, b.shape)
+        return _sum(*[None if t is None else spread(t, shape) for t in tangents])
+
+
+class Minus(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a - b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0].shape, inputs[1].shape
+
+    @staticmethod
+    def backward(needs, g, a_shape, b_shape):
+        return total(g, a_shape) if needs[0] else None, scale(total(g, b_shape), -1) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        da, db = tangents
+        shape = torch.broadcast_shapes(a.shape, b.shape)
+        if da is None:
+            return spread(scale(db, -1), shape)
+        return spread(da, shape) if db is None else minus(spread(da, shape), db)
+
+
+class Times(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a * b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        a, b = inputs
+        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape
+
+    @staticmethod
+    def backward(needs, g, a, b, a_shape, b_shape):
+        return (
+            total(times(g, b), a_shape) if needs[0] else None,
+            total(times(g, a), b_shape) if needs[1] else None,
+        )
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        da, db = tangents
+        return _sum(None if da is None else times(da, b), None if db is None else times(a, db))
+
+
+class Scale(LinearMap):
+    @staticmethod
+    def forward(x, c):
+        return x * c
+
+    @staticmethod
+    def transpose(g, shape, c):
+        return scale(g, c)
+
+
+class Shift(LinearMap):
+    """x_out = x_in + c: affine, so forward mode drops c."""
+
+    @staticmethod
+    def forward(x, c):
+        return x + c
+
+    @staticmethod
+    def transpose(g, shape, c):
+        return g
+
+    @staticmethod
+    def jvp(tangents, x, c):
+        return scale(tangents[0], 1)
+
+
+class Power(Layer):
+    @staticmethod
+    def forward(x, p):
+        return x**p
+
+    @staticmethod
+    def backward(needs, g, x, p):
+        return times(g, _power_prime(x, p)), None
+
+    @staticmethod
+    def jvp(tangents, x, p):
+        return times(tangents[0], _power_prime(x, p))
+
+
+def _power_prime(x: Tensor, p: float) -> Tensor:
+    return scale(power(x, p - 1), p) if p != 0 else torch.zeros_like(x)  # and not 0 x^-1, which is NaN at x = 0
+
+
+class Gate(LinearMap):
+    """x_out = m x, where m is a mask of ones and zeros, one byte an entry: relu's H' as a layer of its own, (14.31)."""
+
+    @staticmethod
+    def forward(x, mask):
+        return x * mask.view(torch.uint8).to(x.dtype)  # several times faster than a bool in the product, or `where`
+
+    @staticmethod
+    def transpose(g, shape, mask):
+        return gate(g, mask)
+
+
+def plus(a: Tensor, b: Tensor) -> Tensor:
+    """a + b, broadcast, as `torch.add`."""
+    return Plus.of(a, b)
+
+
+def minus(a: Tensor, b: Tensor) -> Tensor:
+    """a - b, broadcast, as `torch.sub`."""
+    return Minus.of(a, b)
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """a b, entry by entry, broadcast, as `torch.mul`."""
+    return Times.of(a, b)
+
+
+def scale(x: Tensor, c: float) -> Tensor:
+    """c x, where c is a number."""
+    return Scale.of(x, c)
+
+
+def shift(x: Tensor, c: float) -> Tensor:
+    """x + c, where c is a number."""
+    return Shift.of(x, c)
+
+
+def power(x: Tensor, p: float) -> Tensor:
+    """x^p, entry by entry, where p is a number; as `torch.pow`."""
+    return Power.of(x, p)
+
+
+def gate(x: Tensor, mask: Tensor) -> Tensor:
+    """x where the bool mask [*x] is True, else 0."""
+    return Gate.of(x, mask)
