@@ -145,6 +145,11 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
                 return backward(ctx.needs_input_grad, g, *_kept(ctx))
         return backward(ctx.needs_input_grad, g, *_kept(ctx))
 
+    def go_back_in_a_graph(ctx, *gs):
+        g = gs if many else gs[0]
+        with torch.autocast(gs[0].device.type, enabled=False):
+            return backward(ctx.needs_input_grad, g, *_kept(ctx))
+
     def go_back_through_levels(ctx, *gs):
         g = gs if many else gs[0]
         with torch._C._DisableAutocast():
@@ -173,10 +178,11 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         return cls.jvp(tangents, *inputs)
 
     def without_ctx(*inputs):
-        if _autocasting():
-            with torch._C._DisableAutocast():
-                return forward(*inputs)
-        return forward(*inputs)
+        with torch._C._DisableAutocast():
+            x_out = forward(*inputs)
+        if isinstance(x_out, Tensor) and x_out._is_zerotensor():
+            x_out = torch.zeros_like(x_out)  # a zero without memory, from a zero tangent, cannot have a tangent itself
+        return x_out
 
     def setup(ctx, inputs, x_out):
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
@@ -212,7 +218,7 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         backward=go_back_through_levels,
         jvp=push_forward_through_levels,
     )
-    compiled = form(forward=without_ctx, setup_context=setup, backward=go_back)
+    compiled = form(forward=forward, setup_context=setup, backward=go_back_in_a_graph)
     func.generate_vmap_rule = compiled.generate_vmap_rule = True
     return eager, func, compiled
 
