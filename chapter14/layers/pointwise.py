@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as native
 
@@ -257,7 +256,8 @@ def absolute(x: Tensor) -> Tensor:
 
 
 def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]) -> Tensor:
-    """Any h with its h', (14.30). Written with the functions of `chapter14.functional`, h' has derivatives by hand too."""
+    """Any h with its h', (14.30). Written with the functions of `chapter14.functional`,
+    h' has derivatives by hand too."""
     return Pointwise.of(x, h, h_prime)
 
 
