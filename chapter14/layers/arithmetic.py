@@ -17,10 +17,10 @@ from ..layer import Layer, LinearMap
 from .branch import spread, total
 
 
-def _sum(*terms: Tensor | None) -> Tensor:
+def added(*terms: Tensor | None) -> Tensor:
     """The terms that are there, added."""
     there = [t for t in terms if t is not None]
-    return there[0] if len(there) == 1 else plus(_sum(*there[:-1]), there[-1])
+    return there[0] if len(there) == 1 else plus(added(*there[:-1]), there[-1])
 
 
 class Plus(Layer):
@@ -42,7 +42,7 @@ class Plus(Layer):
     @staticmethod
     def jvp(tangents, a, b):
         shape = torch.broadcast_shapes(a.shape, b.shape)
-        return _sum(*[None if t is None else spread(t, shape) for t in tangents])
+        return added(*[None if t is None else spread(t, shape) for t in tangents])
 
 
 class Minus(Layer):
@@ -93,7 +93,7 @@ class Times(Layer):
     @staticmethod
     def jvp(tangents, a, b):
         da, db = tangents
-        return _sum(None if da is None else times(da, b), None if db is None else times(a, db))
+        return added(None if da is None else times(da, b), None if db is None else times(a, db))
 
 
 class Scale(LinearMap):

@@ -75,9 +75,9 @@ class Outer(Layer):
         return outer(dg, x) if dx is None else outer(dg, x) + outer(g, dx)
 
 
-def linear(x: Tensor, W: Tensor, b: Tensor | None = None) -> Tensor:
-    """x [..., N], W [M, N], b [M] → [..., M]. As `torch.nn.functional.linear`; (14.12)."""
-    return Linear.of(x, W, b)
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input [..., N], weight [M, N], bias [M] → [..., M]. As `torch.nn.functional.linear`; (14.12)."""
+    return Linear.of(input, weight, bias)
 
 
 def outer(g: Tensor, x: Tensor) -> Tensor:

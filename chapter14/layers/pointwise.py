@@ -261,41 +261,41 @@ def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tenso
     return Pointwise.of(x, h, h_prime)
 
 
-def relu(x: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
+def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
     """max(x, 0), as `torch.nn.functional.relu`. `at_zero` is h'(0): 1 in the chapter, (14.32); PyTorch has 0."""
-    return Relu.of(x, at_zero)
+    return Relu.of(input, at_zero)
 
 
-def leaky_relu(x: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else slope x, as `torch.nn.functional.leaky_relu`."""
-    return LeakyRelu.of(x, negative_slope)
+    return LeakyRelu.of(input, negative_slope)
 
 
-def sigmoid(x: Tensor) -> Tensor:
+def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-x)), as `torch.nn.functional.sigmoid`."""
-    return Sigmoid.of(x)
+    return Sigmoid.of(input)
 
 
-def tanh(x: Tensor) -> Tensor:
+def tanh(input: Tensor) -> Tensor:
     """As `torch.nn.functional.tanh`."""
-    return Tanh.of(x)
+    return Tanh.of(input)
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """As `torch.nn.functional.gelu`; `approximate` is "none" or "tanh"."""
-    return Gelu.of(x, approximate)
+    return Gelu.of(input, approximate)
 
 
-def silu(x: Tensor, inplace: bool = False) -> Tensor:
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x σ(x), as `torch.nn.functional.silu`."""
-    return Silu.of(x)
+    return Silu.of(input)
 
 
-def softplus(x: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """A smooth relu, as `torch.nn.functional.softplus`."""
-    return Softplus.of(x, beta, threshold)
+    return Softplus.of(input, beta, threshold)
 
 
-def elu(x: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """As `torch.nn.functional.elu`."""
-    return Elu.of(x, alpha)
+    return Elu.of(input, alpha)
