@@ -243,7 +243,7 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             if autocast and _autocasting():
                 inputs = _autocast(autocast, inputs)
             if _transformed():
-                return func.apply(*inputs)
+                return func.apply(*[Constants(x) if type(x) in (tuple, list) else x for x in inputs])
             if _grad_enabled():
                 for x in inputs:
                     if isinstance(x, Tensor) and x.requires_grad:
@@ -312,6 +312,10 @@ def _autocast(policy: str, inputs: tuple) -> tuple:
 
 
 # torch.func's levels
+
+
+class Constants(tuple):
+    """A tuple that vmap takes for one input and not for as many as it has entries."""
 
 
 def _forward_mode() -> bool:
