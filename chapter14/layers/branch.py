@@ -9,12 +9,49 @@ So do a bias, which branches to every datapoint, and a shared parameter, (14.47)
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import Layer, LinearMap
+from ..shape import ShapeError, in_words
+
+
+class Branch(LinearMap):
+    """n ways out of one x. L is [1, ..., 1]^T, each 1 an identity."""
+
+    many = True
+
+    @staticmethod
+    def forward(x, n):
+        return tuple(x.view_as(x) for _ in range(n))  # one tensor n times over would be one way to autograd
+
+    @staticmethod
+    def transpose(g, shape, n):
+        return add_up(*g)
+
+
+class AddUp(Layer):
+    """The sum of what comes back along the ways, (14.46). Its own way back is to branch."""
+
+    @staticmethod
+    def forward(*ways):
+        return functools.reduce(operator.add, ways)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return ()
+
+    @staticmethod
+    def backward(needs, g):
+        return tuple(g if need else None for need in needs)
+
+    @staticmethod
+    def jvp(tangents, *ways):
+        return add_up(*[t for t in tangents if t is not None])
 
 
 class Spread(LinearMap):
@@ -41,6 +78,29 @@ class Total(LinearMap):
     @staticmethod
     def transpose(g, shape, _):
         return spread(g, shape)
+
+
+def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
+    """x [*] → n times [*], (14.38). The ways share x's memory. Going back they add up, and one not taken adds nothing.
+
+    Raises:
+        ValueError: n is less than 1.
+    """
+    if n < 1:
+        raise ValueError(f"branch: n is the number of ways, 1 or more; it was given {n}.")
+    return Branch.of(x, n)
+
+
+def add_up(*ways: Tensor) -> Tensor:
+    """The sum of tensors [*] of one shape, (14.46). The transpose of `branch`.
+
+    Raises:
+        ShapeError: they differ in shape.
+    """
+    if len({x.shape for x in ways}) > 1:
+        given = ", ".join(in_words(x) for x in ways)
+        raise ShapeError(f"add_up: the ways do not fit. It expects one shape; it was given {given}.")
+    return ways[0] if len(ways) == 1 else AddUp.of(*ways)
 
 
 def spread(x: Tensor, shape: Sequence[int]) -> Tensor:

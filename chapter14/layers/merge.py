@@ -1,0 +1,99 @@
+"""Merge (section 14.7): many values become one. Going back, each is sent its own part.
+
+    merge(x_in^a, x_in^b) = [x_in^a, x_in^b] = x_out             (14.37)
+    g_in^a = g_out [1, 0]^T,  g_in^b = g_out [0, 1]^T            (14.41), which is `split`
+
+merge <-> split: the way back of the one is the other. Pieces of different shapes merge too, as vectors: the shape of a
+tensor has no impact on the math.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..layer import Layer, LinearMap, cast
+from ..shape import ShapeError, in_words
+from .arrange import reshape
+
+
+class Merge(Layer):
+    @staticmethod
+    def forward(dim, *pieces):
+        return torch.cat(pieces, dim)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        dim, *pieces = inputs
+        return dim, [x.shape[dim] for x in pieces]
+
+    @staticmethod
+    def backward(needs, g, dim, sizes):
+        parts = split(g, sizes, dim)
+        return None, *(part if need else None for part, need in zip(parts, needs[1:], strict=True))
+
+    @staticmethod
+    def jvp(tangents, dim, *pieces):
+        moved = [torch.zeros_like(x) if t is None else t for x, t in zip(pieces, tangents[1:], strict=True)]
+        return merge(*moved, dim=dim)
+
+
+class Split(LinearMap):
+    many = True
+
+    @staticmethod
+    def forward(x, sizes, dim):
+        return tuple(x.split(sizes, dim))
+
+    @staticmethod
+    def transpose(g, shape, sizes, dim):
+        return merge(*g, dim=dim)
+
+
+def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
+    """x_in^a, x_in^b, ..., concatenated along one axis as by `torch.cat`; (14.37).
+
+    With `dim=None` each is a vector first, whatever its shape: θ = vec[W, b] is `merge(W, b, dim=None)`.
+
+    Raises:
+        ShapeError: the pieces differ in another axis than `dim`.
+        IndexError: they have no such axis.
+        ValueError: there are none.
+    """
+    if not x_in:
+        raise ValueError("merge: it takes one x_in or more; it was given none.")
+    if dim is None:
+        return merge(*(reshape(x, (x.numel(),)) for x in x_in))
+    dim = _axis("merge", dim, x_in[0])
+    if len({(*x.shape[:dim], "*", *x.shape[dim + 1 :]) for x in x_in}) > 1:
+        given = ", ".join(in_words(x) for x in x_in)
+        raise ShapeError(f"merge: x_in do not fit. It expects one shape but for axis {dim}; it was given {given}.")
+    if len(dtypes := {x.dtype for x in x_in}) > 1:
+        x_in = tuple(cast(x, functools.reduce(torch.promote_types, dtypes)) for x in x_in)
+    return Merge.of(dim, *x_in)
+
+
+def split(x: Tensor, sizes: int | Sequence[int], dim: int = -1) -> tuple[Tensor, ...]:
+    """x in pieces of these sizes along one axis, as `torch.split`: a number is the size of each. Undoes `merge`.
+
+    Raises:
+        ShapeError: the sizes do not add up to the axis.
+        IndexError: there is no such axis.
+    """
+    dim = _axis("split", dim, x)
+    n = x.shape[dim]
+    if isinstance(sizes, int):
+        whole, rest = divmod(n, max(sizes, 1))
+        sizes = [sizes] * whole + [rest] * (rest > 0) or [0]
+    if sum(sizes) != n or min(sizes) < 0:
+        raise ShapeError(f"split: sizes {list(sizes)} do not add up to axis {dim} of x. It was given x {in_words(x)}.")
+    return Split.of(x, tuple(sizes), dim)
+
+
+def _axis(layer: str, dim: int, x: Tensor) -> int:
+    if not -x.ndim <= dim < x.ndim:
+        raise IndexError(f"{layer}: there is no axis {dim} in {in_words(x)}.")
+    return dim % x.ndim
