@@ -97,7 +97,7 @@ def add_up(*ways: Tensor) -> Tensor:
     Raises:
         ShapeError: they differ in shape.
     """
-    if len({x.shape for x in ways}) > 1:
+    if any(x.shape != ways[0].shape for x in ways):
         given = ", ".join(in_words(x) for x in ways)
         raise ShapeError(f"add_up: the ways do not fit. It expects one shape; it was given {given}.")
     return ways[0] if len(ways) == 1 else AddUp.of(*ways)

@@ -68,7 +68,8 @@ def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
     if dim is None:
         return merge(*(reshape(x, (x.numel(),)) for x in x_in))
     dim = _axis("merge", dim, x_in[0])
-    if len({(*x.shape[:dim], "*", *x.shape[dim + 1 :]) for x in x_in}) > 1:
+    others = [(*x.shape[:dim], *x.shape[dim + 1 :]) for x in x_in]
+    if any(x.ndim != x_in[0].ndim or shape != others[0] for x, shape in zip(x_in, others, strict=True)):
         given = ", ".join(in_words(x) for x in x_in)
         raise ShapeError(f"merge: x_in do not fit. It expects one shape but for axis {dim}; it was given {given}.")
     if len(dtypes := {x.dtype for x in x_in}) > 1:
