@@ -10,6 +10,8 @@ a and b broadcast, which is a branch (section 14.7): going back, `total` adds up
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -185,3 +187,15 @@ def power(x: Tensor, p: float) -> Tensor:
 def gate(x: Tensor, mask: Tensor) -> Tensor:
     """x where the bool mask [*x] is True, else 0."""
     return Gate.of(x, mask)
+
+
+def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
+    """The sum over some axes, each kept with size 1; as `torch.sum` with `keepdim=True`."""
+    dims = {d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}
+    return total(x, [1 if i in dims else n for i, n in enumerate(x.shape)])
+
+
+def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
+    """The mean over some axes, each kept with size 1; as `torch.mean` with `keepdim=True`."""
+    x_out = sum_along(x, dim)
+    return scale(x_out, x_out.numel() / max(x.numel(), 1))

@@ -33,6 +33,10 @@ class Branch(LinearMap):
     def transpose(g, shape, n):
         return add_up(*g)
 
+    @staticmethod
+    def L(shape, n):
+        return (torch.eye(shape.numel()).repeat(n, 1),)
+
 
 class AddUp(Layer):
     """The sum of what comes back along the ways, (14.46). Its own way back is to branch."""

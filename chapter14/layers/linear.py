@@ -12,6 +12,7 @@ The chapter keeps dJ/dW transposed and turns it back in `update`; here it has th
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ..layer import Layer
@@ -46,6 +47,15 @@ class Linear(Layer):
         if dx is None:
             return linear(x, dW, db) if dW is not None else db.expand(*x.shape[:-1], -1)
         return linear(dx, W, db) if dW is None else linear(dx, W, db) + linear(x, dW)
+
+    @staticmethod
+    def L(x, W, b_shape):
+        """Of one datapoint: W, (14.16); x_in[k] where i == j, else 0, (14.14); I, (14.17)."""
+        (M, N), B = W.shape, x.shape[:-1].numel()
+        I = torch.eye(M).to(x)  # noqa: E741  # the chapter's letter
+        L_x = torch.kron(torch.eye(B).to(x), W)
+        L_W = (I[:, :, None] * x.reshape(B, 1, 1, N)).reshape(B * M, M * N)
+        return L_x, L_W, None if b_shape is None else I.repeat(B, 1)
 
 
 class Outer(Layer):

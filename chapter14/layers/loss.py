@@ -47,6 +47,13 @@ class L2Loss(Layer):
         B = y.shape[0]
         return reshape(total(product, (B, *(1 for _ in y.shape[1:]))), (B,))
 
+    @staticmethod
+    def L(y_hat, y, reduction):
+        """Of one datapoint 2 (ŷ - y), a row vector, (14.34)."""
+        row = 2 * (y_hat - y).detach().reshape(_rows(y), -1)
+        L_x = torch.block_diag(*row) if reduction == "none" else row.reshape(1, -1) / max(_datapoints(y, reduction), 1)
+        return L_x, -L_x
+
 
 def _datapoints(y: Tensor, reduction: str) -> int:
     """How many datapoints share one J."""

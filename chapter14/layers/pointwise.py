@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as native
 
@@ -36,6 +37,10 @@ class PointwiseLayer(Layer):
     @classmethod
     def jvp(cls, tangents, x, *constants):
         return times(tangents[0], cls.h_prime(x, *constants))
+
+    @classmethod
+    def L(cls, x, *constants):
+        return (torch.diag(cls.h_prime(x, *constants).flatten()),)  # H', (14.30)
 
 
 class Pointwise(PointwiseLayer):
@@ -121,6 +126,10 @@ class Relu(Layer):
     def jvp(tangents, x, at_zero):
         return gate(tangents[0], x.detach() >= 0 if at_zero else x.detach() > 0)
 
+    @staticmethod
+    def L(mask):
+        return (torch.diag(mask.flatten()),)
+
 
 class LeakyRelu(Layer):
     """h'(x) = 1 where x > 0, else the slope."""
@@ -142,6 +151,10 @@ class LeakyRelu(Layer):
     @staticmethod
     def jvp(tangents, x, slope):
         return _leak(tangents[0], x.detach() > 0, slope)
+
+    @staticmethod
+    def L(mask, slope):
+        return (torch.diag(torch.where(mask, 1.0, slope).flatten()),)
 
 
 def _leak(g: Tensor, mask: Tensor, slope: float) -> Tensor:

@@ -1,0 +1,115 @@
+"""Softmax: scores to probabilities, along one axis.
+
+    s = softmax(x),  s[i] = exp(x[i]) / sum_j exp(x[j])       L = diag s - s s^T, which is its own transpose
+    log_softmax(x) = x - logsumexp(x)                         L = I - 1 s^T
+    logsumexp(x)   = log sum_j exp(x[j])                      L = s^T
+
+s is computed again from x on the way back: a remembered s would carry no derivative of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ..layer import Layer, cast
+from .arithmetic import minus, scale, sum_along, times
+from .arrange import reshape
+from .branch import spread
+from .pointwise import exp
+
+
+class Softmax(Layer):
+    autocast = "float32"
+    letters = {"x": "..."}
+
+    @staticmethod
+    def forward(x, dim):
+        return x.softmax(dim)
+
+    @staticmethod
+    def backward(needs, g, x, dim):
+        return Softmax.jvp((g, None), x, dim), None
+
+    @staticmethod
+    def jvp(tangents, x, dim):
+        s = Softmax.of(x, dim)
+        sg = times(s, tangents[0])
+        return minus(sg, times(s, sum_along(sg, dim)))
+
+
+class LogSoftmax(Layer):
+    autocast = "float32"
+    letters = {"x": "..."}
+    title = "log_softmax"
+
+    @staticmethod
+    def forward(x, dim):
+        return x.log_softmax(dim)
+
+    @staticmethod
+    def backward(needs, g, x, dim):
+        return minus(g, times(Softmax.of(x, dim), sum_along(g, dim))), None
+
+    @staticmethod
+    def jvp(tangents, x, dim):
+        return minus(tangents[0], sum_along(times(Softmax.of(x, dim), tangents[0]), dim))
+
+
+class LogSumExp(Layer):
+    autocast = "float32"
+    letters = {"x": "..."}
+
+    @staticmethod
+    def forward(x, dims):
+        return x.logsumexp(dims, keepdim=True)
+
+    @staticmethod
+    def backward(needs, g, x, dims):
+        return times(_soft(x, dims), spread(g, x.shape)), None
+
+    @staticmethod
+    def jvp(tangents, x, dims):
+        return sum_along(times(_soft(x, dims), tangents[0]), dims)
+
+
+def _soft(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """Softmax over several axes: exp(x - logsumexp(x))."""
+    return Softmax.of(x, dims[0]) if len(dims) == 1 else exp(minus(x, LogSumExp.of(x, dims)))
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """exp(x) / sum exp(x) along `dim`, as `torch.nn.functional.softmax`; in `dtype`, where it is given."""
+    return Softmax.of(_in(dtype, input), _axis("softmax", dim, input, _stacklevel))
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
+    """softmax(-x), as `torch.nn.functional.softmin`."""
+    return Softmax.of(scale(_in(dtype, input), -1), _axis("softmin", dim, input, _stacklevel))
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None
+) -> Tensor:
+    """x - log sum exp(x) along `dim`, as `torch.nn.functional.log_softmax`; in `dtype`, where it is given."""
+    return LogSoftmax.of(_in(dtype, input), _axis("log_softmax", dim, input, _stacklevel))
+
+
+def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
+    """log sum exp(x) along `dim`, as `torch.logsumexp`."""
+    dims = tuple(sorted({d % max(input.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}))
+    x_out = LogSumExp.of(input, dims)
+    return x_out if keepdim else reshape(x_out, [n for i, n in enumerate(input.shape) if i not in dims])
+
+
+def _in(dtype: torch.dtype | None, x: Tensor) -> Tensor:
+    return x if dtype is None else cast(x, dtype)
+
+
+def _axis(name: str, dim: int | None, x: Tensor, stacklevel: int) -> int:
+    if dim is None:  # torch's own choice, with its own warning
+        return native._get_softmax_dim(name, x.ndim, stacklevel + 1)  # type: ignore[attr-defined]
+    return dim
