@@ -61,6 +61,9 @@ class Layer:
     #: Whether x_out is a tuple; then g is one too.
     many: ClassVar[bool] = False
 
+    #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input; None for what is no tensor.
+    L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
+
     of: ClassVar[Callable[..., Any]]
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
@@ -114,6 +117,11 @@ class LinearMap(Layer):
         return cls.of(tangents[0], *inputs[1:])
 
 
+def layer_of(node: Any) -> type[Layer] | None:
+    """The layer that left this node in a backward graph; None where none did."""
+    return getattr(getattr(type(node), "_forward_cls", None), "layer", None)
+
+
 # The forms. Plain eager mode wants `ctx` first: with `setup_context`, each call binds a signature, which is as slow as
 # the layer. torch.func wants `setup_context`. torch.compile wants it too, and refuses whatever has a `jvp`.
 
@@ -129,7 +137,8 @@ def _keep(ctx: Any, values: Sequence[Any]) -> None:
     ctx.constants = None
 
 
-def _kept(ctx: Any) -> Sequence[Any]:
+def kept(ctx: Any) -> Sequence[Any]:
+    """What the layer remembered, at its node."""
     if ctx.constants is None:
         return ctx.saved_tensors
     return [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
@@ -142,18 +151,18 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         g = gs if many else gs[0]
         if _autocasting():
             with torch._C._DisableAutocast():
-                return backward(ctx.needs_input_grad, g, *_kept(ctx))
-        return backward(ctx.needs_input_grad, g, *_kept(ctx))
+                return backward(ctx.needs_input_grad, g, *kept(ctx))
+        return backward(ctx.needs_input_grad, g, *kept(ctx))
 
     def go_back_in_a_graph(ctx, *gs):
         g = gs if many else gs[0]
         with torch.autocast(gs[0].device.type, enabled=False):
-            return backward(ctx.needs_input_grad, g, *_kept(ctx))
+            return backward(ctx.needs_input_grad, g, *kept(ctx))
 
     def go_back_through_levels(ctx, *gs):
         g = gs if many else gs[0]
         with torch._C._DisableAutocast():
-            return backward(ctx.needs_input_grad, g, *_kept(ctx)[: ctx.remembered])
+            return backward(ctx.needs_input_grad, g, *kept(ctx)[: ctx.remembered])
 
     def ctx_first(ctx, *inputs):
         if _autocasting():
@@ -202,7 +211,7 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     def push_forward_through_levels(ctx, *tangents):
         """torch.func: drop this level's tangent from what was kept, and let outer levels see through the rule."""
         level = _jvp_level()
-        inputs = [_primal(t, level) for t in _kept(ctx)[ctx.remembered :]]
+        inputs = [_primal(t, level) for t in kept(ctx)[ctx.remembered :]]
         with forward_ad._set_fwd_grad_enabled(True):
             return cls.jvp(tangents, *inputs)
 

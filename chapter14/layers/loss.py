@@ -9,6 +9,7 @@ Over a batch, J is the mean of the datapoints' J_i, (14.11).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..layer import Layer
@@ -28,36 +29,39 @@ class L2Loss(Layer):
     @staticmethod
     def forward(y_hat, y, reduction):
         square = (y_hat - y).square()
-        if reduction == "none":
-            return square.sum(tuple(range(1, square.ndim))) if square.ndim > 1 else square.sum()
-        return square.sum() / _datapoints(y, reduction)
+        J = square.sum(tuple(range(1, y.ndim))) if y.ndim > 1 else square.sum()
+        return J if reduction == "none" else J.mean() if reduction == "mean" else J.sum()
 
     @staticmethod
     def backward(needs, g, y_hat, y, reduction):
-        g_in = times(scale(_to_each(g, y), 2 / max(_datapoints(y, reduction), 1)), minus(y_hat, y))  # (14.35)
+        g_in = times(scale(_to_each(g, y), 2 * _weight(y, reduction)), minus(y_hat, y))  # (14.35)
         return g_in if needs[0] else None, scale(g_in, -1) if needs[1] else None, None
 
     @staticmethod
     def jvp(tangents, y_hat, y, reduction):
         dy_hat, dy = tangents[:2]
         difference = dy_hat if dy is None else scale(dy, -1) if dy_hat is None else minus(dy_hat, dy)
-        product = times(scale(minus(y_hat, y), 2 / max(_datapoints(y, reduction), 1)), difference)
+        product = times(scale(minus(y_hat, y), 2 * _weight(y, reduction)), difference)
         if reduction != "none" or y.ndim <= 1:
             return total(product, ())
-        B = y.shape[0]
+        B = _datapoints(y)
         return reshape(total(product, (B, *(1 for _ in y.shape[1:]))), (B,))
 
     @staticmethod
     def L(y_hat, y, reduction):
         """Of one datapoint 2 (ŷ - y), a row vector, (14.34)."""
-        row = 2 * (y_hat - y).detach().reshape(_rows(y), -1)
-        L_x = torch.block_diag(*row) if reduction == "none" else row.reshape(1, -1) / max(_datapoints(y, reduction), 1)
+        row = 2 * _weight(y, reduction) * (y_hat - y).detach().reshape(_datapoints(y), -1)
+        L_x = torch.block_diag(*row) if reduction == "none" else row.reshape(1, -1)
         return L_x, -L_x
 
 
-def _datapoints(y: Tensor, reduction: str) -> int:
-    """How many datapoints share one J."""
-    return y.shape[0] if reduction == "mean" and y.ndim > 1 else 1
+def _datapoints(y: Tensor) -> int:
+    return y.shape[0] if y.ndim > 1 else 1
+
+
+def _weight(y: Tensor, reduction: str) -> float:
+    """What the J_i of one datapoint counts in J."""
+    return 1 / max(_datapoints(y), 1) if reduction == "mean" else 1.0
 
 
 def _to_each(g: Tensor, y: Tensor) -> Tensor:
@@ -89,3 +93,38 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
         given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
         raise ShapeError(f"l2_loss: y_hat and y have one shape. It was given {given}.")
     return L2Loss.of(y_hat, y, reduction)
+
+
+# Losses of torch.nn.functional: sums of layers. `size_average` and `reduce` are torch's old words for `reduction`.
+
+
+def _reduction(loss: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    if size_average is not None or reduce is not None:
+        return legacy_get_string(size_average, reduce)
+    check_reduction(loss, reduction)
+    return reduction
+
+
+def _reduced(J: Tensor, reduction: str) -> Tensor:
+    """J of each, or their sum, or their mean (14.11)."""
+    if reduction == "none":
+        return J
+    return total(J, ()) if reduction == "sum" else divide(total(J, ()), J.numel())
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """(ŷ - y)², entry by entry, and their mean: input, target [*] → []. As `torch.nn.functional.mse_loss`.
+
+    The chapter's `l2_loss` sums over the entries of a datapoint instead.
+    """
+    reduction = _reduction("mse_loss", size_average, reduce, reduction)
+    _warn_of_broadcast("mse_loss", input, target)
+    e = minus(input, target)
+    square = times(e, e)
+    if weight is None:
+        return _reduced(square, reduction)
+    weighted = times(square, weight)
+    return divide(total(weighted, ()), total(weight, ())) if reduction == "mean" else _reduced(weighted, reduction)

@@ -28,17 +28,26 @@ class Merge(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         dim, *pieces = inputs
-        return dim, [x.shape[dim] for x in pieces]
+        return dim, [x.shape for x in pieces]
 
     @staticmethod
-    def backward(needs, g, dim, sizes):
-        parts = split(g, sizes, dim)
+    def backward(needs, g, dim, shapes):
+        parts = split(g, [shape[dim] for shape in shapes], dim)
         return None, *(part if need else None for part, need in zip(parts, needs[1:], strict=True))
 
     @staticmethod
     def jvp(tangents, dim, *pieces):
         moved = [torch.zeros_like(x) if t is None else t for x, t in zip(pieces, tangents[1:], strict=True)]
         return merge(*moved, dim=dim)
+
+    @staticmethod
+    def L(dim, shapes):
+        """[1, 0], (14.41): an identity at the entries of x_out that come from this piece."""
+        sizes = [shape[dim] for shape in shapes]
+        shape = (*shapes[0][:dim], sum(sizes), *shapes[0][dim + 1 :])
+        n = torch.Size(shape).numel()
+        places = torch.arange(n).reshape(shape).split(sizes, dim)
+        return None, *(torch.eye(n)[:, place.flatten()] for place in places)
 
 
 class Split(LinearMap):
