@@ -154,6 +154,18 @@ class Gate(LinearMap):
         return gate(g, mask)
 
 
+class Keep(LinearMap):
+    """As `Gate`, slower, for entries that may be infinite: 0 times infinity is no zero."""
+
+    @staticmethod
+    def forward(x, mask):
+        return torch.where(mask, x, 0)
+
+    @staticmethod
+    def transpose(g, shape, mask):
+        return keep(g, mask)
+
+
 def plus(a: Tensor, b: Tensor) -> Tensor:
     """a + b, broadcast, as `torch.add`."""
     return Plus.of(a, b)
@@ -187,6 +199,11 @@ def power(x: Tensor, p: float) -> Tensor:
 def gate(x: Tensor, mask: Tensor) -> Tensor:
     """x where the bool mask [*x] is True, else 0."""
     return Gate.of(x, mask)
+
+
+def keep(x: Tensor, mask: Tensor) -> Tensor:
+    """x where the bool mask [*x] is True, else 0, whatever x is there."""
+    return Keep.of(x, mask)
 
 
 def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:

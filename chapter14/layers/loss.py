@@ -9,14 +9,19 @@ Over a batch, J is the mean of the datapoints' J_i, (14.11).
 
 from __future__ import annotations
 
+import math
+import warnings
+
 import torch
 from torch import Tensor
+from torch.nn._reduction import legacy_get_string
 
 from ..layer import Layer
 from ..shape import ShapeError, in_words
-from .arithmetic import minus, scale, times
+from .arithmetic import minus, power, scale, times
 from .arrange import reshape
 from .branch import total
+from .pointwise import absolute
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -95,21 +100,21 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
     return L2Loss.of(y_hat, y, reduction)
 
 
-# Losses of torch.nn.functional: sums of layers. `size_average` and `reduce` are torch's old words for `reduction`.
+# Losses of torch.nn.functional, out of layers. `size_average` and `reduce` are torch's old words for `reduction`.
 
 
-def _reduction(loss: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+def the_reduction(loss: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     if size_average is not None or reduce is not None:
         return legacy_get_string(size_average, reduce)
     check_reduction(loss, reduction)
     return reduction
 
 
-def _reduced(J: Tensor, reduction: str) -> Tensor:
+def reduced(J: Tensor, reduction: str) -> Tensor:
     """J of each, or their sum, or their mean (14.11)."""
     if reduction == "none":
         return J
-    return total(J, ()) if reduction == "sum" else divide(total(J, ()), J.numel())
+    return total(J, ()) if reduction == "sum" else scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
 
 
 def mse_loss(
@@ -120,11 +125,34 @@ def mse_loss(
 
     The chapter's `l2_loss` sums over the entries of a datapoint instead.
     """
-    reduction = _reduction("mse_loss", size_average, reduce, reduction)
-    _warn_of_broadcast("mse_loss", input, target)
-    e = minus(input, target)
+    reduction = the_reduction("mse_loss", size_average, reduce, reduction)
+    e = _difference("mse_loss", input, target)
     square = times(e, e)
-    if weight is None:
-        return _reduced(square, reduction)
-    weighted = times(square, weight)
-    return divide(total(weighted, ()), total(weight, ())) if reduction == "mean" else _reduced(weighted, reduction)
+    return reduced(square, reduction) if weight is None else _weighted("mse_loss", square, weight, input, reduction)
+
+
+def l1_loss(
+    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """|ŷ - y|, entry by entry, and their mean: input, target [*] → []. As `torch.nn.functional.l1_loss`."""
+    reduction = the_reduction("l1_loss", size_average, reduce, reduction)
+    size = absolute(_difference("l1_loss", input, target))
+    return reduced(size, reduction) if weight is None else _weighted("l1_loss", size, weight, input, reduction)
+
+
+def _difference(loss: str, y_hat: Tensor, y: Tensor) -> Tensor:
+    if y_hat.shape != y.shape:
+        warnings.warn(
+            f"{loss}: input {list(y_hat.shape)} and target {list(y.shape)} differ in shape, so they broadcast.",
+            stacklevel=3,
+        )
+    return minus(y_hat, y)
+
+
+def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: str) -> Tensor:
+    if weight.shape != y_hat.shape:
+        given = f"weight {in_words(weight)}, input {in_words(y_hat)}"
+        raise ShapeError(f"{loss}: weight has the shape of input. It was given {given}.")
+    J = times(J, weight)
+    return times(total(J, ()), power(total(weight, ()), -1)) if reduction == "mean" else reduced(J, reduction)
