@@ -99,8 +99,8 @@ def scaled_dot_product_attention(
 ) -> Tensor:  # fmt: skip
     """query [..., T, D], key [..., S, D], value [..., S, E], attn_mask [..., T, S] → [..., T, E].
 
-    As `torch.nn.functional.scaled_dot_product_attention`: a bool mask is True where a query may look, another is added to
-    the scores; `is_causal` lets query t look at keys 0 to t; `scale` is 1/√D unless given.
+    As `torch.nn.functional.scaled_dot_product_attention`: True in a bool mask is where a query may look, another is
+    added to the scores; `is_causal` lets query t look at keys 0 to t; `scale` is 1/√D unless given.
 
     Raises:
         RuntimeError: both a mask and `is_causal`.

@@ -221,31 +221,31 @@ def max_pool3d(
     return _max_windows(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool1d`."""
     return AvgPool.of(input, Parts(_parts(1, input, output_size)))
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool2d`."""
     return AvgPool.of(input, Parts(_parts(2, input, output_size)))
 
 
-def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, D, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool3d`."""
     return AvgPool.of(input, Parts(_parts(3, input, output_size)))
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """input [..., C, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool1d`."""
     return _adaptive_max(1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """input [..., C, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool2d`."""
     return _adaptive_max(2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """input [..., C, D, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool3d`."""
     return _adaptive_max(3, input, output_size, return_indices)
