@@ -247,7 +247,9 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             if autocast:
                 inputs = _autocast(autocast, inputs)
             # Second order through a Function that was captured inside torch.func is silently wrong: plain operations.
-            return forward(*inputs) if _transformed() or not _wanted(inputs) else compiled.apply(*inputs)
+            if _transformed() or not _wanted(inputs):
+                return forward(*inputs)
+            return compiled.apply(*_distinct(inputs))
         try:
             if autocast and _autocasting():
                 inputs = _autocast(autocast, inputs)
@@ -271,6 +273,14 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
 
 def _wanted(inputs: Sequence[Any]) -> bool:
     return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+
+
+def _distinct(inputs: Sequence[Any]) -> list[Any]:
+    """Dynamo wants no tensor twice: the second is another view of the first."""
+    distinct: list[Any] = []
+    for x in inputs:
+        distinct.append(x.view_as(x) if isinstance(x, Tensor) and any(x is y for y in distinct) else x)
+    return distinct
 
 
 def _explained(cls: type[Layer], inputs: Sequence[Any], error: RuntimeError) -> RuntimeError:

@@ -8,6 +8,7 @@ flip <-> flip, roll <-> roll, narrow <-> pad, take <-> put.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import LinearMap
+from ..shape import ShapeError, in_words
 
 
 class Reshape(LinearMap):
@@ -166,19 +168,34 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     """
     if mode == "constant":
         return Pad.of(input, tuple(pad), value or 0)
-    native.pad(torch.empty(input.shape, device="meta"), tuple(pad), mode)  # raises torch's own error
+    if mode not in _WIDEST:
+        raise NotImplementedError(
+            f"pad: mode is 'constant', 'reflect', 'replicate' or 'circular'; it was given {mode!r}."
+        )
+    if len(pad) % 2 or len(pad) // 2 not in (input.ndim - 1, input.ndim - 2) or value:
+        raise NotImplementedError(
+            f"pad: mode={mode!r} pads all axes but batch and channels, without a value; it was given input "
+            f"{in_words(input)}, pad={tuple(pad)}, value={value}."
+        )
     x = input
     for i, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
         dim, n = x.ndim - 1 - i, x.shape[-1 - i]
-        at = torch.arange(-before, n + after, device=x.device)
-        if mode == "replicate":
-            at = at.clamp(0, n - 1)
-        elif mode == "circular":
-            at = at % n
-        else:
-            at = (n - 1) - ((n - 1) - at.abs()).abs()
-        x = take(x, at, dim)
+        if max(before, after) > _WIDEST[mode](n):
+            raise ShapeError(
+                f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
+            )
+        x = take(x, _mirrored(mode, torch.arange(-before, n + after, device=x.device), n), dim)
     return x
+
+
+_WIDEST = {"reflect": lambda n: n - 1, "circular": lambda n: n, "replicate": lambda n: math.inf}
+
+
+def _mirrored(mode: str, at: Tensor, n: int) -> Tensor:
+    """Positions beyond the ends of an axis of n, brought back onto it."""
+    if mode == "replicate":
+        return at.clamp(0, n - 1)
+    return at % n if mode == "circular" else (n - 1) - ((n - 1) - at.abs()).abs()
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:

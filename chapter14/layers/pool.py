@@ -116,11 +116,10 @@ class MaxPool(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         x, axes, _ = inputs
-        return x_out[1], x.shape, axes
+        return x_out[1], x.shape, torch.Size((*x.shape[:-axes], x.shape[-axes:].numel())), axes
 
     @staticmethod
-    def backward(needs, g, index, shape, axes):
-        flat = torch.Size((*shape[:-axes], shape[-axes:].numel()))
+    def backward(needs, g, index, shape, flat, axes):
         g = place(_flat(g[0], axes), _flat(index, axes), -1, flat)
         return reshape(g, shape), None, None
 
