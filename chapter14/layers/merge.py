@@ -96,7 +96,7 @@ def split(x: Tensor, sizes: int | Sequence[int], dim: int = -1) -> tuple[Tensor,
     dim = _axis("split", dim, x)
     n = x.shape[dim]
     if isinstance(sizes, int):
-        whole, rest = divmod(n, max(sizes, 1))
+        whole, rest = n // max(sizes, 1), n % max(sizes, 1)
         sizes = [sizes] * whole + [rest] * (rest > 0) or [0]
     if sum(sizes) != n or min(sizes) < 0:
         raise ShapeError(f"split: sizes {list(sizes)} do not add up to axis {dim} of x. It was given x {in_words(x)}.")
