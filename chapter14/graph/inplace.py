@@ -98,7 +98,7 @@ class Linear:
             self._y, self._h = self.x_out.view(self._rows[:-1] + (M,)), self.g_in.view(self._rows)
             self._ones = x_in.new_ones(B)
             self._made_for = x_in.shape, x_in.dtype, x_in.device
-        self._x = x_in.reshape(self._rows)
+        self._x = x_in.reshape(-1) if self._one else x_in.reshape(self._rows)
         self._x_in = x_in if self._x.data_ptr() == x_in.data_ptr() else None  # a copy would not follow what is written
 
 
@@ -156,14 +156,15 @@ class L2Loss:
             B = len(y_hat) if y_hat.ndim > 1 else 1
             self._error, self.g_in = torch.empty_like(y_hat), torch.empty_like(y_hat)
             self._vector = self._error.view(-1)
-            self._share = y_hat.new_full((), 1 / B if B else math.nan)  # the mean of nothing is NaN
+            self._one, self._share = B == 1, y_hat.new_full((), 1 / B if B else math.nan)  # the mean of nothing is NaN
             self._slope = 2 * self._share
             self._made_for = y_hat.shape, y_hat.dtype, y_hat.device
         if y.shape != y_hat.shape:
             given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
             raise ShapeError(f"l2_loss: y_hat and y have one shape. It was given {given}.")
         torch.sub(y_hat, y, out=self._error)
-        return torch.dot(self._vector, self._vector).mul_(self._share)
+        J = torch.dot(self._vector, self._vector)
+        return J if self._one else J.mul_(self._share)
 
     def backward(self) -> Tensor:
         """g_in [*y_hat], with g_out = 1 (14.35)."""
