@@ -1,0 +1,16 @@
+from .image import Decorrelated as Decorrelated
+from .image import Fourier as Fourier
+from .image import Pixels as Pixels
+from .objective import Objective as Objective
+from .objective import channel as channel
+from .objective import label as label
+from .objective import neuron as neuron
+from .objective import text as text
+from .optimize import DeadNeuron as DeadNeuron
+from .optimize import Visualization as Visualization
+from .optimize import visualize as visualize
+from .transform import Flip as Flip
+from .transform import Jitter as Jitter
+from .transform import Noise as Noise
+from .transform import Rotate as Rotate
+from .transform import Scale as Scale

@@ -1,0 +1,137 @@
+"""What a picture is to be good for: a number for each picture, to be raised. J is its negative (14.9).
+
+    J(x) = -x_l[i]
+
+    neuron     one entry of layer l; in a layer of images, at one place
+    channel    one channel of layer l, its mean over all places
+    label      what the network's last layer says of one of its classes
+    text       what a CLIP says of a sentence (figure 14.23)
+
+Objectives add up: `text("a photo of a cat") - 0.5 * channel("image.scales.0", 3)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .. import functional as F
+from ..models.words import caption
+from ..models.zoo import Pretrained
+
+OUTPUT = "output"  # the layer that is the network's last
+
+Value = Callable[[Mapping[str, Tensor]], Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """`bind(network)` makes the function of the activations x_l, by layer, whose value [B] is to be raised."""
+
+    name: str
+    layers: frozenset[str]
+    bind: Callable[[Pretrained], Value]
+
+    def __add__(self, other: Objective) -> Objective:
+        def bind(network: Pretrained) -> Value:
+            a, b = self.bind(network), other.bind(network)
+            return lambda x: F.plus(a(x), b(x))
+
+        return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind)
+
+    def __mul__(self, c: float) -> Objective:
+        def bind(network: Pretrained) -> Value:
+            a = self.bind(network)
+            return lambda x: F.scale(a(x), c)
+
+        return Objective(f"{c:g} ({self.name})", self.layers, bind)
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Objective:
+        return self * -1
+
+    def __sub__(self, other: Objective) -> Objective:
+        return self + -other
+
+
+def neuron(layer: str, channel: int, row: int | None = None, column: int | None = None) -> Objective:
+    """x_l[channel] of a layer [B, N]; x_l[channel, row, column] of a layer [B, C, H, W], by default in the middle."""
+
+    def value(x: Mapping[str, Tensor]) -> Tensor:
+        x_l = _entry(x[layer], layer, 1, channel)
+        for dim, i in zip(range(2, x_l.ndim), (row, column), strict=False):
+            x_l = _entry(x_l, layer, dim, x_l.shape[dim] // 2 if i is None else i)
+        return _each(x_l)
+
+    place = "" if row is None or column is None else f" at {row}, {column}"
+    return Objective(f"neuron {channel} of {layer}{place}", frozenset([layer]), lambda network: value)
+
+
+def channel(layer: str, i: int) -> Objective:
+    """The mean of x_l[i] over all places of a layer [B, C, H, W]."""
+
+    def value(x: Mapping[str, Tensor]) -> Tensor:
+        x_l = _entry(x[layer], layer, 1, i)
+        return _each(F.mean_along(x_l, range(1, x_l.ndim)))
+
+    return Objective(f"channel {i} of {layer}", frozenset([layer]), lambda network: value)
+
+
+def label(which: str | int) -> Objective:
+    """One class, by its name or number: the network's last layer there; of a CLIP, the caption that says so.
+
+    Raises, when a network is at hand:
+        ValueError: it has no such class.
+    """
+
+    def bind(network: Pretrained) -> Value:
+        i = _number(which, network)
+        if network.reads:
+            return text(caption(network.labels[i])).bind(network)
+        return neuron(OUTPUT, i).bind(network)
+
+    return Objective(f"class {which}", frozenset([OUTPUT]), bind)
+
+
+def text(prompt: str) -> Objective:
+    """How well a sentence fits, against the captions of the network's classes that the sentence does not name.
+
+    Its node in a CLIP, less the logarithm of what all of them say: log softmax. The node alone is raised by much that
+    raises its neighbours too, and shows less.
+
+    Raises, when a network is at hand:
+        UnknownWord: it lists the words.
+        ValueError: the network reads no sentences.
+    """
+
+    def bind(network: Pretrained) -> Value:
+        others = [caption(name) for name in network.labels if not set(name.split()) <= set(prompt.lower().split())]
+        W = network.sentences([prompt, *others])
+        over_others = F.log_softmax if others else lambda nodes, dim: nodes
+        return lambda x: _each(F.narrow(over_others(F.linear(x[OUTPUT], W), dim=1), 1, 0, 1))
+
+    return Objective(prompt, frozenset([OUTPUT]), bind)
+
+
+def _entry(x_l: Tensor, layer: str, dim: int, i: int) -> Tensor:
+    if x_l.ndim <= dim or not -x_l.shape[dim] <= i < x_l.shape[dim]:
+        raise IndexError(f"{layer}: there is no entry {i} along axis {dim} of its x_out {list(x_l.shape)}.")
+    return F.narrow(x_l, dim, i % x_l.shape[dim], 1)
+
+
+def _each(x: Tensor) -> Tensor:
+    return F.reshape(x, (x.shape[0],))
+
+
+def _number(which: str | int, network: Pretrained) -> int:
+    if isinstance(which, str):
+        if which not in network.labels:
+            known = ", ".join(network.labels) or "none by name"
+            raise ValueError(f"class {which!r}: the network does not have it. Its classes: {known}.")
+        return network.labels.index(which)
+    if network.labels and not 0 <= which < len(network.labels):
+        raise ValueError(f"class {which}: the network has classes 0 to {len(network.labels) - 1}.")
+    return which
