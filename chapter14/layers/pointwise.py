@@ -126,13 +126,13 @@ class Relu(Layer):
     def jvp(tangents, x, at_zero):
         return gate(tangents[0], _not_negative(x.detach()) if at_zero else x.detach().relu().bool())
 
-
-def _not_negative(x: Tensor) -> Tensor:
-    return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
-
     @staticmethod
     def L(mask):
         return (torch.diag(mask.flatten()),)
+
+
+def _not_negative(x: Tensor) -> Tensor:
+    return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
 
 
 class LeakyRelu(Layer):
