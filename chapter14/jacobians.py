@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .layer import kept, layer_of
-from .shape import ShapeError
+from .shape import ShapeError, in_words
 
 
 def jacobian(f: Callable[..., Any], *inputs: Any) -> tuple[Tensor, ...]:
@@ -37,7 +37,8 @@ def jacobian(f: Callable[..., Any], *inputs: Any) -> tuple[Tensor, ...]:
         x_out = f(*inputs)
     outputs = list(x_out) if isinstance(x_out, (tuple, list)) else [x_out]
     if not outputs or not all(_is_float(x) for x in outputs):
-        raise TypeError(f"jacobian: f returns floating-point tensors; it returned {type(x_out).__name__}.")
+        given = ", ".join(in_words(x) for x in outputs)
+        raise TypeError(f"jacobian: f returns floating-point tensors; it returned {given}.")
     closed = _closed_form(outputs, leaves)
     return _row_by_row(outputs, leaves) if closed is None else closed
 

@@ -61,7 +61,7 @@ class Layer:
     #: Whether x_out is a tuple; then g is one too.
     many: ClassVar[bool] = False
 
-    #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input; None for what is no tensor.
+    #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
     of: ClassVar[Callable[..., Any]]

@@ -4,7 +4,7 @@
     dJ/dθ_2 = dJ/dx_L  dx_L/dx_{L-1} ... dx_3/dx_2  dx_2/dθ_2                   (14.3)
 
 Both begin with the same product, which is g_2: multiplied out once it serves both, and so on down the chain. With all
-x_l and θ_l of size n, a row is multiplied by an [n x n] matrix L (L + 1) / 2 times without reuse, 2 L - 1 times with it.
+x_l and θ_l of size n, a row is multiplied by an [n x n] matrix L (L + 1) / 2 times without reuse, 2 L - 1 with it.
 """
 
 from __future__ import annotations
