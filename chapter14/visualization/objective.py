@@ -20,8 +20,7 @@ from torch import Tensor
 from .. import functional as F
 from ..models.words import caption
 from ..models.zoo import Pretrained
-
-OUTPUT = "output"  # the layer that is the network's last
+from .look import OUTPUT
 
 Value = Callable[[Mapping[str, Tensor]], Tensor]
 

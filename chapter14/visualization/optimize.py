@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +19,13 @@ from torch import Tensor, nn
 from .. import functional as F
 from ..models.zoo import Pretrained, load
 from .image import Image, Pixels
-from .objective import OUTPUT, Objective, text
+from .look import fixed, watched
+from .objective import Objective, text
 from .transform import Flip, Jitter, Noise, Together, Transform
 
 PIXELS = Pixels()
 TRANSFORMS = (Jitter(1), Flip(), Noise(0.05))
+CYCLES = (0.4, 0.6, 0.8)
 TAPER = 0.25  # the share of the steps, at the end, that grow shorter
 
 
@@ -49,7 +50,7 @@ def visualize(
     count: int = 1,
     seed: int = 0,
     steps: int = 60,
-    cycles: Sequence[float] = (),
+    cycles: Sequence[float] = CYCLES,
     size: int | None = None,
     image: Image = PIXELS,
     transforms: Sequence[Transform] = TRANSFORMS,
@@ -80,12 +81,12 @@ def visualize(
     generator, transform, history = torch.Generator().manual_seed(seed), Together(transforms), []
     parameter = next(network.model.parameters(), torch.zeros(()))
     x = torch.zeros(count, 3, network.size, network.size).to(parameter)
-    with _fixed(network.model), _watched(network, objective.layers) as look:
-        value = objective.bind(network)
+    value = objective.bind(network)
+    with fixed(network.model), watched(network, objective.layers) as look:
         for a in (0.0, *cycles):
             x = a * x + (1 - a) * noise(image, x, generator)
             J = lambda x: F.scale(value(look(transform(x, generator))), -1)  # noqa: E731
-            for step in descend(J, x, image, lengths(image, x, steps, 1 - a)):
+            for step in descend(objective.name, J, x, image, lengths(image, x, steps, 1 - a)):
                 x = step.x
                 history.append(step.J.detach())
                 if on_step:
@@ -103,16 +104,27 @@ def noise(image: Image, x: Tensor, generator: torch.Generator) -> Tensor:
 
 def lengths(image: Image, x: Tensor, steps: int, share: float) -> list[float]:
     """The lengths of the steps: of `share` of the way, in as large a share of the steps, tapering at the end."""
-    n = max(round(steps * share), 1)
+    n = _steps(steps, share)
     taper = [min(1.0, (1 - (i + 0.5) / n) / TAPER) for i in range(n)]
     distance = math.sqrt(1.3 * x[0].numel())  # of noise from photographs, root mean square: their variances add up
     return [image.way * share * distance * t / sum(taper) for t in taper]
 
 
-def descend(J: Callable[[Tensor], Tensor], x: Tensor, image: Image, lengths: Sequence[float]) -> Iterator[Step]:
+def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:
+    """How many `visualize` takes."""
+    return sum(_steps(steps, 1 - a) for a in (0.0, *cycles))
+
+
+def _steps(steps: int, share: float) -> int:
+    return max(round(steps * share), 1)
+
+
+def descend(
+    name: str, J: Callable[[Tensor], Tensor], x: Tensor, image: Image, lengths: Sequence[float]
+) -> Iterator[Step]:
     """θ <- θ - η (dJ/dθ)^T, where x = image(θ), with the η that moves each picture by `lengths`, one a step.
 
-    J: x [B, 3, H, W] → [B].
+    J: x [B, 3, H, W] → [B]; `name` is what errors call it.
     """
     theta = image.parameters(x).detach()
     for i, length in enumerate(lengths):
@@ -123,12 +135,10 @@ def descend(J: Callable[[Tensor], Tensor], x: Tensor, image: Image, lengths: Seq
             move = image.picture(g)  # a picture is linear in its θ, so this is how dJ/dθ moves it
             norm = move.flatten(1).norm(dim=1)
             if not (cost.isfinite().all() and norm.isfinite().all()):
-                raise FloatingPointError(
-                    f"step {i}: J is {cost.tolist()}, and the length of its gradient {norm.tolist()}."
-                )
+                raise FloatingPointError(f"{name}: at step {i}, J is {cost.tolist()} and |dJ/dx| {norm.tolist()}.")
             if i == 0 and not norm.all():
                 raise DeadNeuron(
-                    "it is dead: the gradient is zero everywhere at the start. Another seed may find it alive."
+                    f"{name} is dead: dJ/dx is zero everywhere at the start. Another seed may find it alive."
                 )
             eta = length / norm.clamp(min=torch.finfo(norm.dtype).tiny)
             theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
@@ -144,43 +154,3 @@ def _network(model: str | Path | Pretrained | nn.Module, size: int | None) -> Pr
     if size is None:
         raise ValueError(f"visualize: {type(model).__name__} needs a size, of the pictures that it takes, in pixels.")
     return Pretrained(model, size)
-
-
-@contextmanager
-def _fixed(model: nn.Module) -> Iterator[None]:
-    """Parameters that want no gradient, and evaluation mode; afterwards, all as it was."""
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    training = [module for module in model.modules() if module.training]
-    try:
-        for p in wanted:
-            p.requires_grad_(False)
-        model.eval()
-        yield
-    finally:
-        for p in wanted:
-            p.requires_grad_(True)
-        for module in training:
-            module.training = True
-
-
-@contextmanager
-def _watched(network: Pretrained, layers: frozenset[str]) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
-    """x → x_l of these layers, by hooks that are gone afterwards."""
-    modules, x_l = dict(network.model.named_modules()), {}
-    if unknown := layers - modules.keys() - {OUTPUT}:
-        known = ", ".join(name for name in modules if name)
-        raise ValueError(f"{', '.join(sorted(unknown))}: the network has no such layer. Its layers: {known}.")
-
-    def look(x: Tensor) -> dict[str, Tensor]:
-        x_l[OUTPUT] = network(x)
-        return x_l
-
-    def keep(name: str) -> Callable[..., None]:
-        return lambda module, inputs, x_out: x_l.update({name: x_out})
-
-    hooks = [modules[name].register_forward_hook(keep(name)) for name in layers - {OUTPUT}]
-    try:
-        yield look
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -40,13 +40,24 @@ def sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) ->
     return page
 
 
+def check(path: Path) -> None:
+    """
+    Raises:
+        ValueError: Pillow writes no format of that name.
+    """
+    Image.init()
+    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"{path}: its name should end as a picture's does, as in .png or .jpg.")
+
+
 def save(image: Image.Image, path: str | Path) -> None:
     """Write a picture; its name says the format. It is written beside `path`, and then renamed.
 
     Raises:
-        ValueError: Pillow knows no format of that name.
+        ValueError: Pillow writes no format of that name.
     """
     path = Path(path)
+    check(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
