@@ -1,0 +1,248 @@
+"""The small CLIP, against the same network in plain torch; its words, its files, and its training."""
+
+import copy
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as native
+from PIL import Image
+
+from chapter14.models import weights, words
+from chapter14.models.clip import CLIP, Config
+from chapter14.models.zoo import ASSETS, load
+from chapter14.training import checkpoint
+from chapter14.training.alignment import Noisy, cosine, loss, noisy
+from chapter14.training.batches import Batches, every_caption
+from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
+
+LABELS = ["cat", "church"]
+VOCABULARY = words.vocabulary(every_caption(LABELS), context=14)
+TINY = Config(
+    VOCABULARY, size=16, widths=(4, 6, 8), blocks=(1, 1, 1), planes=(1, 2, 2), hidden=8, text_width=8, text_blocks=1,
+    text_heads=2, dim=8,
+)  # fmt: skip
+
+
+def tiny(dtype=torch.float64):
+    torch.manual_seed(0)
+    return CLIP(TINY).to(dtype)
+
+
+def pictures(n, dtype=torch.float64):
+    return torch.randn(n, 3, TINY.size, TINY.size, dtype=dtype, generator=torch.Generator().manual_seed(1))
+
+
+def plain_image_tower(p, x):
+    """The same network, written out. p: its parameters by name."""
+    seen, conv = [], lambda x, name, **how: native.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"], **how)
+    for i, how in enumerate([{"stride": 2, "padding": 2}, {"padding": 1}, {"padding": 1}]):
+        x = native.avg_pool2d(x, 4, 2, 1) if i else x
+        x = conv(x, f"scales.{i}.0", **how)
+        inner = native.silu(conv(native.silu(x), f"scales.{i}.1.conv1", padding=1))
+        x = native.silu(x + conv(inner, f"scales.{i}.1.conv2", padding=1))
+        seen.append(conv(x, f"heads.{i}.0").flatten(1))
+    seen[2] = native.silu(native.linear(seen[2], p["heads.2.2.weight"], p["heads.2.2.bias"]))
+    return native.linear(torch.cat(seen, 1), p["out.weight"], p["out.bias"])
+
+
+def test_image_tower_is_its_formula_and_so_is_its_gradient():
+    model, x, x_native = tiny(), pictures(2).requires_grad_(), pictures(2).requires_grad_()
+    f = model.encode_image(x)
+    f_native = native.normalize(plain_image_tower(dict(model.image.named_parameters()), x_native), dim=-1)
+    torch.testing.assert_close(f, f_native)
+    g = torch.randn(f.shape, dtype=f.dtype)
+    f.backward(g)
+    f_native.backward(g)
+    torch.testing.assert_close(x.grad, x_native.grad)
+
+
+def test_text_block_is_torchs_transformer_layer():
+    block = tiny().text.blocks[0]
+    theirs = torch.nn.TransformerEncoderLayer(
+        8, 2, 16, dropout=0, activation="relu", batch_first=True, norm_first=True, dtype=torch.float64
+    )
+    names = {
+        "norm1": "norm1", "norm2": "norm2", "self_attn.in_proj_": "qkv.", "self_attn.out_proj": "out",
+        "linear1": "mlp.0", "linear2": "mlp.2",
+    }  # fmt: skip
+    state = block.state_dict()
+    for name in theirs.state_dict():
+        prefix = next(prefix for prefix in names if name.startswith(prefix))
+        theirs.state_dict()[name].copy_(state[name.replace(prefix, names[prefix])])
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
+    torch.testing.assert_close(block(x), theirs(x, src_mask=mask, is_causal=True))
+
+
+def test_a_sentence_ends_where_it_says():
+    model, tokens = tiny(), VOCABULARY.tokenize("a photo of a cat")
+    padded = tokens.clone()
+    padded[0, 6:] = VOCABULARY.words.index("church")
+    torch.testing.assert_close(model.encode_text(tokens), model.encode_text(padded), rtol=0, atol=1e-12)
+    assert not torch.allclose(model.encode_text("a photo of a cat"), model.encode_text("a photo of a church"))
+
+
+def test_logits_are_scaled_cosines():
+    model, x = tiny(), pictures(2)
+    f, t = model.encode_image(x), model.encode_text(["a photo of a cat", "a dark image of a church"])
+    expected = model.logit_scale.exp() * native.cosine_similarity(f[:, None], t[None], dim=-1)
+    torch.testing.assert_close(model(x, ["a photo of a cat", "a dark image of a church"]), expected)
+
+
+def test_unknown_words_are_named_and_the_known_ones_listed():
+    with pytest.raises(words.UnknownWord, match=r"does not know 'unicorn'\. .*: a, an, .*cat, church") as error:
+        VOCABULARY.tokenize("a photo of a unicorn")
+    assert words.END not in str(error.value)
+    for sentence in ("", "a " * 14):
+        with pytest.raises(ValueError, match="a sentence has 1 to 13"):
+            VOCABULARY.tokenize(sentence)
+
+
+def test_captions():
+    assert words.caption("english springer") == "a photo of an english springer"
+    assert words.caption("cat", "black and white", "image") == "a black and white image of a cat"
+
+
+def test_a_file_holds_the_model_and_what_is_said_of_it(tmp_path):
+    model, path = tiny(torch.float32), tmp_path / "clip.safetensors"
+    weights.save(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
+    read_back, about = weights.load(path)
+    assert about == {"labels": LABELS, "evaluation": {"zero-shot": 0.5}} and read_back.config == TINY
+    for (name, p), q in zip(model.named_parameters(), read_back.parameters(), strict=True):
+        torch.testing.assert_close(p.half().float(), q, rtol=0, atol=0, msg=name)
+        assert not q.requires_grad
+    assert load(path).labels == tuple(LABELS)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    model, path = tiny(), tmp_path / "clip.safetensors"
+    weights.save(model, path)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        weights.save(model, path, labels=object())
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_other_files_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    with pytest.raises(FileNotFoundError, match="no such network"):
+        load(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match="is not a CLIP"):
+        load(path)
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ValueError, match="no config in its metadata"):
+        load(path)
+
+
+def test_the_embedded_network_is_there():
+    network = load()
+    assert (ASSETS / "clip.safetensors").stat().st_size <= 6 << 20
+    assert "cat" in network.labels and len(network.labels) == 12 and network.size == 48
+    assert {"provenance", "evaluation"} <= network.about.keys()
+
+
+def a_batch(dtype=torch.float64):
+    x = pictures(6, dtype).clamp(-1, 1)
+    tokens = VOCABULARY.tokenize(["a photo of a cat", "a photo of a church", "a dark photo of a cat"])
+    return x, torch.tensor([0, 1, 2, 0, 1, 2]), tokens
+
+
+def test_cosine_is_one_along_the_goal_and_what_it_says_elsewhere():
+    g, d, weight = pictures(4), pictures(5)[1:], torch.rand(4, 4, dtype=torch.float64) + 0.1
+    torch.testing.assert_close(cosine(3 * d, d, weight), torch.ones(4, dtype=torch.float64))
+    torch.testing.assert_close(cosine(-d, d, weight), -torch.ones(4, dtype=torch.float64))
+    only_the_first = torch.tensor([[1.0, 0, 0, 0]], dtype=torch.float64).expand(4, 4)
+    expected = native.cosine_similarity(g.flatten(1), d.flatten(1))
+    torch.testing.assert_close(cosine(g, d, only_the_first), expected)
+
+
+def test_the_gradient_of_a_loss_with_a_gradient_in_it_is_right():
+    """Along a random direction in all parameters, by finite differences."""
+    model, batch = tiny(), a_batch()
+    z = noisy(batch[0][:4], torch.Generator().manual_seed(2))
+    z = Noisy(z.z, z.clean.double(), z.weights.double())
+    J = loss(model, *batch, z).J
+    gradients = torch.autograd.grad(J, list(model.parameters()))
+    direction = [torch.randn(p.shape, dtype=p.dtype) for p in model.parameters()]
+    slope, step, ends = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True)), 1e-5, []
+    for sign in (1, -1):
+        moved = copy.deepcopy(model)
+        with torch.no_grad():
+            for p, d in zip(moved.parameters(), direction, strict=True):
+                p += sign * step * d
+        ends.append(loss(moved, *batch, z).J.item())
+    assert slope.item() == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5)
+
+
+def test_a_resumed_run_is_the_same_run(tmp_path):
+    def begin():
+        model = tiny(torch.float32)
+        return model, torch.optim.AdamW(model.parameters(), lr=1e-2), torch.Generator().manual_seed(3)
+
+    def learn(model, optimiser, generator):
+        batch = a_batch(torch.float32)
+        optimiser.zero_grad()
+        loss(model, *batch, noisy(batch[0][:4], generator)).J.backward()
+        optimiser.step()
+
+    whole = begin()
+    for _ in range(4):
+        learn(*whole)
+    model, optimiser, generator = begin()
+    for _ in range(2):
+        learn(model, optimiser, generator)
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, {"model": model}, optimiser, generator, step=2)
+    model, optimiser, generator = begin()
+    assert checkpoint.load(path, {"model": model}, optimiser, generator) == {"step": 2}
+    for _ in range(2):
+        learn(model, optimiser, generator)
+    for p, q in zip(whole[0].parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=0)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    def jpeg(shade):
+        data = io.BytesIO()
+        Image.fromarray(np.full((32, 40, 3), shade, np.uint8)).save(data, "JPEG")
+        return data.getvalue()
+
+    with zipfile.ZipFile(tmp_path / "photos96.zip", "w") as archive:
+        for split, shade in (("train", 50), ("val", 90)):
+            for label in ("cat", "golf_ball"):
+                for i in range(2):
+                    archive.writestr(f"photos96/{split}/{label}/{i:05d}.jpg", jpeg(shade + i))
+    with zipfile.ZipFile(tmp_path / "catfaces96.zip", "w") as archive:
+        archive.writestr("cat_face/00000.jpg", jpeg(200))
+    return tmp_path
+
+
+def test_photographs_are_read_by_split_and_drawn_by_seed(photographs):
+    train, val = read(photographs, "train", 16), read(photographs, "val", 16)
+    assert train.labels == ["cat", "golf ball"] and list(train.faces) == ["cat"] and not val.faces
+    assert train.whole["cat"].shape == (2, 3, 22, 22) and val.centre("cat", 5).shape == (2, 3, 16, 16)
+    assert (train.draw("cat", 1.0, torch.Generator()) > 0.5).all()  # a face, which is bright here
+    drawn = [Batches(train, torch.Generator().manual_seed(4)).draw(8) for _ in range(2)]
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
+    batches = Batches(train, torch.Generator())
+    assert len(batches.captions()) == len(batches.pairs) == 2 * len(ATTRIBUTES) - 1
+    assert not HELD_OUT & set(batches.pairs)
+
+
+def test_attributes_do_what_they_say():
+    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5)) * 2 - 1
+    changed = {name: apply(x) for name, apply in ATTRIBUTES.items()}
+    assert all(y.shape == x.shape and y.abs().max() <= 1 for y in changed.values())
+    torch.testing.assert_close(changed["black and white"].std(1), torch.zeros(2, 16, 16))
+    assert changed["dark"].mean() < x.mean() < changed["bright"].mean()
+    assert changed["blurry"].diff().abs().mean() < x.diff().abs().mean() / 2
+    spot = torch.zeros(1, 3, 16, 16)
+    spot[..., 6:10, 6:10] = 1
+    assert ATTRIBUTES["close up"](spot).mean() / spot.mean() == pytest.approx((16 / 10) ** 2, rel=0.05)
