@@ -46,6 +46,16 @@ def the_call(layer: str, axes: Mapping[str, str], inputs: Sequence[Any]) -> str:
     return f"It expects {expects}; it was given {given}." if pairs else ""
 
 
+def check_floating(layer: str, **tensors: Tensor) -> None:
+    """
+    Raises:
+        RuntimeError: one of them is of whole numbers, of which there is no mean, and no gradient.
+    """
+    if not all(t.is_floating_point() or t.is_complex() for t in tensors.values()):
+        given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items())
+        raise RuntimeError(f"{layer}: it expects floating-point tensors; it was given {given}.")
+
+
 def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
     """Each tensor against its axes, as in "... M N".
 

@@ -18,9 +18,13 @@ from .words import wrong_words
 
 
 def agrees_forward(case: Case) -> None:
-    """x_out is PyTorch's, in three precisions."""
+    """x_out is PyTorch's, in those of three precisions that it has."""
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
-        assert_close(case.ours(*case.draw(dtype=dtype)), case.like(*case.draw(dtype=dtype)))
+        try:
+            expected = case.like(*case.draw(dtype=dtype))
+        except NotImplementedError:
+            continue
+        assert_close(case.ours(*case.draw(dtype=dtype)), expected)
 
 
 def agrees_backward(case: Case) -> None:
@@ -223,7 +227,8 @@ def thrifty(case: Case) -> None:
                 *[torch.ones_like(t) for t in outputs(case.ours(*inputs))]
             )
             made = sum(g is not None for g in (gs if isinstance(gs, tuple) else (gs,)))
-            assert made <= 1, f"only input {i} wants a gradient, and {made} are made"
+            used = sum(before is not None for before, _ in x_out.grad_fn.next_functions)  # type: ignore[union-attr]
+            assert made <= used, f"only input {i} wants a gradient; {made} are made, and {used} are used"
 
 
 def lean(case: Case) -> None:
@@ -265,7 +270,11 @@ def module(case: Case) -> None:
     assert isinstance(ours, make_native) and repr(ours) == repr(native)
     x = case.draw(dtype=torch.float32)
     inputs = x[: max(1, sum(isinstance(t, Tensor) for t in x) - len(list(native.parameters())))]
-    assert_close(copy.deepcopy(ours)(*inputs), native(*inputs))
+    results = []
+    for f in (copy.deepcopy(ours), native):
+        torch.manual_seed(14)
+        results.append(f(*inputs))
+    assert_close(*results)
 
 
 def on_cuda(case: Case) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
+from ..shape import check_floating
 from .branch import spread, total
 
 
@@ -214,5 +215,6 @@ def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
 
 def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
     """The mean over some axes, each kept with size 1; as `torch.mean` with `keepdim=True`."""
+    check_floating("mean_along", x=x)
     x_out = sum_along(x, dim)
     return scale(x_out, x_out.numel() / max(x.numel(), 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..shape import check_floating
 from .arithmetic import gate, scale
 
 
@@ -14,6 +15,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout: p is a probability; it was given p={p}.")
     if not training or p == 0:
         return input
+    check_floating("dropout", input=input)
     if p == 1:
         return scale(input, 0)
     stays = torch.empty_like(input).bernoulli_(1 - p).bool()

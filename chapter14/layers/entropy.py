@@ -3,21 +3,63 @@
     J = -log softmax(x)[y]              x scores [C], y a class
     J = -sum_c y[c] log softmax(x)[c]   y probabilities [C]
 
-Out of layers: log_softmax, then the entries at y. Together they go back as g_in = g (softmax(x) - y).
+Out of two layers: log_softmax, then `nll`, the entries at y. Together they go back as g_in = g (softmax(x) - y).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn import functional as native
 
+from ..layer import LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import gate, plus, power, scale, sum_along, times
+from .arithmetic import gate, plus, scale, shift, sum_along, times
 from .arrange import reshape
-from .branch import total
-from .gather import pick
+from .branch import branch, total
 from .loss import reduced, the_reduction
 from .softmax import log_softmax
+
+
+class Nll(LinearMap):
+    """-w[y] x[y] of log probabilities x [B, C, *] or [C]: linear in them. L has one entry a datapoint."""
+
+    title = "nll_loss"
+
+    @staticmethod
+    def forward(x, y, weight, ignored, reduction):
+        return native.nll_loss(x, y, weight, ignore_index=ignored, reduction=reduction)
+
+    @staticmethod
+    def transpose(g, shape, y, weight, ignored, reduction):
+        return NllTransposed.of(g, shape, y, weight, ignored, reduction)
+
+
+class NllTransposed(LinearMap):
+    """-w[y] g at y, and 0 elsewhere: g [B, *], or [] where J is a mean or a sum → [B, C, *]."""
+
+    @staticmethod
+    def forward(g, shape, y, weight, ignored, reduction):
+        axis = 1 if len(shape) > 1 else 0
+        w = _counts(y, weight, ignored, g.dtype)
+        if reduction == "mean":
+            w = w / w.sum()
+        at = torch.where(y == ignored, 0, y).unsqueeze(axis)
+        return g.new_zeros(shape).scatter(axis, at, (-w * g).unsqueeze(axis))
+
+    @staticmethod
+    def transpose(G, g_shape, shape, y, weight, ignored, reduction):
+        return Nll.of(G, y, weight, ignored, reduction)
+
+
+def _counts(y: Tensor, weight: Tensor | None, ignored: int, dtype: torch.dtype) -> Tensor:
+    """w[y]: how much each datapoint counts; 0 where it is ignored."""
+    counts = y != ignored
+    if weight is None:
+        return counts.to(dtype)
+    return torch.where(counts, weight[torch.where(counts, y, 0)], 0).to(dtype)
 
 
 def nll_loss(
@@ -29,9 +71,8 @@ def nll_loss(
     The mean is over w[y]; a target of `ignore_index` does not count. As `torch.nn.functional.nll_loss`.
     """
     reduction = the_reduction("nll_loss", size_average, reduce, reduction)
-    _check_classes("nll_loss", input, target, weight, ignore_index)
-    J, w = _nll(input, target, weight, ignore_index)
-    return _averaged(J, w, reduction)
+    _check_classes("nll_loss", input, target, weight)
+    return Nll.of(input, target, weight, ignore_index, reduction)
 
 
 def cross_entropy(
@@ -47,52 +88,51 @@ def cross_entropy(
         raise RuntimeError(f"cross_entropy: label_smoothing is in [0, 1]; it was given {label_smoothing}.")
     if target.is_floating_point():
         _check_probabilities(input, target, weight, ignore_index)
-        J = _soft_nll(log_softmax(input, _class_axis(input)), target, weight, label_smoothing)
-        if reduction == "mean":  # over the datapoints, whatever the weights
-            return scale(total(J, ()), 1 / J.numel() if J.numel() else float("nan"))
-        return reduced(J, reduction)
-    _check_classes("cross_entropy", input, target, weight, ignore_index)
-    logs, C = log_softmax(input, _class_axis(input)), input.shape[_class_axis(input)]
-    J, w = _nll(logs, target, weight, ignore_index)
-    if label_smoothing:
-        even = _soft_nll(logs, torch.full_like(logs, 1 / C), weight, 0.0)
-        J = plus(scale(J, 1 - label_smoothing), scale(gate(even, target != ignore_index), label_smoothing))
-    return _averaged(J, w, reduction)
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    _check_classes("cross_entropy", input, target, weight)
+    logs = log_softmax(input, _class_axis(input))
+    if not label_smoothing:
+        return Nll.of(logs, target, weight, ignore_index, reduction)
+    logs, again = branch(logs)
+    J = Nll.of(logs, target, weight, ignore_index, reduction)
+    even = gate(_added_up(scale(again, 1 / logs.shape[_class_axis(logs)]), weight), target != ignore_index)
+    if reduction == "mean":
+        even = times(total(even, ()), 1 / _counts(target, weight, ignore_index, even.dtype).sum())
+    else:
+        even = reduced(even, reduction, "cross_entropy")
+    return plus(scale(J, 1 - label_smoothing), scale(even, label_smoothing))
 
 
 def _class_axis(x: Tensor) -> int:
     return 1 if x.ndim > 1 else 0
 
 
-def _nll(logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """J and w[y] of each datapoint, both [B, *]; 0 where it is ignored."""
-    axis, counts = _class_axis(logs), target != ignore_index
-    y = torch.where(counts, target, 0)
-    w = counts.to(logs.dtype) if weight is None else gate(reshape(pick(weight, y.reshape(-1)), y.shape), counts)
-    J = reshape(pick(logs, y.unsqueeze(axis), axis), y.shape)
-    return scale(gate(J, counts) if weight is None else times(gate(J, counts), w), -1), w
-
-
-def _soft_nll(logs: Tensor, target: Tensor, weight: Tensor | None, smoothing: float) -> Tensor:
-    axis = _class_axis(logs)
+def _of_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> Tensor:
+    axis = _class_axis(x)
     if smoothing:
-        target = plus(scale(target, 1 - smoothing), target.new_tensor(smoothing / logs.shape[axis]))
-    J = times(logs, target)
+        y = shift(scale(y, 1 - smoothing), smoothing / x.shape[axis])
+    J = _added_up(times(log_softmax(x, axis), y), weight)
+    if reduction == "mean":  # over the datapoints, whatever the weights
+        return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
+    return reduced(J, reduction, "cross_entropy")
+
+
+def _added_up(logs: Tensor, weight: Tensor | None) -> Tensor:
+    """-sum_c w[c] logs[c]: [B, C, *] → [B, *]."""
+    axis = _class_axis(logs)
     if weight is not None:
-        J = times(J, reshape(weight, (-1, *(1 for _ in logs.shape[axis + 1 :]))))
-    return scale(reshape(sum_along(J, axis), (*logs.shape[:axis], *logs.shape[axis + 1 :])), -1)
+        logs = times(logs, reshape(weight, (-1, *(1 for _ in logs.shape[axis + 1 :]))))
+    return scale(reshape(sum_along(logs, axis), (*logs.shape[:axis], *logs.shape[axis + 1 :])), -1)
 
 
-def _averaged(J: Tensor, w: Tensor, reduction: str) -> Tensor:
-    return times(total(J, ()), power(total(w, ()), -1)) if reduction == "mean" else reduced(J, reduction)
-
-
-def _check_classes(loss: str, x: Tensor, y: Tensor, weight: Tensor | None, ignore_index: int) -> None:
+def _check_classes(loss: str, x: Tensor, y: Tensor, weight: Tensor | None) -> None:
     axis = _class_axis(x)
     if x.ndim == 0 or y.shape != (*x.shape[:axis], *x.shape[axis + 1 :]) or not _fits(weight, x):
         raise ShapeError(f"{loss}: it expects input [B, C, *], target [B, *], weight [C]; {_given(x, y, weight)}.")
     if y.is_floating_point() or y.dtype == torch.bool:
         raise RuntimeError(f"{loss}: the classes are whole numbers; {_given(x, y, weight)}.")
+    if weight is not None and weight.requires_grad and torch.is_grad_enabled():
+        raise RuntimeError(f"{loss}: weight is a constant, for which there is no gradient; {_given(x, y, weight)}.")
 
 
 def _check_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, ignore_index: int) -> None:

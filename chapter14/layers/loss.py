@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn._reduction import legacy_get_string
 
 from ..layer import Layer
-from ..shape import ShapeError, in_words
+from ..shape import ShapeError, check_floating, in_words
 from .arithmetic import minus, power, scale, times
 from .arrange import reshape
 from .branch import total
@@ -94,6 +94,7 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
         ValueError: an unknown reduction.
     """
     check_reduction("l2_loss", reduction)
+    check_floating("l2_loss", y_hat=y_hat, y=y)
     if y_hat.shape != y.shape:
         given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
         raise ShapeError(f"l2_loss: y_hat and y have one shape. It was given {given}.")
@@ -110,11 +111,14 @@ def the_reduction(loss: str, size_average: bool | None, reduce: bool | None, red
     return reduction
 
 
-def reduced(J: Tensor, reduction: str) -> Tensor:
+def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     """J of each, or their sum, or their mean (14.11)."""
     if reduction == "none":
         return J
-    return total(J, ()) if reduction == "sum" else scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
+    if reduction == "sum":
+        return total(J, ())
+    check_floating(loss, J=J)
+    return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
 
 
 def mse_loss(
@@ -126,9 +130,12 @@ def mse_loss(
     The chapter's `l2_loss` sums over the entries of a datapoint instead.
     """
     reduction = the_reduction("mse_loss", size_average, reduce, reduction)
-    e = _difference("mse_loss", input, target)
-    square = times(e, e)
-    return reduced(square, reduction) if weight is None else _weighted("mse_loss", square, weight, input, reduction)
+    square = power(_difference("mse_loss", input, target), 2)
+    return (
+        reduced(square, reduction, "mse_loss")
+        if weight is None
+        else _weighted("mse_loss", square, weight, input, reduction)
+    )
 
 
 def l1_loss(
@@ -138,7 +145,9 @@ def l1_loss(
     """|ŷ - y|, entry by entry, and their mean: input, target [*] → []. As `torch.nn.functional.l1_loss`."""
     reduction = the_reduction("l1_loss", size_average, reduce, reduction)
     size = absolute(_difference("l1_loss", input, target))
-    return reduced(size, reduction) if weight is None else _weighted("l1_loss", size, weight, input, reduction)
+    return (
+        reduced(size, reduction, "l1_loss") if weight is None else _weighted("l1_loss", size, weight, input, reduction)
+    )
 
 
 def _difference(loss: str, y_hat: Tensor, y: Tensor) -> Tensor:
@@ -155,4 +164,4 @@ def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: st
         given = f"weight {in_words(weight)}, input {in_words(y_hat)}"
         raise ShapeError(f"{loss}: weight has the shape of input. It was given {given}.")
     J = times(J, weight)
-    return times(total(J, ()), power(total(weight, ()), -1)) if reduction == "mean" else reduced(J, reduction)
+    return times(total(J, ()), power(total(weight, ()), -1)) if reduction == "mean" else reduced(J, reduction, loss)

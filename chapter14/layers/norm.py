@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer, cast
-from ..shape import ShapeError, in_words
+from ..shape import ShapeError, check_floating, in_words
 from .arithmetic import added, gate, mean_along, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
-from .branch import spread, total
+from .branch import branch, spread, total
 from .pointwise import absolute
 
 
@@ -30,8 +30,8 @@ class Standardize(Layer):
 
     @staticmethod
     def forward(x, dims, eps):
-        variance, mean = torch.var_mean(x, dims, correction=0, keepdim=True)
-        return (x - mean) * (variance + eps).rsqrt()
+        c = x - x.mean(dims, keepdim=True)
+        return c * (c.square().mean(dims, keepdim=True) + eps).rsqrt()
 
     @staticmethod
     def backward(needs, g, x, dims, eps):
@@ -191,11 +191,12 @@ def batch_norm(
             _keep_running(running_mean, running_var, input, dims, momentum)
         return BatchNorm.of(input, w, b, dims, eps)
     assert running_mean is not None and running_var is not None
-    r = (running_var + eps).rsqrt().reshape(along)
-    a = r if w is None else times(w, r)
-    less = times(a, running_mean.reshape(along))
-    b = scale(less, -1) if b is None else minus(b, less)
-    return Affine.of(input, cast(a, input.dtype), cast(b, input.dtype))
+    wide = torch.promote_types(input.dtype, torch.float32)  # x a + b, rounded once
+    r = (running_var.to(wide) + eps).rsqrt().reshape(along)
+    a, also = (r, r) if w is None else branch(times(cast(w, wide), r))
+    less = times(also, running_mean.to(wide).reshape(along))
+    b = scale(less, -1) if b is None else minus(cast(b, wide), less)
+    return cast(Affine.of(cast(input, wide), a, b), input.dtype)
 
 
 @torch.no_grad()
@@ -211,6 +212,7 @@ def _check_batch_norm(x, running_mean, running_var, weight, bias, training, eps)
     if x.ndim < 2 or any(p.shape != x.shape[1:2] for p in given.values()):
         words = ", ".join(f"{name} {in_words(p)}" for name, p in {"input": x, **given}.items())
         raise ShapeError(f"batch_norm: it expects input [B, C, ...], and the rest [C]; it was given {words}.")
+    check_floating("batch_norm", input=x)
     if eps < 0 or (training and eps == 0):
         raise ValueError(f"batch_norm: eps is positive; it was given eps={eps}.")
     if training and x.numel() == x.shape[1]:
@@ -225,8 +227,10 @@ def normalize(
     input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: None = None
 ) -> Tensor:
     """x / max(|x|, eps), with |x| the p-norm along `dim`. As `torch.nn.functional.normalize`."""
+    check_floating("normalize", input=input)
     if p == 2:
         return Normalize.of(input, dim, eps)
-    norm = power(sum_along(power(absolute(input), p), dim), 1 / p)
+    x, also = branch(input)
+    norm = power(sum_along(power(absolute(also), p), dim), 1 / p)
     long = norm.detach() > eps
-    return times(input, power(plus(gate(norm, long), (~long).to(input.dtype) * eps), -1))
+    return times(x, power(plus(gate(norm, long), (~long).to(input.dtype) * eps), -1))

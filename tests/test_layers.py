@@ -1,0 +1,28 @@
+"""Every layer, held to every check."""
+
+import pytest
+
+import chapter14.functional as F
+from chapter14.checking.case import DoesNotApply
+from chapter14.checking.checks import CHECKS
+
+from .table import CASES
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_layer(check, case):
+    if reason := case.but.get(check.__name__):
+        pytest.skip(reason)
+    try:
+        check(case)
+    except DoesNotApply as reason:
+        pytest.skip(str(reason))
+
+
+def test_every_function_is_in_the_table():
+    assert {str(case).split(",")[0] for case in CASES} == set(F.__all__)
+
+
+def test_every_gap_is_about_a_check():
+    assert {check for case in CASES for check in case.but} <= {check.__name__ for check in CHECKS}
