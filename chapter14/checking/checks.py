@@ -34,12 +34,12 @@ def agrees_backward(case: Case) -> None:
 
 def gradients(case: Case) -> None:
     """L is what finite differences say, from the left, from the right, and for many g_out at once."""
-    gradcheck(case.ours, case.draw(), check_forward_ad=True, check_batched_grad=True)
+    gradcheck(case.ours, case.draw(2), check_forward_ad=True, check_batched_grad=True)
 
 
 def gradients_of_gradients(case: Case) -> None:
     """So is the L of the way back."""
-    gradgradcheck(case.ours, case.draw(), check_fwd_over_rev=True, check_batched_grad=True)
+    gradgradcheck(case.ours, case.draw(2), check_fwd_over_rev=True, check_batched_grad=True)
 
 
 def closed(case: Case) -> None:
