@@ -2,5 +2,11 @@
 
 from . import functional as functional
 from . import nn as nn
+from .checking.report import check as check
+from .conversion.audit import audit as audit
+from .conversion.audit import saved_bytes as saved_bytes
+from .graph.chain import Chain as Chain
+from .graph.dag import Graph as Graph
 from .jacobians import jacobian as jacobian
 from .layer import Layer as Layer
+from .visualization.optimize import visualize as visualize

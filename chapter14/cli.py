@@ -1,4 +1,4 @@
-"""The command line, one verb each: `chapter14 visualize`."""
+"""The command line, one verb each: `chapter14 visualize | check | audit`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .visualization import command
+from .commands import auditing, checking, drawing
+
+VERBS = {
+    "visualize": (drawing, "what a neuron looks for, as a picture"),
+    "check": (checking, "hold your own layers to every check"),
+    "audit": (auditing, "whose derivatives a network runs on"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a verb; 0 where it worked, 2 where what was asked for cannot be done."""
+    """Runs a verb; 0 where it worked, 1 where a check failed, 2 where what was asked for cannot be done."""
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    command.add_arguments(verbs.add_parser("visualize", help="what a neuron looks for, as a picture"))
+    for verb, (command, help) in VERBS.items():
+        command.add_arguments(verbs.add_parser(verb, help=help))
     options = parser.parse_args(arguments)
     try:
-        command.run(options)
+        return VERBS[options.verb][0].run(options)
     except (ValueError, OSError) as error:
         print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
         return 2
-    return 0

@@ -70,9 +70,14 @@ def _follows(a: Any, b: Any) -> int | None:
     return next((i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n), None)
 
 
+def asks(t: Any) -> bool:
+    """Whether t is an input that asks for a gradient."""
+    return isinstance(t, Tensor) and t.requires_grad
+
+
 def wanted(inputs: tuple) -> list[Tensor]:
     """The inputs that ask for a gradient."""
-    return [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
+    return [t for t in inputs if asks(t)]
 
 
 def outputs(x_out: Any) -> list[Tensor]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import grad, jvp
 
-from .case import outputs
+from .case import asks, outputs
 
 WORDS = ["".join(word) for n in (1, 2, 3) for word in itertools.product("fr", repeat=n)]
 
@@ -28,8 +27,8 @@ def _step(letter: str, J: Callable) -> Callable:
 def _along(f: Callable, inputs: tuple) -> Callable[[Tensor], Tensor]:
     """J(t) = <c, h + h³> with h = f(x + t v): the cube, so that a linear f has derivatives of all three orders too."""
     rng = torch.Generator().manual_seed(15)
-    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype) if _moves(x) else None for x in inputs]
-    x = [x.detach() if _moves(x) else x for x in inputs]
+    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype) if asks(x) else None for x in inputs]
+    x = [x.detach() if asks(x) else x for x in inputs]
 
     def J(t: Tensor) -> Tensor:
         total = t * 0
@@ -40,10 +39,6 @@ def _along(f: Callable, inputs: tuple) -> Callable[[Tensor], Tensor]:
         return total
 
     return J
-
-
-def _moves(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.requires_grad
 
 
 def wrong_words(f: Callable, composite: Callable, inputs: tuple) -> list[str]:

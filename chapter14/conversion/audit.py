@@ -1,14 +1,18 @@
-"""Whose derivatives they are: a walk through the backward graph, node by node."""
+"""Whose derivatives they are, and what they cost in memory: a walk through the backward graph, and what it keeps."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
-from ..layer import Node
+from ..layer import layer_of
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,65 @@ def audit(output: Tensor | Iterable[Tensor]) -> Audit:
         if node in seen:
             continue
         seen.add(node)
-        made_by = getattr(type(node), "_forward_cls", type(None))
-        name = node.name().removeprefix("torch::autograd::")
-        if issubclass(made_by, Node):
-            by_hand[made_by.layer.__name__] += 1  # type: ignore[union-attr]
+        layer, name = layer_of(node), node.name().removeprefix("torch::autograd::")
+        if layer is not None:
+            by_hand[layer.__name__] += 1
         elif name != "AccumulateGrad":
             native[name] += 1
         ahead += [before for before, _ in node.next_functions if before is not None]
     return Audit(dict(by_hand), dict(native))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """The bytes that the forward pass keeps for the backward pass, by the module that keeps them."""
+
+    layers: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.layers.values())
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.layers), default=0)
+        rows = [f"{name or '(itself)':{max(width, 8)}}  {n:>14,}" for name, n in self.layers.items()]
+        return "\n".join([*rows, f"{'in all':{max(width, 8)}}  {self.total:>14,} bytes"])
+
+
+def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:
+    """What `model(*inputs)` keeps for its backward pass, layer by layer; `model` is a module or a function.
+
+    Memory that several layers keep is counted once, for the first; parameters and buffers, which are there anyway, are
+    not counted.
+    """
+    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
+    owned = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+    there = {t.untyped_storage().data_ptr() for t in owned}
+    kept: dict[int, tuple[str, int]] = {}
+    inside = [""]
+
+    def keep(t: Tensor) -> Tensor:
+        memory = t.untyped_storage()
+        if memory.data_ptr() not in there:
+            kept.setdefault(memory.data_ptr(), (inside[-1], memory.nbytes()))
+        return t
+
+    with _followed(modules, inside), saved_tensors_hooks(keep, lambda t: t), torch.enable_grad():
+        x_out = model(*inputs)  # held until the bytes are counted, so that no memory is counted for another
+    del x_out
+    layers: Counter[str] = Counter()
+    for name, n in kept.values():
+        layers[name] += n
+    return Saved(dict(layers))
+
+
+@contextmanager
+def _followed(modules: dict[str, nn.Module], inside: list[str]) -> Iterator[None]:
+    """`inside` ends with the name of the module that runs."""
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            enter = module.register_forward_pre_hook(lambda *_, name=name: inside.append(name))
+            leave = module.register_forward_hook(lambda *_: inside.pop() and None, always_call=True)
+            hooks.callback(enter.remove)
+            hooks.callback(leave.remove)
+        yield

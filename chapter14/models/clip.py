@@ -92,8 +92,9 @@ class TextBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.plus(x, self.attend(self.norm1(x)))
-        return F.plus(x, self.mlp(self.norm2(x)))
+        x, to_attend = F.branch(x)
+        x, to_mlp = F.branch(F.plus(x, self.attend(self.norm1(to_attend))))
+        return F.plus(x, self.mlp(self.norm2(to_mlp)))
 
     def attend(self, x: Tensor) -> Tensor:
         B, T, D = x.shape

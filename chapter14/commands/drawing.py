@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ..conversion.audit import Audit, audit
 from ..models.zoo import Pretrained, load
-from .image import Decorrelated, Fourier, Image, Pixels
-from .objective import Objective, channel, label, neuron, text
-from .optimize import TRANSFORMS, Step, Visualization, steps_in_all, visualize
-from .transform import Jitter, Rotate, Scale, Transform
+from ..visualization import render
+from ..visualization.image import Decorrelated, Fourier, Image, Pixels
+from ..visualization.objective import Objective, channel, label, neuron, text
+from ..visualization.optimize import TRANSFORMS, Step, Visualization, steps_in_all, visualize
+from ..visualization.transform import Jitter, Rotate, Scale, Transform
 
 EXAMPLES = """
 examples:
@@ -46,14 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--history", action="store_true", help="print J at every step")
 
 
-def run(options: argparse.Namespace) -> None:
-    """What the command does.
+def run(options: argparse.Namespace) -> int:
+    """What the command does; 0, or an error.
 
     Raises:
         ValueError, FileNotFoundError: what was asked for is not there; said in the words of the call.
     """
-    from . import render
-
     network, objective = load(options.model), _objective(options)
     out = options.out or Path("pictures") / f"{re.sub('[^a-z0-9]+', '_', objective.name.lower()).strip('_')}.png"
     render.check(out)
@@ -67,6 +66,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"{objective.name}: J fell from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
     print(f"{its_audit.fraction:.0%} of the gradient's nodes are by hand.")
     print(f"The picture is {out}.")
+    return 0
 
 
 def _objective(options: argparse.Namespace) -> Objective:
