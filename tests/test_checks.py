@@ -1,0 +1,244 @@
+"""Layers that are wrong in one way each, and the check that must catch them: every check has one."""
+
+import pytest
+import torch
+
+import chapter14
+import chapter14.functional as F
+from chapter14.checking.case import Case, DoesNotApply
+from chapter14.checking.checks import CHECKS
+from chapter14.checking.report import ChecksFailed
+from chapter14.layers.arithmetic import added
+
+
+class Right(chapter14.Layer):
+    """x_out = x w, with w [4] for each x [n, 4]: what all the others are but for one thing."""
+
+    @staticmethod
+    def forward(x, w):
+        return x * w
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, w = inputs
+        return x if needs[1] else None, w if needs[0] else None, w.shape
+
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.times(g, w) if needs[0] else None, F.total(F.times(g, x), w_shape) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, x, w):
+        dx, dw = tangents
+        return added(None if dx is None else F.times(dx, w), None if dw is None else F.times(x, dw))
+
+
+class OffByALittle(Right):
+    @staticmethod
+    def forward(x, w):
+        return x * w + 1e-3
+
+
+class BackTooFar(Right):
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.scale(F.times(g, w), 1.01), F.total(F.times(g, x), w_shape)
+
+
+class SumForgotten(Right):
+    """w branches to every datapoint, and only the first comes back."""
+
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.times(g, w), F.reshape(F.narrow(F.times(g, x), 0, 0, 1), w_shape)
+
+
+class NoWayBackFromTheWayBack(Right):
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.times(g, w.detach()), F.total(F.times(g, x.detach()), w_shape)
+
+
+class NativeWayBack(Right):
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return g * w, (g * x).sum(0)
+
+
+class Pushed(Right):
+    @staticmethod
+    def jvp(tangents, x, w):
+        return F.scale(Right.jvp(tangents, x, w), 2)
+
+
+class RemembersWhatItComputed(chapter14.Layer):
+    """A sigmoid that keeps its output: right once, and wrong when differentiated again."""
+
+    @staticmethod
+    def forward(x):
+        return x.sigmoid()
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return (x_out.detach(),)
+
+    @staticmethod
+    def backward(needs, g, s):
+        return (F.times(g, F.minus(s, F.times(s, s))),)
+
+    @staticmethod
+    def jvp(tangents, x):
+        s = x.detach().sigmoid()
+        return F.times(tangents[0], F.minus(s, F.times(s, s)))
+
+
+class LooksAtNumbers(Right):
+    @staticmethod
+    def forward(x, w):
+        return x * w if x.sum().item() < 1e9 else x
+
+
+class TakesTurns(Right):
+    @staticmethod
+    def forward(x, w):
+        return x * w if x.sum() < 1e9 else w * x
+
+
+class CastsDown(Right):
+    autocast = "lower"
+
+
+class ReadsMemoryInOrder(Right):
+    @staticmethod
+    def forward(x, w):
+        return x.as_strided(x.shape, torch.empty(x.shape).stride()) * w
+
+
+class MustHaveDatapoints(Right):
+    @staticmethod
+    def forward(x, w):
+        return x.reshape(x.shape[0], -1) * w
+
+
+class HidesNaN(Right):
+    @staticmethod
+    def forward(x, w):
+        return x.nan_to_num(0) * w
+
+
+class RefusesWholeNumbers(Right):
+    @staticmethod
+    def forward(x, w):
+        if not x.is_floating_point():
+            raise TypeError("no")
+        return x * w
+
+
+class TakesAnyShape(Right):
+    @staticmethod
+    def forward(x, w):
+        return x * torch.nn.functional.pad(w, (0, 4 - w.shape[-1]))
+
+
+class WritesOverWhatItRemembers(Right):
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        g_in = F.times(g, w), F.total(F.times(g, x), w_shape)
+        w.data.mul_(2)
+        return g_in
+
+
+class WritesIntoG(Right):
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.total(F.times(g, x), w_shape) if needs[1] else None, g.mul_(w)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return *inputs, inputs[1].shape
+
+
+class AlwaysBoth(Right):
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return *inputs, inputs[1].shape
+
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.times(g, w), F.total(F.times(g, x), w_shape)
+
+
+class RemembersAll(Right):
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return *inputs, inputs[1].shape
+
+
+class Renamed(torch.nn.Linear):
+    def extra_repr(self):
+        return "mine"
+
+
+def product(layer, module=()):
+    return Case(layer.of, lambda x, w: x * w, lambda draw, n: (draw(n, 4), draw(4)), module=module)
+
+
+WRONG = {
+    "agrees_forward": product(OffByALittle),
+    "agrees_backward": product(BackTooFar),
+    "gradients": product(SumForgotten),
+    "gradients_of_gradients": product(NoWayBackFromTheWayBack),
+    "closed": product(NativeWayBack),
+    "forward_mode": product(Pushed),
+    "words": Case(RemembersWhatItComputed.of, torch.sigmoid, lambda draw, n: (draw(n, 4),)),
+    "per_datapoint": product(LooksAtNumbers),
+    "compiles": product(TakesTurns),
+    "autocasts": product(CastsDown),
+    "strides": product(ReadsMemoryInOrder),
+    "empty_batch": product(MustHaveDatapoints),
+    "not_a_number": product(HidesNaN),
+    "whole_numbers": product(RefusesWholeNumbers),
+    "wrong_shapes": product(TakesAnyShape),
+    "remembers": product(WritesOverWhatItRemembers),
+    "writes_nothing": product(WritesIntoG),
+    "thrifty": product(AlwaysBoth),
+    "lean": product(RemembersAll),
+    "module": product(Right, (Renamed, torch.nn.Linear, (4, 4))),
+}
+
+
+@pytest.mark.parametrize("check", [check for check in CHECKS if check.__name__ in WRONG], ids=lambda c: c.__name__)
+def test_each_check_catches_its_wrong_layer(check):
+    with pytest.raises(Exception) as caught:
+        check(WRONG[check.__name__])
+    assert not isinstance(caught.value, DoesNotApply)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_no_check_catches_the_right_one(check):
+    try:
+        check(product(Right))
+    except DoesNotApply as reason:
+        assert check.__name__ in ("module", "on_cuda"), reason
+
+
+def test_every_check_has_a_wrong_layer():
+    """All but the one that needs a GPU: it compares as `agrees_forward` and `agrees_backward` do."""
+    assert set(WRONG) == {check.__name__ for check in CHECKS} - {"on_cuda"}
+
+
+def test_check_takes_tensors_or_how_to_draw_them():
+    x, w = torch.randn(3, 4), torch.randn(4)
+    report = chapter14.check(Right, (x, w))
+    assert {v.check for v in report.verdicts if v.word == "-"} >= {"per_datapoint", "module"} and not report.wrong
+    assert not chapter14.check(F.relu, lambda draw, n: (draw(n, 4),), like=torch.relu).wrong
+
+
+def test_check_says_what_is_wrong():
+    with pytest.raises(ChecksFailed, match="NativeWayBack, closed: .*MulBackward0") as caught:
+        chapter14.check(NativeWayBack, lambda draw, n: (draw(n, 4), draw(4)))
+    assert {v.check for v in caught.value.report.wrong} >= {"closed"}
+    with pytest.raises(TypeError, match="no floating-point tensor"):
+        chapter14.check(Right, (torch.arange(3), 4))
+    with pytest.raises(TypeError, match="f is a Layer"):
+        chapter14.check(3, (torch.ones(3),))
