@@ -24,6 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return VERBS[options.verb][0].run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, IndexError, OSError) as error:
         print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
         return 2

@@ -87,6 +87,8 @@ class Chain:
         self._must_follow("backward", "forward", "backward")
         self.g[-1] = g = self.loss.backward()  # 9
         self.gradients = [()] * len(self.layers)
+        if free:
+            _free(self.loss)
         for l in range(len(self.layers), 0, -1):  # noqa: E741  # 10
             f = self.layers[l - 1]
             g, *dJdtheta = f.backward(g)  # 11, 12, 13: L_l is in the layer, as a product and not as a matrix

@@ -34,6 +34,8 @@ class Linear:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
+        for buffer in ("_x", "_y", "_h", "_g", "_g_T", "_ones", "x_out", "g_in"):
+            vars(self).pop(buffer, None)
         self._x_in: Tensor | None = None
         self._g_out: Tensor | None = None
         self._made_for: tuple | None = None
@@ -116,6 +118,8 @@ class Relu:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
+        for buffer in ("x_out", "h_prime", "g_in"):
+            vars(self).pop(buffer, None)
         self.x_in: Tensor | None = None
         self._made_for: tuple | None = None
 
@@ -149,6 +153,8 @@ class L2Loss:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
+        for buffer in ("_error", "_vector", "g_in"):
+            vars(self).pop(buffer, None)
         self._made_for: tuple | None = None
 
     def forward(self, y_hat: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,57 @@
+"""audit and saved_bytes: whose derivatives a network runs on, and what they keep."""
+
+import pytest
+import torch
+
+import chapter14
+import chapter14.nn as nn
+from chapter14.commands.auditing import of_an_image, of_training
+from chapter14.models.zoo import load
+
+
+def test_the_embedded_networks_image_gradient_and_training_step_are_all_by_hand():
+    network = load()
+    for found in (of_an_image(network), of_training(network)):
+        assert found.native == {} and found.fraction == 1 and sum(found.by_hand.values()) > 40
+    assert not any(p.requires_grad for p in network.model.parameters())
+
+
+def test_native_nodes_are_found_wherever_they_are():
+    x = torch.randn(3, 4, requires_grad=True)
+    found = chapter14.audit(nn.ReLU()(nn.Linear(4, 4)(x).exp()))
+    assert found.native == {"ExpBackward0": 1} and found.by_hand == {"Relu": 1, "Linear": 1}
+    assert found.fraction == pytest.approx(2 / 3)
+    assert str(found) == "67% by hand: 2 of 3 nodes\n  native: ExpBackward0 1"
+
+
+def test_several_outputs_are_one_graph():
+    x = torch.randn(3, 4, requires_grad=True)
+    h = nn.Linear(4, 4)(x)
+    assert chapter14.audit([nn.ReLU()(h), nn.Tanh()(h)]).by_hand == {"Relu": 1, "Tanh": 1, "Linear": 1}
+
+
+def test_there_must_be_a_graph():
+    with pytest.raises(ValueError, match="no backward graph"):
+        chapter14.audit(torch.zeros(3))
+
+
+def test_saved_bytes_counts_each_memory_once_by_the_layer_that_keeps_it():
+    """Linear keeps x [3, 4] for W's gradient; relu a byte an entry; the last linear, relu's output [3, 5]."""
+    x = torch.randn(3, 4, requires_grad=True)
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert chapter14.saved_bytes(model, x).layers == {"0": 3 * 4 * 4, "1": 3 * 5, "2": 3 * 5 * 4}
+    frozen = chapter14.saved_bytes(model.requires_grad_(False), x)
+    assert frozen.layers == {"1": 3 * 5} and frozen.total == 15
+    native = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).requires_grad_(False)
+    assert chapter14.saved_bytes(native, x).layers == {"1": 3 * 5 * 4}
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in [*model.modules(), *native.modules()])
+
+
+def test_saved_bytes_of_a_function_and_of_one_that_raises():
+    x = torch.randn(3, 4, requires_grad=True)
+    assert chapter14.saved_bytes(torch.exp, x).layers == {"": 48}
+    assert str(chapter14.saved_bytes(torch.exp, x)).splitlines()[0].split() == ["(itself)", "48"]
+    model = nn.Sequential(nn.Linear(5, 5))
+    with pytest.raises(ValueError):
+        chapter14.saved_bytes(model, x)
+    assert not model[0]._forward_hooks and not model._forward_pre_hooks

@@ -1,0 +1,126 @@
+"""The command line: what it prints, and what it says where it cannot do what was asked."""
+
+import textwrap
+
+import pytest
+from PIL import Image
+
+from chapter14.cli import main
+
+LAYERS = """
+from chapter14 import Layer
+from chapter14.functional import power, scale, times
+
+
+class Cube(Layer):
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def backward(needs, g, x):
+        return (times(g, scale(power(x, 2), {factor})),)
+
+    @staticmethod
+    def jvp(tangents, x):
+        return times(tangents[0], scale(power(x, 2), 3))
+
+    @staticmethod
+    def example(draw, n):
+        return (draw(n, 4),)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        (tmp_path / "mine.py").write_text(textwrap.dedent(text))
+        return str(tmp_path / "mine.py")
+
+    return write
+
+
+def test_check_prints_the_table_of_a_right_layer(file, capsys):
+    assert main(["check", file(LAYERS.replace("{factor}", "3"))]) == 0
+    table = capsys.readouterr().out
+    assert "WRONG" not in table and table.splitlines()[0].split() == ["Cube"]
+    assert table.count("right") >= 19
+
+
+def test_check_says_which_check_a_wrong_layer_fails_and_why(file, capsys):
+    assert main(["check", file(LAYERS.replace("{factor}", "2"))]) == 1
+    table = capsys.readouterr().out
+    assert "Cube, gradients: GradcheckError: Jacobian mismatch" in table
+    assert "agrees_forward          right" in table
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("x = 1", "there is no layer in it"),
+        ("import nothing_of_the_kind", "it does not run. ModuleNotFoundError"),
+        (LAYERS.replace("def example", "def sample"), "Cube needs an `example(draw, n)`"),
+    ],
+)
+def test_check_says_what_is_missing(text, message, file, capsys):
+    assert main(["check", file(text)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("chapter14 check: ") and message in error
+
+
+def test_check_of_no_file(capsys):
+    assert main(["check", "nowhere.py"]) == 2
+    assert "nowhere.py: there is no such file" in capsys.readouterr().err
+
+
+def test_audit_of_the_embedded_network(capsys):
+    assert main(["audit"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("100% by hand") == 2 and "in all" in out
+
+
+def test_visualize_writes_the_picture_and_says_where(tmp_path, capsys):
+    out = tmp_path / "new" / "cat.png"
+    assert main(["visualize", "a photo of a cat", "--steps", "4", "--size", "96", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert f"The picture is {out}." in said.out and "100% of the gradient's nodes are by hand" in said.out
+    assert "a photo of a cat: 100%" in said.err  # the bar
+    assert size_of(out) == (96, 96) and [p.name for p in out.parent.iterdir()] == ["cat.png"]
+
+
+def test_visualize_draws_several_and_prints_j(tmp_path, capsys):
+    out = tmp_path / "neurons.png"
+    arguments = ["--layer", "image.scales.1", "--channel", "7", "--count", "2", "--history", "--fourier"]
+    more = ["--decorrelated", "--rotate", "5", "--scale", "0.1", "--jitter", "2"]
+    assert main(["visualize", *arguments, *more, "--steps", "3", "--size", "48", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("  J ") >= 3 and size_of(out)[0] > 96
+
+
+def size_of(path):
+    with Image.open(path) as image:
+        return image.size
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["a photo of a unicorn"], "unicorn"),
+        (["--class", "unicorn"], "Its classes: cassette player, cat"),
+        (["--class", "99"], "the network has classes 0 to 11"),
+        (["--layer", "image.nothing", "--channel", "0"], "the network has no such layer"),
+        (["--layer", "image.scales.1"], "--layer takes one of --channel and --neuron"),
+        (["--layer", "image.scales.1", "--channel", "9999"], "there is no entry 9999"),
+        (["--channel", "1"], "--layer"),
+        ([], "it takes one of"),
+        (["a photo of a cat", "--class", "cat"], "it takes one of"),
+        (["a photo of a cat", "--model", "nowhere"], "no such network"),
+        (["a photo of a cat", "--out", "cat.mystery"], "its name should end as a picture's does"),
+    ],
+)
+def test_visualize_says_what_cannot_be_done_and_leaves_nothing(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["visualize", *arguments, "--steps", "1"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error and error.startswith("chapter14 visualize: ")
+    assert list(tmp_path.iterdir()) == []

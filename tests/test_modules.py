@@ -1,0 +1,149 @@
+"""chapter14.nn in somebody's own training loop: nothing in it changes but the import."""
+
+import copy
+
+import pytest
+import torch
+from torch.func import functional_call, grad, vmap
+from torch.testing import assert_close
+
+import chapter14.functional as F
+import chapter14.nn as nn
+
+
+def network(nn):
+    return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
+@pytest.fixture
+def both():
+    """The same network of PyTorch's and of ours, by way of its state_dict."""
+    torch.manual_seed(0)
+    native = network(torch.nn)
+    ours = network(nn)
+    assert str(ours.load_state_dict(native.state_dict())) == "<All keys matched successfully>"
+    return ours, native
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(32, 784, generator=generator), torch.randint(10, (32,), generator=generator)
+
+
+def train(model, x, y, steps=5):
+    optimiser, history = torch.optim.Adam(model.parameters(), lr=1e-3), []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        J = torch.nn.functional.cross_entropy(model(x), y)
+        J.backward()
+        optimiser.step()
+        history.append(J.item())
+    return history
+
+
+def test_it_trains_as_torch_nn_does(both, batch):
+    histories = [train(model, *batch) for model in both]
+    assert_close(*histories)
+    assert histories[0][-1] < histories[0][0]
+    assert_close(*(model.state_dict() for model in both), rtol=1e-3, atol=1e-5)
+
+
+def test_state_dict_goes_both_ways_and_to_a_file(both, tmp_path):
+    ours, native = both
+    torch.save(ours.state_dict(), tmp_path / "weights.pt")
+    native.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
+    assert_close(ours.state_dict(), native.state_dict(), rtol=0, atol=0)
+    assert repr(ours) == repr(native)
+
+
+def test_compiled(both, batch):
+    ours, native = both
+    torch._dynamo.reset()
+    assert_close(train(torch.compile(ours, backend="aot_eager", fullgraph=True), *batch), train(native, *batch))
+
+
+def test_autocast(both, batch):
+    x, y = batch
+    results = []
+    for model in both:
+        with torch.autocast("cpu", torch.bfloat16):
+            x_out = model(x)
+            J = torch.nn.functional.cross_entropy(x_out, y)
+        assert x_out.dtype == torch.bfloat16
+        results.append((x_out, *torch.autograd.grad(J, list(model.parameters()))))
+    assert all(g.dtype == torch.float32 for g in results[0][1:])
+    assert_close(*results, rtol=2e-2, atol=2e-3)
+
+
+def test_per_datapoint_gradients_by_vmap_of_grad(both, batch):
+    x, y = batch
+    found = []
+    for model in both:
+        theta = dict(model.named_parameters())
+
+        def J(theta, x, y, model=model):
+            return torch.nn.functional.cross_entropy(functional_call(model, theta, (x[None],)), y[None])
+
+        found.append(vmap(grad(J), (None, 0, 0))(theta, x, y))
+    assert_close(*found)
+
+
+def test_no_graph_where_no_gradient_is_wanted(both, batch):
+    ours, x = both[0], batch[0]
+    with torch.no_grad():
+        assert ours(x).grad_fn is None
+    with torch.inference_mode():
+        assert ours(x).is_inference()
+    ours.requires_grad_(False)
+    assert ours(x).grad_fn is None
+
+
+def test_a_frozen_network_still_gives_the_gradient_of_the_data(both, batch):
+    for model in both:
+        model.requires_grad_(False)
+    x = batch[0].requires_grad_()
+    ours, native = (torch.autograd.grad(model(x).square().sum(), x)[0] for model in both)
+    assert_close(ours, native)
+
+
+def test_hooks_copies_and_moves(both, batch):
+    ours = both[0]
+    seen = []
+    handle = ours[1].register_full_backward_hook(lambda module, g_in, g_out: seen.append(g_in[0].shape))
+    ours(batch[0]).sum().backward()
+    handle.remove()
+    assert seen == [torch.Size([32, 256])]
+    assert copy.deepcopy(ours).double()(batch[0].double()).dtype == torch.float64
+
+
+def test_relu_at_zero_is_the_chapters_or_pytorchs():
+    """(14.32): h'(0) = 1. A converted model has PyTorch's 0, by the keyword."""
+    for at_zero in (1, 0):
+        x = torch.zeros(1, requires_grad=True)
+        assert torch.autograd.grad(nn.ReLU(at_zero=at_zero)(x), x)[0] == at_zero
+    x = torch.zeros(1, requires_grad=True)
+    assert torch.autograd.grad(nn.ReLU()(x), x)[0] == 1
+    assert torch.autograd.grad(F.relu(x), x)[0] == 1
+
+
+def test_the_chapters_own_modules():
+    """Figure 14.20's pieces: a branch, two ways, a merge."""
+    x = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    a, b = nn.Branch()(x)
+    tanh = nn.Pointwise(torch.tanh, lambda x: F.shift(F.scale(F.power(F.tanh(x), 2), -1), 1))
+    J = nn.L2Loss()(nn.Merge()(tanh(a), b), torch.zeros(3, 8, dtype=torch.float64))
+    native = torch.cat([x.tanh(), x], -1).square().sum(1).mean()
+    assert_close(J, native)
+    assert_close(*(torch.autograd.grad(j, x)[0] for j in (J, native)))
+    assert [repr(m) for m in (nn.Branch(3), nn.Merge(), nn.L2Loss())] == ["Branch(n=3)", "Merge(dim=-1)", "L2Loss()"]
+
+
+def test_batch_norm_learns_its_statistics_and_then_goes_by_them():
+    torch.manual_seed(0)
+    ours, native = nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    x = torch.randn(4, 3, 5, 5)
+    for _ in range(2):
+        assert_close(ours(x), native(x))
+    assert_close(ours.state_dict(), native.state_dict())
+    assert_close(ours.eval()(x), native.eval()(x))

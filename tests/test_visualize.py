@@ -1,0 +1,160 @@
+"""Section 14.9's pictures: J falls, seeds repeat, transforms keep shape, and nothing of the network is changed."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import chapter14
+import chapter14.nn as nn
+from chapter14.layers.resample import about_the_centre, warp
+from chapter14.models.zoo import load
+from chapter14.visualization import (
+    DeadNeuron,
+    Decorrelated,
+    Flip,
+    Fourier,
+    Jitter,
+    Noise,
+    Pixels,
+    Rotate,
+    Scale,
+    channel,
+    label,
+    neuron,
+    text,
+    visualize,
+)
+from chapter14.visualization.optimize import descend
+
+IMAGES = {"pixels": Pixels(), "fourier": Fourier(48), "colours": Decorrelated(Pixels())}
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load()
+
+
+def short(network, objective, **options):
+    return visualize(network, objective, **{"steps": 12, "cycles": (), "count": 2} | options)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        text("a photo of a cat"),
+        text("a dark photo of a church"),
+        label("parachute"),
+        label(3),
+        channel("image.scales.1", 7),
+        neuron("image.scales.2", 3),
+        neuron("image.scales.2", 3, 0, 1),
+        neuron("image.out", 5),
+        text("a photo of a cat") - 0.1 * channel("image.scales.0", 3),
+    ],
+    ids=lambda objective: objective.name,
+)
+def test_each_objective_rises(objective, network):
+    history = short(network, objective).history
+    assert history.shape == (12, 2) and (history[-1] < history[0]).all()
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES.keys())
+def test_each_image_descends(image, network):
+    drawn = short(network, "a photo of a cat", image=image)
+    assert drawn.x.shape == (2, 3, 48, 48) and drawn.x.abs().max() <= 1
+    assert (drawn.history[-1] < drawn.history[0]).all()
+
+
+@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES.keys())
+def test_an_image_is_linear_and_its_parameters_are_its_inverse(image):
+    x = torch.randn(2, 3, 48, 48, dtype=torch.float64)
+    theta = image.parameters(x)
+    assert_close(image.picture(theta), x, atol=1e-5, rtol=1e-5)
+    assert_close(image.picture(3 * theta), 3 * image.picture(theta))
+
+
+@pytest.mark.parametrize("transform", [Jitter(2), Flip(), Rotate(10), Scale(0.9, 1.1), Noise(0.1)], ids=str)
+def test_transforms_keep_shape_and_repeat_by_seed(transform):
+    x = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    a, b = (transform(x, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert a.shape == x.shape
+    assert_close(a, b, rtol=0, atol=0)
+    generator = torch.Generator().manual_seed(3)
+    assert any(not torch.equal(transform(x, generator), a) for _ in range(8))
+
+
+def test_rotate_and_scale_are_about_the_centre():
+    x = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
+    x[0, 0, 4, 6] = 1  # two right of the centre
+    c, s = math.cos(math.pi / 2), math.sin(math.pi / 2)
+    turned = warp(x, about_the_centre((9, 9), torch.tensor([[c, -s], [s, c]], dtype=torch.float64)))
+    assert turned[0, 0, 2, 4] == pytest.approx(1) or turned[0, 0, 6, 4] == pytest.approx(1)
+    assert_close(Rotate(0)(x, torch.Generator()), x)
+    assert Scale(2, 2)(x, torch.Generator())[0, 0, 4, 8] == pytest.approx(1)
+
+
+def test_a_seed_repeats_the_pictures_exactly(network):
+    a, b, c = (short(network, "a photo of a cat", seed=seed) for seed in (4, 4, 5))
+    assert torch.equal(a.x, b.x) and torch.equal(a.history, b.history) and not torch.equal(a.x, c.x)
+
+
+def test_nothing_of_the_network_is_changed():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 14 * 14, 2))
+    model[0].weight.requires_grad_(False)
+    before, modes = {k: v.clone() for k, v in model.state_dict().items()}, [m.training for m in model.modules()]
+    wanted = [p.requires_grad for p in model.parameters()]
+    chapter14.visualize(model, channel("1", 2), size=16, steps=3, cycles=())
+    with pytest.raises(IndexError):
+        chapter14.visualize(model, channel("1", 99), size=16, steps=3)
+    assert_close(model.state_dict(), before, rtol=0, atol=0)
+    assert [m.training for m in model.modules()] == modes
+    assert [p.requires_grad for p in model.parameters()] == wanted
+    assert not any(m._forward_hooks for m in model.modules())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_torchs_own_modules_draw_too():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Tanh())
+    history = chapter14.visualize(model, channel("1", 2), size=16, steps=8, cycles=()).history
+    assert history[-1] < history[0]
+
+
+def test_a_dead_neuron_is_said_to_be_dead():
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(at_zero=0))
+    torch.nn.init.constant_(model[0].bias, -1e4)
+    with pytest.raises(DeadNeuron, match="channel 0 of 1 is dead: dJ/dx is zero everywhere at the start"):
+        chapter14.visualize(model, channel("1", 0), size=16)
+
+
+def test_what_is_not_a_number_is_said():
+    model = nn.Sequential(nn.Conv2d(3, 2, 3))
+    torch.nn.init.constant_(model[0].bias, math.nan)
+    with pytest.raises(FloatingPointError, match="at step 0, J is"):
+        chapter14.visualize(model, channel("0", 0), size=16)
+
+
+def test_what_cannot_be_drawn_is_said(network):
+    model = nn.Sequential(nn.Conv2d(3, 2, 3))
+    with pytest.raises(ValueError, match="Sequential needs a size"):
+        chapter14.visualize(model, channel("0", 0))
+    with pytest.raises(ValueError, match="a text needs a network that reads; Sequential does not"):
+        chapter14.visualize(model, "a photo of a cat", size=16)
+    with pytest.raises(ValueError, match="unicorn"):
+        chapter14.visualize(network, "a photo of a unicorn")
+    with pytest.raises(ValueError, match="a picture does not pass through this layer"):
+        chapter14.visualize(network, channel("text.out", 0))
+
+
+def test_the_loop_is_plain_gradient_descent_on_the_data():
+    """(14.9) with J = -x_l[i]: for a linear neuron x moves along its weights, by the lengths of the steps."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2, bias=False))
+    w = model[1].weight[1].detach().double()
+    xs = []
+    x = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    for step in descend("it", lambda x: -x.flatten(1) @ w, x, Pixels(), [0.5, 0.25]):
+        xs.append(step.x)
+    direction = (w / w.norm()).view(1, 3, 8, 8)
+    assert_close(xs[0], x + 0.5 * direction)
+    assert_close(xs[1], x + 0.75 * direction)
