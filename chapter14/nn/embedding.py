@@ -1,0 +1,13 @@
+"""Tables of words."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .. import functional as F
+
+
+class Embedding(nn.Embedding):
+    def forward(self, input: Tensor) -> Tensor:
+        options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        return F.embedding(input, self.weight, *options)
