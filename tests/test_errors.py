@@ -77,6 +77,12 @@ def test_0_d_tensors(function):
     assert g.shape == () and torch.isfinite(g)
 
 
+def test_the_gradient_of_elu_at_nan_is_nan_whatever_the_size():
+    for n in (1, 3, 64):
+        x = torch.full((n,), torch.nan, requires_grad=True)
+        assert torch.autograd.grad(F.elu(x).sum(), x)[0].isnan().all()
+
+
 def test_integers_cannot_ask_for_gradients():
     with pytest.raises(RuntimeError, match="only Tensors of floating point"):
         torch.ones(3, dtype=torch.long).requires_grad_()

@@ -1,0 +1,45 @@
+"""How a layer is declared: a `Case`, and the inputs to draw for it."""
+
+import torch
+
+from chapter14.checking.case import Case
+
+SUMS = {"per_datapoint": "the datapoints are one another's input, or are averaged"}
+
+
+# Inputs: (draw, n) → the tensors for a batch of n.
+
+
+def one(*shape):
+    return lambda draw, n: (draw(n, *shape),)
+
+
+def two(*shape):
+    return lambda draw, n: (draw(n, *shape), draw(n, *shape))
+
+
+def positive(draw, n):
+    return (draw(n, 4).detach().exp().requires_grad_(),)
+
+
+def weighted(x, *parameters):
+    """A batch of x, and parameters, which have no batch."""
+    return lambda draw, n: (draw(n, *x), *(draw(*p) for p in parameters))
+
+
+def given(f, *args, **kwargs):
+    """f with everything said but its first input."""
+    return lambda x: f(x, *args, **kwargs)
+
+
+def case(name, f, like, inputs, composite=None, module=(), but=None, title=""):
+    """The function `name` of chapter14.functional, called as f."""
+    return Case(f, like, inputs, composite, module, but or {}, f"{name}, {title}" if title else name)
+
+
+def seeded(f):
+    def call(x):
+        torch.manual_seed(14)
+        return f(x)
+
+    return call
