@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", type=int, help="a channel of the layer, its mean over all places")
     parser.add_argument("--neuron", type=_numbers, help="a neuron of the layer: 5, or channel,row,column as in 5,2,2")
     parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
+    parser.add_argument("--guidance", type=float, default=3, help="how far a sentence is told from other captions (3)")
     parser.add_argument("--seed", type=int, default=0, help="repeats a picture exactly (0)")
     parser.add_argument("--count", type=int, default=1, help="how many pictures (1)")
     parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
@@ -74,7 +75,7 @@ def _objective(options: argparse.Namespace) -> Objective:
     if (options.prompt is not None) + (options.label is not None) + (options.layer is not None or inner) != 1:
         raise ValueError("it takes one of a sentence, --class, and --layer with --channel or --neuron.")
     if options.prompt is not None:
-        return text(options.prompt)
+        return text(options.prompt, options.guidance)
     if options.label is not None:
         return label(int(options.label) if options.label.isdecimal() else options.label)
     if options.layer is None or (options.channel is None) == (options.neuron is None):

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .. import functional as F
@@ -95,11 +96,12 @@ def label(which: str | int) -> Objective:
     return Objective(f"class {which}", frozenset([OUTPUT]), bind)
 
 
-def text(prompt: str) -> Objective:
-    """How well a sentence fits, against the captions of the network's classes that the sentence does not name.
+def text(prompt: str, guidance: float = 3.0) -> Objective:
+    """How well a sentence fits, and better than the captions of the network's classes that it does not name.
 
-    Its node in a CLIP, less the logarithm of what all of them say: log softmax. The node alone is raised by much that
-    raises its neighbours too, and shows less.
+    The node of a CLIP whose weights are t + guidance (t - t~), with t the sentence's vector and t~ the mean of the
+    captions': what all pictures have in common is not raised (Ho and Salimans, 2022, arXiv:2207.12598, have the same
+    for diffusion models). With guidance 0 it is the sentence's own node, which shows less.
 
     Raises, when a network is at hand:
         UnknownWord: it lists the words.
@@ -108,9 +110,9 @@ def text(prompt: str) -> Objective:
 
     def bind(network: Pretrained) -> Value:
         others = [caption(name) for name in network.labels if not set(name.split()) <= set(prompt.lower().split())]
-        W = network.sentences([prompt, *others])
-        over_others = F.log_softmax if others else lambda nodes, dim: nodes
-        return lambda x: _each(F.narrow(over_others(F.linear(x[OUTPUT], W), dim=1), 1, 0, 1))
+        t, *rest = network.sentences([prompt, *others])
+        w = t + guidance * (t - torch.stack(rest).mean(0)) if rest else t
+        return lambda x: _each(F.linear(x[OUTPUT], w[None]))
 
     return Objective(prompt, frozenset([OUTPUT]), bind)
 
