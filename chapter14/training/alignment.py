@@ -24,7 +24,7 @@ POOLS = (1, 2, 4, 8)  # the cosine is over the picture and its smaller copies: c
 
 class Noisy(NamedTuple):
     z: Tensor  # [B, 3, H, W]
-    clean: Tensor  # [B], how sure one can be of the label: a, and 1 where the noise is small
+    clean: Tensor  # [B], how sure one can be of the label: 1 where at least half is photograph, less in more noise
     weights: Tensor  # [B, len(POOLS)], what each copy counts in the cosine
 
 
@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 
     @property
     def J(self) -> Tensor:
-        return F.add_up(F.shift(F.scale(self.cosine, -3), 3), F.scale(self.clean, 0.3), F.scale(self.noisy, 0.25))
+        return F.add_up(F.shift(F.scale(self.cosine, -3), 3), F.scale(self.clean, 0.3), F.scale(self.noisy, 0.5))
 
 
 def noisy(x: Tensor, generator: torch.Generator) -> Noisy:
@@ -54,7 +54,7 @@ def noisy(x: Tensor, generator: torch.Generator) -> Noisy:
     near, a = near.flatten(), a.flatten()
     far_weights, near_weights = torch.tensor([[1, 1, 1, 0.7], [1, 1, 0.2, 0]], device=x.device)
     weights = torch.where(near[:, None], near_weights, far_weights)
-    return Noisy(z, torch.where(near, 1.0, (a - 0.1).clamp(min=0)), weights)
+    return Noisy(z, torch.where(near, 1.0, (2 * a).clamp(max=1)), weights)
 
 
 def cosine(g: Tensor, d: Tensor, weights: Tensor) -> Tensor:
