@@ -72,7 +72,7 @@ def count_operation(
 
 
 def count_module(info: Any, ours: type[nn.Module], second: bool = True, dtype: torch.dtype = torch.float64) -> Count:
-    """Every sample of a module, trained and evaluated, with PyTorch's state loaded into ours; parameters' gradients too."""
+    """Every sample of a module, training and not, with PyTorch's state loaded into ours; parameters' gradients too."""
     count = Count(info.module_cls.__name__)
     for training in (True, False):
         samples = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=training)
