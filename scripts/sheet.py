@@ -19,10 +19,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
     parser.add_argument("--out", type=Path, default=ASSETS, help="a folder")
+    parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
     options = parser.parse_args()
     network = load(options.model)
     drawn = [
-        (name, visualize(network, label(name), seed=seed).x[0])
+        (name, visualize(network, label(name), seed=seed, steps=options.steps).x[0])
         for name in tqdm(network.labels, desc="classes")
         for seed in SEEDS
     ]

@@ -1,0 +1,114 @@
+"""What a derivative by hand costs, and what it saves: time as a ratio to PyTorch's, and bytes kept for the way back.
+
+    python scripts/benchmark_layers.py [--quick]
+
+Forward and backward of ours and of PyTorch's run in turns in one process, on one thread; ratios are of medians. Over 1
+is slower than PyTorch. Bytes are those that autograd keeps between the two passes, parameters not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from torch import Tensor
+
+import chapter14.functional as F
+import chapter14.nn as nn
+from chapter14 import saved_bytes
+
+native = torch.nn.functional
+
+
+def small_linear(functions: ModuleType) -> Callable[[], None]:
+    """x [2, 4] through W [8, 4]: nothing but overhead."""
+    x, W, b = torch.randn(2, 4), torch.randn(8, 4, requires_grad=True), torch.randn(8, requires_grad=True)
+    g, linear = torch.randn(2, 8), functions.linear
+
+    def step() -> None:
+        torch.autograd.backward((linear(x, W, b),), (g,), inputs=(W, b))
+
+    return step
+
+
+def through(f: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], None]:
+    """Forward and back to x."""
+    x = x.clone().requires_grad_()
+    g = torch.randn_like(f(x))
+    return lambda: torch.autograd.backward((f(x),), (g,), inputs=(x,))
+
+
+def of_layers() -> dict[str, Callable[[ModuleType], Callable[[Tensor], Tensor]]]:
+    W, w, b = torch.randn(48, 48, 3, 3), torch.ones(48), torch.zeros(48)
+    y = torch.randint(48, (32, 24, 24))
+    return {
+        "conv2d": lambda M: lambda x: M.conv2d(x, W, padding=1),
+        "relu": lambda M: M.relu,
+        "silu": lambda M: M.silu,
+        "gelu": lambda M: M.gelu,
+        "tanh": lambda M: M.tanh,
+        "avg_pool2d": lambda M: lambda x: M.avg_pool2d(x, 2),
+        "max_pool2d": lambda M: lambda x: M.max_pool2d(x, 2),
+        "batch_norm, training": lambda M: lambda x: M.batch_norm(x, None, None, w, b, True),
+        "batch_norm, evaluating": lambda M: lambda x: M.batch_norm(x, b, w, w, b),
+        "layer_norm": lambda M: lambda x: M.layer_norm(x, (24,)),
+        "softmax": lambda M: lambda x: M.softmax(x, -1),
+        "cross_entropy": lambda M: lambda x: M.cross_entropy(x, y),
+    }
+
+
+def ratio(ours: Callable[[], None], theirs: Callable[[], None], calls: int, repeats: int) -> tuple[float, float]:
+    """Time of ours in units of theirs, and theirs in seconds."""
+    times: tuple[list[float], list[float]] = [], []
+    for _ in range(repeats + 1):
+        for step, taken in zip((ours, theirs), times, strict=True):
+            start = time.perf_counter()
+            for _ in range(calls):
+                step()
+            taken.append((time.perf_counter() - start) / calls)
+    mine, yours = (statistics.median(taken[1:]) for taken in times)  # the first is for warming up
+    return mine / yours, yours
+
+
+def a_network(nn: ModuleType) -> torch.nn.Module:
+    def block(C: int, M: int) -> list[torch.nn.Module]:
+        return [nn.Conv2d(C, M, 3, padding=1), nn.BatchNorm2d(M), nn.ReLU()]
+
+    blocks = [*block(3, 32), *block(32, 32), nn.MaxPool2d(2), *block(32, 64), nn.AvgPool2d(2)]
+    return torch.nn.Sequential(*blocks, nn.Flatten(), nn.Linear(64 * 12 * 12, 10))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a few repeats, for a first look")
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    torch.manual_seed(14)
+
+    found, seconds = ratio(small_linear(F), small_linear(native), 50 if quick else 1000, 3 if quick else 41)
+    print(f"a linear layer, 4 to 8, batch 2: {found:.2f}x of PyTorch's {1e6 * seconds:.1f} µs\n")
+
+    x = torch.randn(32, 48, 24, 24)
+    print(f"{'x ' + str(list(x.shape)):<24} {'time':>6}  PyTorch's")
+    for name, f in of_layers().items():
+        found, seconds = ratio(through(f(F), x), through(f(native), x), 1, 3 if quick else 21)
+        print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
+
+    x = torch.randn(16, 3, 48, 48, requires_grad=True)
+    print(f"\n{'bytes kept, x ' + str(list(x.shape)):<36} {'ours':>12} {'PyTorch':>12}")
+    for words, frozen in (("training", False), ("parameters fixed, evaluating", True)):
+        models = [a_network(of).train(not frozen).requires_grad_(not frozen) for of in (nn, torch.nn)]
+        kept = [saved_bytes(model, x).total for model in models]
+        print(f"{words:<36} {kept[0]:12,} {kept[1]:12,}  {kept[0] / kept[1]:.2f}x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Every script runs, small."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def run(script, *arguments):
+    done = subprocess.run([sys.executable, SCRIPTS / script, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A few pictures of noise, filed as the photographs are."""
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("photographs")
+    with zipfile.ZipFile(folder / "photos96.zip", "w") as archive:
+        for split in ("train", "val"):
+            for label in ("cat", "church", "dog"):
+                for i in range(4):
+                    data = io.BytesIO()
+                    Image.fromarray(rng.integers(0, 256, (96, 96, 3), np.uint8)).save(data, "jpeg")
+                    archive.writestr(f"photos96/{split}/{label}/{i:05d}.jpg", data.getvalue())
+    return folder
+
+
+def test_train_and_evaluate(photographs, tmp_path):
+    small = ("--images", 12, "--batch", 4, "--clean", 2)
+    assert "the weights are in" in run("train_clip.py", photographs, "--out", tmp_path, *small)
+    assert {"checkpoint.safetensors", "clip.safetensors"} <= {p.name for p in tmp_path.iterdir()}
+    more = run("train_clip.py", photographs, "--out", tmp_path, "--images", 18, *small[2:])
+    assert "after 12 photographs" in more
+    out = tmp_path / "evaluated.safetensors"
+    said = run("evaluate_clip.py", photographs, tmp_path / "clip.safetensors", "--each", 2, "--out", out)
+    assert "zero-shot" in said and out.exists()
+
+
+def test_sheet(tmp_path):
+    run("sheet.py", "--out", tmp_path, "--steps", 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"cat.png", "classes.png"}
+
+
+def test_visualize_neuron(tmp_path):
+    said = run("visualize_neuron.py", "a photo of a cat", "--steps", 2, "--out", tmp_path / "cat.png")
+    assert "100% of the gradient's nodes are by hand" in said and (tmp_path / "cat.png").exists()
+
+
+def test_count_reuse():
+    assert len(run("count_reuse.py").splitlines()) == 22
+
+
+def test_benchmark_chain():
+    assert "784-256-10" in run("benchmark_chain.py", "--repeats", 1)
+
+
+def test_benchmark_layers():
+    assert "PyTorch" in run("benchmark_layers.py", "--quick")
+
+
+def test_every_script_is_run():
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'run("{script.name}"' in text for script in SCRIPTS.glob("*.py"))
