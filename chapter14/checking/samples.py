@@ -7,6 +7,7 @@ the gradient of |g_in|² are compared with PyTorch's; for each input that PyTorc
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -63,11 +64,11 @@ def count_operation(
     count = Count(_name(op))
     draw = op.reference_inputs if reference else op.sample_inputs
     for i, sample in enumerate(draw("cpu", dtype, requires_grad=True)):
-        call = ((sample.input, *sample.args), dict(sample.kwargs))
-        _compare(count, i, call, op.op, ours, second)
+        _compare(count, i, ((sample.input, *sample.args), dict(sample.kwargs)), op.op, ours, second)
     for i, error in enumerate(op.error_inputs("cpu") if op.error_inputs_func else ()):
         sample = error.sample_input
-        _expect(count, i, error.error_type, lambda s=sample: ours(s.input, *s.args, **s.kwargs))
+        call = functools.partial(ours, sample.input, *sample.args, **sample.kwargs)
+        _expect(count, i, error.error_type, call)
     return count
 
 
@@ -95,12 +96,16 @@ def _compare(count: Count, i: int, call: Call, native: Callable, ours: Callable,
     try:
         found = _derivatives(ours, call, i, second)
         for name, a, b in zip(("x_out", "g_in", "the gradient of |g_in|²"), found, expected, strict=True):
-            assert_close(a, b, rtol=1e-9, atol=1e-9, equal_nan=True, msg=lambda m, name=name: f"{name}: {m}")
+            _agree(name, a, b)
         count.passed += 1
     except NotImplementedError:
         count.refused += 1
     except Exception as error:
         count.failures.append(f"sample {i}: {_in_one_line(error)}")
+
+
+def _agree(name: str, ours: Sequence[Tensor], native: Sequence[Tensor]) -> None:
+    assert_close(ours, native, rtol=1e-9, atol=1e-9, equal_nan=True, msg=lambda said: f"{name}: {said}")
 
 
 def _expect(count: Count, i: int, error_type: type[Exception], call: Callable[[], Any]) -> None:

@@ -15,16 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
 
-from ..layers.inplace import in_place
-from . import calls as calls
+from . import inplace as inplace
 from .table import TWINS
-
-_NOT_SEEN = {
-    name: lambda *_: False for name in ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-}
 
 
 class NotByHand(NotImplementedError):
@@ -32,7 +27,7 @@ class NotByHand(NotImplementedError):
 
 
 class ByHand(TorchFunctionMode):
-    """`native` counts the differentiable calls that ran natively, by name."""
+    """`native` counts the differentiable calls that ran natively, by name; not those that torch.compile traces."""
 
     def __init__(self, strict: bool = False):
         super().__init__()
@@ -42,14 +37,14 @@ class ByHand(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if kwargs.get("out") is None:
-            if (twin := _twin(func)) is not None:
-                return twin(*args, **kwargs)
-            if (opened := _opened(func)) is not None:
+            if func in TWINS:
+                return TWINS[func](*args, **kwargs)
+            if func in OPENED:
                 with self:
-                    return opened(*args, **kwargs)
+                    return OPENED[func](*args, **kwargs)
         x_out = func(*args, **kwargs)
-        if torch.is_grad_enabled() and _made_a_node(x_out, (args, kwargs)):
-            name = getattr(func, "__qualname__", getattr(func, "__name__", repr(func)))
+        if not torch.compiler.is_compiling() and torch.is_grad_enabled() and _made_a_node(x_out, (args, kwargs)):
+            name = getattr(func, "__qualname__", repr(func))
             if self.strict:
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
             self.native[name] += 1
@@ -64,54 +59,27 @@ def _made_a_node(x_out: Any, inputs: Any) -> bool:
     return any(id(t) not in before for t in outputs)
 
 
-def _twin(func: Callable) -> Callable | None:
-    """Of a function; and of an in-place form that of the function, put in its place."""
-    twin = TWINS.get(func)
-    if twin is None and (name := getattr(func, "__name__", "")) and (plain := _IN_PLACE.get(func, _plain(func, name))):
-        _IN_PLACE[func] = plain
-        if plain in TWINS:
-            twin = TWINS[func] = _put_in_place(TWINS[plain])
-    return twin
+#: Of the methods of Tensor that are written in Python, those that compute: the others see to files, hooks and printing,
+#: or call the method of the same name in C, which comes back here as themselves.
+_METHODS = frozenset(
+    "norm stft istft split __reversed__ __rsub__ __rdiv__ __rtruediv__ __pow__ __rmod__ __rpow__ __floordiv__ "
+    "__rfloordiv__ __rmatmul__".split()
+)
 
 
-_IN_PLACE: dict[Callable, Callable | None] = {}
+def _opened() -> Iterator[tuple[Callable, Callable]]:
+    """Each function of PyTorch's that is written in Python, and it again without the question whether a mode is on."""
+    no = {f"has_torch_function{kind}": lambda *_: False for kind in ("", "_unary", "_variadic")}
+    methods = {name: f for name, f in vars(Tensor).items() if name in _METHODS}
+    for place in (vars(torch.nn.functional), vars(torch.functional), methods):
+        for f in place.values():
+            if isinstance(f, types.FunctionType) and any(name in f.__code__.co_names for name in no):
+                opened = types.FunctionType(f.__code__, f.__globals__ | no, f.__name__, f.__defaults__, f.__closure__)
+                opened.__kwdefaults__ = f.__kwdefaults__
+                yield f, opened
 
 
-def _plain(func: Callable, name: str) -> Callable | None:
-    """Tensor.add for Tensor.add_ and Tensor.__iadd__; None where func has no in-place name."""
-    if name.startswith("__i") and name.endswith("__") and hasattr(Tensor, f"__{name[3:]}") and name != "__init__":
-        return getattr(Tensor, f"__{name[3:]}")
-    if name.endswith("_") and not name.endswith("__"):
-        return (
-            getattr(Tensor, name[:-1], None)
-            or getattr(torch, name[:-1], None)
-            or getattr(torch.nn.functional, name[:-1], None)
-        )
-    return None
-
-
-def _put_in_place(twin: Callable) -> Callable:
-    def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return in_place(x, twin(x, *args, **kwargs))
-
-    return f
-
-
-_OPENED: dict[Callable, Callable | None] = {}
-
-
-def _opened(func: Callable) -> Callable | None:
-    """A function of torch's own that is written in Python, so that the mode sees into it; None for others."""
-    if func not in _OPENED:
-        python = isinstance(func, types.FunctionType) and (func.__module__ or "").split(".")[0] == "torch"
-        _OPENED[func] = None
-        if python and any(name in func.__code__.co_names for name in _NOT_SEEN):
-            opened = types.FunctionType(
-                func.__code__, {**func.__globals__, **_NOT_SEEN}, func.__name__, func.__defaults__, func.__closure__
-            )
-            opened.__kwdefaults__ = func.__kwdefaults__
-            _OPENED[func] = opened
-    return _OPENED[func]
+OPENED = dict(_opened())
 
 
 @contextmanager
@@ -129,5 +97,13 @@ def by_hand(strict: bool = False) -> Iterator[ByHand]:
     >>> with by_hand() as mode:
     ...     J = loss(model(x), y)
     """
-    with ByHand(strict) as mode:
-        yield mode
+    if (there := at_work()) is not None and not strict:
+        yield there
+    else:
+        with ByHand(strict) as mode:
+            yield mode
+
+
+def at_work() -> ByHand | None:
+    """The mode that calls already go through here; None where they do not."""
+    return next((mode for mode in _get_current_function_mode_stack() if isinstance(mode, ByHand)), None)

@@ -15,6 +15,9 @@ from ..table import stands_for
 
 def promoted(*operands: Any) -> tuple[Any, ...]:
     """The tensors among them in the dtype that torch gives the result; numbers as they are."""
+    dtypes = {x.dtype if isinstance(x, Tensor) else type(x) for x in operands}
+    if len(dtypes - {int, float}) == 1 and (len(dtypes) == 1 or next(iter(dtypes - {int, float})).is_floating_point):
+        return operands  # as nearly always; and torch.compile does not take the general way
     dtype = functools.reduce(torch.promote_types, [torch.result_type(operands[0], x) for x in operands[1:]])
     return tuple(cast(x, dtype) if isinstance(x, Tensor) else x for x in operands)
 
