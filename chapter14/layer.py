@@ -61,6 +61,9 @@ class Layer:
     #: Whether x_out is a tuple; then g is one too.
     many: ClassVar[bool] = False
 
+    #: Whether x_out may lie in x_in's memory, and be written into: then x_in changes as it does.
+    view: ClassVar[bool] = False
+
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
@@ -241,6 +244,8 @@ def _mark(ctx: Any, x_out: Any) -> None:
 def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     forward, func, compiled, autocast = cls.forward, cls.func, cls.compiled, cls.autocast
     eager = super(Function, cls.eager).apply  # type: ignore[misc]  # Function.apply looks at the signature on every call; this does not
+    if cls.view:
+        eager = _a_view_to_write_into(eager)
 
     def of(*inputs):
         if _compiling():
@@ -268,6 +273,18 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             raise _explained(cls, inputs, error) from error
 
     of.__name__ = of.__qualname__ = cls.__name__
+    return of
+
+
+def _a_view_to_write_into(eager: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Autograd takes it for a view like its own: it knows by itself what L is once the memory is written into."""
+
+    def of(*inputs):
+        x_out = eager(*inputs)
+        if x_out._is_view():
+            torch._C._autograd._set_creation_meta(x_out, torch._C._autograd.CreationMeta.DEFAULT)
+        return x_out
+
     return of
 
 
