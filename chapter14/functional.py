@@ -81,6 +81,8 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.repeat import tril as tril
+from .layers.repeat import triu as triu
 from .layers.shuffle import channel_shuffle as channel_shuffle
 from .layers.shuffle import pixel_shuffle as pixel_shuffle
 from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
@@ -88,6 +90,7 @@ from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
 from .layers.softmax import softmin as softmin
+from .layers.view import as_strided as as_strided
 from .layers.view import diagonal as diagonal
 from .layers.view import select as select
 from .layers.view import squeeze as squeeze
@@ -102,6 +105,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "as_strided",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -181,6 +185,8 @@ __all__ = [
     "times",
     "total",
     "transpose",
+    "tril",
+    "triu",
     "unbind",
     "unsqueeze",
 ]

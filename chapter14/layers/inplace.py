@@ -1,31 +1,49 @@
 """In-place forms, as `x += y` and `relu_`: what is computed is put where x lies, and x goes on as that.
 
-    x_out = y,  in the memory of x          L^x = 0          L^y = I
+    x_out = y,  in the memory of x              L^x = 0            L^y = I
 
-Autograd's own rules hold: a leaf that asks for a gradient cannot be written over, and whoever remembered x is told.
+Where x is a view, a part of the memory of another tensor, it is that one, its base, that goes on changed:
+
+    base_out = base, but y where x lies         L^base: I, without the rows of x        L^y: those rows
+
+and x, and any other view, is read anew from there. Autograd's own rules hold: a leaf that asks for a gradient cannot be
+written over, nor a view that is one of several, and whoever remembered x is told.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, Node
+from ..layer import Layer, Node, cast, layer_of
+from .arrange import permute
+from .view import Part, Replaced, Strided
+
+#: How a view lies in its base: the base's axes in the order of its memory, then size, stride and offset there.
+Lies = tuple[tuple[int, ...], tuple[Any, ...]]
 
 
 class InPlace(Layer):
     @staticmethod
-    def forward(x, y):
+    def forward(base, y, lies):
         return y
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return ()
+        return (inputs[2],)
 
     @staticmethod
-    def backward(needs, g):
-        return None, g if needs[1] else None
+    def backward(needs, g, lies):
+        if lies is None:
+            return None, g if needs[1] else None, None
+        order, view = lies
+        g = permute(g, order)
+        dbase = Replaced.of(g, g.new_zeros(()), "as_strided", view) if needs[0] else None
+        dy = Part.of(g, "as_strided", view) if needs[1] else None
+        return None if dbase is None else permute(dbase, [order.index(i) for i in range(len(order))]), dy, None
 
 
 class _WrittenOver(Node):
@@ -34,21 +52,29 @@ class _WrittenOver(Node):
     layer = InPlace
 
     @staticmethod
-    def forward(ctx, x, y):
-        ctx.mark_dirty(x)
-        return x.copy_(y)
+    def forward(ctx, base, y, lies):
+        ctx.mark_dirty(base)
+        ctx.lies = lies
+        _place(base, lies).copy_(y)
+        return base
 
     @staticmethod
     def backward(ctx, g):
-        return InPlace.backward(ctx.needs_input_grad, g)
+        return InPlace.backward(ctx.needs_input_grad, g, ctx.lies)
 
     @staticmethod
-    def jvp(ctx, dx, dy):
-        return dx.copy_(dy) if dy is not None else dx.zero_()
+    def jvp(ctx, dbase, dy, lies):
+        place = _place(dbase, ctx.lies)
+        place.copy_(dy) if dy is not None else place.zero_()
+        return dbase
+
+
+def _place(base: Tensor, lies: Lies | None) -> Tensor:
+    return base if lies is None else base.permute(lies[0]).as_strided(*lies[1])
 
 
 def in_place(x: Tensor, y: Tensor) -> Tensor:
-    """y, put where x lies: [*x], in x's dtype. Returns x.
+    """y, put where x lies: [*x], in x's dtype. Returns x, and where that is a view, another view of the same.
 
     Raises:
         RuntimeError: y broadcasts to another shape than x's, or x is a leaf that asks for a gradient.
@@ -58,6 +84,33 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     if torch.compiler.is_compiling():  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
         return x.copy_(y)
     graph = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
-    if graph or forward_ad._current_level >= 0:
-        return _WrittenOver.apply(x, y)
-    return x.copy_(y)
+    if not graph and forward_ad._current_level < 0 or torch._C._are_functorch_transforms_active():
+        return x.copy_(y)
+    y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
+    if not x._is_view() or (x.requires_grad and x.is_leaf) or (lies := _lies(x)) is None:
+        return _WrittenOver.apply(x, y, None)
+    if x.requires_grad and not x._base.requires_grad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    _WrittenOver.apply(x._base, y, lies)
+    return anew(x)
+
+
+def anew(x: Tensor) -> Tensor:
+    """x; and if it is a view of what has been written into since, that, read anew from its base."""
+    if not x._is_view() or x.grad_fn is None or layer_of(x.grad_fn) is not None or (lies := _lies(x)) is None:
+        return x
+    base, (size, stride, offset) = permute(x._base, lies[0]), lies[1]
+    if 0 in stride:  # entries that share memory: what comes back to them adds up
+        return Strided.of(base, size, stride, offset + base.storage_offset())
+    return Part.of(base, "as_strided", lies[1])
+
+
+def _lies(x: Tensor) -> Lies | None:
+    """None where there is no saying: a view of other numbers, of shared entries, or one of several."""
+    base = x._base
+    if base.dtype != x.dtype or torch._C._autograd._get_creation_meta(x) != torch._C._autograd.CreationMeta.DEFAULT:
+        return None
+    order = tuple(sorted(range(base.ndim), key=base.stride, reverse=True))
+    if not base.permute(order).is_contiguous():
+        return None
+    return order, (tuple(x.shape), x.stride(), x.storage_offset() - base.storage_offset())

@@ -2,6 +2,7 @@
 
     part     x_out = x_in[key]                       L: the rows of I that the key says; key as x[2, :, ::3, None]
     whole    x_out = 0, and x_out[key] = x_in        L^T of part
+    replaced x_out = x_in, and x_out[key] = v        L^v = L^T of part
     strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T adds up what was read more than once
 """
 
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import Layer, LinearMap
 from .arrange import Reshape, put, reshape, take
 
 
@@ -50,13 +51,16 @@ class Unsqueeze(LinearMap):
 
 
 class Part(LinearMap):
-    """`how` names the method of torch's that makes the view: "__getitem__", "select", "diagonal"."""
+    """`how` names the method of torch's that makes the view, as "__getitem__", "select" or "diagonal".
+
+    "as_strided" counts places in the memory of a contiguous x.
+    """
 
     view = True
 
     @staticmethod
     def forward(x, how, arguments):
-        return getattr(x, how)(*arguments)
+        return getattr(x.contiguous() if how == "as_strided" else x, how)(*arguments)
 
     @staticmethod
     def transpose(g, shape, how, arguments):
@@ -73,6 +77,30 @@ class Whole(LinearMap):
     @staticmethod
     def transpose(g, x_shape, shape, how, arguments):
         return Part.of(g, how, arguments)
+
+
+class Replaced(Layer):
+    """x, but v where the part is. L^x is I without the rows of the part, L^v those rows of I: `part`, transposed."""
+
+    @staticmethod
+    def forward(x, v, how, arguments):
+        x_out = x.clone(memory_format=torch.contiguous_format)
+        getattr(x_out, how)(*arguments).copy_(v)
+        return x_out
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[2:]
+
+    @staticmethod
+    def backward(needs, g, how, arguments):
+        dx = Replaced.of(g, g.new_zeros(()), how, arguments) if needs[0] else None
+        return dx, Part.of(g, how, arguments) if needs[1] else None, None, None
+
+    @staticmethod
+    def jvp(tangents, x, v, how, arguments):
+        dx, dv = (torch.zeros_like(t) if d is None else d for d, t in zip(tangents[:2], (x, v), strict=True))
+        return Replaced.of(dx, dv, how, arguments)
 
 
 class Strided(LinearMap):
@@ -142,6 +170,24 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonals of input's matrices, as the last axis, as `torch.diagonal`."""
     return Part.of(input, "diagonal", (offset, dim1, dim2))
+
+
+def embedded(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
+    """x's last axis as the diagonals of matrices, zero elsewhere, as `torch.diag_embed`: `diagonal`, transposed.
+
+    Raises:
+        IndexError: there is no such axis.
+        RuntimeError: the two axes are one.
+    """
+    ndim = x.ndim + 1
+    if not all(-ndim <= dim < ndim for dim in (dim1, dim2)):
+        raise IndexError(f"diag_embed: there are no axes {dim1} and {dim2} among {ndim}.")
+    if dim1 % ndim == dim2 % ndim:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    *shape, n = x.shape
+    for dim in sorted((dim1 % ndim, dim2 % ndim)):
+        shape.insert(dim, n + abs(offset))
+    return Whole.of(x, tuple(shape), "diagonal", (offset, dim1, dim2))
 
 
 def as_strided(

@@ -19,9 +19,10 @@ from ...layers.inplace import in_place
 from ...layers.view import part
 from ..table import stands_for
 
-for _name in ("index_select", "index_add", "gather", "scatter_add", "diagonal"):
+for _name in ("gather", "index_add", "index_select", "scatter_add"):
     stands_for(_name)(getattr(F, _name))
 
+_MASKS = (torch.bool, torch.uint8)
 _PLAIN = (int, slice, type(None), type(...))
 
 
@@ -29,13 +30,13 @@ def _is_plain(k: Any) -> bool:
     return isinstance(k, _PLAIN) and not isinstance(k, bool)
 
 
-def _two_steps(x: Tensor, key: Any) -> tuple[tuple, list[Tensor | None]]:
-    """The plain part of a key, and an index for each axis that is left."""
+def _first_step(x: Tensor, key: Any) -> tuple[Tensor, list[Tensor | None]]:
+    """x at the plain part of a key, and an index for each axis that is left, or fewer."""
     if isinstance(key, list) and not any(isinstance(k, slice | list | tuple | Tensor | None) for k in key):
         key = (torch.tensor(key),)
     keys = list(key) if isinstance(key, tuple | list) else [key]
     keys = [k if _is_plain(k) else _as_index(k, x) for k in keys]
-    spans = [1 if not isinstance(k, Tensor) else k.ndim if k.dtype in (torch.bool, torch.uint8) else 1 for k in keys]
+    spans = [k.ndim if isinstance(k, Tensor) and k.dtype in _MASKS else 1 for k in keys]
     plain: list[Any] = []
     index: list[Tensor | None] = []
     used = sum(n for k, n in zip(keys, spans, strict=True) if k is not None and k is not ...)
@@ -49,11 +50,11 @@ def _two_steps(x: Tensor, key: Any) -> tuple[tuple, list[Tensor | None]]:
         else:
             plain.append(k)
             index += [] if isinstance(k, int) else [None]
-    return tuple(plain), index
+    return part(x, tuple(plain)) if any(k != slice(None) for k in plain) else x, index
 
 
 def _as_index(k: Any, x: Tensor) -> Any:
-    if isinstance(k, Tensor) and k.ndim == 0 and k.dtype not in (torch.bool, torch.uint8):
+    if isinstance(k, Tensor) and k.ndim == 0 and k.dtype not in _MASKS:
         return int(k) if not torch._C._are_functorch_transforms_active() else k
     if hasattr(k, "__index__") and not isinstance(k, bool | Tensor):
         return k.__index__()
@@ -64,7 +65,29 @@ def _as_index(k: Any, x: Tensor) -> Any:
 def get(x: Tensor, key: Any) -> Tensor:
     if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
         return part(x, key)
-    plain, index = _two_steps(x, key)
-    if any(k != slice(None) for k in plain):
-        x = part(x, plain)
+    x, index = _first_step(x, key)
     return indexed(x, index) if any(k is not None for k in index) else x
+
+
+@stands_for("__setitem__")
+def put(x: Tensor, key: Any, value: Any) -> None:
+    """x[key] = value. An axis of 1 in front of the value may be one too many."""
+    value = value if isinstance(value, Tensor) else x.new_full((), value)
+    value = cast(value, x.dtype) if value.is_floating_point() else value.to(x.dtype)
+    if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
+        x, index = part(x, key), []
+    else:
+        x, index = _first_step(x, key)
+    if not any(k is not None for k in index):
+        in_place(x, F.spread(_without_ones(value, x.ndim), x.shape))
+    elif value.ndim == 0 and len(index) and index[0] is not None and index[0].dtype == torch.bool and (
+        all(k is None for k in index[1:])
+    ):
+        in_place(x, F.masked_fill(x, index[0].reshape(index[0].shape + (1,) * (x.ndim - index[0].ndim)), value))
+    else:
+        in_place(x, F.index_put(x, index, value))
+
+
+def _without_ones(value: Tensor, ndim: int) -> Tensor:
+    over = value.ndim - ndim
+    return F.reshape(value, value.shape[over:]) if over > 0 and value.shape[:over].numel() == 1 else value

@@ -58,13 +58,27 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return _joined([x if x.ndim > 1 else F.reshape(x, (x.numel(), 1)) for x in tensors], 1)
 
 
-@stands_for("split", "split_with_sizes", "unsafe_split", "unsafe_split_with_sizes")
+@stands_for("split", "split_with_sizes")
 def split(tensor: Tensor, split_size: Any = None, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
     size = split_size if split_size is not None else next(iter(named.values()))
     return F.split(tensor, size, dim)
 
 
-@stands_for("chunk", "unsafe_chunk")
+@stands_for("unsafe_split", "unsafe_split_with_sizes")
+def unsafe_split(tensor: Tensor, split_size: Any = None, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
+    """Pieces that may be written into: each is a view of its own."""
+    size = split_size if split_size is not None else next(iter(named.values()))
+    n = [x.shape[dim] for x in tensor.detach().split(size, dim)]
+    return tuple(F.narrow(tensor, dim, b - k, k) for b, k in zip(itertools.accumulate(n), n, strict=True))
+
+
+@stands_for("unsafe_chunk")
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    n = [x.shape[dim] for x in input.detach().chunk(chunks, dim)]
+    return unsafe_split(input, n, dim)
+
+
+@stands_for("chunk")
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
