@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
-from .arithmetic import keep
+from .arithmetic import gate, keep, times
 from .branch import total
-from .gather import widened, pick
+from .gather import ScatterAdd, pick, widened
+from .view import part
 
 _read, _write = torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default
 
@@ -112,6 +113,48 @@ class Scatter(Layer):
         if dsrc is None:
             dsrc = torch.zeros_like(src) if isinstance(src, Tensor) else 0
         return Scatter.of(torch.zeros_like(x) if dx is None else dx, dsrc, index, dim)
+
+
+class ScatterExtreme(Layer):
+    """The largest ("amax") or smallest of what comes to each place; entries as large as each other share its gradient.
+
+    The masks say which entries of x and of src were as large; n counts them.
+    """
+
+    @staticmethod
+    def forward(x, src, index, dim, reduce, include_self):
+        return x.scatter_reduce(dim, index, src, reduce, include_self=include_self)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, src, index, dim, _, include_self = inputs
+        return *_extremes(x, src, index, dim, include_self, x_out), index, dim, src.shape
+
+    @staticmethod
+    def backward(needs, g, of_x, of_src, n, index, dim, shape):
+        g = times(g, n.to(g.dtype).reciprocal())
+        dsrc = widened(gate(pick(g, index, dim), of_src), shape) if needs[1] else None
+        return gate(g, of_x) if needs[0] else None, dsrc, None, None, None, None
+
+    @staticmethod
+    def jvp(tangents, x, src, index, dim, reduce, include_self):
+        x_out = ScatterExtreme.forward(x, src, index, dim, reduce, include_self)
+        of_x, of_src, n = _extremes(x, src, index, dim, include_self, x_out)
+        dx, dsrc = (torch.zeros_like(t) if d is None else d for d, t in zip(tangents[:2], (x, src), strict=True))
+        dsrc = gate(part(dsrc, tuple(map(slice, index.shape))), of_src)
+        return times(ScatterAdd.of(gate(dx, of_x), dsrc, index, dim), n.to(dx.dtype).reciprocal())
+
+
+def _extremes(
+    x: Tensor, src: Tensor, index: Tensor, dim: int, include_self: bool, x_out: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    of_x = x == x_out
+    if not include_self:
+        of_x = of_x.scatter(dim, index, False)
+    src = src[tuple(map(slice, index.shape))]
+    of_src = src == x_out.gather(dim, index)
+    n = of_x.long().scatter_add(dim, index, of_src.long())
+    return of_x, of_src, n.clamp(min=1)
 
 
 def indexed(x: Tensor, index: Sequence[Tensor | None]) -> Tensor:

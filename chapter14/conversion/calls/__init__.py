@@ -2,3 +2,4 @@ from . import arithmetic as arithmetic
 from . import arrange as arrange
 from . import index as index
 from . import join as join
+from . import scatter as scatter

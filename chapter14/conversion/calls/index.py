@@ -19,9 +19,6 @@ from ...layers.inplace import in_place
 from ...layers.view import part
 from ..table import stands_for
 
-for _name in ("gather", "index_add", "index_select", "scatter_add"):
-    stands_for(_name)(getattr(F, _name))
-
 _MASKS = (torch.bool, torch.uint8)
 _PLAIN = (int, slice, type(None), type(...))
 
