@@ -21,6 +21,7 @@ from .layers.arrange import permute as permute
 from .layers.arrange import reshape as reshape
 from .layers.arrange import roll as roll
 from .layers.arrange import transpose as transpose
+from .layers.arrange import unflatten as unflatten
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
@@ -188,5 +189,6 @@ __all__ = [
     "tril",
     "triu",
     "unbind",
+    "unflatten",
     "unsqueeze",
 ]

@@ -107,6 +107,21 @@ class Pad(LinearMap):
         return pad(tangents[0], widths)
 
 
+class Border(LinearMap):
+    """A border that repeats entries of x; each adds up what comes back to its places."""
+
+    @staticmethod
+    def forward(x, widths, mode):
+        return native.pad(x, widths, mode)
+
+    @staticmethod
+    def transpose(g, shape, widths, mode):
+        for i, (before, after) in enumerate(zip(widths[::2], widths[1::2], strict=True)):
+            dim, n = len(shape) - 1 - i, shape[-1 - i]
+            g = put(g, _mirrored(mode, n, before, after, g.device), dim, n)
+        return g
+
+
 class Take(LinearMap):
     @staticmethod
     def forward(x, index, dim):
@@ -154,6 +169,20 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     return reshape(input, (*input.shape[:start], input.shape[start : end + 1].numel(), *input.shape[end + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One axis as several, of these sizes, as `torch.unflatten`; -1 is what is left over.
+
+    Raises:
+        RuntimeError: the sizes do not multiply up to the axis.
+    """
+    dim = axis(input, dim)
+    known, n = torch.Size([k for k in sizes if k != -1]).numel(), input.shape[dim]
+    if not sizes or (known != n if -1 not in sizes else n % max(known, 1)):
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n})")
+    whole = [n // max(known, 1) if k == -1 else k for k in sizes]
+    return reshape(input, (*input.shape[:dim], *whole, *input.shape[dim + 1 :]))
 
 
 def axis(x: Tensor, dim: int) -> int:
@@ -224,22 +253,21 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: mode={mode!r} pads all axes but batch and channels, without a value; it was given input "
             f"{in_words(input)}, pad={tuple(pad)}, value={value}."
         )
-    x = input
-    for i, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        dim, n = x.ndim - 1 - i, x.shape[-1 - i]
+    for n, before, after in zip(reversed(input.shape), pad[::2], pad[1::2], strict=False):
         if max(before, after) > _WIDEST[mode](n):
             raise ShapeError(
                 f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
             )
-        x = take(x, _mirrored(mode, torch.arange(-before, n + after, device=x.device), n), dim)
-    return x
+    return Border.of(input, tuple(pad), mode)
 
 
 _WIDEST = {"reflect": lambda n: n - 1, "circular": lambda n: n, "replicate": lambda n: math.inf}
 
 
-def _mirrored(mode: str, at: Tensor, n: int) -> Tensor:
-    """Positions beyond the ends of an axis of n, brought back onto it."""
-    if mode == "replicate":
-        return at.clamp(0, n - 1)
-    return at % n if mode == "circular" else (n - 1) - ((n - 1) - at.abs()).abs()
+def _mirrored(mode: str, n: int, before: int, after: int, device: torch.device) -> Tensor:
+    """Where each entry of an axis of n, padded so, comes from."""
+    if mode == "circular":  # what is cropped is no part of the circle
+        start, end = max(-before, 0), n - max(-after, 0)
+        return start + torch.arange(-max(before, 0), end - start + max(after, 0), device=device) % (end - start)
+    at = torch.arange(-before, n + after, device=device)
+    return at.clamp(0, n - 1) if mode == "replicate" else (n - 1) - ((n - 1) - at.abs()).abs()

@@ -128,11 +128,12 @@ class Strided(LinearMap):
 
     @staticmethod
     def jvp(tangents, x, size, stride, offset):
-        (dx,) = tangents[:1]
+        dx = tangents[0]
+        if dx.stride() == x.stride():
+            return Strided.of(dx, size, stride, offset - x.storage_offset() + dx.storage_offset())
         n = 1 + max(_last(x.shape, x.stride(), x.storage_offset()), _last(size, stride, offset))
-        own = _places(x, x.shape, x.stride(), x.storage_offset())
-        memory = put(reshape(dx, (dx.numel(),)), own, 0, n)
-        return reshape(take(memory, _places(x, size, stride, offset), 0), size)
+        own, read = (_places(x, *view) for view in ((x.shape, x.stride(), x.storage_offset()), (size, stride, offset)))
+        return reshape(take(put(reshape(dx, (dx.numel(),)), own, 0, n), read, 0), size)
 
 
 def _places(like: Tensor, size: Sequence[int], stride: Sequence[int], offset: int) -> Tensor:

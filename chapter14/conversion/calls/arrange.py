@@ -15,7 +15,7 @@ from ...layers.repeat import Repeat, Windows
 from ...layers.view import View, embedded
 from ..table import stands_for
 
-for _name in ("as_strided", "diagonal", "flatten", "narrow", "roll", "tril", "triu", "unsqueeze"):
+for _name in ("as_strided", "diagonal", "flatten", "narrow", "roll", "tril", "triu", "unflatten", "unsqueeze"):
     stands_for(_name)(getattr(F, _name))  # signature and all
 
 
@@ -52,17 +52,6 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 @stands_for("ravel")
 def ravel(input: Tensor) -> Tensor:
     return F.reshape(input, (-1,))
-
-
-@stands_for("unflatten")
-def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    dim = axis(input, dim)
-    if not sizes:
-        raise RuntimeError("unflatten: sizes must be non-empty")
-    known, n = torch.Size(k for k in sizes if k != -1).numel(), input.shape[dim]
-    if known != n if -1 not in sizes else n % max(known, 1):
-        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n})")
-    return F.reshape(input, (*input.shape[:dim], *sizes, *input.shape[dim + 1 :]))
 
 
 @stands_for("permute")
