@@ -207,8 +207,8 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
 
     Without `dims` it is moved as one long row, and keeps its shape.
     """
-    shifts, dims = (v if v is None else (v,) if isinstance(v, int) else tuple(v) for v in (shifts, dims))
-    return Roll.of(input, shifts, dims or ())
+    given = () if dims is None else dims
+    return Roll.of(input, *((v,) if isinstance(v, int) else tuple(v) for v in (shifts, given)))
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:

@@ -62,7 +62,9 @@ class ScatterAdd(Layer):
 
 def widened(g: Tensor, shape: torch.Size) -> Tensor:
     """g, and zeros at its ends, to such a shape."""
-    return g if g.shape == shape else pad(g, [w for n, m in zip(g.shape[::-1], shape[::-1]) for w in (0, m - n)])
+    if g.shape == shape or not shape:
+        return reshape(g, shape)
+    return pad(g, [w for n, m in zip(reversed(g.shape), reversed(shape), strict=True) for w in (0, m - n)])
 
 
 class IndexAdd(Layer):

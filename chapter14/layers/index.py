@@ -2,7 +2,7 @@
 
     indexed       x_out[k...] = x_in[index_1[k], index_2[k], ...]       L: one 1 a row
     deposited     x_out[index_1[k], index_2[k], ...] += x_in[k...]      L^T of indexed, onto zeros
-    index_put     x_out = x, but v where the index says                 L^x: I, without the rows written; L^v: the others
+    index_put     x_out = x, but v where the index says                 L^x: I, without the rows written; L^v: those
     masked_fill   x_out = x, but a number where the mask says           L^x: I, without the rows written
     scatter       the same, each row along an axis by its own index
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, Node, cast, layer_of
+from ..layer import Layer, LinearMap, Node, cast, layer_of
 from .arrange import permute
 from .view import Part, Replaced, Strided
 
@@ -69,8 +69,34 @@ class _WrittenOver(Node):
         return dbase
 
 
+class _Turned(Node):
+    """x itself, its axes arranged otherwise: a linear map of x, in its own place."""
+
+    layer = InPlace
+
+    @staticmethod
+    def forward(ctx, x, how, layer, arguments):
+        ctx.mark_dirty(x)
+        ctx.layer, ctx.kept = layer, (x.shape, *arguments)
+        return getattr(x, how)(*(a for a in arguments if a is not None))
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.layer.transpose(g, *ctx.kept), None, None, None
+
+    @staticmethod
+    def jvp(ctx, dx, how, layer, arguments):
+        return getattr(dx, how)(*(a for a in arguments if a is not None))
+
+
 def _place(base: Tensor, lies: Lies | None) -> Tensor:
     return base if lies is None else base.permute(lies[0]).as_strided(*lies[1])
+
+
+def _graph(*tensors: Tensor) -> bool:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
+    return forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def in_place(x: Tensor, y: Tensor) -> Tensor:
@@ -81,33 +107,39 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
-    if torch.compiler.is_compiling():  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
-        return x.copy_(y)
-    graph = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
-    if not graph and forward_ad._current_level < 0 or torch._C._are_functorch_transforms_active():
+    if not _graph(x, y):
         return x.copy_(y)
     y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
-    if not x._is_view() or (x.requires_grad and x.is_leaf) or (lies := _lies(x)) is None:
+    base = x._base
+    if base is None or (x.requires_grad and x.is_leaf) or (lies := _lies(x, base)) is None:
         return _WrittenOver.apply(x, y, None)
-    if x.requires_grad and not x._base.requires_grad:
+    if x.requires_grad and not base.requires_grad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    _WrittenOver.apply(x._base, y, lies)
+    _WrittenOver.apply(base, y, lies)
     return anew(x)
+
+
+def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:
+    """x with other axes, itself, as `x.unsqueeze_(dim)`; `layer` is the plain form, and None an argument not given."""
+    if _graph(x) and x._base is None:
+        return _Turned.apply(x, how, layer, arguments)
+    return getattr(x, how)(*(a for a in arguments if a is not None))
 
 
 def anew(x: Tensor) -> Tensor:
     """x; and if it is a view of what has been written into since, that, read anew from its base."""
-    if not x._is_view() or x.grad_fn is None or layer_of(x.grad_fn) is not None or (lies := _lies(x)) is None:
+    base = x._base
+    if base is None or x.grad_fn is None or layer_of(x.grad_fn) is not None or (lies := _lies(x, base)) is None:
         return x
-    base, (size, stride, offset) = permute(x._base, lies[0]), lies[1]
+    order, (size, stride, offset) = lies
+    base = permute(base, order)
     if 0 in stride:  # entries that share memory: what comes back to them adds up
         return Strided.of(base, size, stride, offset + base.storage_offset())
-    return Part.of(base, "as_strided", lies[1])
+    return Part.of(base, "as_strided", (size, stride, offset))
 
 
-def _lies(x: Tensor) -> Lies | None:
-    """None where there is no saying: a view of other numbers, of shared entries, or one of several."""
-    base = x._base
+def _lies(x: Tensor, base: Tensor) -> Lies | None:
+    """None where there is no saying: a view of other numbers, of a base with gaps, or one of several."""
     if base.dtype != x.dtype or torch._C._autograd._get_creation_meta(x) != torch._C._autograd.CreationMeta.DEFAULT:
         return None
     order = tuple(sorted(range(base.ndim), key=base.stride, reverse=True))

@@ -3,8 +3,8 @@
     merge(x_in^a, x_in^b) = [x_in^a, x_in^b] = x_out             (14.37)
     g_in^a = g_out [1, 0]^T,  g_in^b = g_out [0, 1]^T            (14.41), which is `split`
 
-merge <-> split, and stack <-> unbind: the way back of the one is the other. Pieces of different shapes merge too, as vectors: the shape of a
-tensor has no impact on the math.
+merge <-> split, and stack <-> unbind: the way back of the one is the other. Pieces of different shapes merge too, as
+vectors: the shape of a tensor has no impact on the math.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Layers that send an entry to several places: a branch (section 14.7), so that what comes back adds up.
 
-    repeat     x_out = x_in, r_i times over along axis i          L^T: the sum over the copies
-    windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: each entry adds up the windows that it is in
-    triangle   x_out = x_in, but 0 beyond a diagonal              L^T = L
+repeat     x_out = x_in, r_i times over along axis i          L^T: the sum over the copies
+windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: each entry adds up the windows that it is in
+triangle   x_out = x_in, but 0 beyond a diagonal              L^T = L
 """
 
 from __future__ import annotations

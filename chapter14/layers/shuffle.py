@@ -1,7 +1,7 @@
-"""Shuffles: channels become pixels, pixels channels, and channels change places. Each is a reshape, a permute, a reshape.
+"""Channels become pixels, pixels channels, and channels change places: each a reshape, a permute, a reshape.
 
-    pixel_shuffle     [..., C r r, H, W] = [..., C, r, r, H, W] → [..., C, H, r, W, r] = [..., C, H r, W r]
-    channel_shuffle   [B, C, ...] = [B, n, C/n, ...] → [B, C/n, n, ...]
+pixel_shuffle     [..., C r r, H, W] = [..., C, r, r, H, W] → [..., C, H, r, W, r] = [..., C, H r, W r]
+channel_shuffle   [B, C, ...] = [B, n, C/n, ...] → [B, C/n, n, ...]
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Parts of a tensor, and the tensor read another way: layers whose x_out lies in x_in's own memory.
 
-    part     x_out = x_in[key]                       L: the rows of I that the key says; key as x[2, :, ::3, None]
-    whole    x_out = 0, and x_out[key] = x_in        L^T of part
-    replaced x_out = x_in, and x_out[key] = v        L^v = L^T of part
-    strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T adds up what was read more than once
+part     x_out = x_in[key]                       L: the rows of I that the key says; key as x[2, :, ::3, None]
+whole    x_out = 0, and x_out[key] = x_in        L^T of part
+replaced x_out = x_in, and x_out[key] = v        L^v = L^T of part
+strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T adds up what was read more than once
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Strided(LinearMap):
         read, own = (_places(g, *view) for view in ((size, stride, offset), (shape, *lies)))
         memory = put(reshape(g, (g.numel(),)), read, 0, n)
         if own.unique().numel() < own.numel():
-            raise NotImplementedError("as_strided: entries of x_in share memory, so that none has a gradient of its own.")
+            raise NotImplementedError(
+                "as_strided: entries of x_in share memory, so that none has a gradient of its own."
+            )
         return reshape(take(memory, own, 0), shape), None, None, None
 
     @staticmethod
@@ -191,9 +193,7 @@ def embedded(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
     return Whole.of(x, tuple(shape), "diagonal", (offset, dim1, dim2))
 
 
-def as_strided(
-    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """What lies in input's memory at such places, as `torch.as_strided`."""
     offset = input.storage_offset() if storage_offset is None else storage_offset
     return Strided.of(input, tuple(size), tuple(stride), offset)

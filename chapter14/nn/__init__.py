@@ -21,8 +21,8 @@ from .activation import GELU as GELU
 from .activation import LeakyReLU as LeakyReLU
 from .activation import LogSoftmax as LogSoftmax
 from .activation import ReLU as ReLU
-from .activation import SiLU as SiLU
 from .activation import Sigmoid as Sigmoid
+from .activation import SiLU as SiLU
 from .activation import Softmax as Softmax
 from .activation import Softmin as Softmin
 from .activation import Softplus as Softplus

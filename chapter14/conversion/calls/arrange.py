@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arrange import axis
+from ...layers.arrange import Transpose, axis
 from ...layers.branch import Spread
+from ...layers.inplace import turn_in_place
 from ...layers.repeat import Repeat, Windows
-from ...layers.view import View, embedded
+from ...layers.view import Squeeze, Unsqueeze, View, embedded
 from ..table import stands_for
 
 for _name in ("as_strided", "diagonal", "flatten", "narrow", "roll", "tril", "triu", "unflatten", "unsqueeze"):
@@ -79,7 +80,9 @@ def reversed_axes(input: Tensor) -> Tensor:
 @stands_for("mT")
 def of_matrices(input: Tensor) -> Tensor:
     if input.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
+        )
     return F.transpose(input, -2, -1)
 
 
@@ -98,6 +101,26 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 @stands_for("squeeze")
 def squeeze(input: Tensor, *given: Any, dim: Any = None) -> Tensor:
     return F.squeeze(input, *given) if dim is None else F.squeeze(input, dim)
+
+
+@stands_for("squeeze_")
+def squeeze_(input: Tensor, *given: Any, dim: Any = None) -> Tensor:
+    return turn_in_place(input, "squeeze_", Squeeze, given[0] if given else dim)
+
+
+@stands_for("unsqueeze_")
+def unsqueeze_(input: Tensor, dim: int) -> Tensor:
+    return turn_in_place(input, "unsqueeze_", Unsqueeze, dim)
+
+
+@stands_for("transpose_", "swapaxes_", "swapdims_")
+def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    return turn_in_place(input, "transpose_", Transpose, dim0, dim1)
+
+
+@stands_for("t_")
+def t_(input: Tensor) -> Tensor:
+    return transpose_(input, 0, -1) if input.ndim == 2 else input.t_()
 
 
 @stands_for("expand")
@@ -196,8 +219,6 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if dim >= input.ndim:
         raise RuntimeError(f"narrow_copy: there is no axis {dim} in {list(input.shape)}")
     return F.narrow(input, dim, start, length)
-
-
 
 
 @stands_for("Tensor.unfold")

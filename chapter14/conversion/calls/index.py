@@ -6,7 +6,7 @@ itself goes: first that part of the key, with ":" where a tensor stands; then th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from ...layers.inplace import in_place
 from ...layers.view import part
 from ..table import stands_for
 
+_transformed = torch._C._are_functorch_transforms_active
 _MASKS = (torch.bool, torch.uint8)
 _PLAIN = (int, slice, type(None), type(...))
 
@@ -51,11 +52,16 @@ def _first_step(x: Tensor, key: Any) -> tuple[Tensor, list[Tensor | None]]:
 
 
 def _as_index(k: Any, x: Tensor) -> Any:
-    if isinstance(k, Tensor) and k.ndim == 0 and k.dtype not in _MASKS:
-        return int(k) if not torch._C._are_functorch_transforms_active() else k
-    if hasattr(k, "__index__") and not isinstance(k, bool | Tensor):
-        return k.__index__()
+    """A tensor for a list, an array, a truth value; a number for whatever is one."""
+    if not isinstance(k, bool | Tensor | list | tuple) and getattr(k, "ndim", 0) == 0:
+        return operator.index(k)
+    if isinstance(k, Tensor) and k.ndim == 0 and k.dtype not in _MASKS and not _transformed():
+        return int(k)
     return (k if isinstance(k, Tensor) else torch.as_tensor(k)).to(x.device)
+
+
+def _tensors(index: list[Tensor | None]) -> bool:
+    return any(k is not None for k in index)
 
 
 @stands_for("__getitem__")
@@ -63,7 +69,7 @@ def get(x: Tensor, key: Any) -> Tensor:
     if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
         return part(x, key)
     x, index = _first_step(x, key)
-    return indexed(x, index) if any(k is not None for k in index) else x
+    return indexed(x, index) if _tensors(index) else x
 
 
 @stands_for("__setitem__")
@@ -72,15 +78,13 @@ def put(x: Tensor, key: Any, value: Any) -> None:
     value = value if isinstance(value, Tensor) else x.new_full((), value)
     value = cast(value, x.dtype) if value.is_floating_point() else value.to(x.dtype)
     if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
-        x, index = part(x, key), []
+        x, index = part(x, key), list[Tensor | None]()
     else:
         x, index = _first_step(x, key)
-    if not any(k is not None for k in index):
+    if not _tensors(index):
         in_place(x, F.spread(_without_ones(value, x.ndim), x.shape))
-    elif value.ndim == 0 and len(index) and index[0] is not None and index[0].dtype == torch.bool and (
-        all(k is None for k in index[1:])
-    ):
-        in_place(x, F.masked_fill(x, index[0].reshape(index[0].shape + (1,) * (x.ndim - index[0].ndim)), value))
+    elif value.ndim == 0 and (mask := index[0]) is not None and mask.dtype == torch.bool and not _tensors(index[1:]):
+        in_place(x, F.masked_fill(x, mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), value))
     else:
         in_place(x, F.index_put(x, index, value))
 

@@ -119,7 +119,9 @@ def _split_along(name: str, least: int, dim: Callable[[Tensor], int]) -> None:
             raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got {input.ndim}")
         n = input.shape[dim(input)]
         if isinstance(at, int) and (at <= 0 or n % at):
-            raise RuntimeError(f"torch.{name} attempted to split along dimension {dim(input)}, of {n}, in {at} sections")
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {dim(input)}, of {n}, in {at} sections"
+            )
         return tensor_split(input, at, dim(input))
 
 
@@ -170,7 +172,9 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 @stands_for("combinations")
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     if input.ndim != 1 or r < 0:
-        raise RuntimeError(f"combinations: it expects a vector and r of 0 or more; it was given {list(input.shape)}, {r}")
+        raise RuntimeError(
+            f"combinations: it expects a vector and r of 0 or more; it was given {list(input.shape)}, {r}"
+        )
     if r == 0:
         return input.new_empty(0)
     index = torch.combinations(torch.arange(len(input), device=input.device), r, with_replacement)

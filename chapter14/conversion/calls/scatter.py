@@ -1,4 +1,4 @@
-"""What is read and written at places that tensors say, as torch calls it. The forms in place, as `index_fill_`, follow."""
+"""What is read and written at places that tensors say, as torch calls it. The forms in place follow from these."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     value = like(input, value)
     if value.ndim:
-        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} dimension(s).")
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} dimension(s)."
+        )
     if input.ndim == 0:
         return F.reshape(index_fill(F.reshape(input, (1,)), 0, index, value), ())
     return F.index_put(input, _of_rows(input, dim, index.unique()), value)  # written twice, the value counts once
