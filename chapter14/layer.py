@@ -276,13 +276,16 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     return of
 
 
+_set_creation_meta, _OWN = torch._C._autograd._set_creation_meta, torch._C._autograd.CreationMeta.DEFAULT
+
+
 def _a_view_to_write_into(eager: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Autograd takes it for a view like its own: it knows by itself what L is once the memory is written into."""
 
     def of(*inputs):
         x_out = eager(*inputs)
         if x_out._is_view():
-            torch._C._autograd._set_creation_meta(x_out, torch._C._autograd.CreationMeta.DEFAULT)
+            _set_creation_meta(x_out, _OWN)
         return x_out
 
     return of

@@ -63,7 +63,7 @@ class ScatterAdd(Layer):
 def widened(g: Tensor, shape: torch.Size) -> Tensor:
     """g, and zeros at its ends, to such a shape."""
     if g.shape == shape or not shape:
-        return reshape(g, shape)
+        return g if g.shape == shape else reshape(g, shape)
     return pad(g, [w for n, m in zip(reversed(g.shape), reversed(shape), strict=True) for w in (0, m - n)])
 
 

@@ -111,7 +111,7 @@ def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
     if any(x.ndim != x_in[0].ndim or shape != others[0] for x, shape in zip(x_in, others, strict=True)):
         given = ", ".join(in_words(x) for x in x_in)
         raise ShapeError(f"merge: x_in do not fit. It expects one shape but for axis {dim}; it was given {given}.")
-    return Merge.of(dim, *_of_one_dtype(x_in))
+    return Merge.of(dim, *of_one_dtype(x_in))
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -152,10 +152,11 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if any(x.shape != tensors[0].shape for x in tensors):
         given = ", ".join(in_words(x) for x in tensors)
         raise ShapeError(f"stack: the tensors do not fit. It expects one shape; it was given {given}.")
-    return Stack.of(dim, *_of_one_dtype(tensors))
+    return Stack.of(dim, *of_one_dtype(tensors))
 
 
-def _of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+def of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The tensors in the dtype that all of theirs promote to."""
     if len(dtypes := {x.dtype for x in tensors}) > 1:
         return [cast(x, functools.reduce(torch.promote_types, dtypes)) for x in tensors]
     return tensors

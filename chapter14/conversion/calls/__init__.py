@@ -1,5 +1,6 @@
 from . import arithmetic as arithmetic
 from . import arrange as arrange
+from . import complex as complex
 from . import index as index
 from . import join as join
 from . import scatter as scatter

@@ -74,21 +74,23 @@ def get(x: Tensor, key: Any) -> Tensor:
 
 @stands_for("__setitem__")
 def put(x: Tensor, key: Any, value: Any) -> None:
-    """x[key] = value. An axis of 1 in front of the value may be one too many."""
+    """x[key] = value. Axes of 1 in front of the value may be too many."""
     value = value if isinstance(value, Tensor) else x.new_full((), value)
-    value = cast(value, x.dtype) if value.is_floating_point() else value.to(x.dtype)
+    value = _without_ones(cast(value, x.dtype) if value.is_floating_point() else value.to(x.dtype))
     if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
         x, index = part(x, key), list[Tensor | None]()
     else:
         x, index = _first_step(x, key)
     if not _tensors(index):
-        in_place(x, F.spread(_without_ones(value, x.ndim), x.shape))
+        in_place(x, F.spread(value, x.shape))
     elif value.ndim == 0 and (mask := index[0]) is not None and mask.dtype == torch.bool and not _tensors(index[1:]):
         in_place(x, F.masked_fill(x, mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), value))
     else:
         in_place(x, F.index_put(x, index, value))
 
 
-def _without_ones(value: Tensor, ndim: int) -> Tensor:
-    over = value.ndim - ndim
-    return F.reshape(value, value.shape[over:]) if over > 0 and value.shape[:over].numel() == 1 else value
+def _without_ones(value: Tensor) -> Tensor:
+    shape = value.shape
+    while shape and shape[0] == 1:
+        shape = shape[1:]
+    return value if len(shape) == value.ndim else F.reshape(value, shape)

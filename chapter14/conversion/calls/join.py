@@ -11,26 +11,16 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.arrange import axis as axis_of
-from ...shape import ShapeError
+from ...layers.merge import Merge, of_one_dtype
 from ..table import stands_for
 from .arrange import at_least, several
 
 
-def _joined(tensors: Sequence[Tensor], dim: int, least: int = 0) -> Tensor:
-    """The tensors, each of `least` axes or more, along one of them."""
-    if not tensors:
-        raise ShapeError("expected a non-empty list of Tensors")
-    pieces = [at_least(x, least) for x in tensors]
-    for i, x in enumerate(pieces):
-        if x.ndim == 0:
-            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    return F.merge(*pieces, dim=dim)
-
-
 @stands_for("cat", "concat", "concatenate")
 def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Tensor:
-    pieces = [x for x in tensors if x.shape != (0,)]  # an empty vector is no piece, whatever the others are
-    return _joined(pieces or tensors, dim if axis is None else axis)
+    dim = dim if axis is None else axis
+    pieces = [x for x in tensors if x.shape != (0,)] or tensors  # an empty vector is no piece, whatever the others are
+    return Merge.of(axis_of(pieces[0], dim) if pieces else dim, *of_one_dtype(pieces))
 
 
 @stands_for("stack")
@@ -38,24 +28,31 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return F.stack(tensors, dim)
 
 
+def _of_at_least(n: int, tensors: Sequence[Tensor]) -> list[Tensor]:
+    if not tensors:
+        raise RuntimeError("expected a non-empty list of Tensors")
+    return [at_least(x, n) for x in tensors]
+
+
 @stands_for("hstack")
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    return _joined(tensors, 1 if tensors and tensors[0].ndim > 1 else 0, 1)
+    pieces = _of_at_least(1, tensors)
+    return cat(pieces, 0 if pieces[0].ndim == 1 else 1)
 
 
 @stands_for("vstack", "row_stack")
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    return _joined(tensors, 0, 2)
+    return cat(_of_at_least(2, tensors), 0)
 
 
 @stands_for("dstack")
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    return _joined(tensors, 2, 3)
+    return cat(_of_at_least(3, tensors), 2)
 
 
 @stands_for("column_stack")
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
-    return _joined([x if x.ndim > 1 else F.reshape(x, (x.numel(), 1)) for x in tensors], 1)
+    return cat([x if x.ndim > 1 else F.reshape(x, (x.numel(), 1)) for x in tensors], 1)
 
 
 @stands_for("split", "split_with_sizes")
