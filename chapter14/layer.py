@@ -259,7 +259,8 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             if autocast and _autocasting():
                 inputs = _autocast(autocast, inputs)
             if _transformed():
-                return func.apply(*[Constants(x) if type(x) in (tuple, list) else x for x in inputs])
+                inputs = tuple(Constants(x) if type(x) in (tuple, list) else x for x in inputs)
+                return _read(cls, inputs, func.apply(*inputs)) if cls.view else func.apply(*inputs)
             if _grad_enabled():
                 for x in inputs:
                     if isinstance(x, Tensor) and x.requires_grad:
@@ -355,6 +356,24 @@ def _autocast(policy: str, inputs: tuple) -> tuple:
 
 class Constants(tuple):
     """A tuple that vmap takes for one input and not for as many as it has entries."""
+
+
+def _read(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
+    """To autograd, x_out is no view there. So it says itself whose memory it reads, and how."""
+    if _memory(x_out) == _memory(inputs[0]):
+        x_out.read_from = (inputs[0], layer, inputs[1:], inputs[0]._version)  # type: ignore[attr-defined]
+    return x_out
+
+
+def read_from(x: Tensor) -> tuple[Tensor, type[Layer], Sequence[Any], int] | None:
+    """Inside torch.func: whose memory x reads, by which layer, with what other inputs, since when. None: its own."""
+    return getattr(x, "read_from", None) if _transformed() else None
+
+
+def _memory(x: Tensor) -> int:
+    while functorch.is_functorch_wrapped_tensor(x):
+        x = functorch.get_unwrapped(x)
+    return x.untyped_storage().data_ptr()
 
 
 def _forward_mode() -> bool:

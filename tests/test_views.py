@@ -230,3 +230,31 @@ def test_transposes_are_properties():
     with by_hand(strict=True):
         for y in (x.T, x.mT, x.H, x.mH, x.t(), x.adjoint()):
             assert audit(y).fraction == 1 and torch.equal(y, x.detach().mT)
+
+
+def written(x):
+    y = x + 1
+    early = y.transpose(0, 1)
+    y[0] = x[1]
+    v = y.view(-1)
+    v.add_(x.reshape(-1))
+    y[:, torch.tensor([0, 2])] = 2.0
+    z = torch.cat([early + v.reshape(4, 3), y.T + 1], 1)
+    return F.total(F.times(z, F.times(z, z)), ())
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        torch.func.grad,
+        lambda f: lambda x: torch.func.vmap(torch.func.grad(f))(torch.stack([x, x + 1])),
+        lambda f: lambda x: torch.func.jvp(f, (x,), (x.cos(),))[1],
+        lambda f: torch.func.jacrev(torch.func.jacrev(f)),
+    ],
+    ids=["grad", "vmap of grad", "jvp", "jacrev of jacrev"],
+)
+def test_written_into_inside_torch_func(transform):
+    x = given().detach()[:, :, 0]
+    native = transform(written)(x)
+    with by_hand():
+        assert_close(transform(written)(x), native)

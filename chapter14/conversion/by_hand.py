@@ -55,7 +55,7 @@ class ByHand(TorchFunctionMode):
 def _anew(x: Any) -> Any:
     """What has been written into since it was made, read anew."""
     if isinstance(x, Tensor):
-        return anew(x) if x._is_view() else x
+        return anew(x)
     return list(map(_anew, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
 
 

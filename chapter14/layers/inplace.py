@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, LinearMap, Node, cast, layer_of
+from ..layer import Layer, LinearMap, Node, _transformed, cast, layer_of, read_from
 from .arrange import permute
 from .view import Part, Replaced, Strided
 
@@ -41,7 +41,7 @@ class InPlace(Layer):
             return None, g if needs[1] else None, None
         order, view = lies
         g = permute(g, order)
-        dbase = Replaced.of(g, g.new_zeros(()), "as_strided", view) if needs[0] else None
+        dbase = Replaced.of(g, g.new_zeros(()), Part, ("as_strided", view)) if needs[0] else None
         dy = Part.of(g, "as_strided", view) if needs[1] else None
         return None if dbase is None else permute(dbase, [order.index(i) for i in range(len(order))]), dy, None
 
@@ -94,7 +94,7 @@ def _place(base: Tensor, lies: Lies | None) -> Tensor:
 
 
 def _graph(*tensors: Tensor) -> bool:
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if torch.compiler.is_compiling() or _transformed():
         return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
     return forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
@@ -107,6 +107,9 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
+    if read := read_from(x):
+        whole, layer, arguments, _ = read
+        return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
     if not _graph(x, y):
         return x.copy_(y)
     y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
@@ -128,6 +131,14 @@ def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) 
 
 def anew(x: Tensor) -> Tensor:
     """x; and if it is a view of what has been written into since, that, read anew from its base."""
+    if torch.compiler.is_compiling():
+        return x
+    if _transformed():
+        if (read := read_from(x)) is None:
+            return x
+        whole, layer, arguments, version = read
+        current = anew(whole)
+        return x if current is whole and whole._version == version else layer.of(current, *arguments)
     base = x._base
     if base is None or x.grad_fn is None or layer_of(x.grad_fn) is not None or (lies := _lies(x, base)) is None:
         return x

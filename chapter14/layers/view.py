@@ -80,12 +80,12 @@ class Whole(LinearMap):
 
 
 class Replaced(Layer):
-    """x, but v where the part is. L^x is I without the rows of the part, L^v those rows of I: `part`, transposed."""
+    """x, but v where `layer` reads. L^x is I without the rows read, L^v those rows of I: the layer, transposed."""
 
     @staticmethod
-    def forward(x, v, how, arguments):
+    def forward(x, v, layer, arguments):
         x_out = x.clone(memory_format=torch.contiguous_format)
-        getattr(x_out, how)(*arguments).copy_(v)
+        layer.forward(x_out, *arguments).copy_(v)
         return x_out
 
     @staticmethod
@@ -93,14 +93,15 @@ class Replaced(Layer):
         return inputs[2:]
 
     @staticmethod
-    def backward(needs, g, how, arguments):
-        dx = Replaced.of(g, g.new_zeros(()), how, arguments) if needs[0] else None
-        return dx, Part.of(g, how, arguments) if needs[1] else None, None, None
+    def backward(needs, g, layer, arguments):
+        dx = Replaced.of(g, g.new_zeros(()), layer, arguments) if needs[0] else None
+        layer = Reshape if layer is View else layer  # g lies as it likes
+        return dx, layer.of(g, *arguments) if needs[1] else None, None, None
 
     @staticmethod
-    def jvp(tangents, x, v, how, arguments):
+    def jvp(tangents, x, v, layer, arguments):
         dx, dv = (torch.zeros_like(t) if d is None else d for d, t in zip(tangents[:2], (x, v), strict=True))
-        return Replaced.of(dx, dv, how, arguments)
+        return Replaced.of(dx, dv, layer, arguments)
 
 
 class Strided(LinearMap):

@@ -12,7 +12,7 @@ from ...layer import cast
 from ...layers.arrange import axis
 from ...layers.index import ScatterExtreme, indexed
 from ...layers.inplace import in_place
-from ...layers.view import Replaced
+from ...layers.view import Part, Replaced
 from ..table import stands_for
 
 for _name in ("gather", "index_add", "index_put", "index_select", "scatter_add"):
@@ -153,7 +153,7 @@ def _replaced(input: Tensor, src: Tensor, how: str, *arguments: Any) -> Tensor:
     part = getattr(input.detach(), how)(*arguments)
     if part.shape != src.shape:
         raise RuntimeError(f"expected src to have a size equal to the part of input: {part.shape}, not {src.shape}")
-    return Replaced.of(input, like(input, src), how, arguments)
+    return Replaced.of(input, like(input, src), Part, (how, arguments))
 
 
 @stands_for("select_scatter")
