@@ -360,7 +360,7 @@ class Constants(tuple):
 
 def _read(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
     """To autograd, x_out is no view there. So it says itself whose memory it reads, and how."""
-    if _memory(x_out) == _memory(inputs[0]):
+    if torch._C._is_alias_of(_unwrapped(x_out), _unwrapped(inputs[0])):  # type: ignore[attr-defined]
         x_out.read_from = (inputs[0], layer, inputs[1:], inputs[0]._version)  # type: ignore[attr-defined]
     return x_out
 
@@ -370,10 +370,10 @@ def read_from(x: Tensor) -> tuple[Tensor, type[Layer], Sequence[Any], int] | Non
     return getattr(x, "read_from", None) if _transformed() else None
 
 
-def _memory(x: Tensor) -> int:
+def _unwrapped(x: Tensor) -> Tensor:
     while functorch.is_functorch_wrapped_tensor(x):
         x = functorch.get_unwrapped(x)
-    return x.untyped_storage().data_ptr()
+    return x
 
 
 def _forward_mode() -> bool:

@@ -123,6 +123,14 @@ def constant_base(x):
     return y
 
 
+def base_within_a_larger(x):
+    y = torch.zeros(70, dtype=x.dtype)[10:].detach()
+    v = y.view(3, 4, 5)
+    v.copy_(x)
+    y[:20].add_(x[0].reshape(-1))
+    return y
+
+
 def loop(x):
     y = x + 1
     for i in range(3):
@@ -171,8 +179,8 @@ def masked(x):
 @pytest.mark.parametrize(
     "f",
     [
-        flat, base_of_a_view, view_of_a_base, view_of_a_view, constant_base, loop, spread_out, not_contiguous, turned,
-        unsafe_pieces, masked,
+        flat, base_of_a_view, view_of_a_base, view_of_a_view, constant_base, base_within_a_larger, loop, spread_out,
+        not_contiguous, turned, unsafe_pieces, masked,
     ],
     ids=lambda f: f.__name__,
 )  # fmt: skip

@@ -90,7 +90,10 @@ class _Turned(Node):
 
 
 def _place(base: Tensor, lies: Lies | None) -> Tensor:
-    return base if lies is None else base.permute(lies[0]).as_strided(*lies[1])
+    if lies is None:
+        return base
+    order, (size, stride, offset) = lies
+    return base.permute(order).as_strided(size, stride, offset + base.storage_offset())
 
 
 def _graph(*tensors: Tensor) -> bool:

@@ -53,25 +53,33 @@ class Unsqueeze(LinearMap):
 class Part(LinearMap):
     """`how` names the method of torch's that makes the view, as "__getitem__", "select" or "diagonal".
 
-    "as_strided" counts places in the memory of a contiguous x.
+    "as_strided" counts places from x's first, in the memory of a contiguous x.
     """
 
     view = True
 
     @staticmethod
     def forward(x, how, arguments):
-        return getattr(x.contiguous() if how == "as_strided" else x, how)(*arguments)
+        return _seen(x, how, arguments)
 
     @staticmethod
     def transpose(g, shape, how, arguments):
         return Whole.of(g, tuple(shape), how, arguments)
 
 
+def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
+    if how == "as_strided":
+        x = x.contiguous()
+        size, stride, offset = arguments
+        return x.as_strided(size, stride, offset + x.storage_offset())
+    return getattr(x, how)(*arguments)
+
+
 class Whole(LinearMap):
     @staticmethod
     def forward(x, shape, how, arguments):
         x_out = x.new_zeros(shape)
-        getattr(x_out, how)(*arguments).copy_(x)
+        _seen(x_out, how, arguments).copy_(x)
         return x_out
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -171,6 +172,16 @@ def slice_scatter(
 @stands_for("diagonal_scatter")
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     return _replaced(input, src, "diagonal", offset, dim1, dim2)
+
+
+@stands_for("as_strided_scatter")
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    if not input.is_contiguous():
+        raise NotImplementedError("as_strided_scatter: it expects a contiguous input.")
+    offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
+    return Replaced.of(input, like(input, src), Part, ("as_strided", (tuple(size), tuple(stride), offset)))
 
 
 @stands_for("fill")
