@@ -1,9 +1,11 @@
 """Parts of tensors inside by_hand(): read by any key, and written into, what changes is what changes natively."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.testing import assert_close
 
 import chapter14.functional as F
@@ -186,6 +188,21 @@ def masked(x):
 )  # fmt: skip
 def test_written_into(f):
     same(f)
+    assert_close(*(tangent(f, mode) for mode in (by_hand, nullcontext)))
+
+
+def tangent(f, mode):
+    with forward_ad.dual_level(), mode():
+        x = given()
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, x.detach().cos()))).tangent
+
+
+def test_a_view_that_is_current_stays_itself():
+    x = given()
+    v = x[:, 1:]  # natively
+    with by_hand():
+        x_out = v.reshape(-1) + 1
+    assert torch.autograd.grad(x_out.sum(), v)[0].shape == v.shape
 
 
 @pytest.mark.parametrize(

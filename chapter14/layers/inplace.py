@@ -12,18 +12,22 @@ written over, nor a view that is one of several, and whoever remembered x is tol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, LinearMap, Node, _transformed, cast, layer_of, read_from
+from ..layer import Layer, LinearMap, Node, _transformed, cast, read_from
 from .arrange import permute
 from .view import Part, Replaced, Strided
 
 #: How a view lies in its base: the base's axes in the order of its memory, then size, stride and offset there.
 Lies = tuple[tuple[int, ...], tuple[Any, ...]]
+
+#: What autograd puts in the place of a view's own node, once its base has been written into.
+_STALE = "AsStridedBackward0"
 
 
 class InPlace(Layer):
@@ -77,8 +81,8 @@ class _Turned(Node):
     @staticmethod
     def forward(ctx, x, how, layer, arguments):
         ctx.mark_dirty(x)
-        ctx.layer, ctx.kept = layer, (x.shape, *arguments)
-        return getattr(x, how)(*(a for a in arguments if a is not None))
+        ctx.layer, ctx.kept, ctx.how = layer, (x.shape, *arguments), how
+        return _turned(x, how, arguments)
 
     @staticmethod
     def backward(ctx, g):
@@ -86,7 +90,7 @@ class _Turned(Node):
 
     @staticmethod
     def jvp(ctx, dx, how, layer, arguments):
-        return getattr(dx, how)(*(a for a in arguments if a is not None))
+        return _turned(dx, ctx.how, ctx.kept[1:])
 
 
 def _place(base: Tensor, lies: Lies | None) -> Tensor:
@@ -129,6 +133,10 @@ def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) 
     """x with other axes, itself, as `x.unsqueeze_(dim)`; `layer` is the plain form, and None an argument not given."""
     if _graph(x) and x._base is None:
         return _Turned.apply(x, how, layer, arguments)
+    return _turned(x, how, arguments)
+
+
+def _turned(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
     return getattr(x, how)(*(a for a in arguments if a is not None))
 
 
@@ -143,7 +151,7 @@ def anew(x: Tensor) -> Tensor:
         current = anew(whole)
         return x if current is whole and whole._version == version else layer.of(current, *arguments)
     base = x._base
-    if base is None or x.grad_fn is None or layer_of(x.grad_fn) is not None or (lies := _lies(x, base)) is None:
+    if base is None or type(x.grad_fn).__name__ != _STALE or (lies := _lies(x, base)) is None:
         return x
     order, (size, stride, offset) = lies
     base = permute(base, order)
