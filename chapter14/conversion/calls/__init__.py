@@ -3,4 +3,5 @@ from . import arrange as arrange
 from . import complex as complex
 from . import index as index
 from . import join as join
+from . import move as move
 from . import scatter as scatter
