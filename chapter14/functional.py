@@ -18,13 +18,10 @@ from .layers.arrange import flip as flip
 from .layers.arrange import narrow as narrow
 from .layers.arrange import pad as pad
 from .layers.arrange import permute as permute
-from .layers.arrange import pixel_shuffle as pixel_shuffle
-from .layers.arrange import pixel_unshuffle as pixel_unshuffle
-from .layers.arrange import put as put
 from .layers.arrange import reshape as reshape
 from .layers.arrange import roll as roll
-from .layers.arrange import take as take
 from .layers.arrange import transpose as transpose
+from .layers.arrange import unflatten as unflatten
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
@@ -40,8 +37,13 @@ from .layers.dropout import dropout as dropout
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
-from .layers.gather import pick as pick
-from .layers.gather import place as place
+from .layers.gather import gather as gather
+from .layers.gather import index_add as index_add
+from .layers.gather import index_select as index_select
+from .layers.gather import scatter_add as scatter_add
+from .layers.index import index_put as index_put
+from .layers.index import masked_fill as masked_fill
+from .layers.index import scatter as scatter
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
@@ -50,6 +52,8 @@ from .layers.loss import mse_loss as mse_loss
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
+from .layers.merge import stack as stack
+from .layers.merge import unbind as unbind
 from .layers.norm import batch_norm as batch_norm
 from .layers.norm import layer_norm as layer_norm
 from .layers.norm import normalize as normalize
@@ -78,10 +82,20 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.repeat import tril as tril
+from .layers.repeat import triu as triu
+from .layers.shuffle import channel_shuffle as channel_shuffle
+from .layers.shuffle import pixel_shuffle as pixel_shuffle
+from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
 from .layers.softmax import softmin as softmin
+from .layers.view import as_strided as as_strided
+from .layers.view import diagonal as diagonal
+from .layers.view import select as select
+from .layers.view import squeeze as squeeze
+from .layers.view import unsqueeze as unsqueeze
 
 __all__ = [
     "absolute",
@@ -92,11 +106,13 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "as_strided",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
     "branch",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -104,6 +120,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cross_entropy",
+    "diagonal",
     "dropout",
     "elu",
     "embedding",
@@ -112,7 +129,11 @@ __all__ = [
     "flatten",
     "flip",
     "gate",
+    "gather",
     "gelu",
+    "index_add",
+    "index_put",
+    "index_select",
     "keep",
     "l1_loss",
     "l2_loss",
@@ -122,6 +143,7 @@ __all__ = [
     "log",
     "log_softmax",
     "logsumexp",
+    "masked_fill",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -136,19 +158,19 @@ __all__ = [
     "outer",
     "pad",
     "permute",
-    "pick",
     "pixel_shuffle",
     "pixel_unshuffle",
-    "place",
     "plus",
     "pointwise",
     "power",
-    "put",
     "relu",
     "reshape",
     "roll",
     "scale",
     "scaled_dot_product_attention",
+    "scatter",
+    "scatter_add",
+    "select",
     "shift",
     "sigmoid",
     "silu",
@@ -157,10 +179,16 @@ __all__ = [
     "softplus",
     "split",
     "spread",
+    "squeeze",
+    "stack",
     "sum_along",
-    "take",
     "tanh",
     "times",
     "total",
     "transpose",
+    "tril",
+    "triu",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
 ]

@@ -61,6 +61,9 @@ class Layer:
     #: Whether x_out is a tuple; then g is one too.
     many: ClassVar[bool] = False
 
+    #: Whether x_out may lie in x_in's memory, and be written into: then x_in changes as it does.
+    view: ClassVar[bool] = False
+
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
@@ -241,6 +244,8 @@ def _mark(ctx: Any, x_out: Any) -> None:
 def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     forward, func, compiled, autocast = cls.forward, cls.func, cls.compiled, cls.autocast
     eager = super(Function, cls.eager).apply  # type: ignore[misc]  # Function.apply looks at the signature on every call; this does not
+    if cls.view:
+        eager = _a_view_to_write_into(eager)
 
     def of(*inputs):
         if _compiling():
@@ -254,7 +259,8 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             if autocast and _autocasting():
                 inputs = _autocast(autocast, inputs)
             if _transformed():
-                return func.apply(*[Constants(x) if type(x) in (tuple, list) else x for x in inputs])
+                inputs = tuple(Constants(x) if type(x) in (tuple, list) else x for x in inputs)
+                return _read(cls, inputs, func.apply(*inputs)) if cls.view else func.apply(*inputs)
             if _grad_enabled():
                 for x in inputs:
                     if isinstance(x, Tensor) and x.requires_grad:
@@ -268,6 +274,21 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             raise _explained(cls, inputs, error) from error
 
     of.__name__ = of.__qualname__ = cls.__name__
+    return of
+
+
+_set_creation_meta, _OWN = torch._C._autograd._set_creation_meta, torch._C._autograd.CreationMeta.DEFAULT
+
+
+def _a_view_to_write_into(eager: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Autograd takes it for a view like its own: it knows by itself what L is once the memory is written into."""
+
+    def of(*inputs):
+        x_out = eager(*inputs)
+        if x_out._is_view():
+            _set_creation_meta(x_out, _OWN)
+        return x_out
+
     return of
 
 
@@ -335,6 +356,24 @@ def _autocast(policy: str, inputs: tuple) -> tuple:
 
 class Constants(tuple):
     """A tuple that vmap takes for one input and not for as many as it has entries."""
+
+
+def _read(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
+    """To autograd, x_out is no view there. So it says itself whose memory it reads, and how."""
+    if torch._C._is_alias_of(_unwrapped(x_out), _unwrapped(inputs[0])):  # type: ignore[attr-defined]
+        x_out.read_from = (inputs[0], layer, inputs[1:], inputs[0]._version)  # type: ignore[attr-defined]
+    return x_out
+
+
+def read_from(x: Tensor) -> tuple[Tensor, type[Layer], Sequence[Any], int] | None:
+    """Inside torch.func: whose memory x reads, by which layer, with what other inputs, since when. None: its own."""
+    return getattr(x, "read_from", None) if _transformed() else None
+
+
+def _unwrapped(x: Tensor) -> Tensor:
+    while functorch.is_functorch_wrapped_tensor(x):
+        x = functorch.get_unwrapped(x)
+    return x
 
 
 def _forward_mode() -> bool:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
 
+from ..layers.inplace import anew
 from . import inplace as inplace
 from .table import TWINS
 
@@ -38,7 +39,7 @@ class ByHand(TorchFunctionMode):
         kwargs = kwargs or {}
         if kwargs.get("out") is None:
             if func in TWINS:
-                return TWINS[func](*args, **kwargs)
+                return TWINS[func](*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
             if func in OPENED:
                 with self:
                     return OPENED[func](*args, **kwargs)
@@ -49,6 +50,13 @@ class ByHand(TorchFunctionMode):
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
             self.native[name] += 1
         return x_out
+
+
+def _anew(x: Any) -> Any:
+    """What has been written into since it was made, read anew."""
+    if isinstance(x, Tensor):
+        return anew(x)
+    return list(map(_anew, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
 
 
 def _made_a_node(x_out: Any, inputs: Any) -> bool:

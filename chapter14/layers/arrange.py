@@ -3,7 +3,7 @@
     x_out[i] = x_in[index[i]],  L[i, j] = 1 where j = index[i], else 0
 
 L^T moves the entries back, and adds up those that were read more than once: reshape <-> reshape, permute <-> permute,
-flip <-> flip, roll <-> roll, narrow <-> pad, take <-> put.
+transpose <-> transpose, flip <-> flip, roll <-> roll, narrow <-> pad, take <-> put.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from ..shape import ShapeError, in_words
 
 
 class Reshape(LinearMap):
+    view = True
+
     @staticmethod
     def forward(x, shape):
         return x.reshape(shape)
@@ -30,6 +32,8 @@ class Reshape(LinearMap):
 
 
 class Permute(LinearMap):
+    view = True
+
     @staticmethod
     def forward(x, dims):
         return x.permute(dims)
@@ -38,8 +42,20 @@ class Permute(LinearMap):
     def transpose(g, shape, dims):
         back = [0] * len(dims)
         for i, dim in enumerate(dims):
-            back[dim] = i
+            back[dim] = i  # a dim from the end is a place from the end, too
         return permute(g, back)
+
+
+class Transpose(LinearMap):
+    view = True
+
+    @staticmethod
+    def forward(x, dim0, dim1):
+        return x.transpose(dim0, dim1)
+
+    @staticmethod
+    def transpose(g, shape, dim0, dim1):
+        return transpose(g, dim0, dim1)
 
 
 class Flip(LinearMap):
@@ -63,6 +79,8 @@ class Roll(LinearMap):
 
 
 class Narrow(LinearMap):
+    view = True
+
     @staticmethod
     def forward(x, dim, start, length):
         return x.narrow(dim, start, length)
@@ -89,6 +107,21 @@ class Pad(LinearMap):
         return pad(tangents[0], widths)
 
 
+class Border(LinearMap):
+    """A border that repeats entries of x; each adds up what comes back to its places."""
+
+    @staticmethod
+    def forward(x, widths, mode):
+        return native.pad(x, widths, mode)
+
+    @staticmethod
+    def transpose(g, shape, widths, mode):
+        for i, (before, after) in enumerate(zip(widths[::2], widths[1::2], strict=True)):
+            dim, n = len(shape) - 1 - i, shape[-1 - i]
+            g = put(g, _mirrored(mode, n, before, after, g.device), dim, n)
+        return g
+
+
 class Take(LinearMap):
     @staticmethod
     def forward(x, index, dim):
@@ -102,7 +135,7 @@ class Take(LinearMap):
 class Put(LinearMap):
     @staticmethod
     def forward(x, index, dim, size):
-        empty = x.new_zeros(*x.shape[:dim], size, *x.shape[dim + 1 :])
+        empty = x.new_zeros((*x.shape[:dim], size, *x.shape[dim + 1 :]))
         return empty.index_add(dim, index, x)
 
     @staticmethod
@@ -115,50 +148,93 @@ def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
     return Reshape.of(x, tuple(shape))
 
 
-def permute(x: Tensor, dims: Sequence[int]) -> Tensor:
-    """x with its axes in another order, as `torch.permute`."""
-    return Permute.of(x, tuple(d % x.ndim for d in dims))
+def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """input with its axes in another order, as `torch.permute`."""
+    return Permute.of(input, tuple(dims))
 
 
-def transpose(x: Tensor, a: int = -2, b: int = -1) -> Tensor:
-    """x with two axes exchanged, as `torch.transpose`; the last two by default."""
-    dims = list(range(x.ndim))
-    dims[a], dims[b] = dims[b], dims[a]
-    return Permute.of(x, tuple(dims))
+def transpose(input: Tensor, dim0: int = -2, dim1: int = -1) -> Tensor:
+    """input with two axes exchanged, as `torch.transpose`; the last two by default."""
+    return Transpose.of(input, dim0, dim1)
 
 
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes start_dim to end_dim as one, as `torch.flatten`."""
-    if x.ndim == 0:
-        return reshape(x, (1,))
-    start, end = start_dim % x.ndim, end_dim % x.ndim
-    return reshape(x, (*x.shape[:start], x.shape[start : end + 1].numel(), *x.shape[end + 1 :]))
+    if input.ndim == 0:
+        axis(input, start_dim), axis(input, end_dim)
+        return reshape(input, (1,))
+    start, end = axis(input, start_dim), axis(input, end_dim)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if start == end:
+        return input
+    return reshape(input, (*input.shape[:start], input.shape[start : end + 1].numel(), *input.shape[end + 1 :]))
 
 
-def flip(x: Tensor, dims: Sequence[int]) -> Tensor:
-    """x with the entries of these axes in reverse order, as `torch.flip`."""
-    return Flip.of(x, tuple(dims))
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One axis as several, of these sizes, as `torch.unflatten`; -1 is what is left over.
+
+    Raises:
+        RuntimeError: the sizes do not multiply up to the axis.
+    """
+    dim = axis(input, dim)
+    known, n = torch.Size([k for k in sizes if k != -1]).numel(), input.shape[dim]
+    if not sizes or (known != n if -1 not in sizes else n % max(known, 1)):
+        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n})")
+    whole = [n // max(known, 1) if k == -1 else k for k in sizes]
+    return reshape(input, (*input.shape[:dim], *whole, *input.shape[dim + 1 :]))
 
 
-def roll(x: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int]) -> Tensor:
-    """x moved along these axes, what falls off at one end coming in at the other, as `torch.roll`."""
-    shifts, dims = ((v,) if isinstance(v, int) else tuple(v) for v in (shifts, dims))
-    return Roll.of(x, shifts, dims)
+def axis(x: Tensor, dim: int) -> int:
+    """`dim`, counted from the first axis; a number alone has one axis to speak of, as torch has it.
+
+    Raises:
+        IndexError: there is no such axis.
+    """
+    n = max(x.ndim, 1)
+    if not -n <= dim < n:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return dim % n
 
 
-def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """x[start : start + length] along one axis, as `torch.narrow`."""
-    return Narrow.of(x, dim % x.ndim, start, length)
+def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
+    """input with the entries of these axes in reverse order, as `torch.flip`."""
+    return Flip.of(input, (dims,) if isinstance(dims, int) else tuple(dims))
 
 
-def take(x: Tensor, index: Tensor, dim: int = 0) -> Tensor:
-    """The entries at index [n] along one axis, as `torch.index_select`."""
-    return Take.of(x, index, dim % x.ndim)
+def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+    """input moved along these axes, what falls off at one end coming in at the other, as `torch.roll`.
+
+    Without `dims` it is moved as one long row, and keeps its shape.
+    """
+    given = () if dims is None else dims
+    return Roll.of(input, *((v,) if isinstance(v, int) else tuple(v) for v in (shifts, given)))
+
+
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """input[start : start + length] along one axis, as `torch.narrow`; a negative start counts from the end."""
+    if input.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    dim = axis(input, dim)
+    n = input.shape[dim]
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start = start + n if start < 0 else start
+    if start + length > n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return Narrow.of(input, dim, start, length)
+
+
+def take(x: Tensor, index: Tensor, dim: int) -> Tensor:
+    """The entries at index [n] along one axis, as `torch.index_select` without its name's order."""
+    return Take.of(x, index, axis(x, dim))
 
 
 def put(x: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
     """x's entries added up at index [n], along an axis of that size; zero elsewhere. The transpose of `take`."""
-    return Put.of(x, index, dim % x.ndim, size)
+    return Put.of(x, index, axis(x, dim), size)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
@@ -177,40 +253,21 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: mode={mode!r} pads all axes but batch and channels, without a value; it was given input "
             f"{in_words(input)}, pad={tuple(pad)}, value={value}."
         )
-    x = input
-    for i, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True)):
-        dim, n = x.ndim - 1 - i, x.shape[-1 - i]
+    for n, before, after in zip(reversed(input.shape), pad[::2], pad[1::2], strict=False):
         if max(before, after) > _WIDEST[mode](n):
             raise ShapeError(
                 f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
             )
-        x = take(x, _mirrored(mode, torch.arange(-before, n + after, device=x.device), n), dim)
-    return x
+    return Border.of(input, tuple(pad), mode)
 
 
 _WIDEST = {"reflect": lambda n: n - 1, "circular": lambda n: n, "replicate": lambda n: math.inf}
 
 
-def _mirrored(mode: str, at: Tensor, n: int) -> Tensor:
-    """Positions beyond the ends of an axis of n, brought back onto it."""
-    if mode == "replicate":
-        return at.clamp(0, n - 1)
-    return at % n if mode == "circular" else (n - 1) - ((n - 1) - at.abs()).abs()
-
-
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """input [..., C r², H, W] → [..., C, H r, W r], as `torch.nn.functional.pixel_shuffle`."""
-    *batch, C, H, W = input.shape
-    r, b = upscale_factor, len(batch)
-    x = reshape(input, (*batch, C // r**2, r, r, H, W))
-    x = permute(x, (*range(b + 1), b + 3, b + 1, b + 4, b + 2))
-    return reshape(x, (*batch, C // r**2, H * r, W * r))
-
-
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """input [..., C, H r, W r] → [..., C r², H, W], as `torch.nn.functional.pixel_unshuffle`."""
-    *batch, C, H, W = input.shape
-    r, b = downscale_factor, len(batch)
-    x = reshape(input, (*batch, C, H // r, r, W // r, r))
-    x = permute(x, (*range(b + 1), b + 2, b + 4, b + 1, b + 3))
-    return reshape(x, (*batch, C * r**2, H // r, W // r))
+def _mirrored(mode: str, n: int, before: int, after: int, device: torch.device) -> Tensor:
+    """Where each entry of an axis of n, padded so, comes from."""
+    if mode == "circular":  # what is cropped is no part of the circle
+        start, end = max(-before, 0), n - max(-after, 0)
+        return start + torch.arange(-max(before, 0), end - start + max(after, 0), device=device) % (end - start)
+    at = torch.arange(-before, n + after, device=device)
+    return at.clamp(0, n - 1) if mode == "replicate" else (n - 1) - ((n - 1) - at.abs()).abs()

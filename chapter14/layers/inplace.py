@@ -1,31 +1,53 @@
 """In-place forms, as `x += y` and `relu_`: what is computed is put where x lies, and x goes on as that.
 
-    x_out = y,  in the memory of x          L^x = 0          L^y = I
+    x_out = y,  in the memory of x              L^x = 0            L^y = I
 
-Autograd's own rules hold: a leaf that asks for a gradient cannot be written over, and whoever remembered x is told.
+Where x is a view, a part of the memory of another tensor, it is that one, its base, that goes on changed:
+
+    base_out = base, but y where x lies         L^base: I, without the rows of x        L^y: those rows
+
+and x, and any other view, is read anew from there. Autograd's own rules hold: a leaf that asks for a gradient cannot be
+written over, nor a view that is one of several, and whoever remembered x is told.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, Node
+from ..layer import Layer, LinearMap, Node, _transformed, cast, read_from
+from .arrange import permute
+from .view import Part, Replaced, Strided
+
+#: How a view lies in its base: the base's axes in the order of its memory, then size, stride and offset there.
+Lies = tuple[tuple[int, ...], tuple[Any, ...]]
+
+#: What autograd puts in the place of a view's own node, once its base has been written into.
+_STALE = "AsStridedBackward0"
 
 
 class InPlace(Layer):
     @staticmethod
-    def forward(x, y):
+    def forward(base, y, lies):
         return y
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return ()
+        return (inputs[2],)
 
     @staticmethod
-    def backward(needs, g):
-        return None, g if needs[1] else None
+    def backward(needs, g, lies):
+        if lies is None:
+            return None, g if needs[1] else None, None
+        order, view = lies
+        g = permute(g, order)
+        dbase = Replaced.of(g, g.new_zeros(()), Part, ("as_strided", view)) if needs[0] else None
+        dy = Part.of(g, "as_strided", view) if needs[1] else None
+        return None if dbase is None else permute(dbase, [order.index(i) for i in range(len(order))]), dy, None
 
 
 class _WrittenOver(Node):
@@ -34,30 +56,115 @@ class _WrittenOver(Node):
     layer = InPlace
 
     @staticmethod
-    def forward(ctx, x, y):
-        ctx.mark_dirty(x)
-        return x.copy_(y)
+    def forward(ctx, base, y, lies):
+        ctx.mark_dirty(base)
+        ctx.lies = lies
+        _place(base, lies).copy_(y)
+        return base
 
     @staticmethod
     def backward(ctx, g):
-        return InPlace.backward(ctx.needs_input_grad, g)
+        return InPlace.backward(ctx.needs_input_grad, g, ctx.lies)
 
     @staticmethod
-    def jvp(ctx, dx, dy):
-        return dx.copy_(dy) if dy is not None else dx.zero_()
+    def jvp(ctx, dbase, dy, lies):
+        place = _place(dbase, ctx.lies)
+        place.copy_(dy) if dy is not None else place.zero_()
+        return dbase
+
+
+class _Turned(Node):
+    """x itself, its axes arranged otherwise: a linear map of x, in its own place."""
+
+    layer = InPlace
+
+    @staticmethod
+    def forward(ctx, x, how, layer, arguments):
+        ctx.mark_dirty(x)
+        ctx.layer, ctx.kept, ctx.how = layer, (x.shape, *arguments), how
+        return _turned(x, how, arguments)
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.layer.transpose(g, *ctx.kept), None, None, None
+
+    @staticmethod
+    def jvp(ctx, dx, how, layer, arguments):
+        return _turned(dx, ctx.how, ctx.kept[1:])
+
+
+def _place(base: Tensor, lies: Lies | None) -> Tensor:
+    if lies is None:
+        return base
+    order, (size, stride, offset) = lies
+    return base.permute(order).as_strided(size, stride, offset + base.storage_offset())
+
+
+def _graph(*tensors: Tensor) -> bool:
+    if torch.compiler.is_compiling() or _transformed():
+        return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
+    return forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def in_place(x: Tensor, y: Tensor) -> Tensor:
-    """y, put where x lies: [*x], in x's dtype. Returns x.
+    """y, put where x lies: [*x], in x's dtype. Returns x, and where that is a view, another view of the same.
 
     Raises:
         RuntimeError: y broadcasts to another shape than x's, or x is a leaf that asks for a gradient.
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
-    if torch.compiler.is_compiling():  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
+    if read := read_from(x):
+        whole, layer, arguments, _ = read
+        return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
+    if not _graph(x, y):
         return x.copy_(y)
-    graph = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
-    if graph or forward_ad._current_level >= 0:
-        return _WrittenOver.apply(x, y)
-    return x.copy_(y)
+    y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
+    base = x._base
+    if base is None or (x.requires_grad and x.is_leaf) or (lies := _lies(x, base)) is None:
+        return _WrittenOver.apply(x, y, None)
+    if x.requires_grad and not base.requires_grad:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    _WrittenOver.apply(base, y, lies)
+    return anew(x)
+
+
+def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:
+    """x with other axes, itself, as `x.unsqueeze_(dim)`; `layer` is the plain form, and None an argument not given."""
+    if _graph(x) and x._base is None:
+        return _Turned.apply(x, how, layer, arguments)
+    return _turned(x, how, arguments)
+
+
+def _turned(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
+    return getattr(x, how)(*(a for a in arguments if a is not None))
+
+
+def anew(x: Tensor) -> Tensor:
+    """x; and if it is a view of what has been written into since, that, read anew from its base."""
+    if torch.compiler.is_compiling():
+        return x
+    if _transformed():
+        if (read := read_from(x)) is None:
+            return x
+        whole, layer, arguments, version = read
+        current = anew(whole)
+        return x if current is whole and whole._version == version else layer.of(current, *arguments)
+    base = x._base
+    if base is None or type(x.grad_fn).__name__ != _STALE or (lies := _lies(x, base)) is None:
+        return x
+    order, (size, stride, offset) = lies
+    base = permute(base, order)
+    if 0 in stride:  # entries that share memory: what comes back to them adds up
+        return Strided.of(base, size, stride, offset + base.storage_offset())
+    return Part.of(base, "as_strided", (size, stride, offset))
+
+
+def _lies(x: Tensor, base: Tensor) -> Lies | None:
+    """None where there is no saying: a view of other numbers, of a base with gaps, or one of several."""
+    if base.dtype != x.dtype or torch._C._autograd._get_creation_meta(x) != torch._C._autograd.CreationMeta.DEFAULT:
+        return None
+    order = tuple(sorted(range(base.ndim), key=base.stride, reverse=True))
+    if not base.permute(order).is_contiguous():
+        return None
+    return order, (tuple(x.shape), x.stride(), x.storage_offset() - base.storage_offset())

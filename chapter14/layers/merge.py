@@ -3,8 +3,8 @@
     merge(x_in^a, x_in^b) = [x_in^a, x_in^b] = x_out             (14.37)
     g_in^a = g_out [1, 0]^T,  g_in^b = g_out [0, 1]^T            (14.41), which is `split`
 
-merge <-> split: the way back of the one is the other. Pieces of different shapes merge too, as vectors: the shape of a
-tensor has no impact on the math.
+merge <-> split, and stack <-> unbind: the way back of the one is the other. Pieces of different shapes merge too, as
+vectors: the shape of a tensor has no impact on the math.
 """
 
 from __future__ import annotations
@@ -62,6 +62,36 @@ class Split(LinearMap):
         return merge(*g, dim=dim)
 
 
+class Stack(Layer):
+    @staticmethod
+    def forward(dim, *slices):
+        return torch.stack(slices, dim)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return (inputs[0],)
+
+    @staticmethod
+    def backward(needs, g, dim):
+        return None, *(g_in if need else None for g_in, need in zip(unbind(g, dim), needs[1:], strict=True))
+
+    @staticmethod
+    def jvp(tangents, dim, *slices):
+        return stack([torch.zeros_like(x) if t is None else t for x, t in zip(slices, tangents[1:], strict=True)], dim)
+
+
+class Unbind(LinearMap):
+    many = True
+
+    @staticmethod
+    def forward(x, dim):
+        return x.unbind(dim)
+
+    @staticmethod
+    def transpose(g, shape, dim):
+        return stack(g, dim)
+
+
 def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
     """x_in^a, x_in^b, ..., concatenated along one axis as by `torch.cat`; (14.37).
 
@@ -81,26 +111,55 @@ def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
     if any(x.ndim != x_in[0].ndim or shape != others[0] for x, shape in zip(x_in, others, strict=True)):
         given = ", ".join(in_words(x) for x in x_in)
         raise ShapeError(f"merge: x_in do not fit. It expects one shape but for axis {dim}; it was given {given}.")
-    if len(dtypes := {x.dtype for x in x_in}) > 1:
-        x_in = tuple(cast(x, functools.reduce(torch.promote_types, dtypes)) for x in x_in)
-    return Merge.of(dim, *x_in)
+    return Merge.of(dim, *of_one_dtype(x_in))
 
 
-def split(x: Tensor, sizes: int | Sequence[int], dim: int = -1) -> tuple[Tensor, ...]:
-    """x in pieces of these sizes along one axis, as `torch.split`: a number is the size of each. Undoes `merge`.
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """tensor in pieces of these sizes along one axis, as `torch.split`: a number is the size of each. Undoes `merge`.
 
     Raises:
         ShapeError: the sizes do not add up to the axis.
         IndexError: there is no such axis.
     """
-    dim = _axis("split", dim, x)
-    n = x.shape[dim]
+    dim, sizes = _axis("split", dim, tensor), split_size_or_sections
+    n = tensor.shape[dim]
     if isinstance(sizes, int):
+        if sizes < 0 or (sizes == 0 and n):
+            raise ShapeError(f"split: a piece has a size above 0; it was given {sizes}, and axis {dim} of {n}.")
         whole, rest = n // max(sizes, 1), n % max(sizes, 1)
         sizes = [sizes] * whole + [rest] * (rest > 0) or [0]
-    if sum(sizes) != n or min(sizes) < 0:
-        raise ShapeError(f"split: sizes {list(sizes)} do not add up to axis {dim} of x. It was given x {in_words(x)}.")
-    return Split.of(x, tuple(sizes), dim)
+    if sum(sizes) != n or min(sizes, default=0) < 0:
+        given = in_words(tensor)
+        raise ShapeError(f"split: sizes {list(sizes)} do not add up to axis {dim} of x. It was given x {given}.")
+    return Split.of(tensor, tuple(sizes), dim)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """input in slices of one along one axis, without that axis, as `torch.unbind`. Undoes `stack`.
+
+    Raises:
+        IndexError: there is no such axis.
+    """
+    return Unbind.of(input, _axis("unbind", dim, input)) if input.shape[dim] else ()
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors [*] of one shape, as the slices of one tensor along a new axis, as `torch.stack`.
+
+    Raises:
+        ShapeError: they differ in shape.
+    """
+    if any(x.shape != tensors[0].shape for x in tensors):
+        given = ", ".join(in_words(x) for x in tensors)
+        raise ShapeError(f"stack: the tensors do not fit. It expects one shape; it was given {given}.")
+    return Stack.of(dim, *of_one_dtype(tensors))
+
+
+def of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The tensors in the dtype that all of theirs promote to."""
+    if len(dtypes := {x.dtype for x in tensors}) > 1:
+        return [cast(x, functools.reduce(torch.promote_types, dtypes)) for x in tensors]
+    return tensors
 
 
 def _axis(layer: str, dim: int, x: Tensor) -> int:

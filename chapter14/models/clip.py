@@ -99,7 +99,7 @@ class TextBlock(nn.Module):
     def attend(self, x: Tensor) -> Tensor:
         B, T, D = x.shape
         q, k, v = (
-            F.transpose(F.reshape(p, (B, T, self.heads, D // self.heads)), 1, 2) for p in F.split(self.qkv(x), D)
+            F.transpose(F.reshape(p, (B, T, self.heads, D // self.heads)), 1, 2) for p in F.split(self.qkv(x), D, -1)
         )
         x = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(F.reshape(F.transpose(x, 1, 2), (B, T, D)))
@@ -123,7 +123,7 @@ class TextTower(nn.Module):
         x = self.norm(self.blocks(F.plus(self.words(tokens), self.places)))
         B, _, D = x.shape
         last = (tokens == self.end).int().argmax(1)[:, None, None].expand(B, 1, D)
-        return self.out(F.reshape(F.pick(x, last, 1), (B, D)))
+        return self.out(F.reshape(F.gather(x, 1, last), (B, D)))
 
 
 class CLIP(nn.Module):

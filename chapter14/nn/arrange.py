@@ -12,6 +12,11 @@ class Flatten(nn.Flatten):
         return F.flatten(input, self.start_dim, self.end_dim)
 
 
+class Unflatten(nn.Unflatten):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.unflatten(input, self.dim, self.unflattened_size)
+
+
 class PixelShuffle(nn.PixelShuffle):
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_shuffle(input, self.upscale_factor)
@@ -20,3 +25,8 @@ class PixelShuffle(nn.PixelShuffle):
 class PixelUnshuffle(nn.PixelUnshuffle):
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_unshuffle(input, self.downscale_factor)
+
+
+class ChannelShuffle(nn.ChannelShuffle):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.channel_shuffle(input, self.groups)

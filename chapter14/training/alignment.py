@@ -96,7 +96,7 @@ def loss(
     t, size = model.encode_text(tokens), F.exp(model.logit_scale)
     z = noisy_ones.z.requires_grad_()
     c = F.linear(encode(z), t)
-    node = F.reshape(F.pick(c, which[:n, None]), (n,))
+    node = F.reshape(F.gather(c, -1, which[:n, None]), (n,))
     aligned = cosine(data_gradient(node, z), x[:n] - z.detach(), noisy_ones.weights)
     sure = noisy_ones.clean / noisy_ones.clean.sum()
     noisy_loss = F.times(F.cross_entropy(F.times(size, c), which[:n], reduction="none"), sure)

@@ -15,5 +15,7 @@ CASES = [
     case("spread", given(F.spread, (3, 2, 4)), lambda x: x.expand(3, 2, 4), lambda draw, n: (draw(2, 1),)),
     case("total", given(F.total, (2, 1)), lambda x: x.sum_to_size(2, 1), lambda draw, n: (draw(3, 2, 4),)),
     case("merge", F.merge, lambda *x: torch.cat(x, -1), lambda draw, n: (draw(n, 4), draw(n, 2), draw(n, 1))),
-    case("split", given(F.split, [1, 3]), lambda x: torch.split(x, [1, 3], -1), one(4)),
+    case("split", given(F.split, [1, 3], -1), given(torch.split, [1, 3], -1), one(4)),
+    case("stack", lambda *x: F.stack(x, -1), lambda *x: torch.stack(x, -1), lambda draw, n: (draw(n, 4), draw(n, 4))),
+    case("unbind", given(F.unbind, -1), given(torch.unbind, -1), one(4)),
 ]  # fmt: skip

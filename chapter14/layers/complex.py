@@ -1,0 +1,64 @@
+"""Complex numbers and their two parts: the same memory read two ways.
+
+    view_as_real     x_out[..., 0] = Re x,  x_out[..., 1] = Im x        L^T: view_as_complex
+    view_as_complex  x_out = x[..., 0] + i x[..., 1]                    L^T: view_as_real
+    conjugate        x_out = Re x - i Im x                              L^T: conjugate
+
+g is complex where x_out is: its parts are the gradients of the parts, as autograd has it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..layer import LinearMap
+
+
+class ViewAsReal(LinearMap):
+    view = True
+
+    @staticmethod
+    def forward(x):
+        return torch.view_as_real(x.resolve_conj())
+
+    @staticmethod
+    def transpose(g, shape):
+        return view_as_complex(g)
+
+
+class ViewAsComplex(LinearMap):
+    view = True
+
+    @staticmethod
+    def forward(x):
+        return torch.view_as_complex(x if x.stride(-1) == 1 else x.contiguous())
+
+    @staticmethod
+    def transpose(g, shape):
+        return view_as_real(g)
+
+
+class Conjugate(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.conj_physical()
+
+    @staticmethod
+    def transpose(g, shape):
+        return conjugate(g)
+
+
+def view_as_real(x: Tensor) -> Tensor:
+    """Complex x [*] → its parts [*, 2], as `torch.view_as_real`."""
+    return ViewAsReal.of(x)
+
+
+def view_as_complex(x: Tensor) -> Tensor:
+    """The parts x [*, 2] → complex [*], as `torch.view_as_complex`."""
+    return ViewAsComplex.of(x)
+
+
+def conjugate(x: Tensor) -> Tensor:
+    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
+    return Conjugate.of(x) if x.is_complex() else x
