@@ -4,7 +4,9 @@ from .cases import (
     arithmetic,
     arrange,
     attention,
+    binary,
     branch,
+    compare,
     convolution,
     dropout,
     linear,
@@ -13,7 +15,9 @@ from .cases import (
     norm,
     pointwise,
     pool,
+    reduce,
     softmax,
+    transcendental,
 )
 
 FAMILIES = [
@@ -22,6 +26,10 @@ FAMILIES = [
     loss,
     branch,
     arithmetic,
+    binary,
+    compare,
+    transcendental,
+    reduce,
     arrange,
     matmul,
     convolution,

@@ -37,8 +37,8 @@ class ByHand(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if kwargs.get("out") is None:
-            if func in TWINS:
-                return TWINS[func](*args, **kwargs)
+            if func in TWINS and (x_out := TWINS[func](*args, **kwargs)) is not NotImplemented:
+                return x_out
             if func in OPENED:
                 with self:
                     return OPENED[func](*args, **kwargs)

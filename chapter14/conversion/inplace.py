@@ -31,7 +31,8 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return in_place(x, twin(x, *args, **kwargs))
+        y = twin(x, *args, **kwargs)
+        return y if y is NotImplemented else in_place(x, y)
 
     return f
 

@@ -1,0 +1,44 @@
+"""Operands as torch takes them: numbers and tensors, of any dtypes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from ...layer import cast
+
+
+def of_reals(twin: Callable) -> Callable:
+    """A decorator: the twin is for real tensors. Whole numbers have no gradient and complex ones another, so they stay
+    native: NotImplemented says so."""
+
+    @functools.wraps(twin)
+    def f(*args: Any, **kwargs: Any) -> Any:
+        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
+        if not tensors:
+            tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        real = any(t.is_floating_point() for t in tensors) and not any(t.is_complex() for t in tensors)
+        return twin(*args, **kwargs) if real else NotImplemented
+
+    return f
+
+
+def promoted(*operands: Any) -> tuple[Any, ...]:
+    """The tensors among them in the dtype that torch gives the result; numbers as they are."""
+    dtypes = {x.dtype if isinstance(x, Tensor) else type(x) for x in operands}
+    if len(dtypes - {int, float}) == 1 and (len(dtypes) == 1 or next(iter(dtypes - {int, float})).is_floating_point):
+        return operands  # as nearly always; and torch.compile does not take the general way
+    dtype = functools.reduce(torch.promote_types, [torch.result_type(operands[0], x) for x in operands[1:]])
+    return tuple(cast(x, dtype) if isinstance(x, Tensor) else x for x in operands)
+
+
+def tensors(*operands: Any) -> tuple[Tensor, ...]:
+    """As `promoted`, with numbers as tensors too."""
+    operands = promoted(*operands)
+    like = next(x for x in operands if isinstance(x, Tensor))
+    return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in operands)
