@@ -2,6 +2,9 @@ from . import arithmetic as arithmetic
 from . import cast as cast
 from . import choose as choose
 from . import compare as compare
+from . import norm as norm
 from . import pointwise as pointwise
 from . import reduce as reduce
 from . import scan as scan
+from . import softmax as softmax
+from . import statistics as statistics

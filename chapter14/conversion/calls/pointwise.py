@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...layers import pointwise, special, steps, transcendental
-from ...layers.arithmetic import added, scale, shift
+from ...layers.arithmetic import added, scale, shift, times
 from ...layers.steps import flat
 from ..table import stands_for
 from .operands import of_reals, tensors
@@ -147,3 +147,25 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
 def copysign(input: Tensor, other: Tensor | float) -> Tensor:
     """|input| with the sign of other."""
     return steps.copysign(*tensors(input, other))
+
+
+@stands_for("frexp")
+@of_reals
+def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
+    """The mantissa, of 1/2 to 1, and the power of two that it is times."""
+    exponent = torch.frexp(input.detach())[1]
+    return torch.return_types.frexp((times(input, torch.ldexp(torch.ones_like(input), -exponent)), exponent))
+
+
+@stands_for("angle")
+@of_reals
+def angle(input: Tensor) -> Tensor:
+    """0, or π where input is negative."""
+    return flat(input, torch.angle)
+
+
+@stands_for("real", "conj", "conj_physical", "resolve_conj", "resolve_neg")
+@of_reals
+def real(input: Tensor) -> Tensor:
+    """input, which is real."""
+    return input

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers import reduce
-from ...layers.arithmetic import keep, times
+from ...layers.arithmetic import gate, keep, times
 from ...layers.arrange import reshape
 from ...layers.branch import branch
 from ...shape import axes
@@ -128,9 +128,10 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return torch.return_types.aminmax((amin(x, dim, keepdim), amax(also, dim, keepdim)))
 
 
-@stands_for("linalg.vector_norm")
+@stands_for("trace")
 @of_reals
-def vector_norm(
-    x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
-) -> Tensor:
-    return reduce.vector_norm(_in(dtype, x), ord, dim, keepdim)
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal."""
+    if input.ndim != 2:
+        return NotImplemented  # which torch refuses
+    return reduce.sum_over(gate(input, torch.eye(*input.shape, dtype=torch.bool, device=input.device)))
