@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers import binary
-from ...layers.arithmetic import minus, plus, power, scale, shift, times
+from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
 from ...layers.binary import divide, divide_by, exponential, raised
 from ...layers.branch import branch
 from ...layers.remainder import divide_rounded, remainder
@@ -58,10 +58,21 @@ def rsub(input: Any, other: Any, alpha: float = 1) -> Tensor:
 @stands_for("mul", "multiply", "__mul__", "__rmul__")
 @of_reals
 def mul(input: Any, other: Any) -> Tensor:
+    if _masks(other, input):
+        return gate(input, other)
+    if _masks(input, other):
+        return gate(other, input)
     a, b = promoted(input, other)
     if not isinstance(b, Tensor):
         return scale(a, b)
     return times(a, b) if isinstance(a, Tensor) else scale(b, a)
+
+
+def _masks(mask: Any, x: Any) -> bool:
+    """Whether mask times x is x, where the mask has it: one byte an entry to remember."""
+    if not isinstance(mask, Tensor) or not isinstance(x, Tensor) or mask.dtype != torch.bool:
+        return False
+    return torch.broadcast_shapes(x.shape, mask.shape) == x.shape
 
 
 @stands_for("div", "divide", "true_divide", "__truediv__", "__div__")

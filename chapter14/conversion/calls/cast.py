@@ -59,9 +59,10 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 @of_reals
 def type(input: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
     """In a dtype or in a type such as "torch.FloatTensor"; of None, the type's name."""
-    if not isinstance(dtype, torch.dtype):
+    if dtype is None:
         return NotImplemented
-    return to(input, dtype, non_blocking=non_blocking)
+    like = input.new_empty(0).type(dtype)
+    return to(input, like.device, like.dtype, non_blocking=non_blocking)
 
 
 @stands_for("to")

@@ -14,9 +14,9 @@ from .operands import of_reals, promoted, tensors
 
 @stands_for("torch.where")
 @of_reals
-def where(condition: Tensor, input: Any, other: Any) -> Tensor:
-    """input where the condition is True, else other."""
-    if condition.dtype not in (torch.bool, torch.uint8):
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Tensor:
+    """input where the condition is True, else other; of a condition alone, where it is True, which stays native."""
+    if input is None or condition.dtype not in (torch.bool, torch.uint8):
         return NotImplemented  # which torch refuses
     return compare.where(condition.bool(), *tensors(input, other))
 

@@ -8,22 +8,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from ...layer import cast
 
 
 def of_reals(twin: Callable) -> Callable:
     """A decorator: the twin is for real tensors. Whole numbers have no gradient and complex ones another, so they stay
-    native: NotImplemented says so."""
+    native: NotImplemented says so. NumPy's words for `dim` and `keepdim`, which torch takes too, become torch's."""
 
     @functools.wraps(twin)
     def f(*args: Any, **kwargs: Any) -> Any:
-        tensors = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
-        if not tensors:
-            tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        real = any(t.is_floating_point() for t in tensors) and not any(t.is_complex() for t in tensors)
-        return twin(*args, **kwargs) if real else NotImplemented
+        operands = (*args, *kwargs.values())
+        if not any(isinstance(x, Tensor) and x.is_floating_point() for x in operands):
+            return NotImplemented
+        if any(x.is_complex() if isinstance(x, Tensor) else isinstance(x, complex) for x in operands):
+            return NotImplemented
+        if "axis" in kwargs or "keepdims" in kwargs:
+            kwargs = {{"axis": "dim", "keepdims": "keepdim"}.get(name, name): x for name, x in kwargs.items()}
+        return twin(*args, **kwargs)
 
     return f
 
