@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..layers.inplace import in_place
-from ..layers.move import copied
 from . import calls as calls
 from .table import TWINS
 
@@ -36,7 +35,7 @@ def _put_in_place(twin: Callable) -> Callable:
         if torch.compiler.is_compiling():  # which sees to it that what is remembered stays
             y = twin(x, *args, **kwargs)
         elif torch._C._are_functorch_transforms_active():  # where there are no hooks
-            y = twin(copied(x), *args, **kwargs)
+            y = twin(x.clone(), *args, **kwargs)
         else:
             with _kept_apart(x):
                 y = twin(x, *args, **kwargs)

@@ -55,8 +55,8 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
-    if torch.compiler.is_compiling():  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
-        return x.copy_(y)
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return x.copy_(y)  # neither takes this Function; and a copy has no derivative to speak of
     graph = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     if graph or forward_ad._current_level >= 0:
         return _WrittenOver.apply(x, y)

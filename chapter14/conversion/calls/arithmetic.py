@@ -95,6 +95,12 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     return divide_rounded(a, b, "floor")
 
 
+@stands_for("__rfloordiv__")
+@of_reals
+def rfloor_divide(input: Tensor, other: Any) -> Tensor:
+    return floor_divide(other, input)
+
+
 @stands_for("__rtruediv__", "__rdiv__")
 @of_reals
 def rdiv(input: Tensor, other: Any) -> Tensor:
