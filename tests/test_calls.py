@@ -73,6 +73,19 @@ def test_calls(f):
     assert_close(*results)
 
 
+@pytest.mark.parametrize(
+    "name", sorted(CALLS.keys() - {"numbers first"})
+)  # Dynamo does not look up what is written in Python
+def test_calls_compiled(name):
+    torch._dynamo.reset()
+    results = []
+    for f in (torch.compile(by_hand_of(CALLS[name]), fullgraph=True, backend="aot_eager"), CALLS[name]):
+        x = drawn(3, 4)
+        x_out = f(x)
+        results.append((x_out, *grad(x_out.sum(), x)))
+    assert_close(*results)
+
+
 def test_named_tuples():
     with by_hand(strict=True):
         assert type(drawn(3).max(0)) is torch.return_types.max

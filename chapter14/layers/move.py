@@ -33,7 +33,7 @@ class Move(LinearMap):
 
     @staticmethod
     def forward(x, device, dtype, how, back):
-        return x.to(device, dtype, **dict(how))
+        return x.to(device=device, dtype=dtype, **dict(how))
 
     @staticmethod
     def transpose(g, shape, device, dtype, how, back):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..layer import Layer, LinearMap
 from ..shape import axes, check_floating
-from .arithmetic import keep, minus, power, scale, times
+from .arithmetic import keep, minus, plus, power, scale, times
 from .arrange import flip, narrow, pad, reshape
 from .branch import spread
 from .pointwise import absolute
@@ -58,7 +58,7 @@ class Mean(LinearMap):
     @staticmethod
     def transpose(g, shape, dims, keepdim):
         n = _count(shape, dims)
-        return scale(_over(g, shape, dims), 1 / n if n else math.nan)
+        return _over(scale(g, 1 / n if n else math.nan), shape, dims)
 
 
 def _count(shape: Sequence[int], dims: Axes) -> int:
@@ -148,12 +148,15 @@ class VectorNorm(Weighed):
         if p == 1:
             return sign
         norm = VectorNorm.of(x, dims, True, p)
+        there = norm.detach() != 0
+        if p > 2:  # then |x|^(p-2) is 0 where norm is, and L' too
+            norm = plus(keep(norm, there), (~there).to(x.dtype))
         if p >= 2:
             raised = x if p == 2 else times(x, power(absolute(x), p - 2))
         else:
             raised = times(power(absolute(x), p - 1), sign)
             raised = raised if p > 1 else keep(raised, x.detach() != 0)
-        return times(raised, keep(power(norm, 1 - p), norm.detach() != 0))
+        return times(raised, keep(power(norm, 1 - p), there))
 
 
 class Equal(Layer):

@@ -67,18 +67,29 @@ def type(input: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs:
 
 @stands_for("to")
 @of_reals
-def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def to(
+    input: Tensor, *args: Any, device: Any = None, dtype: torch.dtype | None = None, other: Tensor | None = None,
+    non_blocking: bool = False, copy: bool = False, memory_format: torch.memory_format | None = None,
+) -> Tensor:  # fmt: skip
     """input in the dtype and on the device that are named, or another tensor's; input itself where it is so already."""
-    copy = kwargs.pop("copy", False)
-    if [*map(isinstance, args[-2:], (bool, bool))] == [True, True]:  # non_blocking, copy
-        args, copy = args[:-1], args[-1]
-    device, dtype, non_blocking, memory_format = torch._C._nn._parse_to(*args, **kwargs)
-    device, dtype = device or input.device, dtype or input.dtype
+    how = [a for a in args if isinstance(a, bool)]
+    for a in args:
+        if isinstance(a, Tensor):
+            other = a
+        elif isinstance(a, torch.dtype):
+            dtype = a
+        elif not isinstance(a, bool) and a is not None:
+            device = a
+    if other is not None:
+        device, dtype = other.device, other.dtype
+    dtype = dtype or input.dtype
     if not dtype.is_floating_point:
         return NotImplemented  # which has no gradient, or is complex
-    if device.type == input.device.type and device.index is None:
-        device = input.device
-    return moved(input, device, dtype, non_blocking, copy, memory_format or torch.preserve_format)
+    place = input.device if device is None else torch.device(device)
+    if place.type == input.device.type and place.index is None:
+        place = input.device
+    non_blocking, copy = (*how, *(non_blocking, copy)[len(how) :])
+    return moved(input, place, dtype, non_blocking, copy, memory_format or torch.preserve_format)
 
 
 @stands_for("clone")
