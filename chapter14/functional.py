@@ -23,10 +23,26 @@ from .layers.arrange import roll as roll
 from .layers.arrange import transpose as transpose
 from .layers.arrange import unflatten as unflatten
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .layers.binary import atan2 as atan2
+from .layers.binary import divide as divide
+from .layers.binary import divide_by as divide_by
+from .layers.binary import exponential as exponential
+from .layers.binary import hypot as hypot
+from .layers.binary import logaddexp as logaddexp
+from .layers.binary import raised as raised
+from .layers.binary import xlog1py as xlog1py
+from .layers.binary import xlogy as xlogy
 from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
 from .layers.branch import spread as spread
 from .layers.branch import total as total
+from .layers.choose import chosen as chosen
+from .layers.compare import clamp as clamp
+from .layers.compare import fmax as fmax
+from .layers.compare import fmin as fmin
+from .layers.compare import maximum as maximum
+from .layers.compare import minimum as minimum
+from .layers.compare import where as where
 from .layers.convolution import conv1d as conv1d
 from .layers.convolution import conv2d as conv2d
 from .layers.convolution import conv3d as conv3d
@@ -54,6 +70,8 @@ from .layers.merge import merge as merge
 from .layers.merge import split as split
 from .layers.merge import stack as stack
 from .layers.merge import unbind as unbind
+from .layers.move import copied as copied
+from .layers.move import moved as moved
 from .layers.norm import batch_norm as batch_norm
 from .layers.norm import layer_norm as layer_norm
 from .layers.norm import normalize as normalize
@@ -82,8 +100,23 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.reduce import amax as amax
+from .layers.reduce import amin as amin
+from .layers.reduce import evenly as evenly
+from .layers.reduce import mean_over as mean_over
+from .layers.reduce import prod as prod
+from .layers.reduce import std as std
+from .layers.reduce import sum_over as sum_over
+from .layers.reduce import var as var
+from .layers.reduce import vector_norm as vector_norm
+from .layers.remainder import divide_rounded as divide_rounded
+from .layers.remainder import remainder as remainder
 from .layers.repeat import tril as tril
 from .layers.repeat import triu as triu
+from .layers.scan import cumprod as cumprod
+from .layers.scan import cumsum as cumsum
+from .layers.scan import logcumsumexp as logcumsumexp
+from .layers.scan import recur as recur
 from .layers.shuffle import channel_shuffle as channel_shuffle
 from .layers.shuffle import pixel_shuffle as pixel_shuffle
 from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
@@ -91,6 +124,46 @@ from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
 from .layers.softmax import softmin as softmin
+from .layers.special import digamma as digamma
+from .layers.special import entr as entr
+from .layers.special import erfc as erfc
+from .layers.special import erfcx as erfcx
+from .layers.special import erfinv as erfinv
+from .layers.special import i0 as i0
+from .layers.special import i0e as i0e
+from .layers.special import i1 as i1
+from .layers.special import i1e as i1e
+from .layers.special import lgamma as lgamma
+from .layers.special import log_ndtr as log_ndtr
+from .layers.special import logit as logit
+from .layers.special import ndtr as ndtr
+from .layers.special import ndtri as ndtri
+from .layers.special import polygamma as polygamma
+from .layers.special import sinc as sinc
+from .layers.steps import copysign as copysign
+from .layers.steps import flat as flat
+from .layers.steps import frac as frac
+from .layers.steps import nan_to_num as nan_to_num
+from .layers.transcendental import acos as acos
+from .layers.transcendental import acosh as acosh
+from .layers.transcendental import asin as asin
+from .layers.transcendental import asinh as asinh
+from .layers.transcendental import atan as atan
+from .layers.transcendental import atanh as atanh
+from .layers.transcendental import cos as cos
+from .layers.transcendental import cosh as cosh
+from .layers.transcendental import exp2 as exp2
+from .layers.transcendental import expm1 as expm1
+from .layers.transcendental import log1p as log1p
+from .layers.transcendental import log2 as log2
+from .layers.transcendental import log10 as log10
+from .layers.transcendental import reciprocal as reciprocal
+from .layers.transcendental import rsqrt as rsqrt
+from .layers.transcendental import sin as sin
+from .layers.transcendental import sinh as sinh
+from .layers.transcendental import sqrt as sqrt
+from .layers.transcendental import square as square
+from .layers.transcendental import tan as tan
 from .layers.view import as_strided as as_strided
 from .layers.view import diagonal as diagonal
 from .layers.view import select as select
@@ -99,6 +172,8 @@ from .layers.view import unsqueeze as unsqueeze
 
 __all__ = [
     "absolute",
+    "acos",
+    "acosh",
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
@@ -106,31 +181,67 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "amax",
+    "amin",
     "as_strided",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
     "branch",
     "channel_shuffle",
+    "chosen",
+    "clamp",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "copied",
+    "copysign",
+    "cos",
+    "cosh",
     "cross_entropy",
+    "cumprod",
+    "cumsum",
     "diagonal",
+    "digamma",
+    "divide",
+    "divide_by",
+    "divide_rounded",
     "dropout",
     "elu",
     "embedding",
+    "entr",
     "erf",
+    "erfc",
+    "erfcx",
+    "erfinv",
+    "evenly",
     "exp",
+    "exp2",
+    "expm1",
+    "exponential",
+    "flat",
     "flatten",
     "flip",
+    "fmax",
+    "fmin",
+    "frac",
     "gate",
     "gather",
     "gelu",
+    "hypot",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
     "index_add",
     "index_put",
     "index_select",
@@ -139,20 +250,35 @@ __all__ = [
     "l2_loss",
     "layer_norm",
     "leaky_relu",
+    "lgamma",
     "linear",
     "log",
+    "log10",
+    "log1p",
+    "log2",
+    "log_ndtr",
     "log_softmax",
+    "logaddexp",
+    "logcumsumexp",
+    "logit",
     "logsumexp",
     "masked_fill",
     "matmul",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "maximum",
     "mean_along",
+    "mean_over",
     "merge",
+    "minimum",
     "minus",
+    "moved",
     "mse_loss",
+    "nan_to_num",
     "narrow",
+    "ndtr",
+    "ndtri",
     "nll_loss",
     "normalize",
     "outer",
@@ -162,10 +288,17 @@ __all__ = [
     "pixel_unshuffle",
     "plus",
     "pointwise",
+    "polygamma",
     "power",
+    "prod",
+    "raised",
+    "reciprocal",
+    "recur",
     "relu",
+    "remainder",
     "reshape",
     "roll",
+    "rsqrt",
     "scale",
     "scaled_dot_product_attention",
     "scatter",
@@ -174,14 +307,22 @@ __all__ = [
     "shift",
     "sigmoid",
     "silu",
+    "sin",
+    "sinc",
+    "sinh",
     "softmax",
     "softmin",
     "softplus",
     "split",
     "spread",
+    "sqrt",
+    "square",
     "squeeze",
     "stack",
+    "std",
     "sum_along",
+    "sum_over",
+    "tan",
     "tanh",
     "times",
     "total",
@@ -191,4 +332,9 @@ __all__ = [
     "unbind",
     "unflatten",
     "unsqueeze",
+    "var",
+    "vector_norm",
+    "where",
+    "xlog1py",
+    "xlogy",
 ]

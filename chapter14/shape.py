@@ -66,3 +66,24 @@ def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
     inputs = [tensor for tensor, _ in tensors.values()]
     if name := misfit(axes, inputs):
         raise ShapeError(f"{layer}: {name} does not fit. {the_call(layer, axes, inputs)}")
+
+
+def axes(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
+    """The axes that `dim` names, counted from 0 and in order; None and () are all of them.
+
+    Raises:
+        IndexError: there is no such axis.
+        RuntimeError: an axis is named twice.
+    """
+    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+        return tuple(range(x.ndim))
+    n = max(x.ndim, 1)
+    dims = [dim] if isinstance(dim, int) else list(dim)
+    for d in dims:
+        if not -n <= d < n:
+            raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})")
+    found = sorted(d % n for d in dims)
+    for d, e in zip(found, found[1:], strict=False):
+        if d == e:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return tuple(d for d in found if d < x.ndim)

@@ -4,7 +4,9 @@ from .cases import (
     arithmetic,
     arrange,
     attention,
+    binary,
     branch,
+    compare,
     convolution,
     dropout,
     gather,
@@ -14,7 +16,9 @@ from .cases import (
     norm,
     pointwise,
     pool,
+    reduce,
     softmax,
+    transcendental,
 )
 
 FAMILIES = [
@@ -23,6 +27,10 @@ FAMILIES = [
     loss,
     branch,
     arithmetic,
+    binary,
+    compare,
+    transcendental,
+    reduce,
     arrange,
     gather,
     matmul,

@@ -6,7 +6,6 @@ they are held to the truth instead, which is the native network in float64: ours
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass

@@ -39,7 +39,9 @@ class ByHand(TorchFunctionMode):
         kwargs = kwargs or {}
         if kwargs.get("out") is None:
             if func in TWINS:
-                return TWINS[func](*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
+                x_out = TWINS[func](*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
+                if x_out is not NotImplemented:
+                    return x_out
             if func in OPENED:
                 with self:
                     return OPENED[func](*args, **kwargs)

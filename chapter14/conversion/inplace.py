@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
 from ..layers.inplace import in_place
 from . import calls as calls
@@ -31,9 +32,26 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return in_place(x, twin(x, *args, **kwargs))
+        if torch.compiler.is_compiling():  # which sees to it that what is remembered stays
+            y = twin(x, *args, **kwargs)
+        elif torch._C._are_functorch_transforms_active():  # where there are no hooks
+            y = twin(x.clone(), *args, **kwargs)
+        else:
+            with _kept_apart(x):
+                y = twin(x, *args, **kwargs)
+        return y if y is NotImplemented else in_place(x, y)
 
     return f
+
+
+def _kept_apart(x: Tensor) -> saved_tensors_hooks:
+    """What is remembered of x is copied, because x is about to be written over."""
+    memory = x.untyped_storage().data_ptr()
+
+    def keep(t: Tensor) -> Tensor:
+        return t.clone() if t.untyped_storage().data_ptr() == memory else t
+
+    return saved_tensors_hooks(keep, lambda t: t)
 
 
 for form, plain in _forms():

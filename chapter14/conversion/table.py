@@ -22,7 +22,8 @@ PLACES = (torch, Tensor, torch._C._nn, torch.nn.functional, torch._VF)
 
 
 def stands_for(*names: str) -> Callable[[Callable], Callable]:
-    """A decorator: the function is the twin of whatever bears one of these names, as "add", "__add__" or "linalg.norm".
+    """A decorator: the function is the twin of whatever bears one of these names, as "add", "__add__" or "linalg.norm";
+    "torch.max" and "Tensor.max" are these alone. Where it returns NotImplemented, the call runs natively.
 
     Raises:
         AttributeError: torch has nothing of that name.
@@ -42,7 +43,7 @@ def stands_for(*names: str) -> Callable[[Callable], Callable]:
 def _of_name(name: str) -> Iterator[Callable]:
     if "." in name:
         place: Any = torch
-        for part in name.split("."):
+        for part in name.removeprefix("torch.").split("."):
             place = getattr(place, part, None)
         yield from [place] if place is not None else []
         return

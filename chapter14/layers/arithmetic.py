@@ -140,6 +140,8 @@ class Power(Layer):
 
 
 def _power_prime(x: Tensor, p: float) -> Tensor:
+    if p == 2:
+        return scale(x, 2)
     return scale(power(x, p - 1), p) if p != 0 else torch.zeros_like(x)  # and not 0 x^-1, which is NaN at x = 0
 
 

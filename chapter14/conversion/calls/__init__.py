@@ -1,7 +1,16 @@
 from . import arithmetic as arithmetic
 from . import arrange as arrange
+from . import cast as cast
+from . import choose as choose
+from . import compare as compare
 from . import complex as complex
 from . import index as index
 from . import join as join
 from . import move as move
+from . import norm as norm
+from . import pointwise as pointwise
+from . import reduce as reduce
+from . import scan as scan
 from . import scatter as scatter
+from . import softmax as softmax
+from . import statistics as statistics

@@ -1,28 +1,25 @@
-"""Sums, products and powers, as torch calls them: numbers and tensors, of any dtypes, broadcast."""
+"""Sums, products, quotients and powers, as torch calls them: numbers and tensors, of any dtypes, broadcast."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers.arithmetic import plus, scale, shift
+from ...layers import binary
+from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
+from ...layers.binary import divide, divide_by, exponential, raised
+from ...layers.branch import branch
+from ...layers.remainder import divide_rounded, remainder
+from ...layers.transcendental import exp2, log2, reciprocal
 from ..table import stands_for
-
-
-def promoted(*operands: Any) -> tuple[Any, ...]:
-    """The tensors among them in the dtype that torch gives the result; numbers as they are."""
-    dtypes = {x.dtype if isinstance(x, Tensor) else type(x) for x in operands}
-    if len(dtypes - {int, float}) == 1 and (len(dtypes) == 1 or next(iter(dtypes - {int, float})).is_floating_point):
-        return operands  # as nearly always; and torch.compile does not take the general way
-    dtype = functools.reduce(torch.promote_types, [torch.result_type(operands[0], x) for x in operands[1:]])
-    return tuple(cast(x, dtype) if isinstance(x, Tensor) else x for x in operands)
+from .operands import of_reals, promoted, tensors
 
 
 @stands_for("add", "__add__", "__radd__")
+@of_reals
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha other."""
     a, b = promoted(input, other)
@@ -31,3 +28,196 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     if not isinstance(a, Tensor):
         return shift(b if alpha == 1 else scale(b, alpha), a)
     return plus(a, b if alpha == 1 else scale(b, alpha))
+
+
+@stands_for("sub", "subtract", "__sub__")
+@of_reals
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """input - alpha other."""
+    a, b = promoted(input, other)
+    if _a_bool(input) or _a_bool(other):
+        return NotImplemented  # which torch refuses
+    if not isinstance(b, Tensor):
+        return shift(a, -alpha * b)
+    if not isinstance(a, Tensor):
+        return shift(scale(b, -alpha), a)
+    return minus(a, b if alpha == 1 else scale(b, alpha))
+
+
+def _a_bool(x: Any) -> bool:
+    return isinstance(x, bool) or (isinstance(x, Tensor) and x.dtype == torch.bool)
+
+
+@stands_for("rsub", "__rsub__")
+@of_reals
+def rsub(input: Any, other: Any, alpha: float = 1) -> Tensor:
+    """other - alpha input."""
+    return sub(other, input, alpha=alpha)
+
+
+@stands_for("mul", "multiply", "__mul__", "__rmul__")
+@of_reals
+def mul(input: Any, other: Any) -> Tensor:
+    if _masks(other, input):
+        return gate(input, other)
+    if _masks(input, other):
+        return gate(other, input)
+    a, b = promoted(input, other)
+    if not isinstance(b, Tensor):
+        return scale(a, b)
+    return times(a, b) if isinstance(a, Tensor) else scale(b, a)
+
+
+def _masks(mask: Any, x: Any) -> bool:
+    """Whether mask times x is x, where the mask has it: one byte an entry to remember."""
+    if not isinstance(mask, Tensor) or not isinstance(x, Tensor) or mask.dtype != torch.bool:
+        return False
+    return torch.broadcast_shapes(x.shape, mask.shape) == x.shape
+
+
+@stands_for("div", "divide", "true_divide", "__truediv__", "__div__")
+@of_reals
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, perhaps rounded; what is rounded has no gradient but 0."""
+    if rounding_mode is not None:
+        a, b = tensors(input, other)
+        return divide_rounded(a, b, rounding_mode)
+    a, b = promoted(input, other)
+    if not isinstance(b, Tensor):
+        return divide_by(a, b)
+    return divide(a, b) if isinstance(a, Tensor) else scale(reciprocal(b), a)
+
+
+@stands_for("floor_divide", "__floordiv__")
+@of_reals
+def floor_divide(input: Any, other: Any) -> Tensor:
+    a, b = tensors(input, other)
+    return divide_rounded(a, b, "floor")
+
+
+@stands_for("__rfloordiv__")
+@of_reals
+def rfloor_divide(input: Tensor, other: Any) -> Tensor:
+    return floor_divide(other, input)
+
+
+@stands_for("__rtruediv__", "__rdiv__")
+@of_reals
+def rdiv(input: Tensor, other: Any) -> Tensor:
+    return div(other, input)
+
+
+@stands_for("remainder", "__mod__")
+@of_reals
+def modulo(input: Any, other: Any) -> Tensor:
+    """What input / other leaves, rounded down: it has the sign of `other`."""
+    a, b = tensors(input, other)
+    return remainder(a, b, "floor")
+
+
+@stands_for("__rmod__")
+@of_reals
+def rmod(input: Tensor, other: Any) -> Tensor:
+    return modulo(other, input)
+
+
+@stands_for("fmod")
+@of_reals
+def fmod(input: Tensor, other: Any) -> Tensor:
+    """What input / other leaves, rounded towards 0: it has the sign of `input`."""
+    a, b = tensors(input, other)
+    return remainder(a, b, "trunc")
+
+
+@stands_for("pow", "__pow__")
+@of_reals
+def pow(input: Any, exponent: Any) -> Tensor:
+    a, b = promoted(input, exponent)
+    if not isinstance(b, Tensor):
+        return power(a, b)
+    return raised(a, b) if isinstance(a, Tensor) else exponential(a, b)
+
+
+@stands_for("__rpow__")
+@of_reals
+def rpow(input: Tensor, other: Any) -> Tensor:
+    return pow(other, input)
+
+
+@stands_for("float_power")
+@of_reals
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """input^exponent, in double precision."""
+    return pow(*(cast(x, torch.float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)))
+
+
+@stands_for("neg", "negative", "__neg__")
+@of_reals
+def neg(input: Tensor) -> Tensor:
+    return scale(input, -1)
+
+
+@stands_for("addcmul")
+@of_reals
+def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """input + value tensor1 tensor2."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+@stands_for("addcdiv")
+@of_reals
+def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
+    """input + value tensor1 / tensor2."""
+    return add(input, div(tensor1, tensor2), alpha=value)
+
+
+@stands_for("lerp")
+@of_reals
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """From input, where weight is 0, to end, where it is 1."""
+    start, also = branch(input)
+    return add(start, mul(weight, minus(end, also)))
+
+
+@stands_for("ldexp")
+@of_reals
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """input 2^other."""
+    return mul(input, exponential(2.0, other) if other.is_floating_point() else torch.pow(2.0, other))
+
+
+@stands_for("atan2", "arctan2")
+@of_reals
+def atan2(input: Tensor, other: Tensor) -> Tensor:
+    return binary.atan2(*tensors(input, other))
+
+
+@stands_for("hypot")
+@of_reals
+def hypot(input: Tensor, other: Tensor) -> Tensor:
+    return binary.hypot(*tensors(input, other))
+
+
+@stands_for("logaddexp")
+@of_reals
+def logaddexp(input: Tensor, other: Tensor) -> Tensor:
+    return binary.logaddexp(*tensors(input, other))
+
+
+@stands_for("logaddexp2")
+@of_reals
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    a, b = tensors(input, other)
+    return log2(plus(exp2(a), exp2(b)))
+
+
+@stands_for("xlogy", "special.xlogy")
+@of_reals
+def xlogy(input: Any, other: Any) -> Tensor:
+    return binary.xlogy(*tensors(input, other))
+
+
+@stands_for("special.xlog1py")
+@of_reals
+def xlog1py(input: Any, other: Any) -> Tensor:
+    return binary.xlog1py(*tensors(input, other))

@@ -1,0 +1,81 @@
+"""Norms of vectors and matrices, as torch and torch.linalg call them, and what is measured by one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...layer import cast
+from ...layers.arithmetic import minus, scale, shift, times
+from ...layers.branch import branch
+from ...layers.compare import where
+from ...layers.reduce import Dim, amax, amin, vector_norm
+from ...layers.transcendental import reciprocal
+from ...shape import axes
+from ..table import stands_for
+from .operands import of_reals
+
+
+@stands_for("linalg.vector_norm")
+@of_reals
+def norm_of_vector(
+    x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    return vector_norm(x if dtype is None else cast(x, dtype), ord, dim, keepdim)
+
+
+@stands_for("linalg.matrix_norm")
+@of_reals
+def norm_of_matrix(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Frobenius'; 1 and -1, the largest and the smallest sum of |A| down a column; ∞ and -∞, along a row."""
+    if ord != "fro" and (isinstance(ord, str) or abs(ord) not in (1, math.inf)) or len(dim) != 2:
+        return NotImplemented  # of the singular values; or what torch refuses
+    axes(A, dim)
+    rows, columns = (d % A.ndim for d in dim)
+    A = A if dtype is None else cast(A, dtype)
+    if ord == "fro":
+        return vector_norm(A, 2, (rows, columns), keepdim)
+    along, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = vector_norm(A, 1, along, keepdim)
+    return (amax if ord > 0 else amin)(sums, over if keepdim or along > over else over - 1, keepdim)
+
+
+@stands_for("linalg.norm")
+@of_reals
+def norm(
+    A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Of a vector or a matrix, by the number of axes that are named, or that there are."""
+    if ord is None:
+        return norm_of_vector(A, 2, dim, keepdim, dtype=dtype)
+    named = A.ndim if dim is None else 1 if isinstance(dim, int) else len(dim)
+    if named == 2:
+        return norm_of_matrix(A, ord, (0, 1) if dim is None else dim, keepdim, dtype=dtype)
+    if named != 1 or isinstance(ord, str):
+        return NotImplemented  # which torch refuses
+    return norm_of_vector(A, ord, dim, keepdim, dtype=dtype)
+
+
+@stands_for("dist")
+@of_reals
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other."""
+    return vector_norm(minus(input, other), p)
+
+
+@stands_for("renorm")
+@of_reals
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """The slices of one axis, shortened to `maxnorm` where they are longer."""
+    axes(input, dim)
+    if input.ndim < 2 or p <= 0 or maxnorm < 0:
+        return NotImplemented  # which torch refuses
+    x, also = branch(input)
+    length = vector_norm(also, p, [i for i in range(input.ndim) if i != dim % input.ndim], True)
+    shorter = scale(reciprocal(shift(length, 1e-7)), maxnorm)
+    return times(x, where(length.detach() > maxnorm, shorter, torch.ones_like(length)))

@@ -1,0 +1,259 @@
+"""Functions of two tensors, entry by entry, which broadcast.
+
+    divide        a / b              L^a = 1 / b              L^b = -a / b²
+    raised        a^b                L^a = b a^(b-1)          L^b = a^b log a
+    atan2         the angle of b, a  L^a = b / (a² + b²)      L^b = -a / (a² + b²)
+    hypot         c = √(a² + b²)     L^a = a / c              L^b = b / c
+    logaddexp     log(e^a + e^b)     L^a = σ(a - b)           L^b = σ(b - a)
+    xlogy         a log b            L^a = log b              L^b = a / b
+    xlog1py       a log(1 + b)       L^a = log(1 + b)         L^b = a / (1 + b)
+
+Each L is a diagonal, over the shape that a and b broadcast to; `total` adds up what was spread (section 14.7).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..layer import Layer, LinearMap
+from .arithmetic import added, keep, minus, plus, power, scale, shift, times
+from .branch import spread, total
+from .pointwise import log, sigmoid
+from .transcendental import log1p
+
+
+class Binary(Layer):
+    """A subclass says h and its two derivatives; all take a, b and the constants."""
+
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def h_a(a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    @staticmethod
+    def h_b(a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    @classmethod
+    def backward(cls, needs, g, a, b):
+        return (
+            total(times(g, cls.h_a(a, b)), a.shape) if needs[0] else None,
+            total(times(g, cls.h_b(a, b)), b.shape) if needs[1] else None,
+        )
+
+    @classmethod
+    def jvp(cls, tangents, a, b):
+        da, db = tangents
+        return added(
+            None if da is None else times(da, cls.h_a(a, b)),
+            None if db is None else times(db, cls.h_b(a, b)),
+        )
+
+
+class Divide(Binary):
+    @staticmethod
+    def forward(a, b):
+        return a / b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        a, b = inputs
+        return a if needs[1] else None, b, a.shape
+
+    @staticmethod
+    def backward(needs, g, a, b, a_shape):
+        return (
+            total(divide(g, b), a_shape) if needs[0] else None,
+            total(times(g, Divide.h_b(a, b)), b.shape) if needs[1] else None,
+        )
+
+    @staticmethod
+    def h_a(a, b):
+        return power(b, -1)
+
+    @staticmethod
+    def h_b(a, b):
+        return scale(divide(divide(a, b), b), -1)
+
+
+class DivideBy(LinearMap):
+    """x_out = x / c, where c is a number: 1/c times x would be rounded twice."""
+
+    @staticmethod
+    def forward(x, c):
+        return x / c
+
+    @staticmethod
+    def transpose(g, shape, c):
+        return divide_by(g, c)
+
+
+class Raised(Binary):
+    """0 where b is 0, for L^a, and where a is 0 and b is not negative, for L^b: limits, as PyTorch has them."""
+
+    autocast = "float32"
+
+    @staticmethod
+    def forward(a, b):
+        return a**b
+
+    @staticmethod
+    def h_a(a, b):
+        return keep(
+            times(b, raised(a, shift(b, -1))), (b.detach() != 0).expand(torch.broadcast_shapes(a.shape, b.shape))
+        )
+
+    @staticmethod
+    def h_b(a, b):
+        return keep(times(raised(a, b), log(a)), ~((a.detach() == 0) & (b.detach() >= 0)))
+
+
+class Exponential(Layer):
+    """x_out = c^x, where c is a number. h' = c^x log c; for c = 0 it is 0 where x is not negative, and -∞ elsewhere."""
+
+    autocast = "float32"
+
+    @staticmethod
+    def forward(c, x):
+        return c**x
+
+    @staticmethod
+    def h_prime(c, x):
+        if c == 0:
+            x = x.detach()
+            return torch.where(x >= 0, 0, -(c**x))
+        return scale(exponential(c, x), math.log(c) if c > 0 else math.nan)
+
+    @staticmethod
+    def backward(needs, g, c, x):
+        return None, times(g, Exponential.h_prime(c, x))
+
+    @staticmethod
+    def jvp(tangents, c, x):
+        return times(tangents[1], Exponential.h_prime(c, x))
+
+
+class Atan2(Binary):
+    @staticmethod
+    def forward(a, b):
+        return torch.atan2(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        return divide(b, plus(times(a, a), times(b, b)))
+
+    @staticmethod
+    def h_b(a, b):
+        return scale(divide(a, plus(times(a, a), times(b, b))), -1)
+
+
+class Hypot(Binary):
+    @staticmethod
+    def forward(a, b):
+        return torch.hypot(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        return divide(a, hypot(a, b))
+
+    @staticmethod
+    def h_b(a, b):
+        return divide(b, hypot(a, b))
+
+
+class LogAddExp(Binary):
+    @staticmethod
+    def forward(a, b):
+        return torch.logaddexp(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        return sigmoid(minus(a, b))
+
+    @staticmethod
+    def h_b(a, b):
+        return sigmoid(minus(b, a))
+
+
+class XLogY(Binary):
+    """L^a is 0 where a is 0 and log b is none: there x_out is 0 whatever b is."""
+
+    @staticmethod
+    def forward(a, b):
+        return torch.xlogy(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        log_b = spread(log(b), torch.broadcast_shapes(a.shape, b.shape))
+        return keep(log_b, ~((a.detach() == 0) & (b.detach() <= 0)))
+
+    @staticmethod
+    def h_b(a, b):
+        return divide(a, b)
+
+
+class XLog1PY(Binary):
+    title = "xlog1py"
+
+    @staticmethod
+    def forward(a, b):
+        return torch.special.xlog1py(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        log_b = spread(log1p(b), torch.broadcast_shapes(a.shape, b.shape))
+        return keep(log_b, ~((a.detach() == 0) & (b.detach() <= -1)))
+
+    @staticmethod
+    def h_b(a, b):
+        return divide(a, shift(b, 1))
+
+
+def divide(a: Tensor, b: Tensor) -> Tensor:
+    """a / b, entry by entry, broadcast, as `torch.div`."""
+    return Divide.of(a, b)
+
+
+def divide_by(x: Tensor, c: float) -> Tensor:
+    """x / c, where c is a number."""
+    return DivideBy.of(x, c)
+
+
+def raised(a: Tensor, b: Tensor) -> Tensor:
+    """a^b, entry by entry, broadcast, as `torch.pow` of two tensors."""
+    return Raised.of(a, b)
+
+
+def exponential(c: float, x: Tensor) -> Tensor:
+    """c^x, where c is a number, as `torch.pow`."""
+    return Exponential.of(c, x)
+
+
+def atan2(a: Tensor, b: Tensor) -> Tensor:
+    """The angle of the point (b, a), broadcast, as `torch.atan2`."""
+    return Atan2.of(a, b)
+
+
+def hypot(a: Tensor, b: Tensor) -> Tensor:
+    """√(a² + b²), broadcast, as `torch.hypot`."""
+    return Hypot.of(a, b)
+
+
+def logaddexp(a: Tensor, b: Tensor) -> Tensor:
+    """log(exp(a) + exp(b)), broadcast, as `torch.logaddexp`."""
+    return LogAddExp.of(a, b)
+
+
+def xlogy(a: Tensor, b: Tensor) -> Tensor:
+    """a log b, and 0 where a is 0, broadcast, as `torch.xlogy`."""
+    return XLogY.of(a, b)
+
+
+def xlog1py(a: Tensor, b: Tensor) -> Tensor:
+    """a log(1 + b), and 0 where a is 0, broadcast, as `torch.special.xlog1py`."""
+    return XLog1PY.of(a, b)

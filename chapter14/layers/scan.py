@@ -1,0 +1,149 @@
+"""Scans: entry k of x_out is made of x_in's entries up to k.
+
+    cumsum        y[k] = y[k-1] + x[k]
+    cumprod       y[k] = y[k-1] x[k]
+    recur         y[k] = a[k] y[k-1] + x[k]         with y[-1] = 0: cumsum has a = 1
+    logcumsumexp  y[k] = log(e^y[k-1] + e^x[k])
+
+Each goes back as a recurrence that begins at the end, with t[k] = g_out[k] + a[k+1] t[k+1]: recur, reversed.
+
+    recur         dJ/dx[k] = t[k],  dJ/da[k] = t[k] y[k-1]
+    cumprod       a = x:                      g_in[k] = t[k] y[k-1]
+    logcumsumexp  a[k+1] = e^(y[k] - y[k+1]): g_in[k] = t[k] e^(x[k] - y[k])
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..layer import Layer, LinearMap
+from ..shape import ShapeError, in_words
+from .arithmetic import added, minus, times
+from .arrange import flip, narrow, pad
+from .pointwise import exp
+
+
+class CumSum(LinearMap):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(x, dim):
+        return x.cumsum(dim)
+
+    @staticmethod
+    def transpose(g, shape, dim):
+        return flip(cumsum(flip(g, (dim,)), dim), (dim,))
+
+
+class Recur(Layer):
+    """In log n steps (Hillis and Steele): step i adds to each y the one 2^i before it, times the a between them."""
+
+    letters = {"a": "...", "x": "..."}
+
+    @staticmethod
+    def forward(a, x, dim):
+        n, reach = x.shape[dim], 1
+        while reach < n:
+            early, tail = x.narrow(dim, 0, n - reach), a.narrow(dim, reach, n - reach)
+            x = torch.cat([x.narrow(dim, 0, reach), x.narrow(dim, reach, n - reach) + tail * early], dim)
+            a = torch.cat([a.narrow(dim, 0, reach), tail * a.narrow(dim, 0, n - reach)], dim)
+            reach *= 2
+        return x if n > 1 else x.clone()
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        a, x, dim = inputs
+        return a, x if needs[0] else None, dim
+
+    @staticmethod
+    def backward(needs, g, a, x, dim):
+        t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
+        return times(t, _shifted(recur(a, x, dim), dim)) if needs[0] else None, t if needs[1] else None, None
+
+    @staticmethod
+    def jvp(tangents, a, x, dim):
+        da, dx, _ = tangents
+        return recur(a, added(dx, None if da is None else times(da, _shifted(recur(a, x, dim), dim))), dim)
+
+
+class CumProd(Layer):
+    autocast = "float32"
+    letters = {"x": "..."}
+
+    @staticmethod
+    def forward(x, dim):
+        return x.cumprod(dim)
+
+    @staticmethod
+    def backward(needs, g, x, dim):
+        t = flip(recur(flip(_after(x, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
+        return times(t, _shifted(cumprod(x, dim), dim, 1)), None
+
+    @staticmethod
+    def jvp(tangents, x, dim):
+        return recur(x, times(tangents[0], _shifted(cumprod(x, dim), dim, 1)), dim)
+
+
+class LogCumSumExp(Layer):
+    autocast = "float32"
+    letters = {"x": "..."}
+
+    @staticmethod
+    def forward(x, dim):
+        return x.logcumsumexp(dim)
+
+    @staticmethod
+    def backward(needs, g, x, dim):
+        y = logcumsumexp(x, dim)
+        a = _ratio(_shifted(y, dim), y)
+        t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
+        return times(t, _ratio(x, y)), None
+
+    @staticmethod
+    def jvp(tangents, x, dim):
+        y = logcumsumexp(x, dim)
+        return recur(_ratio(_shifted(y, dim), y), times(tangents[0], _ratio(x, y)), dim)
+
+
+def _ratio(x: Tensor, y: Tensor) -> Tensor:
+    return exp(minus(x, y))
+
+
+def _shifted(x: Tensor, dim: int, first: float = 0) -> Tensor:
+    """x[k-1] at k, and `first` at 0."""
+    n = x.shape[dim]
+    return pad(narrow(x, dim, 0, n - 1), [*[0, 0] * (x.ndim - 1 - dim), 1, 0], value=first) if n else x
+
+
+def _after(x: Tensor, dim: int) -> Tensor:
+    """x[k+1] at k, and 0 at the end."""
+    n = x.shape[dim]
+    return pad(narrow(x, dim, 1, n - 1), [*[0, 0] * (x.ndim - 1 - dim), 0, 1]) if n else x
+
+
+def cumsum(x: Tensor, dim: int) -> Tensor:
+    """The sum of the entries so far along one axis, as `torch.cumsum`."""
+    return CumSum.of(x, dim % max(x.ndim, 1)) if x.ndim else x
+
+
+def cumprod(x: Tensor, dim: int) -> Tensor:
+    """The product of the entries so far along one axis, as `torch.cumprod`."""
+    return CumProd.of(x, dim % x.ndim) if x.ndim else x
+
+
+def logcumsumexp(x: Tensor, dim: int) -> Tensor:
+    """log of the sum of exp of the entries so far along one axis, as `torch.logcumsumexp`."""
+    return LogCumSumExp.of(x, dim % x.ndim) if x.ndim else x
+
+
+def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:
+    """y[k] = a[k] y[k-1] + x[k] along one axis, with y[-1] = 0: a linear recurrence.
+
+    Raises:
+        ShapeError: a and x differ in shape.
+    """
+    if a.shape != x.shape:
+        given = f"a {in_words(a)}, x {in_words(x)}"
+        raise ShapeError(f"recur: a and x have one shape. It was given {given}.")
+    return Recur.of(a, x, dim % x.ndim)

@@ -1,0 +1,115 @@
+"""torch's calls by hand: what they take, what they return, and what they leave native."""
+
+import pytest
+import torch
+from torch.autograd import grad
+from torch.testing import assert_close
+
+from chapter14.conversion.by_hand import NotByHand, by_hand
+from chapter14.conversion.calls.operands import result_type
+
+
+def drawn(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(14), dtype=torch.float64, requires_grad=True)
+
+
+def in_place(x):
+    y = x * 1
+    y += 1.5
+    y.clamp_(-1, 1.2).sub_(x).div_(3)
+    y **= 2
+    return y.exp_().mul_(x).sin_().addcmul_(x, x, value=2).lerp_(x, 0.3).tanh_().square_().cumsum_(0).sqrt_()
+
+
+def in_new_memory(x):
+    y = (((x * 1 + 1.5).clamp(-1, 1.2) - x) / 3) ** 2
+    return (y.exp() * x).sin().addcmul(x, x, value=2).lerp(x, 0.3).tanh().square().cumsum(0).sqrt()
+
+
+def by_hand_of(f):
+    def call(*inputs):
+        with by_hand(strict=True):
+            return f(*inputs)
+
+    return call
+
+
+def test_in_place_forms_keep_what_they_remember():
+    results = []
+    for f in (by_hand_of(in_place), in_new_memory):
+        x = drawn(3, 4)
+        x_out = f(x)
+        (once,) = grad(x_out.sum(), x, create_graph=True)
+        results.append((x_out, once, grad(once.square().sum(), x)[0]))
+    assert_close(*results)
+
+
+def test_in_place_forms_in_torch_func():
+    x = drawn(3).detach()
+    ours, like = (torch.func.hessian(lambda x, f=f: f(x).sum())(x) for f in (by_hand_of(in_place), in_new_memory))
+    assert_close(ours, like)
+
+
+CALLS = {
+    "axis": lambda x: x.mean(axis=1, keepdims=True),
+    "a mask": lambda x: x * (x > 0) + (x.detach() > 0) * x,
+    "whole numbers": lambda x: x * torch.arange(4) + True,
+    "numbers first": lambda x: 2 - x + 2 / x + 2**x,
+    "another dtype": lambda x: x.float().type_as(x) + x.type("torch.FloatTensor") + x.to(torch.float32, copy=True),
+    "unbiased": lambda x: x.std(1, False) + x.var(1, unbiased=True) + torch.var_mean(x, 1)[1],
+    "named": lambda x: x.max(1).values + x.sort(descending=True).values.mean(1) + torch.aminmax(x).max,
+    "of two": lambda x: torch.max(x, -x) + torch.where(x > 0, x, 0) + x.where(x < 0, 2.0),
+    "steps": lambda x: x.round() + x.div(2, rounding_mode="floor") + x.fmod(0.7),
+}
+
+
+@pytest.mark.parametrize("f", CALLS.values(), ids=CALLS)
+def test_calls(f):
+    results = []
+    for g in (by_hand_of(f), f):
+        x = drawn(3, 4)
+        x_out = g(x)
+        results.append((x_out, *grad(x_out.sum(), x)))
+    assert_close(*results)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(CALLS.keys() - {"numbers first"})
+)  # Dynamo does not look up what is written in Python
+def test_calls_compiled(name):
+    torch._dynamo.reset()
+    results = []
+    for f in (torch.compile(by_hand_of(CALLS[name]), fullgraph=True, backend="aot_eager"), CALLS[name]):
+        x = drawn(3, 4)
+        x_out = f(x)
+        results.append((x_out, *grad(x_out.sum(), x)))
+    assert_close(*results)
+
+
+def test_named_tuples():
+    with by_hand(strict=True):
+        assert type(drawn(3).max(0)) is torch.return_types.max
+        assert type(drawn(3).topk(1)) is torch.return_types.topk
+
+
+def test_complex_numbers_stay_native():
+    with by_hand() as mode:
+        (drawn(3) * 1j).abs()
+    assert mode.native == {"TensorBase.mul": 1, "TensorBase.abs": 1}
+    with pytest.raises(NotByHand), by_hand(strict=True):
+        drawn(3) * 1j
+
+
+def test_no_copy_where_none_is_needed():
+    x = drawn(3)
+    with by_hand(strict=True):
+        assert x.double() is x and x.contiguous() is x and x.to("cpu") is x
+
+
+DTYPES = (torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+OPERANDS = [*(torch.ones(shape, dtype=dtype) for shape in ((), (2,)) for dtype in DTYPES), True, 2, 2.5]
+
+
+def test_result_type():
+    wrong = [(a, b) for a in OPERANDS for b in OPERANDS if result_type(a, b) != torch.result_type(a, b)]
+    assert not wrong
