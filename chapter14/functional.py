@@ -1,8 +1,17 @@
-"""The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own.
+"""The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own."""
 
-`inplace` is taken and has no effect: what is written over could not be remembered.
-"""
-
+from .layers.activation import celu as celu
+from .layers.activation import elu as elu
+from .layers.activation import gelu as gelu
+from .layers.activation import glu as glu
+from .layers.activation import hardswish as hardswish
+from .layers.activation import logsigmoid as logsigmoid
+from .layers.activation import mish as mish
+from .layers.activation import selu as selu
+from .layers.activation import silu as silu
+from .layers.activation import softplus as softplus
+from .layers.activation import softsign as softsign
+from .layers.activation import tanhshrink as tanhshrink
 from .layers.arithmetic import gate as gate
 from .layers.arithmetic import keep as keep
 from .layers.arithmetic import mean_along as mean_along
@@ -53,18 +62,22 @@ from .layers.merge import split as split
 from .layers.norm import batch_norm as batch_norm
 from .layers.norm import layer_norm as layer_norm
 from .layers.norm import normalize as normalize
+from .layers.piecewise import hardshrink as hardshrink
+from .layers.piecewise import hardsigmoid as hardsigmoid
+from .layers.piecewise import hardtanh as hardtanh
+from .layers.piecewise import leaky_relu as leaky_relu
+from .layers.piecewise import prelu as prelu
+from .layers.piecewise import relu as relu
+from .layers.piecewise import relu6 as relu6
+from .layers.piecewise import rrelu as rrelu
+from .layers.piecewise import softshrink as softshrink
+from .layers.piecewise import threshold as threshold
 from .layers.pointwise import absolute as absolute
-from .layers.pointwise import elu as elu
 from .layers.pointwise import erf as erf
 from .layers.pointwise import exp as exp
-from .layers.pointwise import gelu as gelu
-from .layers.pointwise import leaky_relu as leaky_relu
 from .layers.pointwise import log as log
 from .layers.pointwise import pointwise as pointwise
-from .layers.pointwise import relu as relu
 from .layers.pointwise import sigmoid as sigmoid
-from .layers.pointwise import silu as silu
-from .layers.pointwise import softplus as softplus
 from .layers.pointwise import tanh as tanh
 from .layers.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .layers.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
@@ -97,6 +110,7 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "branch",
+    "celu",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -113,6 +127,11 @@ __all__ = [
     "flip",
     "gate",
     "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "keep",
     "l1_loss",
     "l2_loss",
@@ -121,6 +140,7 @@ __all__ = [
     "linear",
     "log",
     "log_softmax",
+    "logsigmoid",
     "logsumexp",
     "matmul",
     "max_pool1d",
@@ -129,6 +149,7 @@ __all__ = [
     "mean_along",
     "merge",
     "minus",
+    "mish",
     "mse_loss",
     "narrow",
     "nll_loss",
@@ -143,23 +164,31 @@ __all__ = [
     "plus",
     "pointwise",
     "power",
+    "prelu",
     "put",
     "relu",
+    "relu6",
     "reshape",
     "roll",
+    "rrelu",
     "scale",
     "scaled_dot_product_attention",
+    "selu",
     "shift",
     "sigmoid",
     "silu",
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "split",
     "spread",
     "sum_along",
     "take",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "times",
     "total",
     "transpose",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.inplace import in_place
+from ..layers.inplace import copied, in_place
 from . import calls as calls
 from .table import TWINS
 
@@ -31,7 +31,7 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return in_place(x, twin(x, *args, **kwargs))
+        return in_place(x, twin(copied(x), *args, **kwargs))
 
     return f
 

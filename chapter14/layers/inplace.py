@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, Node
+from ..layer import Layer, LinearMap, Node
 
 
 class InPlace(Layer):
@@ -45,6 +45,21 @@ class _WrittenOver(Node):
     @staticmethod
     def jvp(ctx, dx, dy):
         return dx.copy_(dy) if dy is not None else dx.zero_()
+
+
+class Copy(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def transpose(g, shape):
+        return g
+
+
+def copied(x: Tensor) -> Tensor:
+    """x, in memory of its own where a graph is wanted: for a layer that remembers its x_in, and is put in x's place."""
+    return Copy.of(x) if torch.is_grad_enabled() and x.requires_grad else x
 
 
 def in_place(x: Tensor, y: Tensor) -> Tensor:

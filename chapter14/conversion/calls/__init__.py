@@ -1,1 +1,2 @@
+from . import activation as activation
 from . import arithmetic as arithmetic

@@ -1,0 +1,304 @@
+"""Activations that are smooth, or nearly: each its h and its h', as (14.30) has it, with PyTorch's kernel for h.
+
+gelu        x Φ(x)                    Φ(x) + x φ(x)
+silu        x σ(x)                    σ + x σ (1 - σ)
+mish        x t, t = tanh(log(1 + exp x))     t + x (1 - t²) σ
+hardswish   x times x / 6 + 1/2 within [0, 1]
+elu         s x where x > 0, else s α (exp(c x) - 1);  celu, selu with their own s, α, c
+softplus    log(1 + exp(βx)) / β      σ(βx)
+logsigmoid  log σ(x)                  σ(-x)
+softsign    x / (1 + |x|)             (1 + |x|)^-2
+tanhshrink  x - tanh x                tanh² x
+glu         a σ(b), a and b the halves of x
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ..layer import Layer
+from .arithmetic import gate, minus, plus, power, scale, shift, times
+from .arrange import narrow
+from .inplace import copied, in_place
+from .merge import merge
+from .pointwise import PointwiseLayer, absolute, erf, exp, sigmoid, tanh
+
+
+class Gelu(PointwiseLayer):
+    """Φ and φ are the normal distribution's; or, by tanh, the usual approximation."""
+
+    @staticmethod
+    def forward(x, approximate):
+        return native.gelu(x, approximate=approximate)
+
+    @staticmethod
+    def h_prime(x, approximate):
+        if approximate == "none":
+            cdf = scale(shift(erf(scale(x, math.sqrt(0.5))), 1), 0.5)
+            pdf = scale(exp(scale(times(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
+            return plus(cdf, times(x, pdf))
+        k, c = math.sqrt(2 / math.pi), 0.044715
+        square = times(x, x)
+        t = tanh(scale(times(x, shift(scale(square, c), 1)), k))
+        inner = shift(scale(square, 3 * c * k), k)  # of tanh's argument, the derivative
+        sech = shift(scale(times(t, t), -1), 1)
+        return plus(scale(shift(t, 1), 0.5), scale(times(times(x, sech), inner), 0.5))
+
+    @staticmethod
+    def backward_once(needs, g, x, approximate):
+        if approximate == "none":
+            twice = torch.mul(x, math.sqrt(0.5)).erf_()  # 2 h' - 1
+            twice.addcmul_(x, torch.square(x).mul_(-0.5).exp_(), value=math.sqrt(2 / math.pi))
+        else:
+            k, c = math.sqrt(2 / math.pi), 0.044715
+            square = torch.square(x)
+            t = torch.mul(square, c * k).add_(k).mul_(x).tanh_()
+            slope = square.mul_(3 * c * k).add_(k).mul_(x)
+            twice = torch.addcmul(t, slope, torch.square(t), value=-1).add_(slope)
+        return twice.add_(1).mul_(g).mul_(0.5), None
+
+
+class Silu(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.silu(x)
+
+    @staticmethod
+    def h_prime(x):
+        s = sigmoid(x)
+        return plus(s, times(x, minus(s, times(s, s))))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        s = x.sigmoid()
+        return (torch.addcmul(x, x, s, value=-1).mul_(s).add_(s).mul_(g),)
+
+
+class Mish(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.mish(x)
+
+    @staticmethod
+    def h_prime(x):
+        t = tanh(softplus(x))
+        return plus(t, times(times(x, sigmoid(x)), shift(scale(times(t, t), -1), 1)))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        t, slope = native.softplus(x).tanh_(), x.sigmoid().mul_(x)
+        return (torch.addcmul(t, slope, torch.square(t), value=-1).add_(slope).mul_(g),)
+
+
+class Hardswish(PointwiseLayer):
+    """h' = x / 3 + 1/2 where -3 < x < 3; below 0, above 1."""
+
+    @staticmethod
+    def forward(x):
+        return native.hardswish(x)
+
+    @staticmethod
+    def h_prime(x):
+        inside, above = x.detach().abs() < 3, x.detach() >= 3
+        return plus(gate(shift(scale(x, 1 / 3), 0.5), inside), above.to(x.dtype))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        h = native.hardsigmoid(x)  # h' inside is h + (h - 1/2), outside h
+        return (torch.sub(h, 0.5).mul_((x.abs() < 3).view(torch.uint8).to(x.dtype)).add_(h).mul_(g),)
+
+
+class Elu(PointwiseLayer):
+    """h = s x where x > 0, else s α (exp(c x) - 1); h' = s, else s α c exp(c x)."""
+
+    @staticmethod
+    def forward(x, alpha, s, c):
+        return torch._C._nn.elu(x, alpha, s, c)
+
+    @staticmethod
+    def h_prime(x, alpha, s, c):
+        up = x.detach() > 0
+        down = scale(exp(scale(gate(x, ~up), c)), s * alpha * c)  # not exp of a large x, which would be inf
+        return plus(gate(down, ~up), scale(up.to(x.dtype), s))
+
+    @classmethod
+    def backward_once(cls, needs, g, x, alpha, s, c):
+        if alpha * c != 1:
+            return cls.backward(needs, g, x, alpha, s, c)
+        return x.clamp(max=0).mul_(c).exp_().mul_(s).mul_(g), None, None, None  # exp(0) is 1
+
+
+class Softplus(PointwiseLayer):
+    """Beyond the threshold a straight line: h = x, h' = 1."""
+
+    @staticmethod
+    def forward(x, beta, threshold):
+        return native.softplus(x, beta, threshold)
+
+    @staticmethod
+    def h_prime(x, beta, threshold):
+        straight = x.detach() * beta > threshold
+        return plus(gate(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
+
+    @staticmethod
+    def backward_once(needs, g, x, beta, threshold):
+        h_prime = x * beta
+        straight = (h_prime > threshold).view(torch.uint8).to(x.dtype)
+        return h_prime.sigmoid_().add_(straight).clamp_(max=1).mul_(g), None, None
+
+
+class LogSigmoid(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.logsigmoid(x)
+
+    @staticmethod
+    def h_prime(x):
+        return sigmoid(scale(x, -1))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        return (x.neg().sigmoid_().mul_(g),)
+
+
+class Softsign(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.softsign(x)
+
+    @staticmethod
+    def h_prime(x):
+        return power(shift(absolute(x), 1), -2)
+
+
+class Tanhshrink(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.tanhshrink(x)
+
+    @staticmethod
+    def h_prime(x):
+        t = tanh(x)
+        return times(t, t)
+
+
+class Glu(Layer):
+    """x_out = a σ(b): L^a = diag σ, L^b = diag a σ (1 - σ), side by side."""
+
+    letters = {"x": "..."}
+
+    @staticmethod
+    def forward(x, dim):
+        return native.glu(x, dim)
+
+    @staticmethod
+    def backward(needs, g, x, dim):
+        to_a, to_b = _glu_prime(x, dim)
+        return merge(times(g, to_a), times(g, to_b), dim=dim), None
+
+    @staticmethod
+    def backward_once(needs, g, x, dim):
+        a, b = x.chunk(2, dim)
+        g_in = torch.empty_like(x)
+        g_a, g_b = g_in.chunk(2, dim)
+        s = torch.sigmoid(b)
+        torch.mul(g, s, out=g_a)
+        torch.addcmul(s, s, s, value=-1, out=g_b).mul_(a).mul_(g)
+        return g_in, None
+
+    @staticmethod
+    def jvp(tangents, x, dim):
+        to_a, to_b = _glu_prime(x, dim)
+        da, db = _halves(tangents[0], dim)
+        return plus(times(da, to_a), times(db, to_b))
+
+
+def _glu_prime(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    a, b = _halves(x, dim)
+    s = sigmoid(b)
+    return s, times(a, minus(s, times(s, s)))
+
+
+def _halves(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    n = x.shape[dim] // 2
+    return narrow(x, dim, 0, n), narrow(x, dim, n, n)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """As `torch.nn.functional.gelu`; `approximate` is "none" or "tanh"."""
+    return Gelu.of(input, approximate)
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x σ(x), as `torch.nn.functional.silu`."""
+    return _applied(Silu, input, inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(softplus x), as `torch.nn.functional.mish`."""
+    return _applied(Mish, input, inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x hardsigmoid(x), as `torch.nn.functional.hardswish`."""
+    return _applied(Hardswish, input, inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """As `torch.nn.functional.elu`."""
+    return _applied(Elu, input, inplace, alpha, 1.0, 1.0)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else α (exp(x/α) - 1): as `torch.nn.functional.celu`.
+
+    Raises:
+        RuntimeError: α is 0.
+    """
+    if alpha == 0:
+        raise RuntimeError("celu: it divides by alpha, which was given as 0.")
+    return _applied(Elu, input, inplace, alpha, 1.0, 1 / alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`elu`, scaled so that it keeps mean 0 and variance 1; as `torch.nn.functional.selu`."""
+    return _applied(Elu, input, inplace, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """A smooth relu, as `torch.nn.functional.softplus`."""
+    return Softplus.of(input, beta, threshold)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log σ(x), as `torch.nn.functional.logsigmoid`."""
+    return LogSigmoid.of(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|), as `torch.nn.functional.softsign`."""
+    return Softsign.of(input)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh x, as `torch.nn.functional.tanhshrink`."""
+    return Tanhshrink.of(input)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a σ(b), a and b the halves of x along `dim`. As `torch.nn.functional.glu`.
+
+    Raises:
+        RuntimeError: there is nothing to halve.
+    """
+    if input.ndim == 0:
+        raise RuntimeError("glu: it takes the halves of x along an axis; it was given a scalar.")
+    return Glu.of(input, dim)
+
+
+def _applied(layer: type[PointwiseLayer], x: Tensor, inplace: bool, *constants: float) -> Tensor:
+    return in_place(x, layer.of(copied(x), *constants)) if inplace else layer.of(x, *constants)
