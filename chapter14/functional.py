@@ -35,6 +35,8 @@ from .layers.arrange import roll as roll
 from .layers.arrange import take as take
 from .layers.arrange import transpose as transpose
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .layers.batchnorm import batch_norm as batch_norm
+from .layers.batchnorm import instance_norm as instance_norm
 from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
 from .layers.branch import spread as spread
@@ -59,9 +61,9 @@ from .layers.loss import mse_loss as mse_loss
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
-from .layers.norm import batch_norm as batch_norm
+from .layers.norm import group_norm as group_norm
 from .layers.norm import layer_norm as layer_norm
-from .layers.norm import normalize as normalize
+from .layers.norm import rms_norm as rms_norm
 from .layers.piecewise import hardshrink as hardshrink
 from .layers.piecewise import hardsigmoid as hardsigmoid
 from .layers.piecewise import hardtanh as hardtanh
@@ -95,6 +97,8 @@ from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
 from .layers.softmax import softmin as softmin
+from .layers.unit import local_response_norm as local_response_norm
+from .layers.unit import normalize as normalize
 
 __all__ = [
     "absolute",
@@ -128,16 +132,19 @@ __all__ = [
     "gate",
     "gelu",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "instance_norm",
     "keep",
     "l1_loss",
     "l2_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "logsigmoid",
@@ -169,6 +176,7 @@ __all__ = [
     "relu",
     "relu6",
     "reshape",
+    "rms_norm",
     "roll",
     "rrelu",
     "scale",

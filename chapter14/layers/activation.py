@@ -23,6 +23,7 @@ from torch.nn import functional as native
 from ..layer import Layer
 from .arithmetic import gate, minus, plus, power, scale, shift, times
 from .arrange import narrow
+from .blocks import by_block
 from .inplace import copied, in_place
 from .merge import merge
 from .pointwise import PointwiseLayer, absolute, erf, exp, sigmoid, tanh
@@ -49,6 +50,7 @@ class Gelu(PointwiseLayer):
         return plus(scale(shift(t, 1), 0.5), scale(times(times(x, sech), inner), 0.5))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x, approximate):
         if approximate == "none":
             twice = torch.mul(x, math.sqrt(0.5)).erf_()  # 2 h' - 1
@@ -73,6 +75,7 @@ class Silu(PointwiseLayer):
         return plus(s, times(x, minus(s, times(s, s))))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x):
         s = x.sigmoid()
         return (torch.addcmul(x, x, s, value=-1).mul_(s).add_(s).mul_(g),)
@@ -89,6 +92,7 @@ class Mish(PointwiseLayer):
         return plus(t, times(times(x, sigmoid(x)), shift(scale(times(t, t), -1), 1)))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x):
         t, slope = native.softplus(x).tanh_(), x.sigmoid().mul_(x)
         return (torch.addcmul(t, slope, torch.square(t), value=-1).add_(slope).mul_(g),)
@@ -107,6 +111,7 @@ class Hardswish(PointwiseLayer):
         return plus(gate(shift(scale(x, 1 / 3), 0.5), inside), above.to(x.dtype))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x):
         h = native.hardsigmoid(x)  # h' inside is h + (h - 1/2), outside h
         return (torch.sub(h, 0.5).mul_((x.abs() < 3).view(torch.uint8).to(x.dtype)).add_(h).mul_(g),)
@@ -145,6 +150,7 @@ class Softplus(PointwiseLayer):
         return plus(gate(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x, beta, threshold):
         h_prime = x * beta
         straight = (h_prime > threshold).view(torch.uint8).to(x.dtype)
@@ -161,6 +167,7 @@ class LogSigmoid(PointwiseLayer):
         return sigmoid(scale(x, -1))
 
     @staticmethod
+    @by_block
     def backward_once(needs, g, x):
         return (x.neg().sigmoid_().mul_(g),)
 
