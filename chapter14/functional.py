@@ -47,7 +47,13 @@ from .layers.convolution import conv3d as conv3d
 from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.dropout import alpha_dropout as alpha_dropout
 from .layers.dropout import dropout as dropout
+from .layers.dropout import dropout1d as dropout1d
+from .layers.dropout import dropout2d as dropout2d
+from .layers.dropout import dropout3d as dropout3d
+from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
+from .layers.dropout import feature_dropout as feature_dropout
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
@@ -93,6 +99,7 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.softmax import gumbel_softmax as gumbel_softmax
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
@@ -109,6 +116,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -123,16 +131,22 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "erf",
     "exp",
+    "feature_alpha_dropout",
+    "feature_dropout",
     "flatten",
     "flip",
     "gate",
     "gelu",
     "glu",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",

@@ -4,16 +4,9 @@ from torch.nn import functional as native
 
 import chapter14.functional as F
 
-from .declare import case, given, one, pointwise, seeded, weighted
+from .declare import CHANCE, case, given, one, pointwise, seeded, weighted
 
 KINKS = {"not_a_number": "PyTorch's gradient at NaN is 1 in a short tensor and 0 or NaN in a long one; here it is one"}
-CHANCE = {"per_datapoint": "vmap asks first whether the entries are to differ",
-          "compiles": "Dynamo does not seed, which this case does to be the same each time"}  # fmt: skip
-
-
-def in_its_place(f, **options):
-    """On a copy: a leaf that asks for a gradient cannot be written over."""
-    return lambda x: f(x * 1, inplace=True, **options)
 
 
 CASES = [

@@ -8,6 +8,8 @@ import chapter14.nn as ours
 from chapter14.checking.case import Case
 
 SUMS = {"per_datapoint": "the datapoints are one another's input, or are averaged"}
+CHANCE = {"per_datapoint": "vmap asks first whether the entries are to differ",
+          "compiles": "Dynamo does not seed, which this case does to be the same each time"}  # fmt: skip
 
 
 # Inputs: (draw, n) → the tensors for a batch of n.
