@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-#: Entries in a block: in float32 a quarter of a megabyte.
-BLOCK = 2**16
+#: Entries in a block: in float32 a megabyte.
+BLOCK = 2**18
 
 
 def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

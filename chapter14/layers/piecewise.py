@@ -80,8 +80,16 @@ class Hardtanh(Gated):
 
     @staticmethod
     def mask(x, lo, hi):
-        y = native.hardtanh(x, lo, hi)
-        return (y - lo).bool() & (y - hi).bool()  # lo < x < hi, twice as fast
+        return Hardtanh.between(native.hardtanh(x, lo, hi), lo, hi)
+
+    @classmethod
+    def remember(cls, needs, inputs, x_out):
+        _, lo, hi = inputs
+        return cls.between(x_out.detach(), lo, hi), 2
+
+    @staticmethod
+    def between(y: Tensor, lo: float, hi: float) -> Tensor:
+        return (y - lo).bool() & (y - hi).bool()  # lo < y < hi, for a y within [lo, hi], and faster
 
 
 class Threshold(Gated):
@@ -149,9 +157,11 @@ class Leak(LinearMap):
 
     @staticmethod
     def forward(x, mask, slope):
+        up = mask.view(torch.uint8).to(x.dtype)
         if 0 <= slope <= 1:
-            return mask.view(torch.uint8).to(x.dtype).clamp(min=slope) * x  # several times faster than `where`
-        return torch.where(mask, x, x * slope)
+            return x * up.clamp(min=slope)  # several times faster than `where`
+        up = x * up
+        return (x - up) * slope + up
 
     @staticmethod
     def transpose(g, shape, mask, slope):
@@ -168,15 +178,23 @@ class LeakyRelu(Layer):
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return inputs[0].detach() > 0, inputs[1]
+        return _positive(inputs[0].detach()), inputs[1]
 
     @staticmethod
     def backward(needs, g, mask, slope):
         return Leak.of(g, mask, slope), None
 
     @staticmethod
+    def backward_once(needs, g, mask, slope):
+        up = mask.view(torch.uint8).to(g.dtype)
+        if 0 <= slope <= 1:
+            return up.clamp_(min=slope).mul_(g), None
+        up.mul_(g)
+        return (g - up).mul_(slope).add_(up), None
+
+    @staticmethod
     def jvp(tangents, x, slope):
-        return Leak.of(tangents[0], x.detach() > 0, slope)
+        return Leak.of(tangents[0], _positive(x.detach()), slope)
 
     @staticmethod
     def L(mask, slope):
@@ -196,7 +214,11 @@ class Prelu(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         x, a = inputs
-        return x if needs[1] else x.detach() > 0, a if needs[0] else None, a.shape  # where a is fixed, one byte does
+        return (
+            x if needs[1] else _positive(x.detach()),
+            a if needs[0] else None,
+            a.shape,
+        )  # where a is fixed, one byte does
 
     @staticmethod
     def backward(needs, g, x, a, a_shape):
@@ -223,8 +245,12 @@ class Prelu(Layer):
         )
 
 
+def _positive(x: Tensor) -> Tensor:
+    return x.relu().nan_to_num(0).bool()  # x > 0, faster
+
+
 def _down(x: Tensor) -> Tensor:
-    return ~(x if x.dtype == torch.bool else x.detach() > 0)
+    return ~(x if x.dtype == torch.bool else _positive(x.detach()))
 
 
 def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:

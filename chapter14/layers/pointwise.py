@@ -132,7 +132,8 @@ class Tanh(PointwiseLayer):
 
     @staticmethod
     def backward_once(needs, g, x):
-        return (x.tanh().square_().neg_().add_(1).conj().mul_(g),)
+        s = torch.mul(x, 2).sigmoid_()  # 1 - tanh² = 4 s (1 - s), several times faster
+        return (s.addcmul_(s, s, value=-1).mul_(4).conj().mul_(g),)
 
 
 def exp(x: Tensor) -> Tensor:
