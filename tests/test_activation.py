@@ -38,6 +38,18 @@ def test_inplace_writes_over_its_input_and_goes_back_all_the_same(name):
         assert getattr(F, name)(y, inplace=True) is y
 
 
+@pytest.mark.parametrize("name", ["relu", "silu"])
+def test_inplace_in_torch_func_and_in_torch_compile(name):
+    def J(x, functional=F):
+        return getattr(functional, name)(F.scale(x, 1.0), inplace=True).square().sum()
+
+    torch._dynamo.reset()
+    x = torch.linspace(-2, 3, 6, dtype=torch.float64, requires_grad=True)
+    expected = torch.autograd.grad(J(x, native), x)[0]
+    assert_close(torch.func.grad(J)(x.detach()), expected)
+    assert_close(torch.autograd.grad(torch.compile(J, backend="aot_eager", fullgraph=True)(x), x)[0], expected)
+
+
 @pytest.mark.parametrize("call", [torch.relu, torch.Tensor.relu, native.relu, torch.relu_, native.relu_])
 def test_by_hand_relu_has_pytorchs_gradient_at_zero(call):
     x = torch.zeros(2, requires_grad=True)

@@ -70,7 +70,8 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
-    if torch.compiler.is_compiling():  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        # Neither takes a Function with ctx first and a jvp; and a copy has no derivative to speak of.
         return x.copy_(y)
     graph = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
     if graph or forward_ad._current_level >= 0:
