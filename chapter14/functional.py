@@ -1,17 +1,10 @@
 """The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own."""
 
-from .layers.activation import celu as celu
-from .layers.activation import elu as elu
 from .layers.activation import gelu as gelu
 from .layers.activation import glu as glu
 from .layers.activation import hardswish as hardswish
-from .layers.activation import logsigmoid as logsigmoid
 from .layers.activation import mish as mish
-from .layers.activation import selu as selu
 from .layers.activation import silu as silu
-from .layers.activation import softplus as softplus
-from .layers.activation import softsign as softsign
-from .layers.activation import tanhshrink as tanhshrink
 from .layers.arithmetic import gate as gate
 from .layers.arithmetic import keep as keep
 from .layers.arithmetic import mean_along as mean_along
@@ -59,6 +52,9 @@ from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
 from .layers.gather import pick as pick
 from .layers.gather import place as place
+from .layers.leaky import leaky_relu as leaky_relu
+from .layers.leaky import prelu as prelu
+from .layers.leaky import rrelu as rrelu
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
@@ -73,11 +69,8 @@ from .layers.norm import rms_norm as rms_norm
 from .layers.piecewise import hardshrink as hardshrink
 from .layers.piecewise import hardsigmoid as hardsigmoid
 from .layers.piecewise import hardtanh as hardtanh
-from .layers.piecewise import leaky_relu as leaky_relu
-from .layers.piecewise import prelu as prelu
 from .layers.piecewise import relu as relu
 from .layers.piecewise import relu6 as relu6
-from .layers.piecewise import rrelu as rrelu
 from .layers.piecewise import softshrink as softshrink
 from .layers.piecewise import threshold as threshold
 from .layers.pointwise import absolute as absolute
@@ -99,6 +92,13 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.saturating import celu as celu
+from .layers.saturating import elu as elu
+from .layers.saturating import logsigmoid as logsigmoid
+from .layers.saturating import selu as selu
+from .layers.saturating import softplus as softplus
+from .layers.saturating import softsign as softsign
+from .layers.saturating import tanhshrink as tanhshrink
 from .layers.softmax import gumbel_softmax as gumbel_softmax
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp

@@ -1,15 +1,12 @@
-"""Activations that are smooth, or nearly: each its h and its h', as (14.30) has it, with PyTorch's kernel for h.
+"""Activations that multiply x by a gate of its own: each its h and its h', as (14.30) has it.
 
-gelu        x Φ(x)                    Φ(x) + x φ(x)
-silu        x σ(x)                    σ + x σ (1 - σ)
-mish        x t, t = tanh(log(1 + exp x))     t + x (1 - t²) σ
-hardswish   x times x / 6 + 1/2 within [0, 1]
-elu         s x where x > 0, else s α (exp(c x) - 1);  celu, selu with their own s, α, c
-softplus    log(1 + exp(βx)) / β      σ(βx)
-logsigmoid  log σ(x)                  σ(-x)
-softsign    x / (1 + |x|)             (1 + |x|)^-2
-tanhshrink  x - tanh x                tanh² x
-glu         a σ(b), a and b the halves of x
+    gelu        x Φ(x)                            Φ(x) + x φ(x)
+    silu        x σ(x)                            σ + x σ (1 - σ)
+    mish        x t, t = tanh(log(1 + exp x))     t + x (1 - t²) σ
+    hardswish   x times x / 6 + 1/2 in [0, 1]     x / 3 + 1/2 where -3 < x < 3; below 0, above 1
+    glu         a σ(b), a and b the halves of x
+
+The kernel for h is PyTorch's. h' is written twice: with layers, and in few passes over memory.
 """
 
 from __future__ import annotations
@@ -21,12 +18,12 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer
-from .arithmetic import gate, minus, plus, power, scale, shift, times
+from .arithmetic import gate, minus, plus, scale, shift, times
 from .arrange import narrow
 from .blocks import by_block
-from .inplace import copied, in_place
 from .merge import merge
-from .pointwise import PointwiseLayer, absolute, erf, exp, sigmoid, tanh
+from .pointwise import PointwiseLayer, erf, exp, sigmoid, tanh
+from .saturating import applied, softplus
 
 
 class Gelu(PointwiseLayer):
@@ -119,83 +116,6 @@ class Hardswish(PointwiseLayer):
         return (torch.threshold_(up, -3, -1.5).mul_(-1 / 3).add_(0.5).mul_(g),)
 
 
-class Elu(PointwiseLayer):
-    """h = s x where x > 0, else s α (exp(c x) - 1); h' = s, else s α c exp(c x)."""
-
-    @staticmethod
-    def forward(x, alpha, s, c):
-        return torch._C._nn.elu(x, alpha, s, c)
-
-    @staticmethod
-    def h_prime(x, alpha, s, c):
-        up = x.detach() > 0
-        down = scale(exp(scale(gate(x, ~up), c)), s * alpha * c)  # not exp of a large x, which would be inf
-        return plus(gate(down, ~up), scale(up.to(x.dtype), s))
-
-    @staticmethod
-    @by_block
-    def backward_once(needs, g, x, alpha, s, c):
-        h_prime = x.clamp(max=0).mul_(c).exp_()  # 1 where x > 0
-        if alpha * c != 1:
-            h_prime.mul_(alpha * c).add_((x > 0).view(torch.uint8).to(x.dtype), alpha=1 - alpha * c)
-        return h_prime.mul_(s).mul_(g), None, None, None
-
-
-class Softplus(PointwiseLayer):
-    """Beyond the threshold a straight line: h = x, h' = 1."""
-
-    @staticmethod
-    def forward(x, beta, threshold):
-        return native.softplus(x, beta, threshold)
-
-    @staticmethod
-    def h_prime(x, beta, threshold):
-        straight = x.detach() * beta > threshold
-        return plus(gate(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
-
-    @staticmethod
-    @by_block
-    def backward_once(needs, g, x, beta, threshold):
-        h_prime = x * beta
-        straight = (h_prime > threshold).view(torch.uint8).to(x.dtype)
-        return h_prime.sigmoid_().add_(straight).clamp_(max=1).mul_(g), None, None
-
-
-class LogSigmoid(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.logsigmoid(x)
-
-    @staticmethod
-    def h_prime(x):
-        return sigmoid(scale(x, -1))
-
-    @staticmethod
-    def backward_once(needs, g, x):
-        return (x.neg().sigmoid_().mul_(g),)
-
-
-class Softsign(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.softsign(x)
-
-    @staticmethod
-    def h_prime(x):
-        return power(shift(absolute(x), 1), -2)
-
-
-class Tanhshrink(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.tanhshrink(x)
-
-    @staticmethod
-    def h_prime(x):
-        t = tanh(x)
-        return times(t, t)
-
-
 class Glu(Layer):
     """x_out = a σ(b): L^a = diag σ, L^b = diag a σ (1 - σ), side by side."""
 
@@ -245,58 +165,17 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """x σ(x), as `torch.nn.functional.silu`."""
-    return _applied(Silu, input, inplace)
+    return applied(Silu, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x tanh(softplus x), as `torch.nn.functional.mish`."""
-    return _applied(Mish, input, inplace)
+    return applied(Mish, input, inplace)
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x hardsigmoid(x), as `torch.nn.functional.hardswish`."""
-    return _applied(Hardswish, input, inplace)
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """As `torch.nn.functional.elu`."""
-    return _applied(Elu, input, inplace, alpha, 1.0, 1.0)
-
-
-def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else α (exp(x/α) - 1): as `torch.nn.functional.celu`.
-
-    Raises:
-        RuntimeError: α is 0.
-    """
-    if alpha == 0:
-        raise RuntimeError("celu: it divides by alpha, which was given as 0.")
-    return _applied(Elu, input, inplace, alpha, 1.0, 1 / alpha)
-
-
-def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`elu`, scaled so that it keeps mean 0 and variance 1; as `torch.nn.functional.selu`."""
-    return _applied(Elu, input, inplace, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """A smooth relu, as `torch.nn.functional.softplus`."""
-    return Softplus.of(input, beta, threshold)
-
-
-def logsigmoid(input: Tensor) -> Tensor:
-    """log σ(x), as `torch.nn.functional.logsigmoid`."""
-    return LogSigmoid.of(input)
-
-
-def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|), as `torch.nn.functional.softsign`."""
-    return Softsign.of(input)
-
-
-def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh x, as `torch.nn.functional.tanhshrink`."""
-    return Tanhshrink.of(input)
+    return applied(Hardswish, input, inplace)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -308,7 +187,3 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     if input.ndim == 0:
         raise RuntimeError("glu: it takes the halves of x along an axis; it was given a scalar.")
     return Glu.of(input, dim)
-
-
-def _applied(layer: type[PointwiseLayer], x: Tensor, inplace: bool, *constants: float) -> Tensor:
-    return in_place(x, layer.of(copied(x), *constants)) if inplace else layer.of(x, *constants)
