@@ -1,8 +1,10 @@
-"""The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own.
+"""The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own."""
 
-`inplace` is taken and has no effect: what is written over could not be remembered.
-"""
-
+from .layers.activation import gelu as gelu
+from .layers.activation import glu as glu
+from .layers.activation import hardswish as hardswish
+from .layers.activation import mish as mish
+from .layers.activation import silu as silu
 from .layers.arithmetic import gate as gate
 from .layers.arithmetic import keep as keep
 from .layers.arithmetic import mean_along as mean_along
@@ -23,6 +25,8 @@ from .layers.arrange import roll as roll
 from .layers.arrange import transpose as transpose
 from .layers.arrange import unflatten as unflatten
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .layers.batchnorm import batch_norm as batch_norm
+from .layers.batchnorm import instance_norm as instance_norm
 from .layers.binary import atan2 as atan2
 from .layers.binary import divide as divide
 from .layers.binary import divide_by as divide_by
@@ -49,7 +53,13 @@ from .layers.convolution import conv3d as conv3d
 from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.dropout import alpha_dropout as alpha_dropout
 from .layers.dropout import dropout as dropout
+from .layers.dropout import dropout1d as dropout1d
+from .layers.dropout import dropout2d as dropout2d
+from .layers.dropout import dropout3d as dropout3d
+from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
+from .layers.dropout import feature_dropout as feature_dropout
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
@@ -60,6 +70,9 @@ from .layers.gather import scatter_add as scatter_add
 from .layers.index import index_put as index_put
 from .layers.index import masked_fill as masked_fill
 from .layers.index import scatter as scatter
+from .layers.leaky import leaky_relu as leaky_relu
+from .layers.leaky import prelu as prelu
+from .layers.leaky import rrelu as rrelu
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
@@ -72,21 +85,22 @@ from .layers.merge import stack as stack
 from .layers.merge import unbind as unbind
 from .layers.move import copied as copied
 from .layers.move import moved as moved
-from .layers.norm import batch_norm as batch_norm
+from .layers.norm import group_norm as group_norm
 from .layers.norm import layer_norm as layer_norm
-from .layers.norm import normalize as normalize
+from .layers.norm import rms_norm as rms_norm
+from .layers.piecewise import hardshrink as hardshrink
+from .layers.piecewise import hardsigmoid as hardsigmoid
+from .layers.piecewise import hardtanh as hardtanh
+from .layers.piecewise import relu as relu
+from .layers.piecewise import relu6 as relu6
+from .layers.piecewise import softshrink as softshrink
+from .layers.piecewise import threshold as threshold
 from .layers.pointwise import absolute as absolute
-from .layers.pointwise import elu as elu
 from .layers.pointwise import erf as erf
 from .layers.pointwise import exp as exp
-from .layers.pointwise import gelu as gelu
-from .layers.pointwise import leaky_relu as leaky_relu
 from .layers.pointwise import log as log
 from .layers.pointwise import pointwise as pointwise
-from .layers.pointwise import relu as relu
 from .layers.pointwise import sigmoid as sigmoid
-from .layers.pointwise import silu as silu
-from .layers.pointwise import softplus as softplus
 from .layers.pointwise import tanh as tanh
 from .layers.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .layers.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
@@ -113,6 +127,13 @@ from .layers.remainder import divide_rounded as divide_rounded
 from .layers.remainder import remainder as remainder
 from .layers.repeat import tril as tril
 from .layers.repeat import triu as triu
+from .layers.saturating import celu as celu
+from .layers.saturating import elu as elu
+from .layers.saturating import logsigmoid as logsigmoid
+from .layers.saturating import selu as selu
+from .layers.saturating import softplus as softplus
+from .layers.saturating import softsign as softsign
+from .layers.saturating import tanhshrink as tanhshrink
 from .layers.scan import cumprod as cumprod
 from .layers.scan import cumsum as cumsum
 from .layers.scan import logcumsumexp as logcumsumexp
@@ -120,6 +141,7 @@ from .layers.scan import recur as recur
 from .layers.shuffle import channel_shuffle as channel_shuffle
 from .layers.shuffle import pixel_shuffle as pixel_shuffle
 from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
+from .layers.softmax import gumbel_softmax as gumbel_softmax
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
@@ -164,6 +186,8 @@ from .layers.transcendental import sinh as sinh
 from .layers.transcendental import sqrt as sqrt
 from .layers.transcendental import square as square
 from .layers.transcendental import tan as tan
+from .layers.unit import local_response_norm as local_response_norm
+from .layers.unit import normalize as normalize
 from .layers.view import as_strided as as_strided
 from .layers.view import diagonal as diagonal
 from .layers.view import select as select
@@ -181,6 +205,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "alpha_dropout",
     "amax",
     "amin",
     "as_strided",
@@ -194,6 +219,7 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "branch",
+    "celu",
     "channel_shuffle",
     "chosen",
     "clamp",
@@ -216,6 +242,9 @@ __all__ = [
     "divide_by",
     "divide_rounded",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
     "entr",
@@ -228,6 +257,8 @@ __all__ = [
     "exp2",
     "expm1",
     "exponential",
+    "feature_alpha_dropout",
+    "feature_dropout",
     "flat",
     "flatten",
     "flip",
@@ -237,6 +268,13 @@ __all__ = [
     "gate",
     "gather",
     "gelu",
+    "glu",
+    "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
     "hypot",
     "i0",
     "i0e",
@@ -245,6 +283,7 @@ __all__ = [
     "index_add",
     "index_put",
     "index_select",
+    "instance_norm",
     "keep",
     "l1_loss",
     "l2_loss",
@@ -252,6 +291,7 @@ __all__ = [
     "leaky_relu",
     "lgamma",
     "linear",
+    "local_response_norm",
     "log",
     "log10",
     "log1p",
@@ -261,6 +301,7 @@ __all__ = [
     "logaddexp",
     "logcumsumexp",
     "logit",
+    "logsigmoid",
     "logsumexp",
     "masked_fill",
     "matmul",
@@ -273,6 +314,7 @@ __all__ = [
     "merge",
     "minimum",
     "minus",
+    "mish",
     "moved",
     "mse_loss",
     "nan_to_num",
@@ -290,20 +332,25 @@ __all__ = [
     "pointwise",
     "polygamma",
     "power",
+    "prelu",
     "prod",
     "raised",
     "reciprocal",
     "recur",
     "relu",
+    "relu6",
     "remainder",
     "reshape",
+    "rms_norm",
     "roll",
+    "rrelu",
     "rsqrt",
     "scale",
     "scaled_dot_product_attention",
     "scatter",
     "scatter_add",
     "select",
+    "selu",
     "shift",
     "sigmoid",
     "silu",
@@ -313,6 +360,8 @@ __all__ = [
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "split",
     "spread",
     "sqrt",
@@ -324,6 +373,8 @@ __all__ = [
     "sum_over",
     "tan",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "times",
     "total",
     "transpose",

@@ -10,6 +10,8 @@ Parameters are inputs like any other: a `Module` owns them, a `Layer` is handed 
     remember(needs, inputs, x_out)       what L is evaluated at: as little as the gradients that are needed take
     backward(needs, g, *remembered)      g_out L, one for each input; None where `needs` says so
     jvp(tangents, *inputs)               L applied from the right, what forward mode asks for
+    backward_once                        `backward` again, in fewer passes over memory, where a layer is used so much
+                                         that it pays: for when nobody differentiates what comes back
 
 `backward` and `jvp` are written with layers, so they have a `backward` and a `jvp` too, of every order (14.6.5).
 Remember inputs or constants (a mask): what is computed on the way carries no derivative of its own.
@@ -66,6 +68,10 @@ class Layer:
 
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
+
+    #: `backward` in plain torch operations, which may write into what they made themselves; None where there is none.
+    #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap.
+    backward_once: ClassVar[Callable[..., tuple] | None] = None
 
     of: ClassVar[Callable[..., Any]]
     eager: ClassVar[type[Node]]
@@ -147,15 +153,28 @@ def kept(ctx: Any) -> Sequence[Any]:
     return [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
 
 
+def _differentiated(gs: Sequence[Tensor]) -> bool:
+    """Whether somebody can differentiate, trace or batch what is computed from g now."""
+    return (
+        _grad_enabled()
+        or forward_ad._current_level >= 0
+        or _transformed()
+        or _compiling()
+        or any(functorch.is_legacy_batchedtensor(g) for g in gs)
+    )
+
+
 def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
+    once = cls.backward_once
 
     def go_back(ctx, *gs):
         g = gs if many else gs[0]
+        rule = backward if once is None or _differentiated(gs) else once
         if _autocasting():
             with torch._C._DisableAutocast():
-                return backward(ctx.needs_input_grad, g, *kept(ctx))
-        return backward(ctx.needs_input_grad, g, *kept(ctx))
+                return rule(ctx.needs_input_grad, g, *kept(ctx))
+        return rule(ctx.needs_input_grad, g, *kept(ctx))
 
     def go_back_in_a_graph(ctx, *gs):
         g = gs if many else gs[0]

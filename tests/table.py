@@ -1,6 +1,7 @@
 """CASES: every layer, declared once, in tests/cases. Each check in `chapter14.checking.checks` reads this table."""
 
 from .cases import (
+    activation,
     arithmetic,
     arrange,
     attention,
@@ -24,6 +25,7 @@ from .cases import (
 FAMILIES = [
     linear,
     pointwise,
+    activation,
     loss,
     branch,
     arithmetic,

@@ -139,11 +139,37 @@ def test_the_chapters_own_modules():
     assert [repr(m) for m in (nn.Branch(3), nn.Merge(), nn.L2Loss())] == ["Branch(n=3)", "Merge(dim=-1)", "L2Loss()"]
 
 
-def test_batch_norm_learns_its_statistics_and_then_goes_by_them():
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("BatchNorm2d", {}),
+        ("BatchNorm2d", {"momentum": None}),
+        ("BatchNorm2d", {"track_running_stats": False}),
+        ("BatchNorm2d", {"affine": False}),
+        ("InstanceNorm2d", {"track_running_stats": True, "affine": True}),
+        ("LazyBatchNorm2d", {}),
+        ("LazyInstanceNorm2d", {"track_running_stats": True}),
+    ],
+    ids=str,
+)
+def test_norms_learn_their_statistics_and_then_go_by_them(name, options):
     torch.manual_seed(0)
-    ours, native = nn.BatchNorm2d(3), torch.nn.BatchNorm2d(3)
-    x = torch.randn(4, 3, 5, 5)
+    features = () if name.startswith("Lazy") else (3,)
+    ours, native = (getattr(source, name)(*features, **options) for source in (nn, torch.nn))
     for _ in range(2):
+        x = torch.randn(4, 3, 5, 5)
         assert_close(ours(x), native(x))
-    assert_close(ours.state_dict(), native.state_dict())
+    assert type(ours) is getattr(nn, name.removeprefix("Lazy"))
+    assert_close(ours.state_dict(), native.state_dict(), rtol=0, atol=0)
     assert_close(ours.eval()(x), native.eval()(x))
+
+
+@pytest.mark.parametrize("name", ["BatchNorm2d", "InstanceNorm2d"])
+def test_statistics_are_learned_in_compiled_networks_too(name):
+    torch._dynamo.reset()
+    ours, native = (getattr(source, name)(3, track_running_stats=True) for source in (nn, torch.nn))
+    x = torch.randn(4, 3, 5, 5, requires_grad=True)
+    compiled = torch.compile(ours, backend="aot_eager", fullgraph=True)
+    (found,), (expected,) = (torch.autograd.grad(f(x).pow(3).sum(), x) for f in (compiled, native))
+    assert_close(found, expected)
+    assert_close(ours.state_dict(), native.state_dict())

@@ -37,6 +37,18 @@ def _made_of_layers(tensors: list[Tensor], *allowed: str) -> None:
         assert not native, f"{', '.join(native)}: on the way back, and no layer"
 
 
+def same_again(case: Case) -> None:
+    """g_in is the same whether it is to be differentiated again or not: `backward` is as `backward_once`."""
+    ways = []
+    for graph in (False, True):
+        inputs = case.draw()
+        x_out = [t for t in outputs(case.ours(*inputs)) if t.requires_grad]
+        g_out = [a_gradient(t) for t in x_out]
+        g_in = grad(x_out, wanted(inputs), g_out, create_graph=graph, allow_unused=True)
+        ways.append([g.detach() for g in g_in if g is not None])
+    assert_close(*ways)
+
+
 def per_datapoint(case: Case) -> None:
     """The gradients of the datapoints, one by one, add up to those of the batch (14.11)."""
     inputs, dims = case.draw(), case.in_dims

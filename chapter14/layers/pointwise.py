@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as native
 
 from ..layer import Layer
-from .arithmetic import gate, minus, plus, power, scale, shift, times
+from .arithmetic import minus, power, scale, shift, times
 
 
 class PointwiseLayer(Layer):
@@ -101,70 +100,6 @@ class Abs(PointwiseLayer):
         return x.detach().sign()
 
 
-class Relu(Layer):
-    """h'(x) = 1 where x > 0, 0 where x < 0, and at 0 what the keyword says: 1 in the chapter (14.32), 0 in PyTorch.
-
-    All that L needs is which: one byte an entry, and the sign of x_out tells it.
-    """
-
-    letters = {"x": "..."}
-
-    @staticmethod
-    def forward(x, at_zero):
-        return x.relu()
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        x, at_zero = inputs
-        return (_not_negative(x.detach()) if at_zero else x_out.detach().bool(),)  # bool(NaN) is True, as torch has it
-
-    @staticmethod
-    def backward(needs, g, mask):
-        return gate(g, mask), None
-
-    @staticmethod
-    def jvp(tangents, x, at_zero):
-        return gate(tangents[0], _not_negative(x.detach()) if at_zero else x.detach().relu().bool())
-
-    @staticmethod
-    def L(mask):
-        return (torch.diag(mask.flatten()),)
-
-
-def _not_negative(x: Tensor) -> Tensor:
-    return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
-
-
-class LeakyRelu(Layer):
-    """h'(x) = 1 where x > 0, else the slope."""
-
-    letters = {"x": "..."}
-
-    @staticmethod
-    def forward(x, slope):
-        return native.leaky_relu(x, slope)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[0].detach() > 0, inputs[1]
-
-    @staticmethod
-    def backward(needs, g, mask, slope):
-        return _leak(g, mask, slope), None
-
-    @staticmethod
-    def jvp(tangents, x, slope):
-        return _leak(tangents[0], x.detach() > 0, slope)
-
-    @staticmethod
-    def L(mask, slope):
-        return (torch.diag(torch.where(mask, 1.0, slope).flatten()),)
-
-
-def _leak(g: Tensor, mask: Tensor, slope: float) -> Tensor:
-    return plus(gate(g, mask), gate(scale(g, slope), ~mask))
-
-
 class Sigmoid(PointwiseLayer):
     """h' = h (1 - h)."""
 
@@ -176,6 +111,11 @@ class Sigmoid(PointwiseLayer):
     def h_prime(x):
         h = sigmoid(x)
         return minus(h, times(h, h))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        h = x.sigmoid()
+        return (h.addcmul_(h, h, value=-1).conj().mul_(g),)
 
 
 class Tanh(PointwiseLayer):
@@ -190,66 +130,10 @@ class Tanh(PointwiseLayer):
         h = tanh(x)
         return shift(scale(times(h, h), -1), 1)
 
-
-class Gelu(PointwiseLayer):
-    """h = x Φ(x), h' = Φ(x) + x φ(x), with Φ and φ of the normal distribution; or, by tanh, its usual approximation."""
-
     @staticmethod
-    def forward(x, approximate):
-        return native.gelu(x, approximate=approximate)
-
-    @staticmethod
-    def h_prime(x, approximate):
-        if approximate == "none":
-            cdf = scale(shift(erf(scale(x, math.sqrt(0.5))), 1), 0.5)
-            pdf = scale(exp(scale(times(x, x), -0.5)), 1 / math.sqrt(2 * math.pi))
-            return plus(cdf, times(x, pdf))
-        k, c = math.sqrt(2 / math.pi), 0.044715
-        square = times(x, x)
-        t = tanh(scale(times(x, shift(scale(square, c), 1)), k))
-        inner = shift(scale(square, 3 * c * k), k)  # of tanh's argument, the derivative
-        sech = shift(scale(times(t, t), -1), 1)
-        return plus(scale(shift(t, 1), 0.5), scale(times(times(x, sech), inner), 0.5))
-
-
-class Silu(PointwiseLayer):
-    """h = x σ(x), h' = σ + x σ (1 - σ)."""
-
-    @staticmethod
-    def forward(x):
-        return native.silu(x)
-
-    @staticmethod
-    def h_prime(x):
-        s = sigmoid(x)
-        return plus(s, times(x, minus(s, times(s, s))))
-
-
-class Softplus(PointwiseLayer):
-    """h = log(1 + exp(βx)) / β, h' = σ(βx); beyond the threshold, x and 1."""
-
-    @staticmethod
-    def forward(x, beta, threshold):
-        return native.softplus(x, beta, threshold)
-
-    @staticmethod
-    def h_prime(x, beta, threshold):
-        straight = x.detach() * beta > threshold
-        return plus(gate(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
-
-
-class Elu(PointwiseLayer):
-    """h = x where x > 0, else α (exp(x) - 1); h' = 1, else α exp(x)."""
-
-    @staticmethod
-    def forward(x, alpha):
-        return native.elu(x, alpha)
-
-    @staticmethod
-    def h_prime(x, alpha):
-        up = x.detach() > 0
-        down = scale(exp(gate(x, ~up)), alpha)  # not exp of a large x, which would be inf
-        return plus(gate(down, ~up), up.to(x.dtype))
+    def backward_once(needs, g, x):
+        s = torch.mul(x, 2).sigmoid_()  # 1 - tanh² = 4 s (1 - s), several times faster
+        return (s.addcmul_(s, s, value=-1).mul_(4).conj().mul_(g),)
 
 
 def exp(x: Tensor) -> Tensor:
@@ -278,22 +162,6 @@ def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tenso
     return Pointwise.of(x, h, h_prime)
 
 
-def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
-    """max(x, 0), as `torch.nn.functional.relu`. `at_zero` is h'(0): 1 in the chapter, (14.32); PyTorch has 0.
-
-    Raises:
-        ValueError: `at_zero` is neither.
-    """
-    if at_zero not in (0, 1):
-        raise ValueError(f"relu: at_zero is 1, as in the chapter, or 0, as in PyTorch; it was given {at_zero!r}.")
-    return Relu.of(input, at_zero)
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where positive, else slope x, as `torch.nn.functional.leaky_relu`."""
-    return LeakyRelu.of(input, negative_slope)
-
-
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-x)), as `torch.nn.functional.sigmoid`."""
     return Sigmoid.of(input)
@@ -302,23 +170,3 @@ def sigmoid(input: Tensor) -> Tensor:
 def tanh(input: Tensor) -> Tensor:
     """As `torch.nn.functional.tanh`."""
     return Tanh.of(input)
-
-
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """As `torch.nn.functional.gelu`; `approximate` is "none" or "tanh"."""
-    return Gelu.of(input, approximate)
-
-
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x σ(x), as `torch.nn.functional.silu`."""
-    return Silu.of(input)
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """A smooth relu, as `torch.nn.functional.softplus`."""
-    return Softplus.of(input, beta, threshold)
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """As `torch.nn.functional.elu`."""
-    return Elu.of(input, alpha)

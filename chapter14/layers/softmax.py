@@ -9,6 +9,7 @@ s is computed again from x on the way back: a remembered s would carry no deriva
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -16,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer, cast
-from .arithmetic import minus, scale, sum_along, times
+from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
+from .blocks import row_blocks
 from .branch import spread
 from .pointwise import exp
 
@@ -35,10 +37,26 @@ class Softmax(Layer):
         return Softmax.jvp((g, None), x, dim), None
 
     @staticmethod
+    def backward_once(needs, g, x, dim):
+        if x.ndim and dim % x.ndim == x.ndim - 1 and x.numel():
+            N = x.shape[-1]
+            g_in = torch.empty_like(x, memory_format=torch.contiguous_format)
+            for g_, x_, into in row_blocks(*(t.reshape(-1, N) for t in (g, x, g_in))):
+                _softmax_once(g_, x_, -1, into)
+            return g_in, None
+        return _softmax_once(g, x, dim), None
+
+    @staticmethod
     def jvp(tangents, x, dim):
         s = Softmax.of(x, dim)
         sg = times(s, tangents[0])
         return minus(sg, times(s, sum_along(sg, dim)))
+
+
+def _softmax_once(g: Tensor, x: Tensor, dim: int, into: Tensor | None = None) -> Tensor:
+    s = x.softmax(dim)
+    sg = torch.mul(s, g, out=into)
+    return sg.addcmul_(s, sg.sum(dim, keepdim=True), value=-1)
 
 
 class LogSoftmax(Layer):
@@ -53,6 +71,10 @@ class LogSoftmax(Layer):
     @staticmethod
     def backward(needs, g, x, dim):
         return minus(g, times(Softmax.of(x, dim), sum_along(g, dim))), None
+
+    @staticmethod
+    def backward_once(needs, g, x, dim):
+        return x.softmax(dim).mul_(g.sum(dim, keepdim=True).neg_()).add_(g), None
 
     @staticmethod
     def jvp(tangents, x, dim):
@@ -103,6 +125,19 @@ def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) ->
     dims = tuple(sorted({d % max(input.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}))
     x_out = LogSumExp.of(input, dims)
     return x_out if keepdim else reshape(x_out, [n for i, n in enumerate(input.shape) if i not in dims])
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """softmax((x + noise) / τ), as `torch.nn.functional.gumbel_softmax`: a draw from softmax(x), nearer to one-hot the
+    smaller τ is. With `hard` it is one-hot, and its L that of the soft one."""
+    if eps != 1e-10:
+        warnings.warn("gumbel_softmax: eps is of no effect.", stacklevel=2)
+    noise = torch.empty_like(logits, memory_format=torch.legacy_contiguous_format).exponential_().log().neg()
+    soft = Softmax.of(scale(plus(logits, noise), 1 / tau), dim)
+    if not hard:
+        return soft
+    s = soft.detach()
+    return plus(soft, torch.zeros_like(s).scatter_(dim, s.argmax(dim, keepdim=True), 1) - s)
 
 
 def _in(dtype: torch.dtype | None, x: Tensor) -> Tensor:

@@ -15,15 +15,60 @@ class ReLU(nn.ReLU):
         self.at_zero = at_zero
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input, at_zero=self.at_zero)
+        return F.relu(input, self.inplace, self.at_zero)
 
     def extra_repr(self) -> str:
         return ", ".join(filter(None, [super().extra_repr(), "" if self.at_zero == 1 else f"at_zero={self.at_zero}"]))
 
 
+class ReLU6(nn.ReLU6):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input, self.inplace)
+
+
 class LeakyReLU(nn.LeakyReLU):
     def forward(self, input: Tensor) -> Tensor:
-        return F.leaky_relu(input, self.negative_slope)
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
+
+
+class RReLU(nn.RReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class PReLU(nn.PReLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)
+
+
+class Hardtanh(nn.Hardtanh):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class Threshold(nn.Threshold):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+
+class Hardshrink(nn.Hardshrink):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardshrink(input, self.lambd)
+
+
+class Softshrink(nn.Softshrink):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softshrink(input, self.lambd)
+
+
+class Hardsigmoid(nn.Hardsigmoid):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Hardswish(nn.Hardswish):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input, self.inplace)
 
 
 class Sigmoid(nn.Sigmoid):
@@ -31,9 +76,19 @@ class Sigmoid(nn.Sigmoid):
         return F.sigmoid(input)
 
 
+class LogSigmoid(nn.LogSigmoid):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.logsigmoid(input)
+
+
 class Tanh(nn.Tanh):
     def forward(self, input: Tensor) -> Tensor:
         return F.tanh(input)
+
+
+class Tanhshrink(nn.Tanhshrink):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanhshrink(input)
 
 
 class GELU(nn.GELU):
@@ -43,7 +98,12 @@ class GELU(nn.GELU):
 
 class SiLU(nn.SiLU):
     def forward(self, input: Tensor) -> Tensor:
-        return F.silu(input)
+        return F.silu(input, self.inplace)
+
+
+class Mish(nn.Mish):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.mish(input, self.inplace)
 
 
 class Softplus(nn.Softplus):
@@ -51,9 +111,29 @@ class Softplus(nn.Softplus):
         return F.softplus(input, self.beta, self.threshold)
 
 
+class Softsign(nn.Softsign):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softsign(input)
+
+
 class ELU(nn.ELU):
     def forward(self, input: Tensor) -> Tensor:
-        return F.elu(input, self.alpha)
+        return F.elu(input, self.alpha, self.inplace)
+
+
+class CELU(nn.CELU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class SELU(nn.SELU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.selu(input, self.inplace)
+
+
+class GLU(nn.GLU):
+    def forward(self, input: Tensor) -> Tensor:
+        return F.glu(input, self.dim)
 
 
 class Softmax(nn.Softmax):
@@ -69,3 +149,12 @@ class Softmin(nn.Softmin):
 class LogSoftmax(nn.LogSoftmax):
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim, _stacklevel=5)
+
+
+class Softmax2d(nn.Softmax2d):
+    """Over the channels, at each place."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: it expects input [..., C, H, W]; it was given {list(input.shape)}.")
+        return F.softmax(input, -3)

@@ -1,10 +1,15 @@
 """How a layer is declared: a `Case`, and the inputs to draw for it."""
 
 import torch
+from torch import nn
 
+import chapter14.functional as F
+import chapter14.nn as ours
 from chapter14.checking.case import Case
 
 SUMS = {"per_datapoint": "the datapoints are one another's input, or are averaged"}
+CHANCE = {"per_datapoint": "vmap asks first whether the entries are to differ",
+          "compiles": "Dynamo does not seed, which this case does to be the same each time"}  # fmt: skip
 
 
 # Inputs: (draw, n) → the tensors for a batch of n.
@@ -43,3 +48,10 @@ def seeded(f):
         return f(x)
 
     return call
+
+
+def pointwise(name, like, inputs, title="", module=(), but=None, composite=None, **options):
+    """The function `name` of chapter14.functional, one tensor to another; `module` its class and what makes it."""
+    f, g = getattr(F, name), like
+    module = module and (getattr(ours, module[0]), getattr(nn, module[0]), module[1:])
+    return case(name, given(f, **options), given(g, **options), inputs, composite, module, but, title)

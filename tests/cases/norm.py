@@ -1,5 +1,6 @@
 """Norms."""
 
+import torch
 from torch import nn
 from torch.nn import functional as native
 
@@ -11,9 +12,18 @@ from .declare import SUMS, case, given, one, weighted
 FLAT = {"wrong_shapes": "PyTorch takes a weight of any shape with as many entries; here it is [C]"}
 
 
+MANY = {"lean": "made of several layers, each of which remembers what it needs; p=2 is one"}
+ONE = {"per_datapoint": "it needs a batch axis, as PyTorch's"}
+
+
 def standardized(x, dims, eps=1e-5):
     centred = x - x.mean(dims, keepdim=True)
     return centred * (centred.square().mean(dims, keepdim=True) + eps).rsqrt()
+
+
+def grouped(x, w, b):
+    """In two groups."""
+    return standardized(x.reshape(len(x), 2, 2, -1), (2, 3)).reshape(x.shape) * w[:, None] + b[:, None]
 
 
 CASES = [
@@ -31,9 +41,30 @@ CASES = [
          lambda draw, n: (draw(n, 4, 2), draw(4), draw(4), draw(4).detach(), draw(4).detach().exp()),
          lambda x, w, b, m, v: (x - m[:, None]) * (v[:, None] + 1e-5).rsqrt() * w[:, None] + b[:, None],
          title="by its running statistics", but=FLAT | {"per_datapoint": "it needs a batch axis, as PyTorch's"}),
+    case("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), lambda x, w, b: native.group_norm(x, 2, w, b),
+         weighted((4, 3), (4,), (4,)), grouped, (ours.GroupNorm, nn.GroupNorm, (2, 4)), ONE),
+    case("group_norm", given(F.group_norm, 2), given(native.group_norm, 2), one(4, 3),
+         lambda x: standardized(x.reshape(-1, 2, 2, 3), (2, 3)).reshape(x.shape), title="no parameters", but=ONE),
+    case("instance_norm", lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
+         lambda x, w, b: native.instance_norm(x, weight=w, bias=b), weighted((4, 3), (4,), (4,)),
+         lambda x, w, b: standardized(x, -1) * w[:, None] + b[:, None],
+         (ours.InstanceNorm1d, nn.InstanceNorm1d, (4, 1e-5, 0.1, True)), ONE),
+    case("rms_norm", lambda x, w: F.rms_norm(x, (4,), w), lambda x, w: native.rms_norm(x, (4,), w),
+         weighted((4,), (4,)), module=(ours.RMSNorm, nn.RMSNorm, (4,))),
+    case("rms_norm", given(F.rms_norm, (2, 3), eps=0.1), given(native.rms_norm, (2, 3), eps=0.1), one(2, 3),
+         title="over two axes, no parameters"),
+    case("local_response_norm", given(F.local_response_norm, 3, alpha=0.5),
+         given(native.local_response_norm, 3, alpha=0.5), one(5, 2),
+         module=(ours.LocalResponseNorm, nn.LocalResponseNorm, (3, 0.5)), but=ONE),
+    case("local_response_norm", given(F.local_response_norm, 4, 0.5, k=2.0),
+         given(native.local_response_norm, 4, 0.5, k=2.0), one(5, 2, 2), title="an even number, images", but=ONE),
     case("normalize", given(F.normalize, dim=-1), given(native.normalize, dim=-1), one(4),
          lambda x: x * x.square().sum(-1, keepdim=True) ** -0.5),
     case("normalize", given(F.normalize, p=3.0, dim=-1), given(native.normalize, p=3.0, dim=-1), one(4),
          lambda x: x * (x.abs() ** 3).sum(-1, keepdim=True) ** (-1 / 3), title="p=3",
-         but={"lean": "made of five layers, each of which remembers what it needs; p=2 is one"}),
+         but=MANY),
+    case("normalize", given(F.normalize, p=1.0, dim=-1), given(native.normalize, p=1.0, dim=-1), one(4),
+         lambda x: x / x.abs().sum(-1, keepdim=True), title="p=1", but=MANY),
+    case("normalize", given(F.normalize, p=torch.inf, dim=-1), given(native.normalize, p=torch.inf, dim=-1), one(4),
+         lambda x: x / x.abs().amax(-1, keepdim=True), title="p=inf", but=MANY),
 ]  # fmt: skip

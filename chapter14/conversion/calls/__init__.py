@@ -1,13 +1,16 @@
+from . import activation as activation
 from . import arithmetic as arithmetic
 from . import arrange as arrange
 from . import cast as cast
 from . import choose as choose
 from . import compare as compare
 from . import complex as complex
+from . import dropout as dropout
 from . import index as index
 from . import join as join
 from . import move as move
 from . import norm as norm
+from . import norm_layers as norm_layers
 from . import pointwise as pointwise
 from . import reduce as reduce
 from . import scan as scan

@@ -1,0 +1,18 @@
+"""Large tensors go back block by block: the same, however small a block is."""
+
+import pytest
+from torch.testing import assert_close
+
+import chapter14.layers.blocks
+from chapter14.checking.case import there_and_back
+
+from .table import CASES
+
+IN_BLOCKS = "gelu mish hardswish softplus elu softmax softmin layer_norm rms_norm group_norm instance_norm".split()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if str(case).split(",")[0] in IN_BLOCKS], ids=str)
+def test_block_by_block(case, monkeypatch):
+    at_once = there_and_back(case.ours, case.draw(7))
+    monkeypatch.setattr(chapter14.layers.blocks, "BLOCK", 10)
+    assert_close(there_and_back(case.ours, case.draw(7)), at_once)
