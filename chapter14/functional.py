@@ -44,9 +44,18 @@ from .layers.gather import pick as pick
 from .layers.gather import place as place
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
-from .layers.loss import l1_loss as l1_loss
 from .layers.loss import l2_loss as l2_loss
-from .layers.loss import mse_loss as mse_loss
+from .layers.loss_binary import binary_cross_entropy as binary_cross_entropy
+from .layers.loss_binary import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .layers.loss_binary import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from .layers.loss_binary import soft_margin_loss as soft_margin_loss
+from .layers.loss_likelihood import gaussian_nll_loss as gaussian_nll_loss
+from .layers.loss_likelihood import kl_div as kl_div
+from .layers.loss_likelihood import poisson_nll_loss as poisson_nll_loss
+from .layers.loss_regression import huber_loss as huber_loss
+from .layers.loss_regression import l1_loss as l1_loss
+from .layers.loss_regression import mse_loss as mse_loss
+from .layers.loss_regression import smooth_l1_loss as smooth_l1_loss
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
@@ -96,6 +105,8 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "branch",
     "conv1d",
     "conv2d",
@@ -112,8 +123,11 @@ __all__ = [
     "flatten",
     "flip",
     "gate",
+    "gaussian_nll_loss",
     "gelu",
+    "huber_loss",
     "keep",
+    "kl_div",
     "l1_loss",
     "l2_loss",
     "layer_norm",
@@ -130,6 +144,7 @@ __all__ = [
     "merge",
     "minus",
     "mse_loss",
+    "multilabel_soft_margin_loss",
     "narrow",
     "nll_loss",
     "normalize",
@@ -142,6 +157,7 @@ __all__ = [
     "place",
     "plus",
     "pointwise",
+    "poisson_nll_loss",
     "power",
     "put",
     "relu",
@@ -152,6 +168,8 @@ __all__ = [
     "shift",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",

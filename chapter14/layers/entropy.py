@@ -16,7 +16,7 @@ from torch.nn import functional as native
 
 from ..layer import LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import gate, plus, scale, shift, sum_along, times
+from .arithmetic import keep, plus, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import branch, total
 from .loss import reduced, the_reduction
@@ -44,8 +44,8 @@ class NllTransposed(LinearMap):
     def forward(g, shape, y, weight, ignored, reduction):
         axis = 1 if len(shape) > 1 else 0
         w = _counts(y, weight, ignored, g.dtype)
-        if reduction == "mean":
-            w = w / w.sum()
+        if reduction == "mean":  # w of those that count: where none does, there is no mean, and no gradient
+            w = torch.where(y == ignored, 0, w / w.sum())
         at = torch.where(y == ignored, 0, y).unsqueeze(axis)
         return g.new_zeros(shape).scatter(axis, at, (-w * g).unsqueeze(axis))
 
@@ -95,7 +95,7 @@ def cross_entropy(
         return Nll.of(logs, target, weight, ignore_index, reduction)
     logs, again = branch(logs)
     J = Nll.of(logs, target, weight, ignore_index, reduction)
-    even = gate(_added_up(scale(again, 1 / logs.shape[_class_axis(logs)]), weight), target != ignore_index)
+    even = keep(_added_up(scale(again, 1 / logs.shape[_class_axis(logs)]), weight), target != ignore_index)
     if reduction == "mean":
         even = times(total(even, ()), 1 / _counts(target, weight, ignore_index, even.dtype).sum())
     else:
