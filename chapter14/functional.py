@@ -36,6 +36,10 @@ from .layers.convolution import conv3d as conv3d
 from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.distance import cdist as cdist
+from .layers.distance import cosine_similarity as cosine_similarity
+from .layers.distance import pairwise_distance as pairwise_distance
+from .layers.distance import pdist as pdist
 from .layers.dropout import dropout as dropout
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
@@ -52,6 +56,13 @@ from .layers.loss_binary import soft_margin_loss as soft_margin_loss
 from .layers.loss_likelihood import gaussian_nll_loss as gaussian_nll_loss
 from .layers.loss_likelihood import kl_div as kl_div
 from .layers.loss_likelihood import poisson_nll_loss as poisson_nll_loss
+from .layers.loss_margin import cosine_embedding_loss as cosine_embedding_loss
+from .layers.loss_margin import hinge_embedding_loss as hinge_embedding_loss
+from .layers.loss_margin import margin_ranking_loss as margin_ranking_loss
+from .layers.loss_margin import multi_margin_loss as multi_margin_loss
+from .layers.loss_margin import multilabel_margin_loss as multilabel_margin_loss
+from .layers.loss_margin import triplet_margin_loss as triplet_margin_loss
+from .layers.loss_margin import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from .layers.loss_regression import huber_loss as huber_loss
 from .layers.loss_regression import l1_loss as l1_loss
 from .layers.loss_regression import mse_loss as mse_loss
@@ -108,12 +119,15 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "branch",
+    "cdist",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
@@ -125,6 +139,7 @@ __all__ = [
     "gate",
     "gaussian_nll_loss",
     "gelu",
+    "hinge_embedding_loss",
     "huber_loss",
     "keep",
     "kl_div",
@@ -136,6 +151,7 @@ __all__ = [
     "log",
     "log_softmax",
     "logsumexp",
+    "margin_ranking_loss",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -144,12 +160,16 @@ __all__ = [
     "merge",
     "minus",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "narrow",
     "nll_loss",
     "normalize",
     "outer",
     "pad",
+    "pairwise_distance",
+    "pdist",
     "permute",
     "pick",
     "pixel_shuffle",
@@ -181,4 +201,6 @@ __all__ = [
     "times",
     "total",
     "transpose",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..layer import LinearMap
 from ..shape import ShapeError, check_floating, in_words
 from .arithmetic import keep, minus, plus, power, scale, shift, times
 from .arrange import reshape
+from .distance import Floor
 from .loss import Loss, in_one_shape, reduced, the_reduction
 from .pointwise import exp, log
 
@@ -97,22 +97,6 @@ class GaussianNll(Loss):
         r = power(v, -1)
         s = times(d, r)
         return lambda: s, lambda: scale(minus(r, times(s, s)), 0.5)
-
-
-class Floor(LinearMap):
-    """x, and c where x is less; L is I all the same, as torch has it here."""
-
-    @staticmethod
-    def forward(x, c):
-        return x.clamp(min=c)
-
-    @staticmethod
-    def transpose(g, shape, c):
-        return g
-
-    @staticmethod
-    def jvp(tangents, x, c):
-        return scale(tangents[0], 1)
 
 
 def kl_div(

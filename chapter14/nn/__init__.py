@@ -40,6 +40,8 @@ from .convolution import Conv3d as Conv3d
 from .convolution import ConvTranspose1d as ConvTranspose1d
 from .convolution import ConvTranspose2d as ConvTranspose2d
 from .convolution import ConvTranspose3d as ConvTranspose3d
+from .distance import CosineSimilarity as CosineSimilarity
+from .distance import PairwiseDistance as PairwiseDistance
 from .dropout import Dropout as Dropout
 from .embedding import Embedding as Embedding
 from .linear import Linear as Linear
@@ -57,6 +59,13 @@ from .loss import NLLLoss2d as NLLLoss2d
 from .loss import PoissonNLLLoss as PoissonNLLLoss
 from .loss import SmoothL1Loss as SmoothL1Loss
 from .loss import SoftMarginLoss as SoftMarginLoss
+from .loss_margin import CosineEmbeddingLoss as CosineEmbeddingLoss
+from .loss_margin import HingeEmbeddingLoss as HingeEmbeddingLoss
+from .loss_margin import MarginRankingLoss as MarginRankingLoss
+from .loss_margin import MultiLabelMarginLoss as MultiLabelMarginLoss
+from .loss_margin import MultiMarginLoss as MultiMarginLoss
+from .loss_margin import TripletMarginLoss as TripletMarginLoss
+from .loss_margin import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
 from .norm import BatchNorm1d as BatchNorm1d
 from .norm import BatchNorm2d as BatchNorm2d
 from .norm import BatchNorm3d as BatchNorm3d
