@@ -36,6 +36,7 @@ from .layers.convolution import conv3d as conv3d
 from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.ctc import ctc_loss as ctc_loss
 from .layers.distance import cdist as cdist
 from .layers.distance import cosine_similarity as cosine_similarity
 from .layers.distance import pairwise_distance as pairwise_distance
@@ -129,6 +130,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",

@@ -21,6 +21,7 @@ from torch.nn import functional as native
 from ..layer import Layer
 from ..shape import ShapeError, in_words
 from .arithmetic import gate, keep, minus, plus, power, scale, shift, sum_along, times
+from .arrange import reshape
 from .branch import branch, spread
 from .distance import pairwise_distance
 from .gather import pick, place
@@ -163,7 +164,7 @@ def multi_margin_loss(
         raise ValueError(f"multi_margin_loss: p is 1 or 2; it was given {p}.")
     if weight is not None and weight.ndim != 1:
         raise ShapeError(f"multi_margin_loss: weight is [C]; it was given weight {in_words(weight)}.")
-    return MultiMargin.of(input, target, reduction, p, margin, weight)
+    return MultiMargin.of(_at_least_a_row(input), target, reduction, p, margin, weight)
 
 
 def multilabel_margin_loss(
@@ -175,7 +176,11 @@ def multilabel_margin_loss(
     As `torch.nn.functional.multilabel_margin_loss`.
     """
     reduction = the_reduction("multilabel_margin_loss", size_average, reduce, reduction)
-    return MultilabelMargin.of(input, target, reduction)
+    return MultilabelMargin.of(_at_least_a_row(input), _at_least_a_row(target), reduction)
+
+
+def _at_least_a_row(x: Tensor) -> Tensor:
+    return x if x.ndim else reshape(x, (1,))
 
 
 def cosine_embedding_loss(

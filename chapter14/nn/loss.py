@@ -83,3 +83,9 @@ class PoissonNLLLoss(nn.PoissonNLLLoss):
 class GaussianNLLLoss(nn.GaussianNLLLoss):
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class CTCLoss(nn.CTCLoss):
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
+        how: Any = {"blank": self.blank, "reduction": self.reduction, "zero_infinity": self.zero_infinity}
+        return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, **how)

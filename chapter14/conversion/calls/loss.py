@@ -45,6 +45,7 @@ def _by_number(name: str, *parameters: str) -> None:
 
 _by_number("binary_cross_entropy_with_logits", "input", "target", "weight", "pos_weight", "reduction")
 _by_number("cosine_embedding_loss", "input1", "input2", "target", "margin", "reduction")
+_by_number("ctc_loss", "log_probs", "targets", "input_lengths", "target_lengths", "blank", "reduction", "zero_infinity")
 _by_number("hinge_embedding_loss", "input", "target", "margin", "reduction")
 _by_number("margin_ranking_loss", "input1", "input2", "target", "margin", "reduction")
 _by_number("poisson_nll_loss", "input", "target", "log_input", "full", "eps", "reduction")
