@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .. import functional as F
+from .distance import PairwiseDistance
 
 
 class HingeEmbeddingLoss(nn.HingeEmbeddingLoss):
@@ -43,7 +44,7 @@ class TripletMarginLoss(nn.TripletMarginLoss):
 class TripletMarginWithDistanceLoss(nn.TripletMarginWithDistanceLoss):
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         how: Any = {"margin": self.margin, "swap": self.swap, "reduction": self.reduction}
-        distance: Any = self.distance_function
-        if distance is nn.functional.pairwise_distance or isinstance(distance, nn.PairwiseDistance):
-            distance = F.pairwise_distance
-        return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=distance, **how)
+        d: Any = self.distance_function
+        if type(d) is nn.PairwiseDistance:  # torch's default; what else is given is called as it is
+            d = PairwiseDistance(d.norm, d.eps, d.keepdim)
+        return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=d, **how)

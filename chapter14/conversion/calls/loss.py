@@ -32,6 +32,21 @@ def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: boo
     return KlDiv.of(*in_one_shape(input, target), REDUCTIONS[reduction], log_target)
 
 
+@stands_for("nn.functional.triplet_margin_with_distance_loss")
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, **options: Any,
+) -> Tensor:  # fmt: skip
+    """Its distance is anybody's, and goes to the twins too."""
+    from ..by_hand import by_hand  # which imports this
+
+    def distance(a: Tensor, b: Tensor) -> Tensor:
+        with by_hand():
+            return (distance_function or F.pairwise_distance)(a, b)
+
+    return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=distance, **options)
+
+
 def _by_number(name: str, *parameters: str) -> None:
     """torch.`name`, of these parameters in this order, is the loss of that name."""
     loss: Callable[..., Tensor] = getattr(F, name)
