@@ -43,6 +43,7 @@ from .layers.distance import pairwise_distance as pairwise_distance
 from .layers.distance import pdist as pdist
 from .layers.dropout import dropout as dropout
 from .layers.entropy import cross_entropy as cross_entropy
+from .layers.entropy import linear_cross_entropy as linear_cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
 from .layers.gather import pick as pick
@@ -150,6 +151,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log",
     "log_softmax",
     "logsumexp",

@@ -48,6 +48,16 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         return F.cross_entropy(input, target, self.weight, label_smoothing=self.label_smoothing, **how)
 
 
+class LinearCrossEntropyLoss(nn.LinearCrossEntropyLoss):
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        shape = (self.num_classes, *self.out_features)
+        W = F.reshape(self.linear.weight, (*shape, self.linear.in_features))
+        b = None if self.linear.bias is None else F.reshape(self.linear.bias, shape)
+        how: Any = {"ignore_index": self.ignore_index, "reduction": self.reduction, "options": self.options}
+        how |= {"weight": self.weight, "label_smoothing": self.label_smoothing}
+        return F.linear_cross_entropy(input, W, target, linear_bias=b, **how)
+
+
 class BCELoss(nn.BCELoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
