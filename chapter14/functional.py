@@ -54,6 +54,11 @@ from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
 from .layers.dropout import alpha_dropout as alpha_dropout
+from .layers.ctc import ctc_loss as ctc_loss
+from .layers.distance import cdist as cdist
+from .layers.distance import cosine_similarity as cosine_similarity
+from .layers.distance import pairwise_distance as pairwise_distance
+from .layers.distance import pdist as pdist
 from .layers.dropout import dropout as dropout
 from .layers.dropout import dropout1d as dropout1d
 from .layers.dropout import dropout2d as dropout2d
@@ -61,6 +66,7 @@ from .layers.dropout import dropout3d as dropout3d
 from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .layers.dropout import feature_dropout as feature_dropout
 from .layers.entropy import cross_entropy as cross_entropy
+from .layers.entropy import linear_cross_entropy as linear_cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
 from .layers.gather import gather as gather
@@ -75,9 +81,25 @@ from .layers.leaky import prelu as prelu
 from .layers.leaky import rrelu as rrelu
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
-from .layers.loss import l1_loss as l1_loss
 from .layers.loss import l2_loss as l2_loss
-from .layers.loss import mse_loss as mse_loss
+from .layers.loss_binary import binary_cross_entropy as binary_cross_entropy
+from .layers.loss_binary import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .layers.loss_binary import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from .layers.loss_binary import soft_margin_loss as soft_margin_loss
+from .layers.loss_likelihood import gaussian_nll_loss as gaussian_nll_loss
+from .layers.loss_likelihood import kl_div as kl_div
+from .layers.loss_likelihood import poisson_nll_loss as poisson_nll_loss
+from .layers.loss_margin import cosine_embedding_loss as cosine_embedding_loss
+from .layers.loss_margin import hinge_embedding_loss as hinge_embedding_loss
+from .layers.loss_margin import margin_ranking_loss as margin_ranking_loss
+from .layers.loss_margin import multi_margin_loss as multi_margin_loss
+from .layers.loss_margin import multilabel_margin_loss as multilabel_margin_loss
+from .layers.loss_margin import triplet_margin_loss as triplet_margin_loss
+from .layers.loss_margin import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from .layers.loss_regression import huber_loss as huber_loss
+from .layers.loss_regression import l1_loss as l1_loss
+from .layers.loss_regression import mse_loss as mse_loss
+from .layers.loss_regression import smooth_l1_loss as smooth_l1_loss
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
@@ -218,11 +240,14 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "branch",
     "celu",
     "channel_shuffle",
     "chosen",
     "clamp",
+    "cdist",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -241,6 +266,10 @@ __all__ = [
     "divide",
     "divide_by",
     "divide_rounded",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -284,7 +313,12 @@ __all__ = [
     "index_put",
     "index_select",
     "instance_norm",
+    "gaussian_nll_loss",
+    "gelu",
+    "hinge_embedding_loss",
+    "huber_loss",
     "keep",
+    "kl_div",
     "l1_loss",
     "l2_loss",
     "layer_norm",
@@ -292,6 +326,7 @@ __all__ = [
     "lgamma",
     "linear",
     "local_response_norm",
+    "linear_cross_entropy",
     "log",
     "log10",
     "log1p",
@@ -304,6 +339,7 @@ __all__ = [
     "logsigmoid",
     "logsumexp",
     "masked_fill",
+    "margin_ranking_loss",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -318,6 +354,9 @@ __all__ = [
     "moved",
     "mse_loss",
     "nan_to_num",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "narrow",
     "ndtr",
     "ndtri",
@@ -325,12 +364,15 @@ __all__ = [
     "normalize",
     "outer",
     "pad",
+    "pairwise_distance",
+    "pdist",
     "permute",
     "pixel_shuffle",
     "pixel_unshuffle",
     "plus",
     "pointwise",
     "polygamma",
+    "poisson_nll_loss",
     "power",
     "prelu",
     "prod",
@@ -357,6 +399,8 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
@@ -388,4 +432,6 @@ __all__ = [
     "where",
     "xlog1py",
     "xlogy",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]

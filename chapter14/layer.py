@@ -269,14 +269,14 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     def of(*inputs):
         if _compiling():
             if autocast:
-                inputs = _autocast(autocast, inputs)
+                inputs = as_autocast(autocast, inputs)
             # Second order through a Function that was captured inside torch.func is silently wrong: plain operations.
             if _transformed() or not _wanted(inputs):
                 return forward(*inputs)
             return compiled.apply(*_distinct(inputs))
         try:
             if autocast and _autocasting():
-                inputs = _autocast(autocast, inputs)
+                inputs = as_autocast(autocast, inputs)
             if _transformed():
                 inputs = tuple(Constants(x) if type(x) in (tuple, list) else x for x in inputs)
                 return _read(cls, inputs, func.apply(*inputs)) if cls.view else func.apply(*inputs)
@@ -355,7 +355,7 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     return x if x.dtype == dtype else Cast.of(x, dtype, x.dtype)
 
 
-def _autocast(policy: str, inputs: tuple) -> tuple:
+def as_autocast(policy: str, inputs: tuple) -> tuple:
     """The inputs as autocast wants them, cast before `apply`: then the cast is a layer too, and g has x's own dtype."""
     floats = [t for t in inputs if isinstance(t, Tensor) and t.is_floating_point() and t.dtype != torch.float64]
     if not floats or not torch.is_autocast_enabled(floats[0].device.type):

@@ -4,24 +4,27 @@
     L^x  = 2 (ŷ - y)                [1 x |y|]     (14.34)
     g_in = g_out 2 (ŷ - y)          [*y]          (14.35)
 
-Over a batch, J is the mean of the datapoints' J_i, (14.11).
+Over a batch, J is the mean of the datapoints' J_i, (14.11). `Loss` is what the losses of `torch.nn.functional` have in
+common: J_i of each entry or datapoint, and its partial derivatives; then their mean, their sum, or none of these.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn._reduction import legacy_get_string
 
-from ..layer import Layer
+from ..layer import Layer, as_autocast, cast
 from ..shape import ShapeError, check_floating, in_words
-from .arithmetic import minus, power, scale, times
+from .arithmetic import added, minus, scale, times
 from .arrange import reshape
-from .branch import total
-from .pointwise import absolute
+from .branch import spread, total
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -101,7 +104,52 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
     return L2Loss.of(y_hat, y, reduction)
 
 
-# Losses of torch.nn.functional, out of layers. `size_average` and `reduce` are torch's old words for `reduction`.
+class Loss(Layer):
+    """J_i of each entry, or of each datapoint, reduced; g_in = g_out dJ_i/dx, entry by entry.
+
+    A subclass says `forward(*tensors, reduction, *constants)`, torch's kernel, and `partials(*tensors, *constants)`:
+    of each tensor, how to compute dJ_i by its entries, so that what is not needed is not computed; None, where J_i is
+    flat. All that is remembered are inputs, or their signs.
+    """
+
+    autocast = "float32"
+    #: How many of the inputs are tensors.
+    tensors: ClassVar[int] = 2
+    #: How many axes, the last ones, are of one datapoint: J_i is their sum. 0: each entry has its own J_i.
+    axes: ClassVar[int] = 0
+
+    @staticmethod
+    def partials(*inputs: Any) -> tuple[Callable[[], Tensor] | None, ...]:
+        raise NotImplementedError
+
+    @classmethod
+    def _partials(cls, inputs):
+        return cls.partials(*inputs[: cls.tensors], *inputs[cls.tensors + 1 :])
+
+    @classmethod
+    def backward(cls, needs, g, *inputs):
+        reduction, partials = inputs[cls.tensors], cls._partials(inputs)
+        if reduction == "none" and cls.axes:
+            g = reshape(g, (*g.shape, *(1 for _ in range(cls.axes))))
+
+        def back(slope):
+            n = slope.shape[: slope.ndim - cls.axes].numel() if reduction == "mean" else 1
+            return times(scale(g, 1 / n) if n > 1 else g, slope)
+
+        g_in = [back(p()) if need and p else None for need, p in zip(needs, partials, strict=False)]
+        return *g_in, *(None for _ in inputs[len(g_in) :])
+
+    @classmethod
+    def jvp(cls, tangents, *inputs):
+        x, reduction, partials = inputs[0], inputs[cls.tensors], cls._partials(inputs)
+        terms = [times(t, p()) for t, p in zip(tangents, partials, strict=False) if t is not None and p]
+        J = added(*terms) if terms else scale(x, 0)
+        each = J.shape[: J.ndim - cls.axes]
+        J = reshape(total(J, (*each, *(1 for _ in range(cls.axes)))), each) if cls.axes else J
+        return reduced(J, reduction, cls.title or cls.__name__)
+
+
+# `size_average` and `reduce` are torch's old words for `reduction`.
 
 
 def the_reduction(loss: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
@@ -121,47 +169,22 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
 
 
-def mse_loss(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean", weight: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """(ŷ - y)², entry by entry, and their mean: input, target [*] → []. As `torch.nn.functional.mse_loss`.
-
-    The chapter's `l2_loss` sums over the entries of a datapoint instead.
-    """
-    reduction = the_reduction("mse_loss", size_average, reduce, reduction)
-    square = power(_difference("mse_loss", input, target), 2)
-    return (
-        reduced(square, reduction, "mse_loss")
-        if weight is None
-        else _weighted("mse_loss", square, weight, input, reduction)
-    )
-
-
-def l1_loss(
-    input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean", weight: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """|ŷ - y|, entry by entry, and their mean: input, target [*] → []. As `torch.nn.functional.l1_loss`."""
-    reduction = the_reduction("l1_loss", size_average, reduce, reduction)
-    size = absolute(_difference("l1_loss", input, target))
-    return (
-        reduced(size, reduction, "l1_loss") if weight is None else _weighted("l1_loss", size, weight, input, reduction)
-    )
-
-
-def _difference(loss: str, y_hat: Tensor, y: Tensor) -> Tensor:
+def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one shape, with torch's warning where they have two, and in one floating-point dtype."""
     if y_hat.shape != y.shape:
         warnings.warn(
             f"{loss}: input {list(y_hat.shape)} and target {list(y.shape)} differ in shape, so they broadcast.",
             stacklevel=3,
         )
-    return minus(y_hat, y)
+    y_hat, y = in_one_shape(y_hat, y)
+    return y_hat, y
 
 
-def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: str) -> Tensor:
-    if weight.shape != y_hat.shape:
-        given = f"weight {in_words(weight)}, input {in_words(y_hat)}"
-        raise ShapeError(f"{loss}: weight has the shape of input. It was given {given}.")
-    J = times(J, weight)
-    return times(total(J, ()), power(total(weight, ()), -1)) if reduction == "mean" else reduced(J, reduction, loss)
+def in_one_shape(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """They all, broadcast, and those of real numbers in the widest of their dtypes; under autocast, in float32."""
+    if torch._C._is_any_autocast_enabled():
+        tensors = as_autocast("float32", tensors)
+    shape = torch.broadcast_shapes(*[t.shape for t in tensors])
+    dtypes = [t.dtype for t in tensors if t.is_floating_point()]
+    dtype = functools.reduce(torch.promote_types, dtypes) if dtypes else None
+    return tuple(spread(cast(t, dtype) if dtype and t.is_floating_point() else t, shape) for t in tensors)

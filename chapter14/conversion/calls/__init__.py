@@ -17,3 +17,4 @@ from . import scan as scan
 from . import scatter as scatter
 from . import softmax as softmax
 from . import statistics as statistics
+from . import loss as loss
