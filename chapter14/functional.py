@@ -53,12 +53,12 @@ from .layers.convolution import conv3d as conv3d
 from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
-from .layers.dropout import alpha_dropout as alpha_dropout
 from .layers.ctc import ctc_loss as ctc_loss
 from .layers.distance import cdist as cdist
 from .layers.distance import cosine_similarity as cosine_similarity
 from .layers.distance import pairwise_distance as pairwise_distance
 from .layers.distance import pdist as pdist
+from .layers.dropout import alpha_dropout as alpha_dropout
 from .layers.dropout import dropout as dropout
 from .layers.dropout import dropout1d as dropout1d
 from .layers.dropout import dropout2d as dropout2d
@@ -243,11 +243,11 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "branch",
+    "cdist",
     "celu",
     "channel_shuffle",
     "chosen",
     "clamp",
-    "cdist",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -258,7 +258,10 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "cumprod",
     "cumsum",
     "diagonal",
@@ -266,10 +269,6 @@ __all__ = [
     "divide",
     "divide_by",
     "divide_rounded",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "cross_entropy",
-    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -296,6 +295,7 @@ __all__ = [
     "frac",
     "gate",
     "gather",
+    "gaussian_nll_loss",
     "gelu",
     "glu",
     "group_norm",
@@ -304,6 +304,8 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
     "hypot",
     "i0",
     "i0e",
@@ -313,10 +315,6 @@ __all__ = [
     "index_put",
     "index_select",
     "instance_norm",
-    "gaussian_nll_loss",
-    "gelu",
-    "hinge_embedding_loss",
-    "huber_loss",
     "keep",
     "kl_div",
     "l1_loss",
@@ -325,8 +323,8 @@ __all__ = [
     "leaky_relu",
     "lgamma",
     "linear",
-    "local_response_norm",
     "linear_cross_entropy",
+    "local_response_norm",
     "log",
     "log10",
     "log1p",
@@ -338,8 +336,8 @@ __all__ = [
     "logit",
     "logsigmoid",
     "logsumexp",
-    "masked_fill",
     "margin_ranking_loss",
+    "masked_fill",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -353,10 +351,10 @@ __all__ = [
     "mish",
     "moved",
     "mse_loss",
-    "nan_to_num",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "nan_to_num",
     "narrow",
     "ndtr",
     "ndtri",
@@ -371,8 +369,8 @@ __all__ = [
     "pixel_unshuffle",
     "plus",
     "pointwise",
-    "polygamma",
     "poisson_nll_loss",
+    "polygamma",
     "power",
     "prelu",
     "prod",
@@ -423,6 +421,8 @@ __all__ = [
     "total",
     "transpose",
     "tril",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "triu",
     "unbind",
     "unflatten",
@@ -432,6 +432,4 @@ __all__ = [
     "where",
     "xlog1py",
     "xlogy",
-    "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
 ]

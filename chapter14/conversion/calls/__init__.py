@@ -8,6 +8,7 @@ from . import complex as complex
 from . import dropout as dropout
 from . import index as index
 from . import join as join
+from . import loss as loss
 from . import move as move
 from . import norm as norm
 from . import norm_layers as norm_layers
@@ -17,4 +18,3 @@ from . import scan as scan
 from . import scatter as scatter
 from . import softmax as softmax
 from . import statistics as statistics
-from . import loss as loss
