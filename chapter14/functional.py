@@ -26,6 +26,7 @@ from .layers.arrange import roll as roll
 from .layers.arrange import take as take
 from .layers.arrange import transpose as transpose
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
+from .layers.bilinear import bilinear as bilinear
 from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
 from .layers.branch import spread as spread
@@ -37,6 +38,7 @@ from .layers.convolution import conv_transpose1d as conv_transpose1d
 from .layers.convolution import conv_transpose2d as conv_transpose2d
 from .layers.convolution import conv_transpose3d as conv_transpose3d
 from .layers.dropout import dropout as dropout
+from .layers.einsum import einsum as einsum
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
@@ -47,6 +49,7 @@ from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
 from .layers.loss import l2_loss as l2_loss
 from .layers.loss import mse_loss as mse_loss
+from .layers.matmul import addmm as addmm
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
@@ -92,10 +95,12 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "addmm",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "branch",
     "conv1d",
     "conv2d",
@@ -105,6 +110,7 @@ __all__ = [
     "conv_transpose3d",
     "cross_entropy",
     "dropout",
+    "einsum",
     "elu",
     "embedding",
     "erf",
