@@ -31,12 +31,13 @@ from .layers.branch import add_up as add_up
 from .layers.branch import branch as branch
 from .layers.branch import spread as spread
 from .layers.branch import total as total
-from .layers.convolution import conv1d as conv1d
-from .layers.convolution import conv2d as conv2d
-from .layers.convolution import conv3d as conv3d
-from .layers.convolution import conv_transpose1d as conv_transpose1d
-from .layers.convolution import conv_transpose2d as conv_transpose2d
-from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.convolve import conv1d as conv1d
+from .layers.convolve import conv2d as conv2d
+from .layers.convolve import conv3d as conv3d
+from .layers.convolve import conv_tbc as conv_tbc
+from .layers.convolve import conv_transpose1d as conv_transpose1d
+from .layers.convolve import conv_transpose2d as conv_transpose2d
+from .layers.convolve import conv_transpose3d as conv_transpose3d
 from .layers.dropout import dropout as dropout
 from .layers.einsum import einsum as einsum
 from .layers.entropy import cross_entropy as cross_entropy
@@ -105,6 +106,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",

@@ -1,2 +1,3 @@
 from . import arithmetic as arithmetic
+from . import convolution as convolution
 from . import matmul as matmul
