@@ -45,6 +45,10 @@ from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import embedding as embedding
 from .layers.gather import pick as pick
 from .layers.gather import place as place
+from .layers.interpolate import interpolate as interpolate
+from .layers.interpolate import upsample as upsample
+from .layers.interpolate import upsample_bilinear as upsample_bilinear
+from .layers.interpolate import upsample_nearest as upsample_nearest
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
@@ -121,6 +125,7 @@ __all__ = [
     "flip",
     "gate",
     "gelu",
+    "interpolate",
     "keep",
     "l1_loss",
     "l2_loss",
@@ -171,4 +176,7 @@ __all__ = [
     "times",
     "total",
     "transpose",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]

@@ -71,3 +71,6 @@ from .pool import AvgPool3d as AvgPool3d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
 from .pool import MaxPool3d as MaxPool3d
+from .resample import Upsample as Upsample
+from .resample import UpsamplingBilinear2d as UpsamplingBilinear2d
+from .resample import UpsamplingNearest2d as UpsamplingNearest2d
