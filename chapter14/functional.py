@@ -40,9 +40,10 @@ from .layers.convolve import conv_transpose2d as conv_transpose2d
 from .layers.convolve import conv_transpose3d as conv_transpose3d
 from .layers.dropout import dropout as dropout
 from .layers.einsum import einsum as einsum
+from .layers.embedding import embedding as embedding
+from .layers.embedding import embedding_bag as embedding_bag
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
-from .layers.gather import embedding as embedding
 from .layers.gather import pick as pick
 from .layers.gather import place as place
 from .layers.interpolate import interpolate as interpolate
@@ -90,6 +91,8 @@ from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
 from .layers.softmax import softmin as softmin
+from .layers.unfold import fold as fold
+from .layers.unfold import unfold as unfold
 
 __all__ = [
     "absolute",
@@ -119,10 +122,12 @@ __all__ = [
     "einsum",
     "elu",
     "embedding",
+    "embedding_bag",
     "erf",
     "exp",
     "flatten",
     "flip",
+    "fold",
     "gate",
     "gelu",
     "interpolate",
@@ -176,6 +181,7 @@ __all__ = [
     "times",
     "total",
     "transpose",
+    "unfold",
     "upsample",
     "upsample_bilinear",
     "upsample_nearest",

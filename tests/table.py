@@ -7,6 +7,7 @@ from .cases import (
     branch,
     convolution,
     dropout,
+    embedding,
     linear,
     loss,
     matmul,
@@ -32,5 +33,6 @@ FAMILIES = [
     attention,
     dropout,
     resample,
+    embedding,
 ]
 CASES = [case for family in FAMILIES for case in family.CASES]

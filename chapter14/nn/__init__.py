@@ -42,6 +42,7 @@ from .convolution import ConvTranspose2d as ConvTranspose2d
 from .convolution import ConvTranspose3d as ConvTranspose3d
 from .dropout import Dropout as Dropout
 from .embedding import Embedding as Embedding
+from .embedding import EmbeddingBag as EmbeddingBag
 from .lazy import LazyConv1d as LazyConv1d
 from .lazy import LazyConv2d as LazyConv2d
 from .lazy import LazyConv3d as LazyConv3d
@@ -74,3 +75,5 @@ from .pool import MaxPool3d as MaxPool3d
 from .resample import Upsample as Upsample
 from .resample import UpsamplingBilinear2d as UpsamplingBilinear2d
 from .resample import UpsamplingNearest2d as UpsamplingNearest2d
+from .unfold import Fold as Fold
+from .unfold import Unfold as Unfold

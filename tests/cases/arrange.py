@@ -32,8 +32,6 @@ CASES = [
     case("place", lambda x, i: F.place(x, i, -1, (*x.shape[:-1], 5)),
          lambda x, i: x.new_zeros(*x.shape[:-1], 5).scatter_add(-1, i, x),
          lambda draw, n: (draw(n, 3), index(n, 3, 5))),
-    case("embedding", lambda W, i: F.embedding(i, W), lambda W, i: native.embedding(i, W),
-         lambda draw, n: (draw(5, 3), index(n, 4, 5)), but={"per_datapoint": "W has no batch"}),
     case("pad", given(F.pad, (1, 2), value=3.0), given(native.pad, (1, 2), value=3.0), one(2, 4), title="with a value"),
     case("pad", given(F.pad, (1, -2)), given(native.pad, (1, -2)), one(2, 4)),
     *(case("pad", given(F.pad, (2, 1), mode), given(native.pad, (2, 1), mode), one(2, 4), title=mode,
