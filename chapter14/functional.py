@@ -46,6 +46,8 @@ from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import pick as pick
 from .layers.gather import place as place
+from .layers.grid_sample import affine_grid as affine_grid
+from .layers.grid_sample import grid_sample as grid_sample
 from .layers.interpolate import interpolate as interpolate
 from .layers.interpolate import upsample as upsample
 from .layers.interpolate import upsample_bilinear as upsample_bilinear
@@ -104,6 +106,7 @@ __all__ = [
     "adaptive_max_pool3d",
     "add_up",
     "addmm",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -130,6 +133,7 @@ __all__ = [
     "fold",
     "gate",
     "gelu",
+    "grid_sample",
     "interpolate",
     "keep",
     "l1_loss",

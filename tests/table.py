@@ -8,6 +8,7 @@ from .cases import (
     convolution,
     dropout,
     embedding,
+    grid,
     linear,
     loss,
     matmul,
@@ -34,5 +35,6 @@ FAMILIES = [
     dropout,
     resample,
     embedding,
+    grid,
 ]
 CASES = [case for family in FAMILIES for case in family.CASES]

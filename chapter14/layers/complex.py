@@ -24,3 +24,33 @@ class Conj(LinearMap):
 def conj(x: Tensor) -> Tensor:
     """The complex conjugate, as `torch.conj`; a real x as it is."""
     return Conj.of(x) if x.is_complex() else x
+
+
+class Complex(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.to(x.dtype.to_complex())
+
+    @staticmethod
+    def transpose(g, shape):
+        return real_part(g)
+
+
+class RealPart(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.real.clone()
+
+    @staticmethod
+    def transpose(g, shape):
+        return as_complex(g)
+
+
+def as_complex(x: Tensor) -> Tensor:
+    """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
+    return x if x.is_complex() else Complex.of(x)
+
+
+def real_part(x: Tensor) -> Tensor:
+    """The real part; a real x as it is."""
+    return RealPart.of(x) if x.is_complex() else x

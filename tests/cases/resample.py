@@ -1,4 +1,4 @@
-"""Images in another size, and read at other places."""
+"""Images in another size."""
 
 from torch import nn
 from torch.nn import functional as native
