@@ -16,6 +16,7 @@ from ..shape import ShapeError, check_shapes, in_words
 from .arithmetic import added, times
 from .arrange import permute, reshape
 from .branch import spread, total
+from .complex import conjugate
 from .linear import outer
 
 
@@ -43,9 +44,9 @@ class Bilinear(Layer):
     @staticmethod
     def backward(needs, g, x1, x2, W, b_shape):
         return (
-            bilinear(g, x2, permute(W, (1, 0, 2))) if needs[0] else None,
-            bilinear(g, x1, permute(W, (2, 0, 1))) if needs[1] else None,
-            _W_prime(g, x1, x2) if needs[2] else None,
+            bilinear(g, conjugate(x2), permute(conjugate(W), (1, 0, 2))) if needs[0] else None,
+            bilinear(g, conjugate(x1), permute(conjugate(W), (2, 0, 1))) if needs[1] else None,
+            _W_prime(g, conjugate(x1), conjugate(x2)) if needs[2] else None,
             total(g, b_shape) if needs[3] else None,
         )
 

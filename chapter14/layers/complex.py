@@ -1,56 +1,64 @@
-"""Complex numbers. PyTorch's g of a complex x is the gradient by Re x plus i times that by Im x.
+"""Complex numbers and their two parts: the same memory read two ways.
 
-x_out = L x_in        g_in = L^H g_out, the conjugate transpose, where L is complex
-conj  x_out = x*      g_in = g_out*
+    view_as_real     x_out[..., 0] = Re x,  x_out[..., 1] = Im x        L^T: view_as_complex
+    view_as_complex  x_out = x[..., 0] + i x[..., 1]                    L^T: view_as_real
+    conjugate        x_out = Re x - i Im x                              L^T: conjugate
+
+g is complex where x_out is: its parts are the gradients of the parts, as autograd has it.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..layer import LinearMap
 
 
-class Conj(LinearMap):
+class ViewAsReal(LinearMap):
+    view = True
+
     @staticmethod
     def forward(x):
-        return x.conj()
+        return torch.view_as_real(x.resolve_conj())
 
     @staticmethod
     def transpose(g, shape):
-        return conj(g)
+        return view_as_complex(g)
 
 
-def conj(x: Tensor) -> Tensor:
-    """The complex conjugate, as `torch.conj`; a real x as it is."""
-    return Conj.of(x) if x.is_complex() else x
+class ViewAsComplex(LinearMap):
+    view = True
 
-
-class Complex(LinearMap):
     @staticmethod
     def forward(x):
-        return x.to(x.dtype.to_complex())
+        return torch.view_as_complex(x if x.stride(-1) == 1 else x.contiguous())
 
     @staticmethod
     def transpose(g, shape):
-        return real_part(g)
+        return view_as_real(g)
 
 
-class RealPart(LinearMap):
+class Conjugate(LinearMap):
     @staticmethod
     def forward(x):
-        return x.real.clone()
+        return x.conj_physical()
 
     @staticmethod
     def transpose(g, shape):
-        return as_complex(g)
+        return conjugate(g)
 
 
-def as_complex(x: Tensor) -> Tensor:
-    """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
-    return x if x.is_complex() else Complex.of(x)
+def view_as_real(x: Tensor) -> Tensor:
+    """Complex x [*] → its parts [*, 2], as `torch.view_as_real`."""
+    return ViewAsReal.of(x)
 
 
-def real_part(x: Tensor) -> Tensor:
-    """The real part; a real x as it is."""
-    return RealPart.of(x) if x.is_complex() else x
+def view_as_complex(x: Tensor) -> Tensor:
+    """The parts x [*, 2] → complex [*], as `torch.view_as_complex`."""
+    return ViewAsComplex.of(x)
+
+
+def conjugate(x: Tensor) -> Tensor:
+    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
+    return Conjugate.of(x) if x.is_complex() else x

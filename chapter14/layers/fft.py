@@ -59,6 +59,26 @@ class Irfft(LinearMap):
         return times(Rfft.of(g, dims, TURNED[norm]), _stands_for(n, g, dims[-1]))
 
 
+class Complex(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.to(x.dtype.to_complex())
+
+    @staticmethod
+    def transpose(g, shape):
+        return real_part(g)
+
+
+class RealPart(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.real.clone()
+
+    @staticmethod
+    def transpose(g, shape):
+        return as_complex(g)
+
+
 def _stands_for(n: int, like: Tensor, dim: int) -> Tensor:
     """c, along one axis: the first stands for itself, and so does the last of an even n."""
     c = torch.full((n // 2 + 1,), 2, dtype=like.dtype.to_real(), device=like.device)
@@ -81,3 +101,13 @@ def rfft(x: Tensor, dims: tuple[int, ...], norm: str) -> Tensor:
 def irfft(x: Tensor, dims: tuple[int, ...], norm: str, n: int) -> Tensor:
     """Complex x, half of a transform → real, with n entries along the last of the axes, as `torch.fft.irfftn`."""
     return Irfft.of(x, dims, norm, n)
+
+
+def as_complex(x: Tensor) -> Tensor:
+    """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
+    return x if x.is_complex() else Complex.of(x)
+
+
+def real_part(x: Tensor) -> Tensor:
+    """The real part; a real x as it is."""
+    return RealPart.of(x) if x.is_complex() else x

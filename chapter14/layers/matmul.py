@@ -17,7 +17,7 @@ from ..layer import Layer
 from .arithmetic import added, scale
 from .arrange import reshape, transpose
 from .branch import spread, total
-from .complex import conj
+from .complex import conjugate
 from .linear import outer
 
 
@@ -45,13 +45,13 @@ class MatMul(Layer):
 
 
 def _a_prime(g: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
-    return total(MatMul.of(g, transpose(conj(b))), shape)
+    return total(MatMul.of(g, transpose(conjugate(b))), shape)
 
 
 def _b_prime(a: Tensor, g: Tensor, shape: torch.Size) -> Tensor:
     if len(shape) == 2 < a.ndim:
-        return outer(conj(a), g)
-    return total(MatMul.of(transpose(conj(a)), g), shape)
+        return outer(conjugate(a), g)
+    return total(MatMul.of(transpose(conjugate(a)), g), shape)
 
 
 class AddMM(Layer):
@@ -73,11 +73,11 @@ class AddMM(Layer):
 
     @staticmethod
     def backward(needs, g, a, b, c_shape, beta, alpha):
-        g_ab = scaled(g, alpha) if needs[1] or needs[2] else None
+        g_ab = scaled(g, alpha.conjugate()) if needs[1] or needs[2] else None
         return (
-            scaled(total(g, c_shape), beta) if needs[0] else None,
-            MatMul.of(g_ab, transpose(conj(b))) if needs[1] else None,
-            MatMul.of(transpose(conj(a)), g_ab) if needs[2] else None,
+            scaled(total(g, c_shape), beta.conjugate()) if needs[0] else None,
+            MatMul.of(g_ab, transpose(conjugate(b))) if needs[1] else None,
+            MatMul.of(transpose(conjugate(a)), g_ab) if needs[2] else None,
             None,
             None,
         )

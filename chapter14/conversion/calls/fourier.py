@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers.arrange import pad, roll
-from ...layers.complex import as_complex, conj
-from ...layers.fft import TURNED, fft, irfft, rfft
+from ...layers.complex import conjugate
+from ...layers.fft import TURNED, as_complex, fft, irfft, rfft
 from ..table import stands_for
 
 Sizes = Sequence[int] | None
@@ -91,8 +91,8 @@ _register("fft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, False))
 _register("ifft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, True))
 _register("rfft", _rfftn)
 _register("irfft", _irfftn)
-_register("hfft", lambda x, s, dim, norm: _irfftn(conj(x), s, dim, _turned(norm)))
-_register("ihfft", lambda x, s, dim, norm: conj(_rfftn(x, s, dim, _turned(norm))))
+_register("hfft", lambda x, s, dim, norm: _irfftn(conjugate(x), s, dim, _turned(norm)))
+_register("ihfft", lambda x, s, dim, norm: conjugate(_rfftn(x, s, dim, _turned(norm))))
 
 
 @stands_for("fft.fftshift")

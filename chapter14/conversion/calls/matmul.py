@@ -9,7 +9,7 @@ from torch import Tensor
 from ...layers.arithmetic import plus, sum_along, times
 from ...layers.arrange import permute, reshape
 from ...layers.branch import spread
-from ...layers.complex import conj
+from ...layers.complex import conjugate
 from ...layers.einsum import einsum as _einsum
 from ...layers.matmul import MatMul, addmm, scaled
 from ...layers.matmul import matmul as _matmul
@@ -54,12 +54,12 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @stands_for("vdot")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    return dot(conj(input), other)
+    return dot(conjugate(input), other)
 
 
 @stands_for("linalg.vecdot")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    x_out = sum_along(times(conj(x), y), dim)
+    x_out = sum_along(times(conjugate(x), y), dim)
     dim = dim % x_out.ndim
     return reshape(x_out, (*x_out.shape[:dim], *x_out.shape[dim + 1 :]))
 
