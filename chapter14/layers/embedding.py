@@ -149,7 +149,7 @@ def embedding_bag(
     """
     c = per_sample_weights
     _check_bag(input, weight, offsets, mode, scale_grad_by_freq, c)
-    if input.ndim == 2:
+    if offsets is None:  # each row is a bag
         offsets = torch.arange(input.shape[0], device=input.device, dtype=input.dtype) * input.shape[1]
         input, include_last_offset = input.reshape(-1), False
         c = None if c is None else reshape(c, input.shape)

@@ -74,10 +74,11 @@ def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> list[Corner]
 
 
 def _corner(taps: Sequence[Tap], size: Sequence[int]) -> Corner:
-    at, there, stride = torch.zeros_like(taps[0].at, dtype=torch.long), None, 1
+    at, stride = torch.zeros_like(taps[0].at, dtype=torch.long), 1
+    there = torch.ones_like(at, dtype=torch.bool)
     for tap, n in zip(taps, reversed(size), strict=True):
         inside = (tap.at >= 0) & (tap.at < n)
-        there = inside if there is None else there & inside
+        there = there & inside
         at = at + torch.where(inside, tap.at, 0).long() * stride
         stride *= n
     primes = [_product([t.w_prime if k == d else t.w for k, t in enumerate(taps)]) for d in range(len(taps))]

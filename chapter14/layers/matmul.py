@@ -92,7 +92,7 @@ class AddMM(Layer):
         )
 
 
-def scaled(x: Tensor, c: complex) -> Tensor:
+def scaled(x: Tensor, c: float) -> Tensor:
     """c x, and x itself where c is 1."""
     return x if c == 1 else scale(x, c)
 
