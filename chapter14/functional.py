@@ -27,6 +27,7 @@ from .layers.arrange import unflatten as unflatten
 from .layers.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .layers.batchnorm import batch_norm as batch_norm
 from .layers.batchnorm import instance_norm as instance_norm
+from .layers.bilinear import bilinear as bilinear
 from .layers.binary import atan2 as atan2
 from .layers.binary import divide as divide
 from .layers.binary import divide_by as divide_by
@@ -47,12 +48,13 @@ from .layers.compare import fmin as fmin
 from .layers.compare import maximum as maximum
 from .layers.compare import minimum as minimum
 from .layers.compare import where as where
-from .layers.convolution import conv1d as conv1d
-from .layers.convolution import conv2d as conv2d
-from .layers.convolution import conv3d as conv3d
-from .layers.convolution import conv_transpose1d as conv_transpose1d
-from .layers.convolution import conv_transpose2d as conv_transpose2d
-from .layers.convolution import conv_transpose3d as conv_transpose3d
+from .layers.convolve import conv1d as conv1d
+from .layers.convolve import conv2d as conv2d
+from .layers.convolve import conv3d as conv3d
+from .layers.convolve import conv_tbc as conv_tbc
+from .layers.convolve import conv_transpose1d as conv_transpose1d
+from .layers.convolve import conv_transpose2d as conv_transpose2d
+from .layers.convolve import conv_transpose3d as conv_transpose3d
 from .layers.ctc import ctc_loss as ctc_loss
 from .layers.distance import cdist as cdist
 from .layers.distance import cosine_similarity as cosine_similarity
@@ -65,17 +67,25 @@ from .layers.dropout import dropout2d as dropout2d
 from .layers.dropout import dropout3d as dropout3d
 from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .layers.dropout import feature_dropout as feature_dropout
+from .layers.einsum import einsum as einsum
+from .layers.embedding import embedding as embedding
+from .layers.embedding import embedding_bag as embedding_bag
 from .layers.entropy import cross_entropy as cross_entropy
 from .layers.entropy import linear_cross_entropy as linear_cross_entropy
 from .layers.entropy import nll_loss as nll_loss
-from .layers.gather import embedding as embedding
 from .layers.gather import gather as gather
 from .layers.gather import index_add as index_add
 from .layers.gather import index_select as index_select
 from .layers.gather import scatter_add as scatter_add
+from .layers.grid_sample import affine_grid as affine_grid
+from .layers.grid_sample import grid_sample as grid_sample
 from .layers.index import index_put as index_put
 from .layers.index import masked_fill as masked_fill
 from .layers.index import scatter as scatter
+from .layers.interpolate import interpolate as interpolate
+from .layers.interpolate import upsample as upsample
+from .layers.interpolate import upsample_bilinear as upsample_bilinear
+from .layers.interpolate import upsample_nearest as upsample_nearest
 from .layers.leaky import leaky_relu as leaky_relu
 from .layers.leaky import prelu as prelu
 from .layers.leaky import rrelu as rrelu
@@ -100,6 +110,7 @@ from .layers.loss_regression import huber_loss as huber_loss
 from .layers.loss_regression import l1_loss as l1_loss
 from .layers.loss_regression import mse_loss as mse_loss
 from .layers.loss_regression import smooth_l1_loss as smooth_l1_loss
+from .layers.matmul import addmm as addmm
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
@@ -208,6 +219,8 @@ from .layers.transcendental import sinh as sinh
 from .layers.transcendental import sqrt as sqrt
 from .layers.transcendental import square as square
 from .layers.transcendental import tan as tan
+from .layers.unfold import fold as fold
+from .layers.unfold import unfold as unfold
 from .layers.unit import local_response_norm as local_response_norm
 from .layers.unit import normalize as normalize
 from .layers.view import as_strided as as_strided
@@ -227,6 +240,8 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "add_up",
+    "addmm",
+    "affine_grid",
     "alpha_dropout",
     "amax",
     "amin",
@@ -240,6 +255,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "branch",
@@ -251,6 +267,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -273,8 +290,10 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "einsum",
     "elu",
     "embedding",
+    "embedding_bag",
     "entr",
     "erf",
     "erfc",
@@ -292,12 +311,14 @@ __all__ = [
     "flip",
     "fmax",
     "fmin",
+    "fold",
     "frac",
     "gate",
     "gather",
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "hardshrink",
@@ -315,6 +336,7 @@ __all__ = [
     "index_put",
     "index_select",
     "instance_norm",
+    "interpolate",
     "keep",
     "kl_div",
     "l1_loss",
@@ -426,7 +448,11 @@ __all__ = [
     "triu",
     "unbind",
     "unflatten",
+    "unfold",
     "unsqueeze",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
     "var",
     "vector_norm",
     "where",

@@ -12,7 +12,9 @@ from .cases import (
     ctc,
     distance,
     dropout,
+    embedding,
     gather,
+    grid,
     linear,
     loss,
     loss_likelihood,
@@ -23,6 +25,7 @@ from .cases import (
     pointwise,
     pool,
     reduce,
+    resample,
     softmax,
     transcendental,
 )
@@ -52,5 +55,8 @@ FAMILIES = [
     norm,
     attention,
     dropout,
+    resample,
+    embedding,
+    grid,
 ]
 CASES = [case for family in FAMILIES for case in family.CASES]

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..layer import Layer, LinearMap
 from ..shape import check_floating
 from .branch import spread, total
+from .complex import conjugate
 
 
 def added(*terms: Tensor | None) -> Tensor:
@@ -89,8 +90,8 @@ class Times(Layer):
     @staticmethod
     def backward(needs, g, a, b, a_shape, b_shape):
         return (
-            total(times(g, b), a_shape) if needs[0] else None,
-            total(times(g, a), b_shape) if needs[1] else None,
+            total(times(g, conjugate(b)), a_shape) if needs[0] else None,
+            total(times(g, conjugate(a)), b_shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -106,7 +107,7 @@ class Scale(LinearMap):
 
     @staticmethod
     def transpose(g, shape, c):
-        return scale(g, c)
+        return scale(g, c.conjugate())
 
 
 class Shift(LinearMap):

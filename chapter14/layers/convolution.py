@@ -13,16 +13,15 @@ here, a linear map like the others; the kernel wants the size of W, not its entr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..layer import Layer
-from ..shape import ShapeError, in_words
 from .arithmetic import added
-from .arrange import pad, reshape
+from .arrange import reshape
 from .branch import total
 
 
@@ -42,6 +41,10 @@ class Slide(NamedTuple):
         )
 
 
+_CONV = torch.conv1d, torch.conv2d, torch.conv3d
+_CONV_TRANSPOSE = torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d
+
+
 def _bias_prime(g: Tensor) -> Tensor:
     """b branches to every datapoint and place (14.7), so its gradient adds up over them."""
     M = g.shape[1]
@@ -55,7 +58,7 @@ class Conv(Layer):
     @staticmethod
     def forward(x, W, b, slide):
         stride, padding, dilation, groups = slide
-        return torch.convolution(x, W, b, stride, padding, dilation, False, (0,) * len(stride), groups)
+        return _CONV[len(stride) - 1](x, W, b, stride, padding, dilation, groups)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -91,7 +94,7 @@ class ConvTranspose(Layer):
     @staticmethod
     def forward(x, W, b, slide, rest):
         stride, padding, dilation, groups = slide
-        return torch.convolution(x, W, b, stride, padding, dilation, True, rest, groups)
+        return _CONV_TRANSPOSE[len(stride) - 1](x, W, b, stride, padding, rest, groups, dilation)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -162,104 +165,13 @@ def conv(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide) -> Tensor:
 
 
 def conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[int]) -> Tensor:
-    """x [B, M, *], W [M, C/groups, *], b [C] → [B, C, *], with `rest` more entries at the end of each axis."""
+    """x [B, M, *], W [M, C/groups, *], b [C] → [B, C, *], with `rest` more entries at the end of each axis.
+
+    `rest` is less than the stride: `conv` of x_out is as large as x.
+    """
     return ConvTranspose.of(x, W, b, slide, tuple(rest))
 
 
 def correlate(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
     """x [B, C, *], g [B, M, *] → the gradient of W [M, C/groups, *], added up over the batch."""
     return Correlate.of(x, g, torch.Size(W_shape), slide)
-
-
-# The faces of torch.nn.functional: any number of axes, batched or not, padding by name.
-
-
-def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value) * (axes if len(value) == 1 else 1)
-
-
-def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """One image without a batch axis is a batch of one."""
-    if x.ndim == axes + 2:
-        return run(x)
-    if x.ndim == axes + 1:
-        x_out = run(reshape(x, (1, *x.shape)))
-        return reshape(x_out, x_out.shape[1:])
-    raise ShapeError(
-        f"{name}: x does not fit. It expects x [B, C{', *' * axes}] or [C{', *' * axes}]; it was given x {in_words(x)}."
-    )
-
-
-def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
-    stride, dilation = _each(stride, axes), _each(dilation, axes)
-    if padding == "valid":
-        padding = 0
-    elif padding == "same":
-        if any(s != 1 for s in stride):
-            raise ValueError(f"conv{axes}d: padding='same' is for stride 1; it was given stride={stride}.")
-        both = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-        if any(n % 2 for n in both):  # an even kernel: one entry more on the far side, as torch has it
-            input = pad(input, [n for size in reversed(both) for n in (0, size % 2)])
-        padding = [n // 2 for n in both]
-    elif isinstance(padding, str):
-        raise ValueError(f"conv{axes}d: padding is a size, 'same' or 'valid'; it was given {padding!r}.")
-    slide = Slide(stride, _each(padding, axes), dilation, groups)
-    return _on_batches(axes, f"conv{axes}d", lambda x: conv(x, weight, bias, slide), input)
-
-
-def _convolve_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation):
-    slide = Slide(_each(stride, axes), _each(padding, axes), _each(dilation, axes), groups)
-    rest = _each(output_padding, axes)
-    run = lambda x: conv_transpose(x, weight, bias, slide, rest)  # noqa: E731
-    return _on_batches(axes, f"conv_transpose{axes}d", run, input)
-
-
-Sizes = int | Sequence[int]
-
-
-def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, W], weight [M, C/groups, K], bias [M] → [B, M, W']. As `torch.nn.functional.conv1d`."""
-    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, H, W], weight [M, C/groups, K, K], bias [M] → [B, M, H', W']. As `torch.nn.functional.conv2d`."""
-    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, D, H, W], weight [M, C/groups, K, K, K], bias [M]. As `torch.nn.functional.conv3d`."""
-    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, W], weight [M, C/groups, K], bias [C]. As `torch.nn.functional.conv_transpose1d`."""
-    return _convolve_transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, H, W], weight [M, C/groups, K, K], bias [C]. As `torch.nn.functional.conv_transpose2d`."""
-    return _convolve_transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, D, H, W], weight [M, C/groups, K, K, K], bias [C]. As `torch.nn.functional.conv_transpose3d`."""
-    return _convolve_transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

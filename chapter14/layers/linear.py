@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..layer import Layer
 from .arrange import transpose
 from .branch import total
+from .complex import conjugate
 
 
 class Linear(Layer):
@@ -36,8 +37,8 @@ class Linear(Layer):
     @staticmethod
     def backward(needs, g, x, W, b_shape):
         return (
-            linear(g, transpose(W)) if needs[0] else None,  # forward again, weights transposed (14.36)
-            outer(g, x) if needs[1] else None,
+            linear(g, transpose(conjugate(W))) if needs[0] else None,  # forward again, weights transposed (14.36)
+            outer(g, conjugate(x)) if needs[1] else None,
             total(g, b_shape) if needs[2] else None,  # b branches to every datapoint (14.7)
         )
 
@@ -75,7 +76,10 @@ class Outer(Layer):
 
     @staticmethod
     def backward(needs, G, g, x):
-        return linear(x, G) if needs[0] else None, linear(g, transpose(G)) if needs[1] else None
+        return (
+            linear(conjugate(x), G) if needs[0] else None,
+            linear(conjugate(g), transpose(G)) if needs[1] else None,
+        )
 
     @staticmethod
     def jvp(tangents, g, x):

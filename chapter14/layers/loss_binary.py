@@ -17,7 +17,8 @@ from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import spread
 from .loss import Loss, in_one_shape, reduced, the_reduction
-from .pointwise import log, sigmoid, softplus
+from .pointwise import log, sigmoid
+from .saturating import softplus
 
 
 class BinaryCrossEntropy(Loss):

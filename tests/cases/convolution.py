@@ -39,6 +39,25 @@ def convolutions(axes):
     ]  # fmt: skip
 
 
+def far(f):
+    """An output padded by more than the stride, which a larger dilation allows."""
+    return lambda x, W, b: f(x, W, b, stride=2, padding=1, output_padding=3, dilation=4)
+
+
+def far_by_hand(x, W, b):
+    return native.pad(native.conv_transpose1d(x, W, stride=2, dilation=4), (-1, 2)) + b[:, None]
+
+
+def conv_tbc(x, W, b):
+    """PyTorch's own has no forward mode, and rounds each product."""
+    return native.conv1d(x.permute(1, 2, 0), W.permute(2, 1, 0), b, padding=1).permute(2, 0, 1)
+
+
 CASES = [
     *(c for axes in (1, 2, 3) for c in convolutions(axes)),
+    case("conv_transpose1d", far(F.conv_transpose1d), far(native.conv_transpose1d), weighted((2, 5), (2, 3, 2), (3,)),
+         far_by_hand, title="output padded beyond the stride"),
+    case("conv_tbc", lambda x, W, b: F.conv_tbc(x, W, b, 1), conv_tbc,
+         lambda draw, n: (draw(5, n, 2), draw(3, 2, 4), draw(4)),
+         but={"per_datapoint": "one datapoint of a batch has no batch axis"}),
 ]  # fmt: skip

@@ -1,7 +1,6 @@
 """Layers that read and write at places which tensors say."""
 
 import torch
-from torch.nn import functional as native
 
 import chapter14.functional as F
 
@@ -49,6 +48,4 @@ CASES = [
     case("masked_fill", given(F.masked_fill, MASK, -3.0), given(torch.masked_fill, MASK, -3.0), one(4)),
     case("masked_fill", lambda x, v: F.masked_fill(x, MASK, v), lambda x, v: x.masked_fill(MASK, v),
          lambda draw, n: (draw(n, 4), draw()), title="a value that learns"),
-    case("embedding", lambda W, i: F.embedding(i, W), lambda W, i: native.embedding(i, W),
-         lambda draw, n: (draw(5, 3), index(n, 4, 5)), but={"per_datapoint": "W has no batch"}),
 ]  # fmt: skip
