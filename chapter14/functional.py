@@ -50,6 +50,7 @@ from .layers.loss import mse_loss as mse_loss
 from .layers.matmul import matmul as matmul
 from .layers.merge import merge as merge
 from .layers.merge import split as split
+from .layers.multihead import multi_head_attention_forward as multi_head_attention_forward
 from .layers.norm import batch_norm as batch_norm
 from .layers.norm import layer_norm as layer_norm
 from .layers.norm import normalize as normalize
@@ -130,6 +131,7 @@ __all__ = [
     "merge",
     "minus",
     "mse_loss",
+    "multi_head_attention_forward",
     "narrow",
     "nll_loss",
     "normalize",

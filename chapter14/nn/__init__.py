@@ -30,6 +30,7 @@ from .activation import Tanh as Tanh
 from .arrange import Flatten as Flatten
 from .arrange import PixelShuffle as PixelShuffle
 from .arrange import PixelUnshuffle as PixelUnshuffle
+from .attention import MultiheadAttention as MultiheadAttention
 from .chapter import Branch as Branch
 from .chapter import L2Loss as L2Loss
 from .chapter import Merge as Merge
@@ -63,3 +64,8 @@ from .pool import AvgPool3d as AvgPool3d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
 from .pool import MaxPool3d as MaxPool3d
+from .transformer import Transformer as Transformer
+from .transformer import TransformerDecoder as TransformerDecoder
+from .transformer import TransformerDecoderLayer as TransformerDecoderLayer
+from .transformer import TransformerEncoder as TransformerEncoder
+from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
