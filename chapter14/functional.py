@@ -79,6 +79,14 @@ from .layers.pool import avg_pool3d as avg_pool3d
 from .layers.pool import max_pool1d as max_pool1d
 from .layers.pool import max_pool2d as max_pool2d
 from .layers.pool import max_pool3d as max_pool3d
+from .layers.sequence import gru as gru
+from .layers.sequence import gru_cell as gru_cell
+from .layers.sequence import lstm as lstm
+from .layers.sequence import lstm_cell as lstm_cell
+from .layers.sequence import rnn_relu as rnn_relu
+from .layers.sequence import rnn_relu_cell as rnn_relu_cell
+from .layers.sequence import rnn_tanh as rnn_tanh
+from .layers.sequence import rnn_tanh_cell as rnn_tanh_cell
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
@@ -114,6 +122,8 @@ __all__ = [
     "flip",
     "gate",
     "gelu",
+    "gru",
+    "gru_cell",
     "keep",
     "l1_loss",
     "l2_loss",
@@ -123,6 +133,8 @@ __all__ = [
     "log",
     "log_softmax",
     "logsumexp",
+    "lstm",
+    "lstm_cell",
     "matmul",
     "max_pool1d",
     "max_pool2d",
@@ -148,6 +160,10 @@ __all__ = [
     "put",
     "relu",
     "reshape",
+    "rnn_relu",
+    "rnn_relu_cell",
+    "rnn_tanh",
+    "rnn_tanh_cell",
     "roll",
     "scale",
     "scaled_dot_product_attention",

@@ -13,6 +13,7 @@ from .cases import (
     norm,
     pointwise,
     pool,
+    recurrent,
     softmax,
 )
 
@@ -30,5 +31,6 @@ FAMILIES = [
     norm,
     attention,
     dropout,
+    recurrent,
 ]
 CASES = [case for family in FAMILIES for case in family.CASES]

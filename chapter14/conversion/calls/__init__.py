@@ -1,1 +1,2 @@
 from . import arithmetic as arithmetic
+from . import recurrent as recurrent
