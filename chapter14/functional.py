@@ -47,7 +47,21 @@ from .layers.linear import outer as outer
 from .layers.loss import l1_loss as l1_loss
 from .layers.loss import l2_loss as l2_loss
 from .layers.loss import mse_loss as mse_loss
+from .layers.lp_pool import lp_pool1d as lp_pool1d
+from .layers.lp_pool import lp_pool2d as lp_pool2d
+from .layers.lp_pool import lp_pool3d as lp_pool3d
 from .layers.matmul import matmul as matmul
+from .layers.maxpool import adaptive_max_pool1d as adaptive_max_pool1d
+from .layers.maxpool import adaptive_max_pool2d as adaptive_max_pool2d
+from .layers.maxpool import adaptive_max_pool3d as adaptive_max_pool3d
+from .layers.maxpool import fractional_max_pool2d as fractional_max_pool2d
+from .layers.maxpool import fractional_max_pool3d as fractional_max_pool3d
+from .layers.maxpool import max_pool1d as max_pool1d
+from .layers.maxpool import max_pool2d as max_pool2d
+from .layers.maxpool import max_pool3d as max_pool3d
+from .layers.maxpool import max_unpool1d as max_unpool1d
+from .layers.maxpool import max_unpool2d as max_unpool2d
+from .layers.maxpool import max_unpool3d as max_unpool3d
 from .layers.merge import merge as merge
 from .layers.merge import split as split
 from .layers.multihead import multi_head_attention_forward as multi_head_attention_forward
@@ -70,15 +84,9 @@ from .layers.pointwise import tanh as tanh
 from .layers.pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .layers.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from .layers.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
-from .layers.pool import adaptive_max_pool1d as adaptive_max_pool1d
-from .layers.pool import adaptive_max_pool2d as adaptive_max_pool2d
-from .layers.pool import adaptive_max_pool3d as adaptive_max_pool3d
 from .layers.pool import avg_pool1d as avg_pool1d
 from .layers.pool import avg_pool2d as avg_pool2d
 from .layers.pool import avg_pool3d as avg_pool3d
-from .layers.pool import max_pool1d as max_pool1d
-from .layers.pool import max_pool2d as max_pool2d
-from .layers.pool import max_pool3d as max_pool3d
 from .layers.sequence import gru as gru
 from .layers.sequence import gru_cell as gru_cell
 from .layers.sequence import lstm as lstm
@@ -120,6 +128,8 @@ __all__ = [
     "exp",
     "flatten",
     "flip",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "gate",
     "gelu",
     "gru",
@@ -133,12 +143,18 @@ __all__ = [
     "log",
     "log_softmax",
     "logsumexp",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "lstm",
     "lstm_cell",
     "matmul",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mean_along",
     "merge",
     "minus",

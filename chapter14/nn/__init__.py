@@ -61,9 +61,17 @@ from .pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
 from .pool import AvgPool1d as AvgPool1d
 from .pool import AvgPool2d as AvgPool2d
 from .pool import AvgPool3d as AvgPool3d
+from .pool import FractionalMaxPool2d as FractionalMaxPool2d
+from .pool import FractionalMaxPool3d as FractionalMaxPool3d
+from .pool import LPPool1d as LPPool1d
+from .pool import LPPool2d as LPPool2d
+from .pool import LPPool3d as LPPool3d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
 from .pool import MaxPool3d as MaxPool3d
+from .pool import MaxUnpool1d as MaxUnpool1d
+from .pool import MaxUnpool2d as MaxUnpool2d
+from .pool import MaxUnpool3d as MaxUnpool3d
 from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN

@@ -1,2 +1,3 @@
 from . import arithmetic as arithmetic
+from . import pool as pool
 from . import recurrent as recurrent
