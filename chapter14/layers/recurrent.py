@@ -29,11 +29,11 @@ from .merge import merge, split
 from .pointwise import sigmoid, tanh
 
 
-def _sigmoid_prime(s: Tensor) -> Tensor:
+def sigmoid_prime(s: Tensor) -> Tensor:
     return minus(s, times(s, s))
 
 
-def _tanh_prime(t: Tensor) -> Tensor:
+def tanh_prime(t: Tensor) -> Tensor:
     return shift(scale(times(t, t), -1), 1)
 
 
@@ -53,15 +53,15 @@ class LSTMCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, c, W, b):
-        i, f, n, o = _lstm_gates(a, h, W, b)
+        i, f, n, o = lstm_gates(a, h, W, b)
         t = tanh(plus(times(f, c), times(i, n)))
         g_h, g_c = g
-        dc = plus(g_c, times(times(g_h, o), _tanh_prime(t)))
+        dc = plus(g_c, times(times(g_h, o), tanh_prime(t)))
         da = merge(
-            times(times(dc, n), _sigmoid_prime(i)),
-            times(times(dc, c), _sigmoid_prime(f)),
-            times(times(dc, i), _tanh_prime(n)),
-            times(times(g_h, t), _sigmoid_prime(o)),
+            times(times(dc, n), sigmoid_prime(i)),
+            times(times(dc, c), sigmoid_prime(f)),
+            times(times(dc, i), tanh_prime(n)),
+            times(times(g_h, t), sigmoid_prime(o)),
         )
         return (
             da if needs[0] else None,
@@ -74,19 +74,19 @@ class LSTMCell(Layer):
     @staticmethod
     def jvp(tangents, a, h, c, W, b):
         da, dh, dc, dW, db = tangents
-        i, f, n, o = _lstm_gates(a, h, W, b)
+        i, f, n, o = lstm_gates(a, h, W, b)
         t = tanh(plus(times(f, c), times(i, n)))
         di, df, dn, do = split(_moved(a, (da, db), h, dh, W, dW), c.shape[-1])
         dc = added(
             None if dc is None else times(f, dc),
-            times(times(c, _sigmoid_prime(f)), df),
-            times(times(n, _sigmoid_prime(i)), di),
-            times(times(i, _tanh_prime(n)), dn),
+            times(times(c, sigmoid_prime(f)), df),
+            times(times(n, sigmoid_prime(i)), di),
+            times(times(i, tanh_prime(n)), dn),
         )
-        return plus(times(times(t, _sigmoid_prime(o)), do), times(times(o, _tanh_prime(t)), dc)), dc
+        return plus(times(times(t, sigmoid_prime(o)), do), times(times(o, tanh_prime(t)), dc)), dc
 
 
-def _lstm_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
+def lstm_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
     i, f, n, o = split(plus(a, linear(h, W, b)), a.shape[-1] // 4)
     return sigmoid(i), sigmoid(f), tanh(n), sigmoid(o)
 
@@ -114,9 +114,9 @@ class GRUCell(Layer):
     @staticmethod
     def backward(needs, g, a, h, W, b):
         r, z, n, u_n = _gru_gates(a, h, W, b)
-        dn = times(times(g, shift(scale(z, -1), 1)), _tanh_prime(n))
-        dz = times(times(g, minus(h, n)), _sigmoid_prime(z))
-        dr = times(times(dn, u_n), _sigmoid_prime(r))
+        dn = times(times(g, shift(scale(z, -1), 1)), tanh_prime(n))
+        dz = times(times(g, minus(h, n)), sigmoid_prime(z))
+        dr = times(times(dn, u_n), sigmoid_prime(r))
         du = merge(dr, dz, times(dn, r))
         return (
             merge(dr, dz, dn) if needs[0] else None,
@@ -131,8 +131,8 @@ class GRUCell(Layer):
         r, z, n, u_n = _gru_gates(a, h, W, b)
         da_r, da_z, da_n = split(torch.zeros_like(a) if da is None else da, h.shape[-1])
         du_r, du_z, du_n = split(_moved(a, (db,), h, dh, W, dW), h.shape[-1])
-        dr, dz = times(_sigmoid_prime(r), plus(da_r, du_r)), times(_sigmoid_prime(z), plus(da_z, du_z))
-        dn = times(_tanh_prime(n), added(da_n, times(dr, u_n), times(r, du_n)))
+        dr, dz = times(sigmoid_prime(r), plus(da_r, du_r)), times(sigmoid_prime(z), plus(da_z, du_z))
+        dn = times(tanh_prime(n), added(da_n, times(dr, u_n), times(r, du_n)))
         return added(times(shift(scale(z, -1), 1), dn), times(dz, minus(h, n)), None if dh is None else times(z, dh))
 
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..shape import check_floating, check_shapes
 from .arithmetic import plus
-from .arrange import reshape, transpose
+from .arrange import narrow, reshape, transpose
 from .branch import branch
 from .dropout import dropout
 from .linear import linear
+from .lstm_chain import LSTMChain
 from .merge import merge, split
 from .pointwise import relu, tanh
 from .recurrent import GRUCell, LSTMCell
@@ -81,6 +82,18 @@ def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: boo
     return merge(*x_out, dim=0), state
 
 
+def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
+    """One layer, in one direction."""
+    B, T = state[0].shape[0], len(sizes)
+    if network is _lstm and len(θ) == 4 and sizes[-1] == B:  # no projection, no sequence shorter: all in one
+        W_x, W_h, b_x, b_h = θ
+        x_out, c = LSTMChain.of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
+        x_out, also = branch(x_out)
+        return x_out, (narrow(also, 0, 0 if backwards else (T - 1) * B, B), c)
+    a, cell = network(x, T, *θ)
+    return _chain(cell, a, state, sizes, backwards)
+
+
 def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, bidirectional) -> tuple[Tensor, ...]:
     """Layer after layer, each in one direction or in both: x_out, and the last states of all."""
     if not sizes:
@@ -96,8 +109,8 @@ def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, 
             θ = list(params[i * n : (i + 1) * n])
             if not has_biases:
                 θ[2:2] = None, None
-            a, cell = network(x_in, len(sizes), *θ)
-            y, end = _chain(cell, a, tuple(start[i] for start in starts), sizes, backwards=way == 1)
+            start = tuple(start[i] for start in starts)
+            y, end = _through(network, x_in, start, θ, sizes, backwards=way == 1)
             x_out.append(y)
             for ended, s in zip(ends, end, strict=True):
                 ended.append(reshape(s, (1, *s.shape)))
