@@ -32,10 +32,8 @@ def _feed_forward(self: Any, x: Tensor) -> Tensor:
     return self.linear2(self.dropout(_activation(self.activation)(self.linear1(x))))
 
 
-def _look(attention: nn.Module, x: Tensor, at: Tensor, mask, padding, causal) -> Tensor:
-    return attention(
-        x, at, at, attn_mask=mask, key_padding_mask=padding, is_causal=causal, need_weights=False
-    )[0]  # fmt: skip
+def _look(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, causal: bool) -> Tensor:
+    return attention(x, at, at, padding, need_weights=False, attn_mask=mask, is_causal=causal)[0]
 
 
 def _around(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
