@@ -26,6 +26,7 @@ from .cases import (
     pool,
     reduce,
     resample,
+    recurrent,
     softmax,
     transcendental,
 )
@@ -58,5 +59,6 @@ FAMILIES = [
     resample,
     embedding,
     grid,
+    recurrent,
 ]
 CASES = [case for family in FAMILIES for case in family.CASES]

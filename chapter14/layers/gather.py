@@ -30,7 +30,7 @@ class Pick(LinearMap):
 class Place(LinearMap):
     @staticmethod
     def forward(x, index, dim, shape):
-        return x.new_zeros(shape).scatter_add(dim, index, x)
+        return x.new_zeros(()).expand(shape).scatter_add(dim, index, x)  # expanded: the zeros are written once
 
     @staticmethod
     def transpose(g, x_shape, index, dim, shape):

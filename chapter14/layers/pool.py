@@ -1,30 +1,26 @@
 """Pooling: a window slides over each channel, and one number stands for what it sees.
 
     avg_pool    x_out[p] = mean of x_in over window p    L = A, an axis at a time; A[p, i] = 1/|window| where it sees i
-    max_pool    x_out[p] = max of x_in over window p     L: one 1 a row, at the largest; back, g goes there
+    lp_pool     x_out[p] = (sum of x_in^p over window p)^(1/p)
     adaptive    the windows that cut each axis into a given number of parts
 
-The first is linear: g_in = A^T g, axis by axis. The second is linear too, once it is known where the largest are, so
-that is all that it remembers.
+The mean is linear: g_in = A^T g, axis by axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..layer import Layer, LinearMap
-from .arrange import reshape
-from .gather import pick, place
+from ..layer import LinearMap
+from ..shape import ShapeError, in_words
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
-_MAX = {1: native.max_pool1d, 2: native.max_pool2d, 3: native.max_pool3d}
 _PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}
-_MAX_PARTS = {1: native.adaptive_max_pool1d, 2: native.adaptive_max_pool2d, 3: native.adaptive_max_pool3d}
 
 
 class Windows(NamedTuple):
@@ -42,15 +38,29 @@ class Windows(NamedTuple):
         size, stride, padding, ceil_mode, count_include_pad, _ = self
         return _AVG[len(size)](x, size, stride, padding, ceil_mode, count_include_pad, **divisor)
 
-    def matrix(self, axis: int, n: int, outputs: int) -> Tensor:
-        """A of one axis, [outputs, n]."""
-        size, padding = self.size[axis], self.padding[axis]
-        start = torch.arange(outputs)[:, None] * self.stride[axis] - padding
-        end = (start + size).clamp(max=n + padding)  # a last window, in ceil mode, may reach beyond the border
-        A = _sees(start, end, n)
+    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
+        """A^T along one axis of n: the first entry of each window at once, the second, ..."""
+        size, stride, padding = self.size[axis], self.stride[axis], self.padding[axis]
+        dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
+        divisors = torch.tensor(self.divisors(axis, n, outputs), dtype=g.dtype, device=g.device)
+        g = g / divisors.view(-1, *[1] * (-1 - dim))
+        if stride == size and outputs * size == n and not padding:
+            return _repeat(g, dim, size)
+        last = (outputs - 1) * stride
+        x = _zeros(g, dim, max(last + size, n + padding))
+        for k in range(size if outputs else 0):
+            x.movedim(dim, -1)[..., k : k + last + 1 : stride].add_(g.movedim(dim, -1))
+        return x.narrow(dim, padding, n)
+
+    def divisors(self, axis: int, n: int, outputs: int) -> list[int]:
+        """By what the sum of each window is divided, along one axis."""
         if self.divisor is not None:
-            return A / (self.divisor if axis == 0 else 1)
-        return A / (end - start if self.count_include_pad else A.sum(1, keepdim=True))
+            return [self.divisor if axis == 0 else 1] * outputs
+        starts = [p * self.stride[axis] - self.padding[axis] for p in range(outputs)]
+        ends = [min(start + self.size[axis], n + self.padding[axis]) for start in starts]  # in ceil mode, one is short
+        if not self.count_include_pad:
+            starts, ends = [max(start, 0) for start in starts], [min(end, n) for end in ends]
+        return [end - start for start, end in zip(starts, ends, strict=True)]
 
 
 class Parts(NamedTuple):
@@ -61,15 +71,27 @@ class Parts(NamedTuple):
     def mean(self, x: Tensor) -> Tensor:
         return _PARTS[len(self.size)](x, self.size)  # type: ignore[arg-type]
 
-    def matrix(self, axis: int, n: int, outputs: int) -> Tensor:
-        part = torch.arange(outputs)[:, None]
-        A = _sees(part * n // outputs, ((part + 1) * n + outputs - 1) // outputs, n)
-        return A / A.sum(1, keepdim=True)
+    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
+        """A^T along one axis of n, part by part."""
+        dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
+        if outputs and n % outputs == 0:
+            return _repeat(g / (n // outputs), dim, n // outputs)
+        x = _zeros(g, dim, n)
+        for p in range(outputs):
+            start, end = p * n // outputs, -(-(p + 1) * n // outputs)
+            x.narrow(dim, start, end - start).add_(g.narrow(dim, p, 1) / (end - start))
+        return x
 
 
-def _sees(start: Tensor, end: Tensor, n: int) -> Tensor:
-    i = torch.arange(n)
-    return ((start <= i) & (i < end)).double()
+def _zeros(g: Tensor, dim: int, n: int) -> Tensor:
+    return g.new_zeros(*g.shape[:dim], n, *g.shape[g.ndim + dim + 1 :])
+
+
+def _repeat(g: Tensor, dim: int, n: int) -> Tensor:
+    """Each entry n times, side by side."""
+    shape = (*g.shape[:dim], g.shape[dim] * n, *g.shape[g.ndim + dim + 1 :])
+    spread = g.unsqueeze(g.ndim + dim + 1)
+    return spread.expand(*g.shape[: g.ndim + dim + 1], n, *g.shape[g.ndim + dim + 1 :]).reshape(shape)
 
 
 class AvgPool(LinearMap):
@@ -90,11 +112,8 @@ class AvgPoolTranspose(LinearMap):
 
     @staticmethod
     def forward(g, shape, windows):
-        axes = len(windows.size)
-        for axis in range(axes):
-            dim = g.ndim - axes + axis
-            A = windows.matrix(axis, shape[dim - g.ndim], g.shape[dim]).to(g)
-            g = (g.transpose(dim, -1) @ A).transpose(dim, -1)
+        for axis in reversed(range(len(windows.size))):  # the last first: then the large ones are moved in whole rows
+            g = windows.share_out(g, axis, shape[axis - len(windows.size)])
         return g
 
     @staticmethod
@@ -102,74 +121,31 @@ class AvgPoolTranspose(LinearMap):
         return AvgPool.of(G, windows)
 
 
-class MaxPool(Layer):
-    """x_out, and the index of each in its image laid flat."""
-
-    letters = {"x": "..."}
-    title = "max_pool"
-    many = True
-
-    @staticmethod
-    def forward(x, axes, largest):
-        return largest(x)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        x, axes, _ = inputs
-        return x_out[1], x.shape, torch.Size((*x.shape[:-axes], x.shape[-axes:].numel())), axes
-
-    @staticmethod
-    def backward(needs, g, index, shape, flat, axes):
-        g = place(_flat(g[0], axes), _flat(index, axes), -1, flat)
-        return reshape(g, shape), None, None
-
-    @staticmethod
-    def jvp(tangents, x, axes, largest):
-        index = largest(x.detach())[1]
-        return reshape(pick(_flat(tangents[0], axes), _flat(index, axes)), index.shape), None
-
-
-def _flat(x: Tensor, axes: int) -> Tensor:
-    return reshape(x, (*x.shape[:-axes], x.shape[-axes:].numel()))
-
-
 # The faces of torch.nn.functional.
 
 Sizes = int | Sequence[int]
 
 
-def _each(value: Sizes, axes: int) -> tuple[int, ...]:
+def each(value: Sizes, axes: int) -> tuple[int, ...]:
     return (value,) * axes if isinstance(value, int) else tuple(value) * (axes if len(value) == 1 else 1)
 
 
 def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):
-    size = _each(kernel_size, axes)
-    stride = size if stride is None or stride == () else _each(stride, axes)
-    windows = Windows(size, stride, _each(padding, axes), ceil_mode, count_include_pad, divisor)
+    size = each(kernel_size, axes)
+    stride = size if stride is None or stride == () else each(stride, axes)
+    windows = Windows(size, stride, each(padding, axes), ceil_mode, count_include_pad, divisor)
     return AvgPool.of(input, windows)
 
 
-def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], return_indices):
-    x_out, index = MaxPool.of(input, axes, largest)
-    return (x_out, index) if return_indices else x_out
-
-
-def _max_windows(axes, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    def largest(x):
-        return _MAX[axes](x, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
-
-    return _max(axes, input, largest, return_indices)
-
-
-def _parts(axes: int, input: Tensor, output_size) -> tuple[int, ...]:
+def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, ...]:
     """One number an axis; None is the axis as it is."""
     wanted = (output_size,) * axes if isinstance(output_size, int | None) else tuple(output_size)
+    if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
+        given = f"input {in_words(input)}, output_size {output_size}"
+        raise ShapeError(
+            f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; given {given}."
+        )
     return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
-
-
-def _adaptive_max(axes, input, output_size, return_indices):
-    parts = _parts(axes, input, output_size)
-    return _max(axes, input, lambda x: _MAX_PARTS[axes](x, parts, return_indices=True), return_indices)
 
 
 def avg_pool1d(
@@ -196,55 +172,16 @@ def avg_pool3d(
     return _avg(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def max_pool1d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool1d`."""
-    return _max_windows(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool2d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, H, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool2d`."""
-    return _max_windows(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool3d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, D, H, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool3d`."""
-    return _max_windows(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool1d`."""
-    return AvgPool.of(input, Parts(_parts(1, input, output_size)))
+    return AvgPool.of(input, Parts(parts(1, "adaptive_avg_pool", input, output_size)))
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool2d`."""
-    return AvgPool.of(input, Parts(_parts(2, input, output_size)))
+    return AvgPool.of(input, Parts(parts(2, "adaptive_avg_pool", input, output_size)))
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """input [..., C, D, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool3d`."""
-    return AvgPool.of(input, Parts(_parts(3, input, output_size)))
-
-
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool1d`."""
-    return _adaptive_max(1, input, output_size, return_indices)
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool2d`."""
-    return _adaptive_max(2, input, output_size, return_indices)
-
-
-def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, D, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool3d`."""
-    return _adaptive_max(3, input, output_size, return_indices)
+    return AvgPool.of(input, Parts(parts(3, "adaptive_avg_pool", input, output_size)))

@@ -49,6 +49,7 @@ from .arrange import Flatten as Flatten
 from .arrange import PixelShuffle as PixelShuffle
 from .arrange import PixelUnshuffle as PixelUnshuffle
 from .arrange import Unflatten as Unflatten
+from .attention import MultiheadAttention as MultiheadAttention
 from .chapter import Branch as Branch
 from .chapter import L2Loss as L2Loss
 from .chapter import Merge as Merge
@@ -141,6 +142,11 @@ from .pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
 from .pool import AvgPool1d as AvgPool1d
 from .pool import AvgPool2d as AvgPool2d
 from .pool import AvgPool3d as AvgPool3d
+from .pool import FractionalMaxPool2d as FractionalMaxPool2d
+from .pool import FractionalMaxPool3d as FractionalMaxPool3d
+from .pool import LPPool1d as LPPool1d
+from .pool import LPPool2d as LPPool2d
+from .pool import LPPool3d as LPPool3d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
 from .pool import MaxPool3d as MaxPool3d
@@ -149,3 +155,17 @@ from .resample import UpsamplingBilinear2d as UpsamplingBilinear2d
 from .resample import UpsamplingNearest2d as UpsamplingNearest2d
 from .unfold import Fold as Fold
 from .unfold import Unfold as Unfold
+from .pool import MaxUnpool1d as MaxUnpool1d
+from .pool import MaxUnpool2d as MaxUnpool2d
+from .pool import MaxUnpool3d as MaxUnpool3d
+from .recurrent import GRU as GRU
+from .recurrent import LSTM as LSTM
+from .recurrent import RNN as RNN
+from .recurrent import GRUCell as GRUCell
+from .recurrent import LSTMCell as LSTMCell
+from .recurrent import RNNCell as RNNCell
+from .transformer import Transformer as Transformer
+from .transformer import TransformerDecoder as TransformerDecoder
+from .transformer import TransformerDecoderLayer as TransformerDecoderLayer
+from .transformer import TransformerEncoder as TransformerEncoder
+from .transformer import TransformerEncoderLayer as TransformerEncoderLayer

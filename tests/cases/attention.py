@@ -3,11 +3,28 @@
 import math
 
 import torch
+from torch import nn
 from torch.nn import functional as native
 
 import chapter14.functional as F
+import chapter14.nn as ours
 
 from .declare import case
+
+RANDOM = {
+    "per_datapoint": "vmap asks first whether the entries are to differ",
+    "compiles": "Dynamo does not seed, which this case does to be the same each time",
+}
+OF_LAYERS = {
+    "lean": "made of ten layers, each of which remembers what it needs",
+    "wrong_shapes": "PyTorch's errors here are AssertionErrors, and so are these: this check takes one for a break",
+}
+SHOWN = {"autocasts": "the weights that are shown are in float32, as PyTorch has them on a GPU"}
+HIDDEN = {
+    "autocasts": "ten roundings to bfloat16 in a row: PyTorch's own g_in is 0.04 from float32's, more than is allowed",
+    "forward_mode": "PyTorch's attention on a CPU has no forward mode; against the composite, the words see to it",
+    "per_datapoint": "PyTorch warns that its attention on a CPU has no batching rule",
+}
 
 
 def attention(q, k, v, mask=None):
@@ -20,11 +37,47 @@ def causal(q, k, v):
     return attention(q, k, v, torch.full((T, S), -math.inf, dtype=q.dtype).triu(1))
 
 
-def attended(name, f, like, *extra, composite=None, title=""):
+def dropped(attend):
+    """With dropout, and the same weights dropped each time."""
+
+    def call(q, k, v):
+        torch.manual_seed(14)
+        return attend(q, k, v, dropout_p=0.3)
+
+    return call
+
+
+def attention_dropped(q, k, v):
+    P = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(-1)
+    torch.manual_seed(14)
+    return (P * (torch.empty(P.shape, dtype=P.dtype).bernoulli_(0.7) / 0.7)) @ v
+
+
+def attended(name, f, like, *extra, composite=None, title="", but=None):
     def inputs(draw, n):
         return draw(n, 6, 2), draw(n, 7, 2), draw(n, 7, 3), *(t(draw) for t in extra)
 
-    return case(name, f, like, inputs, composite, title=title)
+    return case(name, f, like, inputs, composite, title=title, but=but)
+
+
+def multihead(f, **options):
+    def call(q, k, v, W, b, W_out, b_out):
+        x_out = f(q, k, v, 4, 2, W, b, None, None, False, 0.0, W_out, b_out, **options)
+        return x_out if options.get("need_weights", True) else x_out[0]
+
+    return call
+
+
+def heads(q, k, v, W, b, W_out, b_out):
+    """[x_out, P], out of plain operations."""
+    x = [t @ w.T + c for t, w, c in zip((q, k, v), W.chunk(3), b.chunk(3), strict=True)]
+    q, k, v = (t.unflatten(-1, (2, 2)).movedim(0, -2) for t in x)  # [B, heads, T, D / heads], or without B
+    P = (q @ k.transpose(-2, -1) / math.sqrt(2)).softmax(-1)
+    return (P @ v).movedim(-2, 0).flatten(-2) @ W_out.T + b_out, P.mean(-3)
+
+
+def projected(draw, n):
+    return draw(3, n, 4), draw(5, n, 4), draw(5, n, 4), draw(12, 4), draw(12), draw(4, 4), draw(4)
 
 
 CASES = [
@@ -35,4 +88,14 @@ CASES = [
     attended("scaled_dot_product_attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
              lambda q, k, v: native.scaled_dot_product_attention(q, k, v, is_causal=True), composite=causal,
              title="causal"),
+    attended("scaled_dot_product_attention", dropped(F.scaled_dot_product_attention),
+             dropped(native.scaled_dot_product_attention), composite=attention_dropped, title="dropped",
+             but=RANDOM),
+    case("multi_head_attention_forward", multihead(F.multi_head_attention_forward),
+         multihead(native.multi_head_attention_forward), projected, heads,
+         (ours.MultiheadAttention, nn.MultiheadAttention, (4, 2)), OF_LAYERS | SHOWN),
+    case("multi_head_attention_forward", multihead(F.multi_head_attention_forward, need_weights=False),
+         multihead(native.multi_head_attention_forward, need_weights=False), projected,
+         lambda *inputs: heads(*inputs)[0], title="weights not looked at",
+         but=OF_LAYERS | HIDDEN),
 ]  # fmt: skip

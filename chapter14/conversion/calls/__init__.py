@@ -24,3 +24,5 @@ from . import scan as scan
 from . import scatter as scatter
 from . import softmax as softmax
 from . import statistics as statistics
+from . import pool as pool
+from . import recurrent as recurrent
