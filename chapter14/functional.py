@@ -110,11 +110,10 @@ from .layers.loss_regression import huber_loss as huber_loss
 from .layers.loss_regression import l1_loss as l1_loss
 from .layers.loss_regression import mse_loss as mse_loss
 from .layers.loss_regression import smooth_l1_loss as smooth_l1_loss
-from .layers.matmul import addmm as addmm
-from .layers.loss import mse_loss as mse_loss
 from .layers.lp_pool import lp_pool1d as lp_pool1d
 from .layers.lp_pool import lp_pool2d as lp_pool2d
 from .layers.lp_pool import lp_pool3d as lp_pool3d
+from .layers.matmul import addmm as addmm
 from .layers.matmul import matmul as matmul
 from .layers.maxpool import adaptive_max_pool1d as adaptive_max_pool1d
 from .layers.maxpool import adaptive_max_pool2d as adaptive_max_pool2d
@@ -133,9 +132,8 @@ from .layers.merge import stack as stack
 from .layers.merge import unbind as unbind
 from .layers.move import copied as copied
 from .layers.move import moved as moved
-from .layers.norm import group_norm as group_norm
 from .layers.multihead import multi_head_attention_forward as multi_head_attention_forward
-from .layers.norm import batch_norm as batch_norm
+from .layers.norm import group_norm as group_norm
 from .layers.norm import layer_norm as layer_norm
 from .layers.norm import rms_norm as rms_norm
 from .layers.piecewise import hardshrink as hardshrink
@@ -158,9 +156,6 @@ from .layers.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from .layers.pool import avg_pool1d as avg_pool1d
 from .layers.pool import avg_pool2d as avg_pool2d
 from .layers.pool import avg_pool3d as avg_pool3d
-from .layers.pool import max_pool1d as max_pool1d
-from .layers.pool import max_pool2d as max_pool2d
-from .layers.pool import max_pool3d as max_pool3d
 from .layers.reduce import amax as amax
 from .layers.reduce import amin as amin
 from .layers.reduce import evenly as evenly
@@ -185,10 +180,6 @@ from .layers.scan import cumprod as cumprod
 from .layers.scan import cumsum as cumsum
 from .layers.scan import logcumsumexp as logcumsumexp
 from .layers.scan import recur as recur
-from .layers.shuffle import channel_shuffle as channel_shuffle
-from .layers.shuffle import pixel_shuffle as pixel_shuffle
-from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
-from .layers.softmax import gumbel_softmax as gumbel_softmax
 from .layers.sequence import gru as gru
 from .layers.sequence import gru_cell as gru_cell
 from .layers.sequence import lstm as lstm
@@ -197,6 +188,10 @@ from .layers.sequence import rnn_relu as rnn_relu
 from .layers.sequence import rnn_relu_cell as rnn_relu_cell
 from .layers.sequence import rnn_tanh as rnn_tanh
 from .layers.sequence import rnn_tanh_cell as rnn_tanh_cell
+from .layers.shuffle import channel_shuffle as channel_shuffle
+from .layers.shuffle import pixel_shuffle as pixel_shuffle
+from .layers.shuffle import pixel_unshuffle as pixel_unshuffle
+from .layers.softmax import gumbel_softmax as gumbel_softmax
 from .layers.softmax import log_softmax as log_softmax
 from .layers.softmax import logsumexp as logsumexp
 from .layers.softmax import softmax as softmax
@@ -344,6 +339,8 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "gru",
+    "gru_cell",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -361,8 +358,6 @@ __all__ = [
     "index_select",
     "instance_norm",
     "interpolate",
-    "gru",
-    "gru_cell",
     "keep",
     "kl_div",
     "l1_loss",
@@ -384,21 +379,21 @@ __all__ = [
     "logit",
     "logsigmoid",
     "logsumexp",
-    "margin_ranking_loss",
-    "masked_fill",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",
     "lstm",
     "lstm_cell",
+    "margin_ranking_loss",
+    "masked_fill",
     "matmul",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
-    "maximum",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
+    "maximum",
     "mean_along",
     "mean_over",
     "merge",
@@ -407,11 +402,11 @@ __all__ = [
     "mish",
     "moved",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nan_to_num",
-    "multi_head_attention_forward",
     "narrow",
     "ndtr",
     "ndtri",

@@ -24,9 +24,9 @@ from .cases import (
     norm,
     pointwise,
     pool,
+    recurrent,
     reduce,
     resample,
-    recurrent,
     softmax,
     transcendental,
 )

@@ -150,11 +150,6 @@ from .pool import LPPool3d as LPPool3d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
 from .pool import MaxPool3d as MaxPool3d
-from .resample import Upsample as Upsample
-from .resample import UpsamplingBilinear2d as UpsamplingBilinear2d
-from .resample import UpsamplingNearest2d as UpsamplingNearest2d
-from .unfold import Fold as Fold
-from .unfold import Unfold as Unfold
 from .pool import MaxUnpool1d as MaxUnpool1d
 from .pool import MaxUnpool2d as MaxUnpool2d
 from .pool import MaxUnpool3d as MaxUnpool3d
@@ -164,8 +159,13 @@ from .recurrent import RNN as RNN
 from .recurrent import GRUCell as GRUCell
 from .recurrent import LSTMCell as LSTMCell
 from .recurrent import RNNCell as RNNCell
+from .resample import Upsample as Upsample
+from .resample import UpsamplingBilinear2d as UpsamplingBilinear2d
+from .resample import UpsamplingNearest2d as UpsamplingNearest2d
 from .transformer import Transformer as Transformer
 from .transformer import TransformerDecoder as TransformerDecoder
 from .transformer import TransformerDecoderLayer as TransformerDecoderLayer
 from .transformer import TransformerEncoder as TransformerEncoder
 from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
+from .unfold import Fold as Fold
+from .unfold import Unfold as Unfold

@@ -18,11 +18,11 @@ from . import move as move
 from . import norm as norm
 from . import norm_layers as norm_layers
 from . import pointwise as pointwise
+from . import pool as pool
+from . import recurrent as recurrent
 from . import reduce as reduce
 from . import resample as resample
 from . import scan as scan
 from . import scatter as scatter
 from . import softmax as softmax
 from . import statistics as statistics
-from . import pool as pool
-from . import recurrent as recurrent
