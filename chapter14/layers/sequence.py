@@ -22,7 +22,8 @@ from .dropout import dropout
 from .linear import linear
 from .lstm_chain import LSTMChain
 from .merge import merge, split
-from .pointwise import relu, tanh
+from .piecewise import relu
+from .pointwise import tanh
 from .recurrent import GRUCell, LSTMCell
 
 State = tuple[Tensor, ...]

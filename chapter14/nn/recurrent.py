@@ -30,7 +30,7 @@ def _through_time(self: Any, f: Callable[..., tuple], input: Any, hx: Any) -> tu
             raise RuntimeError(f"{type(self).__name__}: input and hx both have a batch, or neither; hx is {shapes}.")
         state = [_unsqueezed(s, 1) for s in state] if alone else state
     if hx is not None and order is not None:
-        state = [F.take(s, order, 1) for s in state]
+        state = [F.index_select(s, 1, order) for s in state]
     given = tuple(state) if isinstance(self, nn.LSTM) else state[0]
     self.check_forward_args(x, given, sizes)
     where, what = ((x, sizes), ()) if packed else ((x,), (self.batch_first,))
@@ -41,7 +41,7 @@ def _through_time(self: Any, f: Callable[..., tuple], input: Any, hx: Any) -> tu
     if alone:
         x_out, state = _squeezed(x_out, batch), [_squeezed(s, 1) for s in state]
     if back is not None:
-        state = [F.take(s, back, 1) for s in state]
+        state = [F.index_select(s, 1, back) for s in state]
     return x_out, tuple(state) if isinstance(self, nn.LSTM) else state[0]
 
 
