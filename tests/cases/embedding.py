@@ -7,7 +7,7 @@ from torch.nn import functional as native
 import chapter14.functional as F
 import chapter14.nn as ours
 
-from .arrange import index
+from .gather import index
 from .declare import case, given, one
 
 A_TABLE = {"per_datapoint": "W has no batch"}
