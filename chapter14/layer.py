@@ -164,6 +164,12 @@ def _differentiated(gs: Sequence[Tensor]) -> bool:
     )
 
 
+def _of_its_own(x_out: Tensor, inputs: Sequence[Any]) -> Tensor:
+    """x_out, without the name of a view of what `forward` made on its way: autograd would refuse to write into it."""
+    bases = [x if x._base is None else x._base for x in inputs if isinstance(x, Tensor)]
+    return x_out if any(x_out._base is base for base in bases) else x_out.data
+
+
 def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
     once = cls.backward_once
@@ -192,6 +198,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
                 x_out = forward(*inputs)
         else:
             x_out = forward(*inputs)
+        if not cls.view and type(x_out) is Tensor and x_out._base is not None:
+            x_out = _of_its_own(x_out, inputs)
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in inputs])

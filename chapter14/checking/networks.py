@@ -26,9 +26,6 @@ def _images(size: int, n: int = 2) -> Callable[[], tuple]:
 def _torchvision(full: bool) -> list[Network]:
     from torchvision import models
 
-    def small(size: int = 32, **options: Any) -> dict[str, Any]:
-        return {"size": size} if full else {"size": size, **options}
-
     names: dict[str, dict[str, Any]] = {
         "alexnet": {"size": 64},
         "vgg11_bn": {"size": 32},
@@ -50,8 +47,13 @@ def _torchvision(full: bool) -> list[Network]:
         "vit_b_16": {"size": 32, "image_size": 32},
         "swin_t": {"size": 32},
         "swin_v2_t": {"size": 32},
-        "maxvit_t": {"size": 64, "input_size": (64, 64), "partition_size": 2},
     }
+
+    def maxvit() -> nn.Module:
+        if full:
+            return models.maxvit_t(weights=None)
+        blocks = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
+        return models.MaxVit((32, 32), stem_channels=16, partition_size=2, head_dim=8, **blocks)
 
     def network(name: str, size: int, **options: Any) -> Network:
         if full:
@@ -59,7 +61,8 @@ def _torchvision(full: bool) -> list[Network]:
             size = 299 if name == "inception_v3" else 224
         return Network(name, lambda: getattr(models, name)(weights=None, **options), _images(size))
 
-    return [network(name, **options) for name, options in names.items()]
+    of_names = [network(name, **options) for name, options in names.items()]
+    return [*of_names, Network("maxvit_t", maxvit, _images(224 if full else 32))]
 
 
 def _beyond_classes(full: bool) -> list[Network]:
@@ -87,7 +90,7 @@ def _beyond_classes(full: bool) -> list[Network]:
         Network("fcn_resnet50", lambda: segmentation.fcn_resnet50(**no, num_classes=4), _images(size)),
         Network("deeplabv3_resnet50", lambda: segmentation.deeplabv3_resnet50(**no, num_classes=4), _images(size)),
         Network("r3d_18", lambda: video.r3d_18(weights=None), lambda: (torch.randn(1, 3, 4, 32, 32).requires_grad_(),)),
-        Network("raft_small", lambda: _Fewer(optical_flow.raft_small(weights=None), 2), pair),
+        Network("raft_small", lambda: _Fewer(optical_flow.raft_small(weights=None), 2), pair, torch.float32),
     ]
 
 

@@ -29,14 +29,15 @@ class Network:
     name: str
     make: Callable[[], nn.Module]
     inputs: Callable[[], tuple]
+    dtype: torch.dtype = torch.float64  # of the comparison; some networks run in float32 only
 
-    def model(self, training: bool, dtype: torch.dtype = torch.float64) -> nn.Module:
+    def model(self, training: bool, dtype: torch.dtype | None = None) -> nn.Module:
         torch.manual_seed(0)
-        return self.make().to(dtype).train(training)
+        return self.make().to(dtype or self.dtype).train(training)
 
-    def call(self, dtype: torch.dtype = torch.float64) -> tuple:
+    def call(self, dtype: torch.dtype | None = None) -> tuple:
         torch.manual_seed(1)
-        return tree_map(lambda t: _as(t, dtype), self.inputs())
+        return tree_map(lambda t: _as(t, dtype or self.dtype), self.inputs())
 
     def __str__(self) -> str:
         return self.name
@@ -49,7 +50,7 @@ def _as(t: Any, dtype: torch.dtype) -> Any:
 
 @dataclass(frozen=True)
 class Sameness:
-    """Errors are relative, in float64: |ours - native| / |native|, the worst tensor's."""
+    """Errors are relative, in the network's dtype: |ours - native| / |native|, the worst tensor's."""
 
     parameters: int
     audit: Audit

@@ -227,7 +227,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     return Narrow.of(input, dim, start, length)
 
 
-def take(x: Tensor, index: Tensor, dim: int) -> Tensor:
+def take(x: Tensor, index: Tensor, dim: int = 0) -> Tensor:
     """The entries at index [n] along one axis, as `torch.index_select` without its name's order."""
     return Take.of(x, index, axis(x, dim))
 

@@ -120,11 +120,11 @@ def _projected(x: tuple[Tensor, ...], weights: tuple, b: Tensor | None) -> tuple
     if len(weights) == 1:
         W, D = weights[0], x[0].shape[-1]
         if x[0] is x[1] is x[2]:
-            return split(linear(x[0], W, b), D)
+            return split(linear(x[0], W, b), D, -1)
         sizes = [D, 2 * D] if x[1] is x[2] else D
         Ws, bs = split(W, sizes, dim=0), (None,) * 3 if b is None else split(b, sizes)
         if x[1] is x[2]:
-            return linear(x[0], Ws[0], bs[0]), *split(linear(x[1], Ws[1], bs[1]), D)
+            return linear(x[0], Ws[0], bs[0]), *split(linear(x[1], Ws[1], bs[1]), D, -1)
         weights = Ws
     bs = (None,) * 3 if b is None else split(b, b.shape[0] // 3)
     return tuple(linear(*each) for each in zip(x, weights, bs, strict=True))

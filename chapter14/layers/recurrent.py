@@ -76,7 +76,7 @@ class LSTMCell(Layer):
         da, dh, dc, dW, db = tangents
         i, f, n, o = lstm_gates(a, h, W, b)
         t = tanh(plus(times(f, c), times(i, n)))
-        di, df, dn, do = split(_moved(a, (da, db), h, dh, W, dW), c.shape[-1])
+        di, df, dn, do = split(_moved(a, (da, db), h, dh, W, dW), c.shape[-1], -1)
         dc = added(
             None if dc is None else times(f, dc),
             times(times(c, sigmoid_prime(f)), df),
@@ -87,7 +87,7 @@ class LSTMCell(Layer):
 
 
 def lstm_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
-    i, f, n, o = split(plus(a, linear(h, W, b)), a.shape[-1] // 4)
+    i, f, n, o = split(plus(a, linear(h, W, b)), a.shape[-1] // 4, -1)
     return sigmoid(i), sigmoid(f), tanh(n), sigmoid(o)
 
 
@@ -129,8 +129,8 @@ class GRUCell(Layer):
     def jvp(tangents, a, h, W, b):
         da, dh, dW, db = tangents
         r, z, n, u_n = _gru_gates(a, h, W, b)
-        da_r, da_z, da_n = split(torch.zeros_like(a) if da is None else da, h.shape[-1])
-        du_r, du_z, du_n = split(_moved(a, (db,), h, dh, W, dW), h.shape[-1])
+        da_r, da_z, da_n = split(torch.zeros_like(a) if da is None else da, h.shape[-1], -1)
+        du_r, du_z, du_n = split(_moved(a, (db,), h, dh, W, dW), h.shape[-1], -1)
         dr, dz = times(sigmoid_prime(r), plus(da_r, du_r)), times(sigmoid_prime(z), plus(da_z, du_z))
         dn = times(tanh_prime(n), added(da_n, times(dr, u_n), times(r, du_n)))
         return added(times(shift(scale(z, -1), 1), dn), times(dz, minus(h, n)), None if dh is None else times(z, dh))
@@ -139,6 +139,6 @@ class GRUCell(Layer):
 def _gru_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
     """r, z, n, and what r lets through of h."""
     H = h.shape[-1]
-    (a_r, a_z, a_n), (u_r, u_z, u_n) = split(a, H), split(linear(h, W, b), H)
+    (a_r, a_z, a_n), (u_r, u_z, u_n) = split(a, H, -1), split(linear(h, W, b), H, -1)
     r, z = sigmoid(plus(a_r, u_r)), sigmoid(plus(a_z, u_z))
     return r, z, tanh(plus(a_n, times(r, u_n))), u_n

@@ -7,8 +7,8 @@ from torch.nn import functional as native
 import chapter14.functional as F
 import chapter14.nn as ours
 
-from .gather import index
 from .declare import case, given, one
+from .gather import index
 
 A_TABLE = {"per_datapoint": "W has no batch"}
 LISTS = torch.tensor([0, 2, 2, 1, 4, 0]), torch.tensor([0, 3, 3])
