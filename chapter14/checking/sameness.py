@@ -128,7 +128,7 @@ def _worst(ours: Sequence[Tensor], native: Sequence[Tensor]) -> float:
     if [t.shape for t in ours] != [t.shape for t in native]:
         raise AssertionError("ours and native differ in which outputs and gradients there are")
     norms = [t.norm().item() for t in native]
-    least = 1e-9 * max(norms, default=0)
+    least = max((torch.finfo(t.dtype).eps ** 0.5 * max(norms) for t in native), default=0)
     return max(
         ((a - b).norm().item() / max(n, least, 1e-30) for a, b, n in zip(ours, native, norms, strict=True)), default=0
     )
