@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arithmetic import minus
-from ...layers.arrange import reshape
-from ...layers.distance import Length
 from ...layers.loss import REDUCTIONS, in_one_shape
 from ...layers.loss_likelihood import KlDiv
-from ..table import stands_for
-from .arithmetic import promoted
+from ..table import TWINS, stands_for
 
 stands_for("cdist")(F.cdist)
-
-
-@stands_for("dist")
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """|input - other| of all entries, broadcast."""
-    d = minus(*promoted(input, other))
-    return reshape(Length.of(reshape(d, (d.numel(),)), p, 0), ())
 
 
 @stands_for("_VF.kl_div")
@@ -32,19 +22,8 @@ def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: boo
     return KlDiv.of(*in_one_shape(input, target), REDUCTIONS[reduction], log_target)
 
 
-@stands_for("nn.functional.triplet_margin_with_distance_loss")
-def triplet_margin_with_distance_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, *,
-    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, **options: Any,
-) -> Tensor:  # fmt: skip
-    """Its distance is anybody's, and goes to the twins too."""
-    from ..by_hand import by_hand  # which imports this
-
-    def distance(a: Tensor, b: Tensor) -> Tensor:
-        with by_hand():
-            return (distance_function or F.pairwise_distance)(a, b)
-
-    return F.triplet_margin_with_distance_loss(anchor, positive, negative, distance_function=distance, **options)
+#: Its distance is anybody's. The function is opened instead, and what that distance calls goes to the twins too.
+del TWINS[torch.nn.functional.triplet_margin_with_distance_loss]
 
 
 def _by_number(name: str, *parameters: str) -> None:

@@ -1,0 +1,66 @@
+"""The layout page of the README is true: every file is on it, and imports only from files above it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "chapter14"
+
+
+def listed():
+    """The files on the page, in its order: one to a line, or several of one folder, and then what they are."""
+    page = re.search(r"```layout\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
+    for line in page.splitlines():
+        if line and not line.startswith("#"):
+            first, *others = re.split(r"\s{2,}", line)[0].split()
+            folder = first.rpartition("/")[0]
+            yield from (f"{path}.py" for path in (first, *(f"{folder}/{name}".lstrip("/") for name in others)))
+
+
+LISTED = list(listed())
+
+
+def imported(file):
+    """What a file of the package imports from the package, as paths; not what only a type checker reads.
+
+    Of a folder that is imported as one module, as `chapter14.nn`, that is all its files.
+    """
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = Path(file).parents[node.level - 1]
+        base = folder / (node.module or "").replace(".", "/")
+        for path in [base / alias.name for alias in node.names] if (PACKAGE / base).is_dir() else [base]:
+            files = PACKAGE.glob(f"{path.as_posix()}/*.py") if (PACKAGE / path).is_dir() else [PACKAGE / f"{path}.py"]
+            found |= {f.relative_to(PACKAGE).as_posix() for f in files if f.name != "__init__.py"}
+    return found
+
+
+def test_every_file_is_on_the_page_and_every_line_is_a_file():
+    files = {p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py") if p.name != "__init__.py"}
+    assert set(LISTED) == files and len(LISTED) == len(files)
+
+
+@pytest.mark.parametrize("i", range(len(LISTED)), ids=LISTED)
+def test_a_file_imports_only_from_files_above_it(i):
+    assert imported(LISTED[i]) <= set(LISTED[:i])
+
+
+def test_init_files_only_export():
+    for init in PACKAGE.rglob("__init__.py"):
+        module = ast.parse(init.read_text(encoding="utf-8"))
+        for statement in module.body[ast.get_docstring(module) is not None :]:
+            assert isinstance(statement, ast.ImportFrom), f"{init}: {ast.unparse(statement)}"
+            assert all(alias.asname == alias.name for alias in statement.names), init
+
+
+def test_no_file_bears_the_name_of_a_public_function():
+    import chapter14
+
+    functions = {name for name, value in vars(chapter14).items() if callable(value) and name.islower()}
+    stems = {p.stem for p in PACKAGE.glob("*")}
+    assert functions >= {"audit", "check", "jacobian", "saved_bytes", "visualize"} and not functions & stems
