@@ -51,9 +51,11 @@ NATIVE = {
 
 #: Where PyTorch's own answer is none to compare with.
 WRONG = {
-    "cov": "its samples have float32 weights, and so it computes in that precision; statistics.py has its own test",
     "as_strided_scatter": "PyTorch's gradient differs from its own finite differences",
-    "nn.functional.hardsigmoid": "PyTorch's 1/6 is rounded to float32, 7e-8 off in float64",
+}
+TOLERANCE = {
+    "cov": 1e-4,  # its samples have float32 weights, and so it computes in that precision
+    "nn.functional.hardsigmoid": 1e-6,  # PyTorch's 1/6 is rounded to float32
 }
 FIRST_ORDER = {
     "masked.logaddexp": "PyTorch's second derivative is NaN where one operand is -inf; here it is 0",
@@ -80,7 +82,7 @@ def test_operation(name):
         pytest.skip(REASONS[name])
     op = OPERATIONS[name]
     with sdpa_kernel(SDPBackend.MATH):  # the kernel of PyTorch's that has a second derivative
-        count = count_operation(op, call(op.op), second=name not in FIRST_ORDER)
+        count = count_operation(op, call(op.op), second=name not in FIRST_ORDER, tolerance=TOLERANCE.get(name, 1e-9))
     assert count.passed and not count.failures, str(count)
 
 

@@ -62,13 +62,21 @@ def modules() -> dict[str, Any]:
 
 
 def count_operation(
-    op: Any, ours: Callable, second: bool = True, reference: bool = False, dtype: torch.dtype = torch.float64
+    op: Any,
+    ours: Callable,
+    second: bool = True,
+    tolerance: float = 1e-9,
+    reference: bool = False,
+    dtype: torch.dtype = torch.float64,
 ) -> Count:
-    """Every sample of an operation through `ours`, and its error inputs. `reference` samples are many more."""
+    """Every sample of an operation through `ours`, and its error inputs. `reference` samples are many more.
+
+    `second` asks for second derivatives too; `tolerance` is relative and absolute.
+    """
     count = Count(_name(op))
     draw = op.reference_inputs if reference else op.sample_inputs
     for i, sample in enumerate(draw("cpu", dtype, requires_grad=True)):
-        _compare(count, i, ((sample.input, *sample.args), dict(sample.kwargs)), op.op, ours, second)
+        _compare(count, i, ((sample.input, *sample.args), dict(sample.kwargs)), op.op, ours, second, tolerance)
     for i, error in enumerate(op.error_inputs("cpu") if op.error_inputs_func else ()):
         sample = error.sample_input
         ways = [functools.partial(f, sample.input, *sample.args, **sample.kwargs) for f in (op.op, ours)]
@@ -93,18 +101,20 @@ def count_module(info: Any, ours: type[nn.Module], second: bool = True, dtype: t
     return count
 
 
-def _compare(count: Count, i: int, call: Call, native: Callable, ours: Callable, second: bool) -> None:
+def _compare(
+    count: Count, i: int, call: Call, native: Callable, ours: Callable, second: bool, tolerance: float = 1e-9
+) -> None:
     try:
         expected = _derivatives(native, call, i, second)
     except Exception:
         if second:  # which some of PyTorch's own do not have
-            return _compare(count, i, call, native, ours, second=False)
+            return _compare(count, i, call, native, ours, False, tolerance)
         count.refused += 1
         return None
     try:
         found = _derivatives(ours, call, i, second)
         for name, a, b in zip(("x_out", "g_in", "the gradient of |g_in|²"), found, expected, strict=True):
-            _agree(name, a, b)
+            _agree(name, a, b, tolerance)
         count.passed += 1
     except NotImplementedError:
         count.refused += 1
@@ -113,8 +123,8 @@ def _compare(count: Count, i: int, call: Call, native: Callable, ours: Callable,
     return None
 
 
-def _agree(name: str, ours: Sequence[Tensor], native: Sequence[Tensor]) -> None:
-    assert_close(ours, native, rtol=1e-9, atol=1e-9, equal_nan=True, msg=lambda said: f"{name}: {said}")
+def _agree(name: str, ours: Sequence[Tensor], native: Sequence[Tensor], tolerance: float) -> None:
+    assert_close(ours, native, rtol=tolerance, atol=tolerance, equal_nan=True, msg=lambda said: f"{name}: {said}")
 
 
 def _expect(count: Count, i: int, error_type: type[Exception], native: Callable, ours: Callable) -> None:
