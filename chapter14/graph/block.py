@@ -97,6 +97,7 @@ class Path:
     """The layers between x_out and the leaves (x_in and θ), as the forward pass left them."""
 
     def __init__(self, name: str, x_out: Sequence[Tensor], leaves: Sequence[Any]):
+        self.x_out = x_out  # before torch 2.8 or so, a node does not outlive its tensor
         self.ends = [get_gradient_edge(x) if x.requires_grad else None for x in x_out]
         self.leaves = leaves
         self.nodes = _last_to_first([end.node for end in self.ends if end])

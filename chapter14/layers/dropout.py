@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..layer import LinearMap
 from ..shape import check_floating, in_words
-from .arithmetic import plus, scale
+from .arithmetic import numbers, plus, scale
 from .inplace import in_place
 
 _ALPHA = 1.7580993408473766
@@ -28,7 +28,7 @@ class Drop(LinearMap):
 
     @staticmethod
     def forward(x, mask, s):
-        return x * mask.view(torch.uint8).to(x.dtype).mul_(s)
+        return x * numbers(mask, x.dtype).mul_(s)
 
     @staticmethod
     def transpose(g, shape, mask, s):

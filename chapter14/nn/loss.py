@@ -48,7 +48,11 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         return F.cross_entropy(input, target, self.weight, label_smoothing=self.label_smoothing, **how)
 
 
-class LinearCrossEntropyLoss(nn.LinearCrossEntropyLoss):
+#: Newer versions of torch have it.
+_LinearCrossEntropyLoss: Any = getattr(nn, "LinearCrossEntropyLoss", nn.Module)
+
+
+class LinearCrossEntropyLoss(_LinearCrossEntropyLoss):
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         shape = (self.num_classes, *self.out_features)
         W = F.reshape(self.linear.weight, (*shape, self.linear.in_features))
