@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
 
@@ -37,6 +38,8 @@ class ByHand(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
+        if not _differentiated():  # inside a layer, above all
+            return func(*args, **kwargs)
         if kwargs.get("out") is None:
             if (twin := _twin(func)) is not None:
                 x_out = twin(*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
@@ -46,12 +49,16 @@ class ByHand(TorchFunctionMode):
                 with self:
                     return opened(*args, **kwargs)
         x_out = func(*args, **kwargs)
-        if not torch.compiler.is_compiling() and torch.is_grad_enabled() and _made_a_node(x_out, (args, kwargs)):
+        if not torch.compiler.is_compiling() and _made_a_node(x_out, (args, kwargs)):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
             self.native[name] += 1
         return x_out
+
+
+def _differentiated() -> bool:
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
 def _anew(x: Any) -> Any:
