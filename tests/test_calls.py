@@ -59,6 +59,9 @@ CALLS = {
     "unbiased": lambda x: x.std(1, False) + x.var(1, unbiased=True) + torch.var_mean(x, 1)[1],
     "named": lambda x: x.max(1).values + x.sort(descending=True).values.mean(1) + torch.aminmax(x).max,
     "of two": lambda x: torch.max(x, -x) + torch.where(x > 0, x, 0) + x.where(x < 0, 2.0),
+    "written in Python": lambda x: (
+        x.norm(dim=1) + torch.norm(x) + sum(y.sum(1) for y in x.split(2, 1)) + x.pow(2).sum(1)
+    ),
     "steps": lambda x: x.round() + x.div(2, rounding_mode="floor") + x.fmod(0.7),
 }
 
@@ -73,9 +76,7 @@ def test_calls(f):
     assert_close(*results)
 
 
-@pytest.mark.parametrize(
-    "name", sorted(CALLS.keys() - {"numbers first"})
-)  # Dynamo does not look up what is written in Python
+@pytest.mark.parametrize("name", CALLS)
 def test_calls_compiled(name):
     torch._dynamo.reset()
     results = []

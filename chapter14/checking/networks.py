@@ -28,7 +28,7 @@ def _torchvision(full: bool) -> list[Network]:
 
     names: dict[str, dict[str, Any]] = {
         "alexnet": {"size": 64},
-        "vgg11_bn": {"size": 32},
+        "vgg11_bn": {"size": 32, "init_weights": False},
         "resnet18": {"size": 32},
         "resnext50_32x4d": {"size": 32},
         "wide_resnet50_2": {"size": 32},

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
 
@@ -37,21 +38,27 @@ class ByHand(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
+        if not _differentiated():  # inside a layer, above all
+            return func(*args, **kwargs)
         if kwargs.get("out") is None:
-            if func in TWINS:
-                x_out = TWINS[func](*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
+            if (twin := _twin(func)) is not None:
+                x_out = twin(*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
                 if x_out is not NotImplemented:
                     return x_out
-            if func in OPENED:
+            if (opened := _opened_form(func)) is not None:
                 with self:
-                    return OPENED[func](*args, **kwargs)
+                    return opened(*args, **kwargs)
         x_out = func(*args, **kwargs)
-        if not torch.compiler.is_compiling() and torch.is_grad_enabled() and _made_a_node(x_out, (args, kwargs)):
+        if not torch.compiler.is_compiling() and _made_a_node(x_out, (args, kwargs)):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
             self.native[name] += 1
         return x_out
+
+
+def _differentiated() -> bool:
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
 
 
 def _anew(x: Any) -> Any:
@@ -84,12 +91,41 @@ def _opened() -> Iterator[tuple[Callable, Callable]]:
     for place in (vars(torch.nn.functional), vars(torch.functional), methods):
         for f in place.values():
             if isinstance(f, types.FunctionType) and any(name in f.__code__.co_names for name in no):
-                opened = types.FunctionType(f.__code__, f.__globals__ | no, f.__name__, f.__defaults__, f.__closure__)
+                code = f.__code__.replace(co_filename=f"<opened {f.__name__}>")  # Dynamo refuses some of torch's files
+                opened = types.FunctionType(code, f.__globals__ | no, f.__name__, f.__defaults__, f.__closure__)
                 opened.__kwdefaults__ = f.__kwdefaults__
                 yield f, opened
 
 
 OPENED = dict(_opened())
+
+
+#: What is looked up, in an order. Dynamo, tracing, does not find each function among the keys of a dict (an operator
+#: that is written in Python is another one to it): there, the dict is asked by Python itself for a number, a constant.
+_NUMBERED = tuple(dict.fromkeys([*TWINS.values(), *OPENED.values()]))
+_NUMBERS = {f: n for n, f in enumerate(_NUMBERED)}
+
+
+def _twin(func: Any) -> Callable | None:
+    return _numbered(_number_of_twin(func)) if torch.compiler.is_compiling() else TWINS.get(func)
+
+
+def _opened_form(func: Any) -> Callable | None:
+    return _numbered(_number_of_opened(func)) if torch.compiler.is_compiling() else OPENED.get(func)
+
+
+def _numbered(n: int) -> Callable | None:
+    return _NUMBERED[n] if n >= 0 else None
+
+
+@torch.compiler.assume_constant_result
+def _number_of_twin(func: Any) -> int:
+    return _NUMBERS[TWINS[func]] if func in TWINS else -1
+
+
+@torch.compiler.assume_constant_result
+def _number_of_opened(func: Any) -> int:
+    return _NUMBERS[OPENED[func]] if func in OPENED else -1
 
 
 @contextmanager

@@ -17,10 +17,18 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import nn as ours
 from .by_hand import by_hand
+
+
+class ReLU(ours.ReLU):
+    """PyTorch's: h'(0) is 0, and goes without saying."""
+
+    at_zero = 0
+    extra_repr = nn.ReLU.extra_repr
+
 
 #: A class of torch.nn -> ours.
 MODULES: dict[type[nn.Module], type[nn.Module]] = {
@@ -29,7 +37,7 @@ MODULES: dict[type[nn.Module], type[nn.Module]] = {
     if isinstance(cls, type) and issubclass(cls, nn.Module)
     for twin in (getattr(nn, name, cls),)
     if twin is not cls
-}
+} | {nn.ReLU: ReLU}
 
 #: They call what is inside them and nothing else.
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, nn.Identity)
@@ -53,27 +61,33 @@ def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
         raise TypeError(
             f"convert: {where} is TorchScript, which hides what it calls. Convert the model, then script it."
         )
-    model = model if inplace else copy.deepcopy(model)
+    model = model if inplace else _copied(model)
     changes = [(module, cls) for module in model.modules() if (cls := _converted(module)) is not type(module)]
     done: list[tuple[nn.Module, type[nn.Module]]] = []
     try:
         for module, cls in changes:
             done.append((module, type(module)))
             module.__class__ = cls
-            if isinstance(module, ours.ReLU):
-                module.at_zero = 0
     except BaseException:  # an interrupt too: all or nothing
         for module, cls in done:
-            module.__class__ = cls
-            module.__dict__.pop("at_zero", None)
+            if type(module) is not cls:
+                module.__class__ = cls
         raise
     return model
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """deepcopy refuses what was computed, as the weight of old weight_norm, which its hook computes anew."""
+    attributes = (t for module in model.modules() for t in vars(module).values())
+    return copy.deepcopy(
+        model, {id(t): t.detach().clone() for t in attributes if isinstance(t, Tensor) and not t.is_leaf}
+    )
 
 
 def _converted(module: nn.Module) -> type[nn.Module]:
     """The class that a module is to have."""
     cls = type(module)
-    if cls.__module__.startswith(f"{__package__.split('.')[0]}.nn") or issubclass(cls, Rerouted):
+    if cls.__module__.startswith((ours.__name__, __name__)) or issubclass(cls, Rerouted):
         return cls
     own = "forward" in vars(module) or module._forward_pre_hooks  # old weight_norm computes the weight in such a hook
     if cls in MODULES:
@@ -86,17 +100,17 @@ def _converted(module: nn.Module) -> type[nn.Module]:
 class Rerouted:
     """A module that goes by hand whatever it calls: mixed in before the module's own class, whose name it bears."""
 
-    original: type[nn.Module]
+    __original: type[nn.Module]  # mangled: a module may well have something of that name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with by_hand():
             return super().__call__(*args, **kwargs)  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """As `original` does it, made anew where it is read: the mixed class has no place to be imported from."""
+        """As its own class does it, made anew where it is read: the mixed class has no place to be imported from."""
         made: Any = super().__reduce_ex__(protocol)
         if made[0] is copyreg.__newobj__:  # type: ignore[attr-defined]
-            return _new, (self.original, *made[1][1:]), *made[2:]
+            return _new, (self.__original, *made[1][1:]), *made[2:]
         return made
 
 
@@ -112,7 +126,7 @@ def _rerouted(cls: type[nn.Module]) -> type[nn.Module]:
         if base.__module__.split(".")[0] not in ("torch", "builtins"):
             methods |= {name: _by_hand(f) for name, f in vars(base).items() if _is_plain(name, f)}
     named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
-    return type(cls.__name__, (Rerouted, cls), {**methods, **named, "original": cls})
+    return type(cls.__name__, (Rerouted, cls), {**methods, **named, "_Rerouted__original": cls})
 
 
 #: One class for each, so that two models of a class still are of one class.

@@ -152,7 +152,7 @@ def _stage(f: Any) -> Any:
         return f
     if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()) and not _is_hooked(f):
         return inplace.Linear(f.weight, f.bias)
-    if type(f) is nn.ReLU and not _is_hooked(f):
+    if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward and not _is_hooked(f):
         return inplace.Relu(f.at_zero)
     return inplace.Relu() if f is F.relu else Block(f)
 

@@ -79,3 +79,18 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     length = vector_norm(also, p, [i for i in range(input.ndim) if i != dim % input.ndim], True)
     shorter = scale(reciprocal(shift(length, 1e-7)), maxnorm)
     return times(x, where(length.detach() > maxnorm, shorter, torch.ones_like(length)))
+
+
+@stands_for("norm_except_dim")
+@of_reals
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norm of each slice of one axis; of the whole, where that is -1."""
+    return vector_norm(v, pow, None if dim == -1 else [i for i in range(v.ndim) if i != dim], dim != -1)
+
+
+@stands_for("_weight_norm")
+@of_reals
+def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+    """g v / |v|, slice by slice."""
+    v, also = branch(v)
+    return times(v, times(g, reciprocal(norm_except_dim(also, 2, dim))))
