@@ -31,7 +31,9 @@ def main() -> int:
     parser.add_argument("--reference", action="store_true", help="the reference samples, which are many more")
     options = parser.parse_args()
     ops = {name: op for name, op in operations().items() if name not in WRONG}
-    infos = {name: info for name, info in modules().items() if getattr(nn, name, info.module_cls) is not info.module_cls}
+    infos = {
+        name: info for name, info in modules().items() if getattr(nn, name, info.module_cls) is not info.module_cls
+    }
     if unknown := [name for name in options.names if name not in ops | infos]:
         parser.error(f"there are no samples of {unknown[0]!r} that could be compared")
     wanted = [name for name in ops | infos if not options.names or name in options.names]

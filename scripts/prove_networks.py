@@ -2,7 +2,8 @@
 
 python scripts/prove_networks.py [NAME ...] [--full]
 
-Errors are relative, |ours - native| / |native|, the worst tensor's, in float64 (float32 where a network runs in no other).
+Errors are relative, |ours - native| / |native|, the worst tensor's, in float64, or in float32 where a
+network runs in no other.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def right(network: Network, row: Sameness) -> bool:
 
 def in_words(row: Sameness) -> str:
     errors = f"{row.outputs:8.0e} {row.gradients:9.0e} {row.step:8.0e}"
-    return f"{row.parameters:11,} {row.audit.fraction:8.0%} {errors} {row.saved / 1e6:8.1f} {row.saved_natively / 1e6:8.1f}"
+    saved = f"{row.saved / 1e6:8.1f} {row.saved_natively / 1e6:8.1f}"
+    return f"{row.parameters:11,} {row.audit.fraction:8.0%} {errors} {saved}"
 
 
 if __name__ == "__main__":
