@@ -1,5 +1,6 @@
 """The command line: what it prints, and what it says where it cannot do what was asked."""
 
+import sys
 import textwrap
 
 import pytest
@@ -77,6 +78,74 @@ def test_audit_of_the_embedded_network(capsys):
     assert main(["audit"]) == 0
     out = capsys.readouterr().out
     assert out.count("100% by hand") == 2 and "in all" in out
+
+
+NETWORKS = """
+import torch
+from torch import nn
+
+
+def small():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+
+
+def words():
+    return nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 2)), [torch.randint(9, (2, 3))]
+
+
+def number():
+    return 14
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--train",), ("--batch", "1", "--layers")])
+def test_audit_of_a_network_of_ones_own(options, file, capsys):
+    assert main(["audit", file(NETWORKS) + ":small", "--size", "8", *options]) == 0
+    out = capsys.readouterr().out
+    assert out.count("100% by hand") == 2 and "native  " not in out.split("what is kept")[0]
+    rows = [row.split() for row in out.splitlines() if row.startswith("in all")]
+    assert [0 < int(ours.replace(",", "")) for *_, ours, _ in rows] == [True, True]
+    assert any(row.startswith("2   ") for row in out.splitlines()) == ("--layers" in options)
+
+
+def test_audit_of_a_network_that_comes_with_its_inputs(file, capsys):
+    assert main(["audit", file(NETWORKS) + ":words"]) == 0
+    assert "100% by hand" in capsys.readouterr().out
+
+
+def test_audit_of_a_network_as_it_is(file, capsys):
+    assert main(["audit", file(NETWORKS) + ":small", "--size", "8", "--native"]) == 0
+    out = capsys.readouterr().out
+    assert "the gradient: 0% by hand: 0 of " in out and "ConvolutionBackward0" in out and "kept" not in out
+
+
+def test_audit_of_torchvisions(capsys):
+    assert main(["audit", "torchvision:squeezenet1_1", "--size", "32", "--batch", "1"]) == 0
+    assert "the gradient: 100% by hand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("nowhere.safetensors", "no such network"),
+        ("torchvisoin:resnet18", "there are torchvision, timm, open_clip"),
+        ("torchvision:resnet19", "Near it: resnet18"),
+        ("torchvision:squeezenet1_1", "it does not take [2, 3, 4, 4]; see --size"),
+        ("FILE:big", "it has no function 'big'"),
+        ("FILE:number", "number() is a torch.nn.Module, or (module, inputs); it is int"),
+        ("FILE:small", "it does not take [2, 3, 4, 4]"),
+    ],
+)
+def test_audit_says_what_it_cannot_do(name, message, file, capsys):
+    assert main(["audit", name.replace("FILE", file(NETWORKS)), "--size", "4"]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("chapter14 audit: ") and message in error
+
+
+def test_audit_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    assert main(["audit", "open_clip:RN50"]) == 2
+    assert "open_clip is not installed; pip install open_clip_torch" in capsys.readouterr().err
 
 
 def test_visualize_writes_the_picture_and_says_where(tmp_path, capsys):

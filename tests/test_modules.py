@@ -7,6 +7,7 @@ import torch
 from torch.func import functional_call, grad, vmap
 from torch.testing import assert_close
 
+import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
 
@@ -173,3 +174,31 @@ def test_statistics_are_learned_in_compiled_networks_too(name):
     (found,), (expected,) = (torch.autograd.grad(f(x).pow(3).sum(), x) for f in (compiled, native))
     assert_close(found, expected)
     assert_close(ours.state_dict(), native.state_dict())
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_adaptive_log_softmax(one):
+    torch.manual_seed(0)
+    native = torch.nn.AdaptiveLogSoftmaxWithLoss(5, 12, [4, 8], div_value=2, head_bias=True).double()
+    ours = nn.AdaptiveLogSoftmaxWithLoss(5, 12, [4, 8], div_value=2, head_bias=True).double()
+    ours.load_state_dict(native.state_dict())
+    assert repr(ours) == repr(native)
+    x, y = torch.randn(6, 5, dtype=torch.double, requires_grad=True), torch.tensor([1, 5, 11, 4, 7, 0])
+    x, y = (x[0].detach().requires_grad_(), y[1]) if one else (x, y)
+    found = []
+    for model in (ours, native):
+        output, loss = model(x, y)
+        once = torch.autograd.grad([output.sum(), loss], [x, *model.parameters()], create_graph=True, allow_unused=True)
+        once = [g for g in once if g is not None]
+        twice = torch.autograd.grad(sum(g.square().sum() for g in once), [x, *model.parameters()], allow_unused=True)
+        found.append([output, loss, *once, *(g for g in twice if g is not None), model.log_prob(x.reshape(-1, 5))])
+        assert model.predict(x.reshape(-1, 5)).shape == y.reshape(-1).shape
+    assert_close(*found)
+    assert chapter14.audit([*ours(x, y), ours.log_prob(x.reshape(-1, 5).detach())]).fraction == 1
+
+
+@pytest.mark.parametrize("x, y", [((2, 5), (2, 1)), ((5,), (2,)), ((3, 5), (2,)), ((2, 5), ()), ((2, 5), (2,))])
+def test_adaptive_log_softmax_refuses_what_pytorchs_does(x, y):
+    for model in (library.AdaptiveLogSoftmaxWithLoss(5, 12, [4, 8], 2) for library in (nn, torch.nn)):
+        with pytest.raises(RuntimeError):
+            model(torch.randn(x), torch.full(y, 12))

@@ -66,6 +66,27 @@ def test_benchmark_layers():
     assert "PyTorch" in run("benchmark_layers.py", "--quick")
 
 
+def test_prove_networks():
+    said = run("prove_networks.py", "LSTM language model")
+    assert "1 networks, each in both modes; 0 wrong" in said and said.count("100%") == 2
+
+
+def test_count_samples():
+    said = run("count_samples.py", "nn.functional.softsign", "Softsign")
+    assert said.count(" 0 failed") == 2 and "   1 operations" in said and "   1 modules" in said
+
+
+def test_native_words():
+    said = run("native_words.py", "layer_norm")
+    assert "silently; ours, 0" in said and "layer_norm" in said
+
+
+def test_the_page_of_coverage_is_up_to_date(tmp_path):
+    run("coverage.py", "--out", tmp_path / "coverage.md")
+    page = (SCRIPTS.parent / "docs" / "coverage.md").read_text(encoding="utf-8")
+    assert (tmp_path / "coverage.md").read_text(encoding="utf-8") == page
+
+
 def test_every_script_is_run():
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'run("{script.name}"' in text for script in SCRIPTS.glob("*.py"))

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 def cases_of(file: Path) -> list[Case]:
     """A case for each layer that the file defines."""
-    module = _imported(file)
+    module = imported(file)
     layers = [
         value for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
@@ -60,7 +60,8 @@ def cases_of(file: Path) -> list[Case]:
     return [a_case(layer, layer.example, getattr(layer, "like", None)) for layer in layers]  # type: ignore[attr-defined]
 
 
-def _imported(file: Path) -> ModuleType:
+def imported(file: Path) -> ModuleType:
+    """A Python file, run as a module."""
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such file.")
     spec = importlib.util.spec_from_file_location(file.stem, file)

@@ -30,8 +30,12 @@ class Audit:
 
     def __str__(self) -> str:
         ours, theirs = sum(self.by_hand.values()), sum(self.native.values())
-        said = f"{self.fraction:.0%} by hand: {ours} of {ours + theirs} nodes"
-        return said + "".join(f"\n  native: {name} {count}" for name, count in sorted(self.native.items()))
+        rows = [f"{self.fraction:.0%} by hand: {ours} of {ours + theirs} nodes"]
+        width = max(map(len, [*self.native, *self.by_hand]))
+        for whose, nodes in (("native", self.native), ("by hand", self.by_hand)):
+            by_count = sorted(nodes.items(), key=lambda node: (-node[1], node[0]))
+            rows += [f"  {whose:8} {name:{width}} {count:6}" for name, count in by_count]
+        return "\n".join(rows)
 
 
 def audit(output: Tensor | Iterable[Tensor]) -> Audit:
@@ -75,6 +79,14 @@ class Saved:
         width = max((len(name) for name in self.layers), default=0)
         rows = [f"{name or '(itself)':{max(width, 8)}}  {n:>14,}" for name, n in self.layers.items()]
         return "\n".join([*rows, f"{'in all':{max(width, 8)}}  {self.total:>14,} bytes"])
+
+    def beside(self, native: Saved) -> str:
+        """A table of both, layer by layer; this one is ours."""
+        names = list(dict.fromkeys([*native.layers, *self.layers]))
+        width = max([8, *map(len, names)])
+        rows = [(name or "(itself)", self.layers.get(name, 0), native.layers.get(name, 0)) for name in names]
+        lines = [f"{name:{width}}  {a:>14,} {b:>14,}" for name, a, b in [*rows, ("in all", self.total, native.total)]]
+        return "\n".join([f"{'bytes':{width}}  {'ours':>14} {'native':>14}", *lines])
 
 
 def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:

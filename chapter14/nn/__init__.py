@@ -79,6 +79,7 @@ from .lazy import LazyConvTranspose3d as LazyConvTranspose3d
 from .lazy import LazyLinear as LazyLinear
 from .linear import Bilinear as Bilinear
 from .linear import Linear as Linear
+from .loss import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
 from .loss import BCELoss as BCELoss
 from .loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from .loss import CrossEntropyLoss as CrossEntropyLoss

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules.adaptive import _ASMoutput
 
 from .. import functional as F
+from .linear import Linear
 
 
 class L1Loss(nn.L1Loss):
@@ -103,3 +106,63 @@ class CTCLoss(nn.CTCLoss):
     def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> Tensor:
         how: Any = {"blank": self.blank, "reduction": self.reduction, "zero_infinity": self.zero_infinity}
         return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, **how)
+
+
+class AdaptiveLogSoftmaxWithLoss(nn.AdaptiveLogSoftmaxWithLoss):
+    """log p of each target: of its column of the head, plus, where that is a cluster, of the target inside it."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        for module in self.modules():
+            if type(module) is nn.Linear:
+                module.__class__ = Linear
+
+    def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
+        """
+        Raises:
+            RuntimeError: as PyTorch's: shapes that do not go together, a target that is no class.
+        """
+        self._check(input_, target_)
+        if target_.dim() == 0:
+            output, loss = self(F.unsqueeze(input_, 0), target_.unsqueeze(0))
+            return _ASMoutput(F.squeeze(output, 0), loss)
+        x_head, *x_tail = F.branch(input_, 1 + len(self.tail))
+        column, inside = target_.clone(), []
+        for i, (low, high) in enumerate(itertools.pairwise(self.cutoffs)):
+            rows = ((target_ >= low) & (target_ < high)).nonzero().squeeze(1)
+            if len(rows):
+                column[rows] = self.shortlist_size + i
+                log_p = F.log_softmax(self.tail[i](F.index_select(x_tail[i], 0, rows)), 1)
+                inside.append((rows, _at(log_p, target_[rows] - low)))
+        output = _at(F.log_softmax(self.head(x_head), 1), column)
+        for rows, log_p in inside:
+            output = F.index_add(output, 0, rows, log_p)
+        one, another = F.branch(output, 2)
+        return _ASMoutput(one, F.scale(F.mean_over(another), -1))
+
+    def _check(self, input_: Tensor, target_: Tensor) -> None:
+        if target_.dim() > 1:
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        if input_.dim() != target_.dim() + 1:
+            raise RuntimeError(
+                f"{target_.dim()}D target tensor expects {target_.dim() + 1}D input tensors, "
+                f"but found inputs with size {input_.size()}"
+            )
+        if target_.dim() and len(input_) != len(target_):
+            raise RuntimeError("Input and target should have the same size in the batch dimension.")
+        if ((target_ < 0) | (target_ >= self.n_classes)).any():
+            raise RuntimeError(
+                f"Target values should be in [0, {self.n_classes - 1}], "
+                f"but values in range [{target_.min().item()}, {target_.max().item()}] were found. "
+            )
+
+    def _get_full_log_prob(self, input: Tensor, head_output: Tensor) -> Tensor:
+        shortlist, clusters = F.split(F.log_softmax(head_output, 1), [self.shortlist_size, self.n_clusters], 1)
+        inside = [F.log_softmax(tail(x), 1) for tail, x in zip(self.tail, F.branch(input, len(self.tail)), strict=True)]
+        whole = [F.plus(log_p, c) for log_p, c in zip(inside, F.split(clusters, 1, 1), strict=True)]
+        return F.merge(shortlist, *whole, dim=1)
+
+
+def _at(x: Tensor, index: Tensor) -> Tensor:
+    """x[i, index[i]]"""
+    return F.squeeze(F.gather(x, 1, index.unsqueeze(1)), 1)

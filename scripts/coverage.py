@@ -1,0 +1,131 @@
+"""docs/coverage.md: every class of torch.nn and every function of torch.nn.functional, and whether it is here.
+
+python scripts/coverage.py [--out docs/coverage.md]
+
+Raises:
+    AssertionError: one is neither here nor has a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from torch import nn
+
+import chapter14.functional as F
+import chapter14.nn as ours
+from chapter14.conversion.table import TWINS
+
+PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
+HERE = "by hand"
+
+#: A class that has no twin, and why.
+CLASSES = {
+    "Container": "a container of old, deprecated; `Sequential` or `Module` instead",
+    "CrossMapLRN2d": "deprecated, and its running sum keeps one channel too long; `LocalResponseNorm` is here",
+    "DataParallel": "it only hands a module's batch to several GPUs; the module inside can be ours",
+    "RNNBase": "the base of `RNN`, `LSTM` and `GRU`, which are here",
+    "RNNCellBase": "the base of the cells, which are here",
+    "SyncBatchNorm": "its statistics are of several processes; in one process, by hand once converted",
+}
+
+#: A function that has no twin of its name, and why.
+FUNCTIONS = {
+    "assert_int_or_pair": "it computes nothing",
+    "grouped_mm": "a product for each group of rows, in bfloat16; no twin yet",
+    "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
+    "one_hot": "it has no gradient; torch's own does",
+    "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",
+    "scaled_mm": "of 8-bit numbers, on GPUs; it has no gradient",
+}
+
+#: What torch.nn.functional imports for itself, and is no function of numbers.
+NONE_OF_ITS_OWN = """
+    Callable Optional Tensor ScalingType SwizzleType DType boolean_dispatch handle_torch_function has_torch_function
+    has_torch_function_unary has_torch_function_variadic
+""".split()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=PAGE, help="default docs/coverage.md")
+    out = parser.parse_args().out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page(), encoding="utf-8", newline="\n")
+    print(out)
+
+
+def page() -> str:
+    classes, functions = dict(classes_of_nn()), dict(functions_of_functional())
+    return "\n".join(
+        [
+            "# What of torch.nn is here",
+            "",
+            f"Written by `scripts/coverage.py` for torch {'.'.join(torch.__version__.split('.')[:2])}.",
+            "",
+            f"- `torch.nn`: {counted(classes)}",
+            f"- `torch.nn.functional`: {counted(functions)}",
+            "",
+            "What is not here runs natively in a converted model, where `audit` shows it.",
+            "",
+            "## torch.nn",
+            "",
+            *table("class", classes),
+            "",
+            "## torch.nn.functional",
+            "",
+            *table("function", functions),
+            "",
+        ]
+    )
+
+
+def classes_of_nn() -> Iterator[tuple[str, str]]:
+    for name, cls in sorted(vars(nn).items()):
+        if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+            continue
+        mine = getattr(ours, name, None)
+        if mine is cls:
+            yield name, "torch's own: it only calls what is inside it"
+        elif mine is not None:
+            yield name, HERE
+        elif name == "Module":
+            yield name, "torch's own"
+        else:
+            assert name in CLASSES, f"torch.nn.{name} is not in chapter14.nn, and has no reason"
+            yield name, CLASSES[name]
+
+
+def functions_of_functional() -> Iterator[tuple[str, str]]:
+    for name, f in sorted(vars(nn.functional).items()):
+        if not callable(f) or name.startswith("_") or name in NONE_OF_ITS_OWN:
+            continue
+        if hasattr(F, name):
+            yield name, HERE
+        elif f in TWINS:
+            yield name, f"{HERE} in `convert` and `by_hand`"
+        else:
+            assert name in FUNCTIONS, f"torch.nn.functional.{name} has no twin, and no reason"
+            yield name, FUNCTIONS[name]
+
+
+def counted(rows: dict[str, str]) -> str:
+    here = sum(said.startswith(HERE) for said in rows.values())
+    passed = sum(said.startswith("torch's own") for said in rows.values())
+    containers = f"{passed} torch's own containers, " if passed else ""
+    return f"{len(rows)}, of which {here} by hand, {containers}{len(rows) - here - passed} left out"
+
+
+def table(kind: str, rows: dict[str, str]) -> Iterator[str]:
+    yield from (f"| {kind} | |", "|---|---|")
+    yield from (f"| `{name}` | {said} |" for name, said in rows.items())
+
+
+if __name__ == "__main__":
+    main()
