@@ -31,7 +31,6 @@ def _torchvision(full: bool) -> list[Network]:
         "vgg11_bn": {"size": 32, "init_weights": False},
         "resnet18": {"size": 32},
         "resnext50_32x4d": {"size": 32},
-        "wide_resnet50_2": {"size": 32},
         "densenet121": {"size": 32},
         "googlenet": {"size": 64, "init_weights": False},
         "inception_v3": {"size": 80, "init_weights": False, "aux_logits": False},
@@ -44,16 +43,27 @@ def _torchvision(full: bool) -> list[Network]:
         "efficientnet_v2_s": {"size": 32},
         "regnet_y_400mf": {"size": 32},
         "convnext_tiny": {"size": 32},
-        "vit_b_16": {"size": 32, "image_size": 32},
         "swin_t": {"size": 32},
         "swin_v2_t": {"size": 32},
     }
 
+    def wide() -> nn.Module:
+        return models.ResNet(models.resnet.Bottleneck, [1, 1, 1, 1], width_per_group=128)
+
+    def vit() -> nn.Module:
+        return models.VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64)
+
     def maxvit() -> nn.Module:
-        if full:
-            return models.maxvit_t(weights=None)
         blocks = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
         return models.MaxVit((32, 32), stem_channels=16, partition_size=2, head_dim=8, **blocks)
+
+    smaller: dict[str, tuple[Callable[[], nn.Module], int]] = {
+        "alexnet": (lambda: _narrow(models.alexnet(weights=None)), 64),
+        "vgg11_bn": (lambda: _narrow(models.vgg11_bn(weights=None)), 32),
+        "wide_resnet50_2": (wide, 32),
+        "vit_b_16": (vit, 32),
+        "maxvit_t": (maxvit, 32),
+    }
 
     def network(name: str, size: int, **options: Any) -> Network:
         if full:
@@ -61,8 +71,19 @@ def _torchvision(full: bool) -> list[Network]:
             size = 299 if name == "inception_v3" else 224
         return Network(name, lambda: getattr(models, name)(weights=None, **options), _images(size))
 
+    if full:
+        return [network(name, **options) for name, options in (dict.fromkeys(smaller, {"size": 224}) | names).items()]
     of_names = [network(name, **options) for name, options in names.items()]
-    return [*of_names, Network("maxvit_t", maxvit, _images(224 if full else 32))]
+    return [*of_names, *(Network(name, make, _images(size)) for name, (make, size) in smaller.items())]
+
+
+def _narrow(model: nn.Module) -> nn.Module:
+    """A network whose last layers, which have most of its parameters, are 32 wide."""
+    last = [m for m in model.classifier if isinstance(m, nn.Linear)]  # type: ignore[union-attr]
+    widths = [last[0].in_features, *(32 for _ in last)]
+    for layer, N, M in zip(last, widths, widths[1:], strict=False):
+        layer.__init__(N, M)  # type: ignore[misc]
+    return model
 
 
 def _beyond_classes(full: bool) -> list[Network]:
@@ -143,7 +164,8 @@ def _open_clip(full: bool) -> list[Network]:
             config = open_clip.get_model_config(name)
             if not full:
                 config["vision_cfg"] |= smaller
-                config["text_cfg"] |= {"layers": 2, "vocab_size": 100, "context_length": 8}
+                config["embed_dim"] = 64
+                config["text_cfg"] |= {"layers": 2, "width": 64, "heads": 2, "vocab_size": 100, "context_length": 8}
             config.pop("custom_text", None)
             cls = open_clip.model.CustomTextCLIP if "hf_model_name" in config["text_cfg"] else open_clip.model.CLIP
             return cls(**config)
@@ -155,7 +177,7 @@ def _open_clip(full: bool) -> list[Network]:
         return Network(f"open_clip {name}", make, inputs)
 
     return [
-        network("ViT-B-32", 64, image_size=64, layers=2),
-        network("RN50", 64, image_size=64, layers=[1, 1, 1, 1]),
-        network("convnext_base", 64, image_size=64),
+        network("ViT-B-32", 64, image_size=64, layers=2, width=64, head_width=32),
+        network("RN50", 64, image_size=64, layers=[1, 1, 1, 1], width=16, head_width=32),
+        network("convnext_base", 64, image_size=64, timm_model_name="convnext_atto"),
     ]
