@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -84,6 +85,8 @@ def test_native_words():
 def test_the_page_of_coverage_is_up_to_date(tmp_path):
     run("coverage.py", "--out", tmp_path / "coverage.md")
     page = (SCRIPTS.parent / "docs" / "coverage.md").read_text(encoding="utf-8")
+    if f"for torch {'.'.join(torch.__version__.split('.')[:2])}." not in page:
+        pytest.skip("the page is of another torch, which has other names")
     assert (tmp_path / "coverage.md").read_text(encoding="utf-8") == page
 
 
