@@ -28,7 +28,6 @@ def _torchvision(full: bool) -> list[Network]:
 
     names: dict[str, dict[str, Any]] = {
         "alexnet": {"size": 64},
-        "vgg11_bn": {"size": 32, "init_weights": False},
         "resnet18": {"size": 32},
         "resnext50_32x4d": {"size": 32},
         "wide_resnet50_2": {"size": 32},
@@ -44,7 +43,6 @@ def _torchvision(full: bool) -> list[Network]:
         "efficientnet_v2_s": {"size": 32},
         "regnet_y_400mf": {"size": 32},
         "convnext_tiny": {"size": 32},
-        "vit_b_16": {"size": 32, "image_size": 32},
         "swin_t": {"size": 32},
         "swin_v2_t": {"size": 32},
     }
@@ -55,6 +53,17 @@ def _torchvision(full: bool) -> list[Network]:
         blocks = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
         return models.MaxVit((32, 32), stem_channels=16, partition_size=2, head_dim=8, **blocks)
 
+    def vgg() -> nn.Module:
+        model = models.vgg11_bn(weights=None, init_weights=full)
+        if not full:  # most of it is in its last layers
+            model.classifier[0], model.classifier[3] = nn.Linear(512 * 7 * 7, 16), nn.Linear(16, 4096)
+        return model
+
+    def vit() -> nn.Module:
+        if full:
+            return models.vit_b_16(weights=None)
+        return models.VisionTransformer(32, 16, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64)
+
     def network(name: str, size: int, **options: Any) -> Network:
         if full:
             options = {k: v for k, v in options.items() if k in ("init_weights", "aux_logits")}
@@ -62,7 +71,8 @@ def _torchvision(full: bool) -> list[Network]:
         return Network(name, lambda: getattr(models, name)(weights=None, **options), _images(size))
 
     of_names = [network(name, **options) for name, options in names.items()]
-    return [*of_names, Network("maxvit_t", maxvit, _images(224 if full else 32))]
+    made = {"vgg11_bn": vgg, "vit_b_16": vit, "maxvit_t": maxvit}
+    return [*of_names, *(Network(name, make, _images(224 if full else 32)) for name, make in made.items())]
 
 
 def _beyond_classes(full: bool) -> list[Network]:
@@ -157,5 +167,5 @@ def _open_clip(full: bool) -> list[Network]:
     return [
         network("ViT-B-32", 64, image_size=64, layers=2),
         network("RN50", 64, image_size=64, layers=[1, 1, 1, 1]),
-        network("convnext_base", 64, image_size=64),
+        network("convnext_base", 64, image_size=64, timm_model_name="convnext_atto"),
     ]
