@@ -1,6 +1,7 @@
 """convert and by_hand: networks that nobody here wrote, and what a model is that has to stay what it was."""
 
 import copy
+import gc
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +30,14 @@ KEEPS_MORE_EVALUATING = (
 ).split()
 
 
+@pytest.fixture
+def memory():
+    """An optimizer is part of a cycle: a network's gigabytes would stay until Python looks for cycles by itself."""
+    yield
+    gc.collect()
+
+
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
 def test_a_converted_network_is_the_same_network(network, training):
