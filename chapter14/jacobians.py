@@ -74,7 +74,8 @@ def _closed_form(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[T
     sources = [getattr(before, "variable", None) for before, _ in node.next_functions]
     if not all(any(source is x for x in leaves) for source in sources):
         return None
-    Ls = [L.detach().to(outputs[0]) for L in layer.L(*kept(node)) if L is not None]
+    stated = zip(layer.L(*kept(node)), node.needs_input_grad, strict=False)  # type: ignore[attr-defined]
+    Ls = [L.detach().to(outputs[0]) for L, need in stated if need and L is not None]
     return tuple(
         sum((L for L, source in zip(Ls, sources, strict=True) if source is x), Ls[0].new_zeros(len(Ls[0]), x.numel()))
         for x in leaves

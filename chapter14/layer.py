@@ -160,7 +160,7 @@ def _differentiated(gs: Sequence[Tensor]) -> bool:
         or forward_ad._current_level >= 0
         or _transformed()
         or _compiling()
-        or any(functorch.is_legacy_batchedtensor(g) for g in gs)
+        or functorch.is_legacy_batchedtensor(gs[0])
     )
 
 
@@ -172,7 +172,7 @@ def _of_its_own(x_out: Tensor, inputs: Sequence[Any]) -> Tensor:
 
 def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
-    once = cls.backward_once
+    once, view = cls.backward_once, cls.view
 
     def go_back(ctx, *gs):
         g = gs if many else gs[0]
@@ -198,13 +198,14 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
                 x_out = forward(*inputs)
         else:
             x_out = forward(*inputs)
-        if not cls.view and type(x_out) is Tensor and x_out._base is not None:
+        if not (view or many) and x_out._base is not None:
             x_out = _of_its_own(x_out, inputs)
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in inputs])
             ctx.inputs = [None if isinstance(t, Tensor) else t for t in inputs]
-        _mark(ctx, x_out)
+        if many:
+            _mark(ctx, x_out)
         return x_out
 
     def push_forward(ctx, *tangents):

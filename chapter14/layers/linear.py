@@ -32,14 +32,25 @@ class Linear(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         x, W, b = inputs
-        return x if needs[1] else None, W if needs[0] else None, b if b is None else b.shape
+        return x if needs[1] else None, W if needs[0] else None
 
     @staticmethod
-    def backward(needs, g, x, W, b_shape):
+    def backward(needs, g, x, W):
         return (
             linear(g, transpose(conjugate(W))) if needs[0] else None,  # forward again, weights transposed (14.36)
             outer(g, conjugate(x)) if needs[1] else None,
-            total(g, b_shape) if needs[2] else None,  # b branches to every datapoint (14.7)
+            total(g, g.shape[-1:]) if needs[2] else None,  # b branches to every datapoint (14.7)
+        )
+
+    @staticmethod
+    def backward_once(needs, g, x, W):
+        """The same three products, straight: where a layer is small, calling layers costs more than they compute."""
+        if g.ndim != 2 or g.is_complex():
+            return Linear.backward(needs, g, x, W)
+        return (
+            g.mm(W) if needs[0] else None,
+            g.t().mm(x) if needs[1] else None,
+            g.sum(0) if needs[2] else None,
         )
 
     @staticmethod
@@ -50,13 +61,13 @@ class Linear(Layer):
         return linear(dx, W, db) if dW is None else linear(dx, W, db) + linear(x, dW)
 
     @staticmethod
-    def L(x, W, b_shape):
+    def L(x, W):
         """Of one datapoint: W, (14.16); x_in[k] where i == j, else 0, (14.14); I, (14.17)."""
         (M, N), B = W.shape, x.shape[:-1].numel()
         I = torch.eye(M).to(x)  # noqa: E741  # the chapter's letter
         L_x = torch.kron(torch.eye(B).to(x), W)
         L_W = (I[:, :, None] * x.reshape(B, 1, 1, N)).reshape(B * M, M * N)
-        return L_x, L_W, None if b_shape is None else I.repeat(B, 1)
+        return L_x, L_W, I.repeat(B, 1)
 
 
 class Outer(Layer):
