@@ -59,7 +59,6 @@ CASES = [
          lambda x, y: native.cross_entropy(x, y, label_smoothing=0.2), classes(2), but=SUMS, title="smoothed"),
     case("linear_cross_entropy", lambda x, W, b, y: F.linear_cross_entropy(x, W, y, linear_bias=b),
          lambda x, W, b, y: native.cross_entropy(native.linear(x, W, b), y),
-        
          lambda draw, n: (draw(n, 4), draw(5, 4), draw(5), torch.arange(n) * 3 % 5),
          but=SUMS | {"wrong_shapes": "between the shapes of one batch; what is written out here takes more"}),
 ]  # fmt: skip
