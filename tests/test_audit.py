@@ -1,5 +1,8 @@
 """audit and saved_bytes: whose derivatives a network runs on, and what they keep."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -68,3 +71,13 @@ def test_saved_bytes_ours_beside_native():
     assert [row.split() for row in table.splitlines()] == [
         ["bytes", "ours", "native"], ["1", "15", "60"], ["in", "all", "15", "60"]
     ]  # fmt: skip
+
+
+def test_what_was_counted_is_let_go():
+    """A hook that gives back the tensor itself would keep the graph of whatever remembers its own output."""
+    model, alive = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Sigmoid()), []
+    saved_bytes(model, torch.ones(2, 3))
+    alive = [weakref.ref(p) for p in model.parameters()]
+    del model
+    gc.collect()
+    assert not any(p() is not None for p in alive)

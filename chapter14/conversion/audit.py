@@ -105,7 +105,7 @@ def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:
         memory = t.untyped_storage()
         if memory.data_ptr() not in there:
             kept.setdefault(memory.data_ptr(), (inside[-1], memory.nbytes()))
-        return t
+        return t.detach()  # t itself, as the output of the node that keeps it, would keep the whole graph alive
 
     with _followed(modules, inside), saved_tensors_hooks(keep, lambda t: t), torch.enable_grad():
         x_out = model(*inputs)  # held until the bytes are counted, so that no memory is counted for another
