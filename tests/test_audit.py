@@ -75,8 +75,8 @@ def test_saved_bytes_ours_beside_native():
 
 def test_what_was_counted_is_let_go():
     """A hook that gives back the tensor itself would keep the graph of whatever remembers its own output."""
-    model, alive = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Sigmoid()), []
-    saved_bytes(model, torch.ones(2, 3))
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Sigmoid())
+    chapter14.saved_bytes(model, torch.ones(2, 3))
     alive = [weakref.ref(p) for p in model.parameters()]
     del model
     gc.collect()
