@@ -26,9 +26,7 @@ def test_the_table_of_checks_is_what_the_command_prints(tmp_path):
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     table = re.search(r"\$ chapter14 check mine.py\n(.*?)\n\n", README, re.S).group(1)
     assert said.returncode == 1
-    assert [line.strip() for line in table.splitlines()] == [
-        line.rstrip() for line in said.stdout.split("\n\n")[0].splitlines()
-    ]
+    assert [line.removeprefix("    ") for line in table.splitlines()] == said.stdout.split("\n\n")[0].splitlines()
 
 
 def _rows(heading, text):
