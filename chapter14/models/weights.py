@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from .clip import CLIP, Config
 from .words import Vocabulary
@@ -51,6 +56,15 @@ def load(path: str | Path) -> tuple[CLIP, dict[str, Any]]:
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is not a CLIP that scripts/train_clip.py wrote: {error}") from error
     return model.requires_grad_(False).eval(), about
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """64 bits of the names and values of tensors, in hexadecimal: other weights, another fingerprint."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, t in sorted(tensors.items()):
+        digest.update(f"{name} {t.dtype} {list(t.shape)}".encode())
+        digest.update(t.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _config(fields: dict[str, Any]) -> Config:

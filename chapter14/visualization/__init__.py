@@ -1,3 +1,4 @@
+from .descend import DeadNeuron as DeadNeuron
 from .image import Decorrelated as Decorrelated
 from .image import Fourier as Fourier
 from .image import Pixels as Pixels
@@ -6,7 +7,6 @@ from .objective import channel as channel
 from .objective import label as label
 from .objective import neuron as neuron
 from .objective import text as text
-from .optimize import DeadNeuron as DeadNeuron
 from .optimize import Visualization as Visualization
 from .optimize import visualize as visualize
 from .transform import Flip as Flip

@@ -11,7 +11,7 @@ Entries of x from -1 to 1 are colours; on its way x may leave them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -25,11 +25,13 @@ COLOURS = torch.tensor([[0.57, 0.18, 0.05], [0.58, 0.00, -0.10], [0.59, -0.18, 0
 
 
 class Image(Protocol):
-    """A way to have a picture x [B, 3, H, W] as parameters θ, in which it is linear.
+    """A way to have a picture x [B, 3, H, W] as parameters θ.
 
     A descent begins with noise in θ whose picture has the standard deviation `noise`, and leads `way` far, in units of
     the distance from white noise to a photograph.
     """
+
+    channels: ClassVar[int]
 
     @property
     def noise(self) -> float: ...
@@ -43,9 +45,24 @@ class Image(Protocol):
     def picture(self, theta: Tensor) -> Tensor:
         """θ → x."""
 
+    def moved(self, theta: Tensor, change: Tensor) -> Tensor:
+        """How far x moves where θ does by a small `change`: L^θ change."""
+
+
+class Linear:
+    """A picture that is linear in its parameters."""
+
+    channels: ClassVar[int] = 3
+
+    def picture(self, theta: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def moved(self, theta: Tensor, change: Tensor) -> Tensor:
+        return self.picture(change)
+
 
 @dataclass(frozen=True)
-class Pixels:
+class Pixels(Linear):
     noise: float = 0.8
     way: float = 0.9
 
@@ -57,7 +74,7 @@ class Pixels:
 
 
 @dataclass(frozen=True)
-class Fourier:
+class Fourier(Linear):
     """For pictures of `width` pixels, whose amplitudes fall off as 1 / frequency."""
 
     width: int
@@ -78,7 +95,7 @@ class Fourier:
 
 
 @dataclass(frozen=True)
-class Decorrelated:
+class Decorrelated(Linear):
     """`image`, with the three channels of its picture as amounts of COLOURS."""
 
     image: Image

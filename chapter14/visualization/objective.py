@@ -12,7 +12,8 @@ Objectives add up: `text("a photo of a cat") - 0.5 * channel("image.scales.0", 3
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,25 +29,30 @@ Value = Callable[[Mapping[str, Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """`bind(network)` makes the function of the activations x_l, by layer, whose value [B] is to be raised."""
+    """`bind(network)` makes the function of the activations x_l, by layer, whose value [B] is to be raised.
+
+    `together`: the pictures of this objective look at each other, and are drawn in one batch.
+    """
 
     name: str
     layers: frozenset[str]
     bind: Callable[[Pretrained], Value]
+    together: bool = False
 
     def __add__(self, other: Objective) -> Objective:
         def bind(network: Pretrained) -> Value:
             a, b = self.bind(network), other.bind(network)
             return lambda x: F.plus(a(x), b(x))
 
-        return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind)
+        both = self.together or other.together
+        return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind, both)
 
     def __mul__(self, c: float) -> Objective:
         def bind(network: Pretrained) -> Value:
             a = self.bind(network)
             return lambda x: F.scale(a(x), c)
 
-        return Objective(f"{c:g} ({self.name})", self.layers, bind)
+        return Objective(f"{c:g} ({self.name})", self.layers, bind, self.together)
 
     __rmul__ = __mul__
 
@@ -115,6 +121,28 @@ def text(prompt: str, guidance: float = 3.0) -> Objective:
         return lambda x: _each(F.linear(x[OUTPUT], w[None]))
 
     return Objective(prompt, frozenset([OUTPUT]), bind)
+
+
+def each(objectives: Sequence[Objective]) -> Objective:
+    """One objective for each picture of a batch. Neighbours that are the same object look at theirs together."""
+    groups = [(group[0], len(group)) for _, g in itertools.groupby(objectives, key=id) if (group := list(g))]
+    if len(groups) == 1:
+        return groups[0][0]
+    sizes = [n for _, n in groups]
+
+    def bind(network: Pretrained) -> Value:
+        values = [objective.bind(network) for objective, _ in groups]
+
+        def value(x: Mapping[str, Tensor]) -> Tensor:
+            parts = {layer: F.split(x_l, sizes) for layer, x_l in x.items()}
+            rows = [{layer: part[i] for layer, part in parts.items()} for i in range(len(groups))]
+            return F.merge(*(its(row) for its, row in zip(values, rows, strict=True)))
+
+        return value
+
+    return Objective(
+        " | ".join(objective.name for objective, _ in groups), frozenset().union(*(o.layers for o, _ in groups)), bind
+    )
 
 
 def _entry(x_l: Tensor, layer: str, dim: int, i: int) -> Tensor:

@@ -1,156 +1,195 @@
-"""The loop of section 14.9: gradient descent, on the data.
-
-    J(x, θ) = -x_l[i],     x <- x - η (dJ/dx)^T
-
-Here the parameters stay, and x moves. Steps have a given length, so η is that over the length of the gradient. What is
-descended in may be another way to write x down (image.py); then it is the θ of (14.9), and dJ/dθ = dJ/dx L^θ.
-"""
+"""Pictures that raise an objective: the descent of section 14.9, for one neuron or for every channel of a layer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .. import functional as F
+from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
+from .batches import fitting
+from .descend import DeadNeuron, Move, Step, descend, generators, moves
 from .image import Image, Pixels
-from .look import fixed, watched
+from .look import fixed
+from .node import Settings, node
 from .objective import Objective, text
-from .transform import Flip, Jitter, Noise, Together, Transform
+from .progress import Progress
+from .transform import Flip, Jitter, Noise, Transform
 
 PIXELS = Pixels()
 TRANSFORMS = (Jitter(1), Flip(), Noise(0.05))
 CYCLES = (0.4, 0.6, 0.8)
-TAPER = 0.25  # the share of the steps, at the end, that grow shorter
-
-
-class DeadNeuron(ValueError):
-    """The gradient of the objective is zero everywhere: there is no way up."""
-
-
-class Step(NamedTuple):
-    J: Tensor  # [B], before the step, with its graph
-    x: Tensor  # [B, 3, H, W], after the step
 
 
 class Visualization(NamedTuple):
-    x: Tensor  # [B, 3, H, W], entries from -1 to 1
+    x: Tensor  # [B, C, H, W], entries from -1 to 1
     history: Tensor  # [steps, B], J before each step
+    alive: Tensor  # [B], False where J had no gradient at the first step
 
 
 def visualize(
     model: str | Path | Pretrained | nn.Module,
-    objective: str | Objective,
+    objective: str | Objective | Sequence[str | Objective],
     *,
     count: int = 1,
     seed: int = 0,
     steps: int = 60,
     cycles: Sequence[float] = CYCLES,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     image: Image = PIXELS,
+    start: Tensor | None = None,
     transforms: Sequence[Transform] = TRANSFORMS,
+    through_relu: int = 0,
+    batch: int | None = None,
+    precision: torch.dtype | None = None,
+    compile: bool = False,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     on_step: Callable[[Step], None] | None = None,
 ) -> Visualization:
     """Pictures that raise `objective`: from noise, by gradient descent of J = -objective on the data (14.9).
 
+    The network is left as it is, its parameters get no gradient, and its forward pass ends at the last layer that the
+    objective asks for. Every derivative is by hand, whoever wrote the network.
+
     Args:
-        model: "embedded", a file, or any module that takes x [B, 3, size, size], entries from -1 to 1.
-        objective: an `Objective`, or a sentence for a network that reads.
-        count: how many pictures, B.
-        seed: of all that is random; it repeats the pictures exactly.
+        model: what `chapter14.models.zoo.load` knows by name, a file, or any module that takes x [B, 3, H, W], entries
+            from -1 to 1.
+        objective: an `Objective`, or a sentence for a network that reads; or several, and each gets its pictures.
+        count: how many pictures of each objective; B is the number of all.
+        seed: of the first picture of each objective; the next ones have seed + 1, seed + 2, ... All that is random in
+            a picture is drawn from its own seed: it repeats the picture, whatever else is drawn beside it.
         steps: of the first descent. cycles: after it, for each a in turn, the pictures are mixed with fresh noise,
             a x + (1 - a) noise, and descend again, by as much less as they are mixed less.
-        size: of a module's pictures, in pixels; other networks know theirs.
+        size: of the pictures, in pixels, or (height, width); by default what the network takes.
         image: what is descended in: `Pixels()`, `Fourier(size)`, `Decorrelated(...)`.
+        start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to begin from instead of noise; then
+            there is one descent, of `steps`.
         transforms: what is done to the pictures before the network sees them, drawn anew at each step.
-        on_step: called after each step.
+        through_relu: for so many steps the gradient comes through relus that are shut, which wakes dead neurons.
+        batch: how many pictures at a time; by default as many as memory allows. Another one draws the same pictures, up
+            to the rounding of the network's own arithmetic.
+        precision: of the network, e.g. torch.bfloat16; the pictures stay as they are.
+        compile: whether torch.compile compiles the network.
+        checkpoint: a file; what is drawn is put there once a minute, and when it is interrupted.
+        resume: go on from `checkpoint`, to the very same pictures.
+        on_step: called after each step, with what is drawn at the time.
 
     Raises:
-        DeadNeuron: dJ/dx is 0 at the start.
+        DeadNeuron: dJ/dx is 0 at the start, for every picture.
         FloatingPointError: J or dJ/dx is NaN or infinite.
-        ValueError: the network has no such layer, class or word.
+        FileNotFoundError: there is no such file, of weights or to resume.
+        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; the checkpoint
+            is of another call.
     """
     network = _network(model, size)
-    if isinstance(objective, str):
-        objective = text(objective)
-    generator, transform, history = torch.Generator().manual_seed(seed), Together(transforms), []
-    parameter = next(network.model.parameters(), torch.zeros(()))
-    x = torch.zeros(count, 3, network.size, network.size).to(parameter)
-    value = objective.bind(network)
-    with fixed(network.model), watched(network, objective.layers) as look:
-        for a in (0.0, *cycles):
-            x = a * x + (1 - a) * noise(image, x, generator)
-            J = lambda x: F.scale(value(look(transform(x, generator))), -1)  # noqa: E731
-            for step in descend(objective.name, J, x, image, lengths(image, x, steps, 1 - a)):
-                x = step.x
-                history.append(step.J.detach())
-                if on_step:
-                    on_step(step)
-            x = x.clamp(-1, 1)
-    return Visualization(x, torch.stack(history))
-
-
-def noise(image: Image, x: Tensor, generator: torch.Generator) -> Tensor:
-    """White noise in θ, as a picture [*x]."""
-    theta = torch.randn(image.parameters(x).shape, generator=generator).to(x)
-    drawn = image.picture(theta)
-    return drawn * (image.noise / drawn.square().mean().sqrt())
-
-
-def lengths(image: Image, x: Tensor, steps: int, share: float) -> list[float]:
-    """The lengths of the steps: of `share` of the way, in as large a share of the steps, tapering at the end."""
-    n = _steps(steps, share)
-    taper = [min(1.0, (1 - (i + 0.5) / n) / TAPER) for i in range(n)]
-    distance = math.sqrt(1.3 * x[0].numel())  # of noise from photographs, root mean square: their variances add up
-    return [image.way * share * distance * t / sum(taper) for t in taper]
+    each = _each(objective)
+    objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
+    settings = Settings(transforms, through_relu, precision, compile)
+    x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles)
+    said = _said(network, objectives, seeds, image, plan, settings, x if start is not None else None)
+    done = Progress(Path(checkpoint) if checkpoint else None, said, resume)
+    with fixed(network.model), done:
+        while (first := len(done)) < len(seeds):
+            n = done.batch or _batch(batch, network, objectives[first:], x[first:], settings)
+            these = slice(first, first + n)
+            with node(network, objectives[these], settings) as J:
+                for step in descend(J, image, x[these], seeds[these], plan, len(done.J), done.theta):
+                    _check(step, len(done.J), objectives[these], whole=n == len(seeds))
+                    done.took(step)
+                    if on_step:
+                        on_step(step)
+            done.finished()
+    return Visualization(torch.cat(done.x).clamp(-1, 1), torch.cat(done.history, 1), torch.cat(done.alive))
 
 
 def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:
-    """How many `visualize` takes."""
-    return sum(_steps(steps, 1 - a) for a in (0.0, *cycles))
+    """How many `visualize` takes from noise, for each batch."""
+    return len(moves(PIXELS, 1, steps, cycles))
 
 
-def _steps(steps: int, share: float) -> int:
-    return max(round(steps * share), 1)
-
-
-def descend(
-    name: str, J: Callable[[Tensor], Tensor], x: Tensor, image: Image, lengths: Sequence[float]
-) -> Iterator[Step]:
-    """θ <- θ - η (dJ/dθ)^T, where x = image(θ), with the η that moves each picture by `lengths`, one a step.
-
-    J: x [B, 3, H, W] → [B]; `name` is what errors call it.
-    """
-    theta = image.parameters(x).detach()
-    for i, length in enumerate(lengths):
-        theta.requires_grad_()
-        cost = J(image.picture(theta))
-        (g,) = torch.autograd.grad(F.total(cost, ()), theta)
-        with torch.no_grad():
-            move = image.picture(g)  # a picture is linear in its θ, so this is how dJ/dθ moves it
-            norm = move.flatten(1).norm(dim=1)
-            if not (cost.isfinite().all() and norm.isfinite().all()):
-                raise FloatingPointError(f"{name}: at step {i}, J is {cost.tolist()} and |dJ/dx| {norm.tolist()}.")
-            if i == 0 and not norm.all():
-                raise DeadNeuron(
-                    f"{name} is dead: dJ/dx is zero everywhere at the start. Another seed may find it alive."
-                )
-            eta = length / norm.clamp(min=torch.finfo(norm.dtype).tiny)
-            theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
-            x = image.picture(theta)
-        yield Step(cost, x)
-
-
-def _network(model: str | Path | Pretrained | nn.Module, size: int | None) -> Pretrained:
+def _network(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
     if isinstance(model, Pretrained):
         return model
     if not isinstance(model, nn.Module):
         return load(model)
     if size is None:
         raise ValueError(f"visualize: {type(model).__name__} needs a size, of the pictures that it takes, in pixels.")
-    return Pretrained(model, size)
+    return Pretrained(model, size if isinstance(size, int) else max(size))
+
+
+def _each(objective: str | Objective | Sequence[str | Objective]) -> list[Objective]:
+    several = [objective] if isinstance(objective, str | Objective) else objective
+    if not several:
+        raise ValueError("visualize: there is no objective.")
+    return [text(o) if isinstance(o, str) else o for o in several]
+
+
+def _beginning(
+    network: Pretrained,
+    count: int,
+    size: int | tuple[int, int] | None,
+    image: Image,
+    start: Tensor | None,
+    steps: int,
+    cycles: Sequence[float],
+) -> tuple[Tensor, list[Move]]:
+    """x [B, C, H, W] before the first step, and the steps."""
+    parameter = next(network.model.parameters(), torch.zeros(()))
+    if start is not None:
+        x = start.to(parameter).expand(count, *start.shape[-3:])
+        return x, [move._replace(mix=None) for move in moves(image, x[0].numel(), steps, ())]
+    H, W = size if isinstance(size, tuple) else [size or network.size] * 2
+    x = torch.zeros(count, image.channels, H, W).to(parameter)
+    return x, moves(image, x[0].numel(), steps, cycles)
+
+
+def _batch(
+    batch: int | None, network: Pretrained, objectives: Sequence[Objective], x: Tensor, settings: Settings
+) -> int:
+    """How many of these pictures come next."""
+    if batch is None and len(x) > 1:
+        with node(network, objectives[:1], settings) as J:
+            batch = fitting(lambda x: J(0, x, generators([0], 0)), x[:1])
+    n = min(batch or 1, len(x))
+    while n < len(x) and objectives[n].together and objectives[n] is objectives[n - 1]:
+        n += 1
+    return n
+
+
+def _check(step: Step, i: int, objectives: Sequence[Objective], whole: bool) -> None:
+    if not (step.J.isfinite().all() and step.x.isfinite().all()):
+        wrong = ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))
+        names = ", ".join(dict.fromkeys(o.name for o, its in zip(objectives, wrong.tolist(), strict=True) if its))
+        raise FloatingPointError(f"{names}: at step {i}, J is {step.J[wrong].tolist()}, or its gradient is infinite.")
+    if i == 0 and whole and not step.alive.any():
+        names = ", ".join(dict.fromkeys(o.name for o in objectives))
+        raise DeadNeuron(
+            f"{names} is dead: dJ/dx is zero everywhere at the start. Another seed may find it alive, or through_relu, "
+            "which lets the gradient through relus that are shut."
+        )
+
+
+def _said(
+    network: Pretrained,
+    objectives: Sequence[Objective],
+    seeds: Sequence[int],
+    image: Image,
+    plan: Sequence[Move],
+    settings: Settings,
+    start: Tensor | None,
+) -> dict[str, Any]:
+    """What a checkpoint is of."""
+    return {
+        "weights": fingerprint(network.model.state_dict()),
+        "objectives": [o.name for o in objectives],
+        "seeds": list(seeds),
+        "image": repr(image),
+        "settings": repr(settings),
+        "steps": [list(move) for move in plan],
+        "start": None if start is None else fingerprint({"start": start}),
+    }

@@ -1,0 +1,59 @@
+"""J of a batch of pictures, as a function of the pictures: the transforms, the network and the objectives in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from .. import functional as F
+from ..conversion.by_hand import by_hand
+from ..layer import cast
+from ..models.zoo import Pretrained
+from .look import PICTURE, watched
+from .objective import Objective, each
+from .redirect import redirected
+from .transform import Together, Transform
+
+Node = Callable[[int, Tensor, Sequence[Generator]], Tensor]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the network is looked through; `visualize` says what each is."""
+
+    transforms: Sequence[Transform]
+    through_relu: int = 0
+    precision: torch.dtype | None = None
+    compile: bool = False
+
+
+@contextmanager
+def node(network: Pretrained, objectives: Sequence[Objective], settings: Settings) -> Iterator[Node]:
+    """(step, x [B, C, H, W], B generators) → J [B] = -objective, an objective for each picture.
+
+    Raises, when it is called:
+        ValueError: the network cannot take pictures of this size.
+    """
+    objective, transform = each(objectives), Together(settings.transforms)
+    value = objective.bind(network)
+    with watched(network, objective.layers, stop=not settings.compile) as look:
+        look = torch.compile(look) if settings.compile else look
+
+        def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
+            with ExitStack() as stack:
+                stack.enter_context(by_hand())
+                seen = transform(x, draws)
+                with ExitStack() as within:
+                    if settings.precision is not None:
+                        within.enter_context(torch.autocast(x.device.type, settings.precision))
+                    if step < settings.through_relu:
+                        within.enter_context(redirected(network.model))
+                    x_l = look(seen)
+                full = {layer: cast(x_out, x.dtype) for layer, x_out in x_l.items()}
+                return F.scale(value(full | {PICTURE: x}), -1)
+
+        yield J

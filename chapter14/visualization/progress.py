@@ -1,0 +1,128 @@
+"""How far a visualization has come, in memory and, where it is asked for, in a file to go on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .descend import Step
+
+EVERY = 60  # seconds
+
+
+class Progress:
+    """Pictures that are finished, and those that are being drawn: their θ, and J at each step so far.
+
+    As a context, it keeps `path` up to date: once a minute, and when what is inside is interrupted. When all is done
+    the file is removed.
+
+    Args:
+        path: a safetensors file, or None.
+        said: what the call was, as JSON has it. A file goes on with the same call alone.
+        resume: begin with what is in the file.
+
+    Raises:
+        FileNotFoundError: there is nothing to resume.
+        ValueError: what is there is of another call, or no such file.
+    """
+
+    def __init__(self, path: Path | None, said: dict[str, Any], resume: bool):
+        self.path, self.said = path, json.dumps(said, sort_keys=True)
+        self.x: list[Tensor] = []  # of each batch that is finished
+        self.history: list[Tensor] = []
+        self.alive: list[Tensor] = []
+        self.theta: Tensor | None = None
+        self.J: list[Tensor] = []
+        self.living: Tensor | None = None
+        self.saved = time.monotonic()
+        if resume:
+            self._load()
+
+    def __len__(self) -> int:
+        """How many pictures are finished."""
+        return sum(map(len, self.x))
+
+    @property
+    def batch(self) -> int | None:
+        """How many are being drawn."""
+        return None if self.theta is None else len(self.theta)
+
+    def took(self, step: Step) -> None:
+        self.theta, self.now = step.theta, step.x
+        self.living = step.alive if self.living is None else self.living
+        self.J.append(step.J.detach())
+        if self.path and time.monotonic() - self.saved > EVERY:
+            self.save()
+
+    def finished(self) -> None:
+        assert self.living is not None
+        self.x.append(self.now)
+        self.history.append(torch.stack(self.J))
+        self.alive.append(self.living)
+        self.theta, self.J, self.living = None, [], None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.path is None:
+            return
+        if error is None:
+            self.path.unlink(missing_ok=True)
+        elif self.x or self.J:
+            self.save()
+
+    def save(self) -> None:
+        from safetensors.torch import save_file
+
+        assert self.path is not None
+        tensors: dict[str, Tensor] = {}
+        for i, (x, history, alive) in enumerate(zip(self.x, self.history, self.alive, strict=True)):
+            tensors |= {f"{i}.x": x, f"{i}.history": history, f"{i}.alive": alive}
+        if self.theta is not None and self.living is not None:
+            tensors |= {"theta": self.theta, "J": torch.stack(self.J), "living": self.living}
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+            save_file(whole, beside, {"said": self.said})
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self.saved = time.monotonic()
+
+    def _load(self) -> None:
+        from safetensors import SafetensorError, safe_open
+
+        if self.path is None or not self.path.is_file():
+            raise FileNotFoundError(f"{self.path}: there is nothing here to resume.")
+        try:
+            with safe_open(self.path, "pt") as file:
+                said = (file.metadata() or {}).get("said")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{self.path} is not a visualization to resume: {error}") from error
+        if said != self.said:
+            raise ValueError(
+                f"{self.path} is of another call, and cannot be resumed by this one: {_differing(said, self.said)}"
+            )
+        batches = sum(name.endswith(".x") for name in tensors)
+        self.x, self.history, self.alive = (
+            [tensors[f"{i}.{name}"] for i in range(batches)] for name in ("x", "history", "alive")
+        )
+        if "theta" in tensors:
+            self.theta, self.living, self.J = tensors["theta"], tensors["living"], list(tensors["J"])
+
+
+def _differing(said: str | None, now: str) -> str:
+    if said is None:
+        return "it does not say of which."
+    then, this = json.loads(said), json.loads(now)
+    return "; ".join(f"{key} was {then.get(key)}, and is {this[key]}" for key in this if then.get(key) != this[key])
