@@ -44,16 +44,16 @@ class Step(NamedTuple):
     alive: Tensor  # [B], whether J had a gradient
 
 
-def moves(image: Image, numel: int, steps: int, cycles: Sequence[float]) -> list[Move]:
+def moves(way: float, numel: int, steps: int, cycles: Sequence[float]) -> list[Move]:
     """One descent from noise, of `steps`, and one for each a of `cycles`, by as much less as noise is mixed in less.
 
-    `numel` is how many entries a picture has.
+    `way` is how far the first leads, in units of the distance from noise to a photograph of `numel` entries.
     """
     distance = math.sqrt(1.3 * numel)  # of noise from photographs, root mean square: their variances add up
     return [
         Move(a if i == 0 else None, length)
         for a in (0.0, *cycles)
-        for i, length in enumerate(_lengths(image.way * (1 - a) * distance, max(round(steps * (1 - a)), 1)))
+        for i, length in enumerate(_lengths(way * (1 - a) * distance, max(round(steps * (1 - a)), 1)))
     ]
 
 
@@ -100,7 +100,7 @@ def descend(
         (g,) = torch.autograd.grad(F.total(cost, ()), theta)
         with torch.no_grad():
             norm = image.moved(theta, g).flatten(1).norm(dim=1)
-            eta = move.length / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+            eta = torch.where(norm == 0, 0, move.length / norm)
             theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
             x = image.picture(theta)
         yield Step(cost, x, theta, norm != 0)

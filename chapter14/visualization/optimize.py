@@ -42,6 +42,7 @@ def visualize(
     size: int | tuple[int, int] | None = None,
     image: Image = PIXELS,
     start: Tensor | None = None,
+    way: float | None = None,
     transforms: Sequence[Transform] = TRANSFORMS,
     through_relu: int = 0,
     batch: int | None = None,
@@ -69,6 +70,8 @@ def visualize(
         image: what is descended in: `Pixels()`, `Fourier(size)`, `Decorrelated(...)`.
         start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to begin from instead of noise; then
             there is one descent, of `steps`.
+        way: how far the first descent leads, in units of the distance from white noise to a photograph; by default as
+            the image has it.
         transforms: what is done to the pictures before the network sees them, drawn anew at each step.
         through_relu: for so many steps the gradient comes through relus that are shut, which wakes dead neurons.
         batch: how many pictures at a time; by default as many as memory allows. Another one draws the same pictures, up
@@ -90,7 +93,7 @@ def visualize(
     each = _each(objective)
     objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
-    x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles)
+    x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
     said = _said(network, objectives, seeds, image, plan, settings, x if start is not None else None)
     done = Progress(Path(checkpoint) if checkpoint else None, said, resume)
     with fixed(network.model), done:
@@ -109,7 +112,7 @@ def visualize(
 
 def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:
     """How many `visualize` takes from noise, for each batch."""
-    return len(moves(PIXELS, 1, steps, cycles))
+    return len(moves(1, 1, steps, cycles))
 
 
 def _network(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
@@ -137,15 +140,16 @@ def _beginning(
     start: Tensor | None,
     steps: int,
     cycles: Sequence[float],
+    way: float | None,
 ) -> tuple[Tensor, list[Move]]:
     """x [B, C, H, W] before the first step, and the steps."""
-    parameter = next(network.model.parameters(), torch.zeros(()))
+    parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
     if start is not None:
         x = start.to(parameter).expand(count, *start.shape[-3:])
-        return x, [move._replace(mix=None) for move in moves(image, x[0].numel(), steps, ())]
+        return x, [move._replace(mix=None) for move in moves(way, x[0].numel(), steps, ())]
     H, W = size if isinstance(size, tuple) else [size or network.size] * 2
     x = torch.zeros(count, image.channels, H, W).to(parameter)
-    return x, moves(image, x[0].numel(), steps, cycles)
+    return x, moves(way, x[0].numel(), steps, cycles)
 
 
 def _batch(

@@ -1,0 +1,221 @@
+"""The loop of section 14.9: many pictures at a time, stopped and gone on with, dead ones and woken ones."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import chapter14
+import chapter14.nn as nn
+from chapter14.models.zoo import load
+from chapter14.visualization import DeadNeuron, Visualization, batches, channel, neuron, text, visualize
+from chapter14.visualization.objective import Objective
+
+PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.scales.1", 7)]
+SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load()
+
+
+def relu_network(relu, bias=0.0):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), relu, torch.nn.Conv2d(4, 2, 3)).double()
+    torch.nn.init.constant_(model[0].bias, bias)
+    return model
+
+
+def assert_same(a: Visualization, b: Visualization):
+    for ours, theirs in zip(a, b, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_pictures_do_not_depend_on_the_batch(batch):
+    model = relu_network(torch.nn.Tanh())
+    objectives = [channel("2", 0), channel("0", 3)]
+    together = visualize(model, objectives, count=3, size=16, batch=6, **SHORT)
+    assert together.x.shape == (6, 3, 16, 16) and together.history.shape == (6, 6)
+    assert_close(visualize(model, objectives, count=3, size=16, batch=batch, **SHORT), together)
+
+
+def test_each_objective_has_its_pictures_and_each_seed_its_own(network):
+    together = visualize(network, PROMPTS, count=2, seed=3, **SHORT)
+    for i, objective in enumerate(PROMPTS):
+        for j in range(2):
+            alone = visualize(network, objective, seed=3 + j, **SHORT)
+            assert_close(together.x[2 * i + j], alone.x[0], atol=1e-3, rtol=0)  # in float32
+    assert not torch.equal(together.x[0], together.x[1])
+
+
+def test_the_batch_is_as_large_as_memory_allows(network, monkeypatch):
+    x = torch.randn(1, 3, 48, 48)
+    kept = 5 * x.numel() * 4
+
+    def J(x):
+        return sum((x * i).exp().sum() for i in range(5))  # keeps five results as large as x
+
+    for room, n in ((kept * 3.5, 3), (kept / 2, 1), (1e12, 32)):
+        monkeypatch.setattr(batches, "_free", lambda device, room=room: room / batches.SHARE)
+        assert batches.fitting(J, x) == n
+    monkeypatch.setattr(batches, "_free", lambda device: 0)
+    assert len(visualize(network, PROMPTS, **SHORT).x) == 3
+
+
+def test_the_forward_pass_ends_where_the_objective_is():
+    class Never(torch.nn.Module):
+        def forward(self, x):
+            raise AssertionError("it went too far")
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), Never())
+    visualize(model, channel("0", 1), size=8, **SHORT)
+    with pytest.raises(AssertionError, match="it went too far"):
+        visualize(model, channel("1", 1), size=8, **SHORT)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_interruption_leaves_the_network_as_it_was(error):
+    model = relu_network(nn.ReLU(inplace=True)).train()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+
+    def interrupt(step):
+        raise error
+
+    with pytest.raises(error):
+        visualize(model, channel("2", 0), size=8, through_relu=2, on_step=interrupt)
+    assert_close(model.state_dict(), before, rtol=0, atol=0)
+    assert all(m.training and not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters()) and model[1].inplace
+
+
+@pytest.mark.parametrize("batch", [2, 6])
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_an_interrupted_descent_goes_on_to_the_same_pictures(batch, after, network, tmp_path):
+    file, options = tmp_path / "new" / "cat.part", {"count": 2, "batch": batch, **SHORT}
+    whole = visualize(network, PROMPTS, **options)
+    steps = []
+
+    def interrupt(step):
+        steps.append(step)
+        if len(steps) == min(after, 5 if batch == 6 else 9):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        visualize(network, PROMPTS, checkpoint=file, on_step=interrupt, **options)
+    assert [path.name for path in file.parent.iterdir()] == ["cat.part"]
+    more = []
+    assert_same(visualize(network, PROMPTS, checkpoint=file, resume=True, on_step=more.append, **options), whole)
+    assert len(steps) + len(more) == 6 * 6 / batch
+    assert not list(file.parent.iterdir())
+
+
+def test_what_cannot_be_gone_on_with_is_said(network, tmp_path):
+    file = tmp_path / "cat.part"
+
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(FileNotFoundError, match="there is nothing here to resume"):
+        visualize(network, PROMPTS[0], checkpoint=file, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        visualize(network, PROMPTS[0], checkpoint=file, on_step=interrupt, **SHORT)
+    kept = file.read_bytes()
+    with pytest.raises(ValueError, match=r"of another call, .* seeds was \[0\], and is \[1\]"):
+        visualize(network, PROMPTS[0], checkpoint=file, resume=True, seed=1, **SHORT)
+    assert file.read_bytes() == kept
+    file.write_bytes(kept[:100])
+    with pytest.raises(ValueError, match="is not a visualization to resume"):
+        visualize(network, PROMPTS[0], checkpoint=file, resume=True, **SHORT)
+
+
+def test_a_dead_neuron_among_others_is_told_apart():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU())
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.0, -1e4, 0.0]))
+    drawn = visualize(model, [channel("1", i) for i in range(3)], size=8, **SHORT)
+    assert drawn.alive.tolist() == [True, False, True] and drawn.x.isfinite().all()
+
+
+class Functional(torch.nn.Module):
+    """relu as a function, as a method, and written over."""
+
+    def __init__(self, relu):
+        super().__init__()
+        self.relu = relu
+
+    def forward(self, x):
+        return self.relu(x)
+
+
+RELUS = {
+    "torch.nn.ReLU": lambda: torch.nn.ReLU(),
+    "torch.nn.ReLU, in place": lambda: torch.nn.ReLU(inplace=True),
+    "chapter14.nn.ReLU": lambda: nn.ReLU(),
+    "chapter14.nn.ReLU, in place": lambda: nn.ReLU(inplace=True),
+    "torch.relu": lambda: Functional(torch.relu),
+    "functional.relu": lambda: Functional(lambda x: torch.nn.functional.relu(x, inplace=True)),
+    "relu_": lambda: Functional(lambda x: x.relu_()),
+}
+
+
+@pytest.mark.parametrize("relu", RELUS.values(), ids=RELUS.keys())
+def test_through_relu_wakes_the_dead(relu):
+    model = relu_network(relu(), bias=-2.0)
+    with pytest.raises(DeadNeuron, match="neuron 0 of 2 is dead.* or through_relu"):
+        visualize(model, neuron("2", 0), size=8, **SHORT)
+    woken = visualize(model, neuron("2", 0), size=8, through_relu=20, steps=40, cycles=(), transforms=())
+    assert woken.alive.all() and woken.history[-1] < woken.history[0]
+    assert model(woken.x).isfinite().all() and not any(m._forward_hooks for m in model.modules())
+
+
+def test_from_a_picture_it_begins_there_and_adds_no_noise(network):
+    start = torch.rand(3, 48, 48) * 2 - 1
+    xs = []
+    visualize(
+        network, PROMPTS[0], start=start, steps=50, way=0.2, transforms=(), on_step=lambda step: xs.append(step.x)
+    )
+    assert len(xs) == 50 and (xs[0] - start).norm() < 0.05 * start.norm()
+    several = visualize(network, PROMPTS[:2], start=torch.stack([start, -start]), steps=1, way=0.1)
+    assert (several.x[0] - start).norm() < (several.x[0] + start).norm()
+
+
+def test_bfloat16_draws_nearly_the_same(network):
+    half, whole = (visualize(network, PROMPTS[0], precision=p, **SHORT) for p in (torch.bfloat16, None))
+    assert half.x.dtype == torch.float32 and 0 < (half.x - whole.x).abs().mean() < 0.05
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # at which Dynamo looks
+def test_a_compiled_network_draws_the_same():
+    model = relu_network(torch.nn.Tanh())
+    compiled, plain = (visualize(model, channel("2", 0), size=8, compile=c, **SHORT) for c in (True, False))
+    assert_close(compiled, plain)
+
+
+def test_pictures_may_be_oblong():
+    drawn = visualize(relu_network(torch.nn.Tanh()), channel("2", 0), size=(8, 12), **SHORT)
+    assert drawn.x.shape == (1, 3, 8, 12)
+
+
+def test_pictures_that_look_at_each_other_are_drawn_together(network):
+    sizes = []
+
+    def value(x):
+        sizes.append(len(x["output"]))
+        return x["output"].sum(1)
+
+    pair = Objective("pair", frozenset(["output"]), lambda network: value, together=True)
+    visualize(network, [pair, text(PROMPTS[1])], count=3, batch=1, **SHORT)
+    assert set(sizes) == {3}
+
+
+def test_every_derivative_is_by_hand_whoever_wrote_the_network():
+    audits = []
+    visualize(
+        relu_network(torch.nn.ReLU()),
+        channel("2", 0),
+        size=8,
+        on_step=lambda step: audits.append(chapter14.audit(step.J)),
+        **SHORT,
+    )
+    assert all(audit.fraction == 1 for audit in audits)
