@@ -94,7 +94,7 @@ def visualize(
     objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
-    said = _said(network, objectives, seeds, image, plan, settings, x if start is not None else None)
+    said = _said(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
     done = Progress(Path(checkpoint) if checkpoint else None, said, resume)
     with fixed(network.model), done:
         while (first := len(done)) < len(seeds):
