@@ -1,11 +1,11 @@
 """An independent classifier looks at what the embedded network draws: does it say what the prompt said?
 
-    python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --minutes 20     # trained there, if it is not there
+    python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --minutes 20     # trains it, if it is not there
     python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --attributes
 
-The judge is a small residual network of torchvision's, converted (chapter14.convert), trained on the same photographs as
-the embedded network and on nothing else, by an ordinary cross entropy: it shares no weight, no layer and no loss with
-what it judges. Its word is no proof that a person would agree; that is what the pictures are for.
+The judge is a small residual network of torchvision's, converted (chapter14.convert), trained on the same photographs
+as the embedded network and on nothing else, by an ordinary cross entropy: it shares no weight, no layer and no loss
+with what it judges. Its word is no proof that a person would agree; that is what the pictures are for.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ def test_train_and_evaluate(photographs, tmp_path):
     assert "zero-shot" in said and out.exists()
 
 
-def test_sheet(tmp_path):
-    run("sheet.py", "--out", tmp_path, "--steps", 1)
-    assert {p.name for p in tmp_path.iterdir()} == {"cat.png", "classes.png"}
+def test_gallery(tmp_path):
+    run("gallery.py", "--out", tmp_path, "--steps", 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"cat.png", "prompts.png", "attributes.png", "channels.png"}
 
 
 def test_visualize_neuron(tmp_path):

@@ -1,0 +1,57 @@
+"""The pictures of the README and of docs/gallery.md, all from seeds that nobody chose: 0, 1, 2, ...
+
+    cat.png         what the README's first command draws
+    prompts.png     a photo of each of the twelve classes, two seeds each
+    attributes.png  sentences with an attribute; those marked * pair words that training never had together
+    channels.png    the first channels of three layers of the image tower, coarse and fine
+
+`chapter14 visualize "a photo of a parachute" --seed 1` draws one of them alone.
+"""
+
+import argparse
+from pathlib import Path
+
+from chapter14.models.words import caption
+from chapter14.models.zoo import ASSETS, load
+from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
+from chapter14.visualization import channel, text, visualize
+from chapter14.visualization.render import save, sheet, to_image
+
+SEEDS = 2
+COLUMNS, HEIGHT = 8, 144
+LAYERS = ("image.scales.0", "image.scales.1", "image.scales.2")
+CHANNELS = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
+    parser.add_argument("--out", type=Path, default=ASSETS, help="a folder")
+    parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
+    options = parser.parse_args()
+    network = load(options.model)
+
+    def draw(name: str, objectives: list, labels: list[str], count: int):
+        x = visualize(network, objectives, count=count, steps=options.steps).x
+        labels = [label for label in labels for _ in range(count)]
+        save(sheet([to_image(picture, HEIGHT) for picture in x], labels, COLUMNS), options.out / name)
+        print(f"{options.out / name}", flush=True)
+        return x
+
+    prompts = [caption(label) for label in network.labels]
+    x = draw("prompts.png", [text(prompt) for prompt in prompts], list(network.labels), SEEDS)
+    save(to_image(x[SEEDS * network.labels.index("cat")], 480), options.out / "cat.png")
+    pairs = [("cat", attribute) for attribute in ATTRIBUTES if attribute] + sorted(HELD_OUT)
+    pairs += [("dog", "black and white"), ("parachute", "blurry"), ("church", "close up")]
+    draw(
+        "attributes.png",
+        [text(caption(*pair)) for pair in pairs],
+        [f"{attribute} {label}" + (" *" if (label, attribute) in HELD_OUT else "") for label, attribute in pairs],
+        SEEDS,
+    )
+    places = [(layer, i) for layer in LAYERS for i in range(CHANNELS)]
+    draw("channels.png", [channel(*place) for place in places], [f"{layer[6:]}, {i}" for layer, i in places], 1)
+
+
+if __name__ == "__main__":
+    main()
