@@ -56,7 +56,7 @@ class BatchNorm(Norm):
 
 
 class BatchNormAtRest(Layer):
-    """x_out = (x - μ) r w + b, with μ and r = (variance + ε)^(-1/2) that are constants: L^x = diag r w, L^w = (x - μ) r.
+    """x_out = (x - μ) r w + b, where μ and r = (variance + ε)^(-1/2) are constants: L^x = diag r w, L^w = (x - μ) r.
 
     What is remembered is there anyway: w and the running variance, and where w learns x and the running mean.
     """

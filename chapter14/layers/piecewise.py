@@ -33,7 +33,7 @@ class Gated(Layer):
 
     @staticmethod
     def told(*constants: Any) -> bool:
-        """Whether x_out tells the mask, too. If it does, `seen` is the mask of x_out, and `write` is forward in place."""
+        """Whether x_out tells the mask, too: then `seen` is the mask of x_out, and `write` is forward in place."""
         return False
 
     @staticmethod
