@@ -21,7 +21,7 @@ from torch import Tensor
 from ..layer import _compiling, _transformed
 
 #: Of fewer entries, packing takes longer than the layer: some microseconds, there and back.
-SMALL = 2**13
+SMALL = 2**12
 
 _traced = torch._C._len_torch_dispatch_stack
 
