@@ -135,8 +135,7 @@ def over(layer: type[Layer], x: Tensor, *constants: Any) -> Tensor:
 
     Then x_out is remembered where it lies, and not beside it.
     """
-    whole = x._base is None and x.grad_fn is not None
-    if whole and _graph(x) and forward_ad._current_level < 0:
+    if _graph(x) and forward_ad._current_level < 0 and x._base is None and x.grad_fn is not None:
         return _that_writes(layer)(x, *constants)
     return in_place(x, layer.of(x, *constants))
 
