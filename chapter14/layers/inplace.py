@@ -130,7 +130,7 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     return anew(x)
 
 
-def over(layer: type[Layer], x: Tensor, *constants: Any) -> Tensor:
+def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
     """`layer.of(x, *constants)`, put where x lies, in one step: for a layer whose `remember` can do without x.
 
     Then x_out is remembered where it lies, and not beside it.

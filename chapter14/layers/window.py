@@ -31,7 +31,7 @@ def numbers(index: Tensor, image: torch.Size, corners: Corners | None) -> Tensor
         return index
     number = torch.zeros(max(steps) + 1, dtype=torch.uint8, device=index.device)
     number[steps] = torch.arange(len(steps), dtype=torch.uint8, device=index.device)
-    return number[index - begin]
+    return _read(number, index - begin)
 
 
 def places(number: Tensor, image: torch.Size, corners: Corners | None) -> Tensor:
@@ -39,7 +39,12 @@ def places(number: Tensor, image: torch.Size, corners: Corners | None) -> Tensor
     if number.dtype != torch.uint8 or corners is None:
         return number
     steps, begin = _steps(number, image, corners)
-    return torch.tensor(steps, device=number.device)[number.int()].add_(begin)
+    return _read(torch.tensor(steps, device=number.device), number.int()).add_(begin)
+
+
+def _read(row: Tensor, at: Tensor) -> Tensor:
+    """row[at], several times faster."""
+    return row.index_select(0, at.reshape(-1)).view(at.shape)
 
 
 def _steps(like: Tensor, image: torch.Size, corners: Corners) -> tuple[list[int], Tensor]:
