@@ -21,14 +21,6 @@ from chapter14.conversion.model import Rerouted
 
 NETWORKS = {network.name: network for network in networks() if network.dtype == torch.float64}
 
-#: They keep more bytes than natively, always, or evaluating: relu's mask, a byte an entry, where native's relu keeps
-#: the output that the layer behind it keeps too.
-KEEPS_MORE = "swin_t swin_v2_t maxvit_t retinanet_resnet50_fpn fcn_resnet50 deeplabv3_resnet50 r3d_18".split()
-KEEPS_MORE_EVALUATING = (
-    "resnext50_32x4d wide_resnet50_2 densenet121 mobilenet_v3_small mnasnet0_5 efficientnet_b0 efficientnet_v2_s "
-    "regnet_y_400mf"
-).split()
-
 
 @pytest.fixture
 def memory():
@@ -44,8 +36,7 @@ def test_a_converted_network_is_the_same_network(network, training):
     found = sameness(network, training)
     assert found.audit.fraction == 1, str(found.audit)
     assert found.worst <= 1e-6
-    if network.name not in KEEPS_MORE and (training or network.name not in KEEPS_MORE_EVALUATING):
-        assert found.saved <= found.saved_natively
+    assert found.saved <= found.saved_natively
 
 
 @pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is not installed")

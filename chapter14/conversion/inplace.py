@@ -45,11 +45,14 @@ def _put_in_place(twin: Callable) -> Callable:
 
 
 def _kept_apart(x: Tensor) -> saved_tensors_hooks:
-    """What is remembered of x is copied, because x is about to be written over."""
+    """What is remembered of x is copied, because x is about to be written over.
+
+    The rest is handed on by another name: what a node keeps of its own x_out would keep the node itself alive.
+    """
     memory = x.untyped_storage().data_ptr()
 
     def keep(t: Tensor) -> Tensor:
-        return t.clone() if t.untyped_storage().data_ptr() == memory else t
+        return t.clone() if t.untyped_storage().data_ptr() == memory else t.detach()
 
     return saved_tensors_hooks(keep, lambda t: t)
 

@@ -12,14 +12,15 @@ written over, nor a view that is one of several, and whoever remembered x is tol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
+from torch.autograd import Function, forward_ad
 
-from ..layer import Layer, LinearMap, Node, _transformed, cast, read_from
+from ..layer import Layer, LinearMap, Node, _keep, _transformed, cast, read_from
 from .arrange import permute
 from .view import Part, Replaced, Strided
 
@@ -127,6 +128,28 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     _WrittenOver.apply(base, y, lies)
     return anew(x)
+
+
+def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
+    """`layer.of(x, *constants)`, put where x lies, in one step: for a layer whose `remember` can do without x.
+
+    Then x_out is remembered where it lies, and not beside it.
+    """
+    if _graph(x) and forward_ad._current_level < 0 and x._base is None and x.grad_fn is not None:
+        return _that_writes(layer)(x, *constants)
+    return in_place(x, layer.of(x, *constants))
+
+
+@functools.cache
+def _that_writes(layer: Any) -> Callable[..., Tensor]:
+    def forward(ctx, x, *constants):
+        ctx.mark_dirty(x)
+        x_out = layer.write(x, *constants)
+        _keep(ctx, layer.remember(ctx.needs_input_grad, (x, *constants), x_out))
+        return x_out
+
+    form = type(layer.__name__, (layer.eager,), {"forward": staticmethod(forward), "__module__": layer.__module__})
+    return super(Function, form).apply  # type: ignore[misc]
 
 
 def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:

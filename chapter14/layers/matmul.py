@@ -10,6 +10,8 @@ where b has none, `outer` adds it up in the product. Of complex matrices, ^T als
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,8 @@ from .arrange import reshape, transpose
 from .branch import spread, total
 from .complex import conjugate
 from .linear import outer
+from .mask import is_plain
+from .move import copied
 
 
 class MatMul(Layer):
@@ -100,13 +104,25 @@ def scaled(x: Tensor, c: float) -> Tensor:
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """a [..., M, K], b [..., K, N] → [..., M, N], batch axes broadcast; vectors as in `torch.matmul`."""
     if a.ndim > 1 and b.ndim > 1:
-        return MatMul.of(a, b)
+        return MatMul.of(_one_batch(a), _one_batch(b)) if a.ndim == b.ndim else MatMul.of(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return MatMul.of(a, b)  # raises
     row, column = a.ndim == 1, b.ndim == 1
     x_out = MatMul.of(reshape(a, (1, *a.shape)) if row else a, reshape(b, (*b.shape, 1)) if column else b)
     keep = list(x_out.shape[:-2]) + ([] if row else [x_out.shape[-2]]) + ([] if column else [x_out.shape[-1]])
     return reshape(x_out, keep)
+
+
+def _one_batch(x: Tensor) -> Tensor:
+    """x, copied where its batch axes do not lie in memory as one would: the product does that anyway.
+
+    What is remembered is the copy then, and not the memory that x is a part of, as q, k and v are of what made them.
+    """
+    if x.ndim < 4 or not is_plain(x) or x.is_contiguous():
+        return x
+    batch = [(n, step) for n, step in zip(x.shape[:-2], x.stride(), strict=False) if n != 1]
+    as_one = all(step == n * behind for (_, step), (n, behind) in itertools.pairwise(batch))
+    return x if as_one or 0 in x.stride() else copied(x, torch.contiguous_format)
 
 
 def addmm(c: Tensor, a: Tensor, b: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -4,7 +4,8 @@
     max_unpool    x_out[where[p]] = x_in[p], else 0           L^T of max_pool, where no two windows have one largest
     fractional    windows whose places are drawn
 
-Max pooling is linear, once it is known where the largest are, so that is all that it remembers.
+Max pooling is linear, once it is known where the largest are, so that is all that it remembers: of each window, the
+number of its largest entry, which is a byte.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..shape import ShapeError, check_floating, in_words
 from .arrange import reshape
 from .gather import pick, place
 from .pool import Sizes, each, parts
+from .window import Corners, numbers, places
 
 _MAX = {1: native.max_pool1d, 2: native.max_pool2d, 3: native.max_pool3d}
 _MAX_PARTS = {1: native.adaptive_max_pool1d, 2: native.adaptive_max_pool2d, 3: native.adaptive_max_pool3d}
@@ -35,21 +37,22 @@ class MaxPool(Layer):
     many = True
 
     @staticmethod
-    def forward(x, axes, largest):
+    def forward(x, axes, largest, corners):
         return largest(x)
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        x, axes, _ = inputs
-        return x_out[1], x.shape, torch.Size((*x.shape[:-axes], x.shape[-axes:].numel())), axes
+        x, axes, _, corners = inputs
+        return numbers(x_out[1], x.shape[-axes:], corners), x.shape, axes, corners
 
     @staticmethod
-    def backward(needs, g, index, shape, flat, axes):
-        g = place(_flat(g[0], axes), _flat(index, axes), -1, flat)
-        return reshape(g, shape), None, None
+    def backward(needs, g, number, shape, axes, corners):
+        image = shape[-axes:]
+        index = _flat(places(number, image, corners), axes)
+        return reshape(place(_flat(g[0], axes), index, -1, (*shape[:-axes], image.numel())), shape), None, None, None
 
     @staticmethod
-    def jvp(tangents, x, axes, largest):
+    def jvp(tangents, x, axes, largest, corners):
         index = largest(x.detach())[1]
         return reshape(pick(_flat(tangents[0], axes), _flat(index, axes)), index.shape), None
 
@@ -75,8 +78,8 @@ class Unpool(LinearMap):
 # The faces of torch.nn.functional.
 
 
-def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], return_indices):
-    x_out, index = MaxPool.of(input, axes, largest)
+def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], corners: Corners | None, return_indices):
+    x_out, index = MaxPool.of(input, axes, largest, corners)
     return (x_out, index) if return_indices else x_out
 
 
@@ -84,12 +87,23 @@ def _max_windows(axes, input, kernel_size, stride, padding, dilation, ceil_mode,
     def largest(x):
         return _MAX[axes](x, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
-    return _max(axes, input, largest, return_indices)
+    def corners(image, outputs):
+        size, gap = each(kernel_size, axes), each(dilation, axes)
+        apart, border = size if stride is None or stride == () else each(stride, axes), each(padding, axes)
+        begins = [[p * s - b for p in range(n)] for n, s, b in zip(outputs, apart, border, strict=True)]
+        return begins, [range(0, k * d, d) for k, d in zip(size, gap, strict=True)]
+
+    return _max(axes, input, largest, corners, return_indices)
 
 
 def _adaptive_max(axes, input, output_size, return_indices):
     sizes = parts(axes, "adaptive_max_pool", input, output_size)
-    return _max(axes, input, lambda x: _MAX_PARTS[axes](x, sizes, return_indices=True), return_indices)
+
+    def corners(image, outputs):
+        sizes = list(zip(image, outputs, strict=True))
+        return [[p * n // m for p in range(m)] for n, m in sizes], [range(-(-n // m) + 1) for n, m in sizes]
+
+    return _max(axes, input, lambda x: _MAX_PARTS[axes](x, sizes, return_indices=True), corners, return_indices)
 
 
 def _unpool(axes, input, indices, kernel_size, stride, padding, output_size):
@@ -126,7 +140,7 @@ def _fractional(axes, input, kernel_size, output_size, output_ratio, return_indi
     def largest(x):
         return _DRAWN[axes](x, kernel_size, output_size, return_indices=True, _random_samples=samples)
 
-    return _max(axes, input, largest, return_indices)
+    return _max(axes, input, largest, None, return_indices)
 
 
 def max_pool1d(

@@ -3,7 +3,9 @@
     relu        max(x, 0)             h' = 1 where x > 0, else 0; at 0 as its keyword says, (14.32)
     hardtanh    x within [lo, hi]     h' = 1 inside, else 0; relu6 is within [0, 6]
 
-All that L needs is which entries are which: one byte an entry. At a kink h' is what PyTorch has there.
+All that L needs is which entries are which: one bit an entry. Where the layers before learn, the layer behind keeps its
+x_in anyway, which is x_out here; so where x_out tells as much as a mask, it is remembered instead, and costs nothing.
+At a kink h' is what PyTorch has there.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from torch.nn import functional as native
 
 from ..layer import Layer
 from .arithmetic import gate, scale
-from .inplace import in_place
+from .inplace import in_place, over
+from .mask import gated, is_plain, learns, packed, unpacked
 
 
 class Gated(Layer):
@@ -28,26 +31,50 @@ class Gated(Layer):
     def mask(x: Tensor, *constants: Any) -> Tensor:
         raise NotImplementedError
 
+    @staticmethod
+    def told(*constants: Any) -> bool:
+        """Whether x_out tells the mask, too: then `seen` is the mask of x_out, and `write` is forward in place."""
+        return False
+
+    @staticmethod
+    def seen(x_out: Tensor, *constants: Any) -> Tensor:
+        raise NotImplementedError
+
+    @staticmethod
+    def write(x: Tensor, *constants: Any) -> Tensor:
+        raise NotImplementedError
+
     @classmethod
     def remember(cls, needs, inputs, x_out):
         x, *constants = inputs
-        return cls.mask(x.detach(), *constants), len(constants)
+        if not cls.told(*constants):
+            kept = packed(cls.mask(x.detach(), *constants))
+        elif is_plain(x_out) and learns(x.grad_fn):
+            kept = x_out
+        else:
+            kept = packed(cls.seen(x_out.detach(), *constants))
+        return kept, x.shape, *constants
 
-    @staticmethod
-    def backward(needs, g, mask, n):
-        return gate(g, mask), *[None] * n
+    @classmethod
+    def opened(cls, kept: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+        return cls.seen(kept.detach(), *constants) if kept.is_floating_point() else unpacked(kept, shape)
 
-    @staticmethod
-    def backward_once(needs, g, mask, n):
-        return mask.view(torch.uint8).to(g.dtype).mul_(g), *[None] * n
+    @classmethod
+    def backward(cls, needs, g, *kept):
+        return gate(g, cls.opened(*kept)), *[None] * (len(kept) - 2)
+
+    @classmethod
+    def backward_once(cls, needs, g, kept, shape, *constants):
+        bits = cls.seen(kept, *constants) if kept.is_floating_point() else kept
+        return gated(g, bits), *[None] * len(constants)
 
     @classmethod
     def jvp(cls, tangents, x, *constants):
         return gate(tangents[0], cls.mask(x.detach(), *constants))
 
-    @staticmethod
-    def L(mask, n):
-        return (torch.diag(mask.flatten()),)
+    @classmethod
+    def L(cls, *kept):
+        return (torch.diag(cls.opened(*kept).flatten()),)
 
 
 class Relu(Gated):
@@ -63,10 +90,17 @@ class Relu(Gated):
             return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
         return x.relu().bool()  # bool(NaN) is True, as torch has it
 
-    @classmethod
-    def remember(cls, needs, inputs, x_out):
-        x, at_zero = inputs
-        return cls.mask(x.detach(), at_zero) if at_zero else x_out.detach().bool(), 1
+    @staticmethod
+    def told(at_zero):
+        return not at_zero
+
+    @staticmethod
+    def seen(x_out, at_zero):
+        return x_out.bool()
+
+    @staticmethod
+    def write(x, at_zero):
+        return x.relu_()
 
 
 class Hardtanh(Gated):
@@ -76,16 +110,19 @@ class Hardtanh(Gated):
 
     @staticmethod
     def mask(x, lo, hi):
-        return Hardtanh.between(native.hardtanh(x, lo, hi), lo, hi)
-
-    @classmethod
-    def remember(cls, needs, inputs, x_out):
-        _, lo, hi = inputs
-        return cls.between(x_out.detach(), lo, hi), 2
+        return Hardtanh.seen(native.hardtanh(x, lo, hi), lo, hi)
 
     @staticmethod
-    def between(y: Tensor, lo: float, hi: float) -> Tensor:
-        return (y - lo).bool() & (y - hi).bool()  # lo < y < hi, for a y within [lo, hi], and faster
+    def told(lo, hi):
+        return True
+
+    @staticmethod
+    def seen(x_out, lo, hi):
+        return (x_out - lo).bool() & (x_out - hi).bool()  # lo < x_out < hi, for one within [lo, hi], and faster
+
+    @staticmethod
+    def write(x, lo, hi):
+        return native.hardtanh_(x, lo, hi)
 
 
 class Threshold(Gated):
@@ -131,21 +168,21 @@ class Hardsigmoid(Gated):
     def mask(x):
         return (x > -3) & (x < 3)
 
-    @staticmethod
-    def backward(needs, g, mask, n):
-        return (scale(gate(g, mask), 1 / 6),)
+    @classmethod
+    def backward(cls, needs, g, *kept):
+        return (scale(gate(g, cls.opened(*kept)), 1 / 6),)
 
-    @staticmethod
-    def backward_once(needs, g, mask, n):
-        return (mask.view(torch.uint8).to(g.dtype).mul_(1 / 6).mul_(g),)
+    @classmethod
+    def backward_once(cls, needs, g, bits, shape):
+        return (gated(g, bits).mul_(1 / 6),)
 
     @classmethod
     def jvp(cls, tangents, x):
         return scale(gate(tangents[0], cls.mask(x.detach())), 1 / 6)
 
-    @staticmethod
-    def L(mask, n):
-        return (torch.diag(mask.flatten()) / 6,)
+    @classmethod
+    def L(cls, *kept):
+        return (torch.diag(cls.opened(*kept).flatten()) / 6,)
 
 
 def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
@@ -156,6 +193,8 @@ def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
     """
     if at_zero not in (0, 1):
         raise ValueError(f"relu: at_zero is 1, as in the chapter, or 0, as in PyTorch; it was given {at_zero!r}.")
+    if inplace and not at_zero:
+        return over(Relu, input, at_zero)
     return put(input, Relu.of(input, at_zero), inplace)
 
 
@@ -167,7 +206,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val is at most max_val; it was given {min_val} and {max_val}.")
-    return put(input, Hardtanh.of(input, min_val, max_val), inplace)
+    return over(Hardtanh, input, min_val, max_val) if inplace else Hardtanh.of(input, min_val, max_val)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:

@@ -4,7 +4,8 @@
     log_softmax(x) = x - logsumexp(x)                         L = I - 1 s^T
     logsumexp(x)   = log sum_j exp(x[j])                      L = s^T
 
-s is computed again from x on the way back: a remembered s would carry no derivative of its own.
+Softmax remembers s, which is its x_out: autograd hands that back with its own derivative, which is this layer's again.
+The others compute s from x on the way back: a remembered s would be a constant there.
 """
 
 from __future__ import annotations
@@ -33,28 +34,35 @@ class Softmax(Layer):
         return x.softmax(dim)
 
     @staticmethod
-    def backward(needs, g, x, dim):
-        return Softmax.jvp((g, None), x, dim), None
+    def remember(needs, inputs, x_out):
+        return x_out, inputs[1]
 
     @staticmethod
-    def backward_once(needs, g, x, dim):
-        if x.ndim and dim % x.ndim == x.ndim - 1 and x.numel():
-            N = x.shape[-1]
-            g_in = torch.empty_like(x, memory_format=torch.contiguous_format)
-            for g_, x_, into in row_blocks(*(t.reshape(-1, N) for t in (g, x, g_in))):
-                _softmax_once(g_, x_, -1, into)
+    def backward(needs, g, s, dim):
+        return _softmax_prime(g, s, dim), None
+
+    @staticmethod
+    def backward_once(needs, g, s, dim):
+        if s.ndim and dim % s.ndim == s.ndim - 1 and s.numel():
+            N = s.shape[-1]
+            g_in = torch.empty_like(s, memory_format=torch.contiguous_format)
+            for g_, s_, into in row_blocks(*(t.reshape(-1, N) for t in (g, s, g_in))):
+                _softmax_once(g_, s_, -1, into)
             return g_in, None
-        return _softmax_once(g, x, dim), None
+        return _softmax_once(g, s, dim), None
 
     @staticmethod
     def jvp(tangents, x, dim):
-        s = Softmax.of(x, dim)
-        sg = times(s, tangents[0])
-        return minus(sg, times(s, sum_along(sg, dim)))
+        return _softmax_prime(tangents[0], Softmax.of(x, dim), dim)
 
 
-def _softmax_once(g: Tensor, x: Tensor, dim: int, into: Tensor | None = None) -> Tensor:
-    s = x.softmax(dim)
+def _softmax_prime(g: Tensor, s: Tensor, dim: int) -> Tensor:
+    """g L; and, L being its own transpose, L times a tangent."""
+    sg = times(s, g)
+    return minus(sg, times(s, sum_along(sg, dim)))
+
+
+def _softmax_once(g: Tensor, s: Tensor, dim: int, into: Tensor | None = None) -> Tensor:
     sg = torch.mul(s, g, out=into)
     return sg.addcmul_(s, sg.sum(dim, keepdim=True), value=-1)
 
