@@ -31,6 +31,27 @@ def test_native_nodes_are_found_wherever_they_are():
     ]  # fmt: skip
 
 
+LAYERS = {
+    "convolution": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)), [(2, 3, 8, 8)]),
+    "LSTM": (nn.LSTM(8, 8, 2), [(2, 5, 8)]),
+    "encoder": (nn.TransformerEncoderLayer(8, 2, 16, norm_first=True), [(2, 5, 8)]),
+    "decoder": (nn.TransformerDecoderLayer(8, 2, 16), [(5, 2, 8), (4, 2, 8)]),
+}
+
+
+@pytest.mark.parametrize("model, shapes", LAYERS.values(), ids=LAYERS)
+def test_the_gradients_own_graph(model, shapes):
+    """No AddBackward0 either: where a tensor is used twice, these say branch. Natively all of it is PyTorch's."""
+    inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
+    x_out = model(*inputs)
+    x_out = x_out if isinstance(x_out, torch.Tensor) else x_out[0]
+    g_in = torch.autograd.grad(x_out, inputs, torch.ones_like(x_out), create_graph=True)
+    found = chapter14.audit([g for g in g_in if g.requires_grad])
+    assert found.native == {} and sum(found.by_hand.values()) > 5
+    table = {tuple(row.split()[2:]) for row in str(found).splitlines()[1:]}
+    assert table == {(name, str(n)) for name, n in found.by_hand.items()}
+
+
 def test_several_outputs_are_one_graph():
     x = torch.randn(3, 4, requires_grad=True)
     h = nn.Linear(4, 4)(x)

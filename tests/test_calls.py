@@ -101,6 +101,13 @@ def test_complex_numbers_stay_native():
         drawn(3) * 1j
 
 
+@pytest.mark.parametrize("f", [torch.sum, torch.cumsum, torch.prod, torch.cumprod], ids=lambda f: f.__name__)
+def test_the_dtype_that_is_asked_for(f):
+    with by_hand(strict=True):
+        for dtype in (torch.int32, torch.int64, torch.float32):
+            assert f(drawn(3).detach(), 0, dtype=dtype).dtype == dtype
+
+
 def test_no_copy_where_none_is_needed():
     x = drawn(3)
     with by_hand(strict=True):

@@ -11,15 +11,18 @@ from torch import Tensor
 from torch.nn.utils import parametrizations
 from torch.overrides import _get_current_function_mode_stack as modes
 from torch.testing import assert_close
+from torchvision import models
 
 import chapter14.nn as ours
 from chapter14 import audit, by_hand, convert
+from chapter14.checking.classifiers import OPTIONS
 from chapter14.checking.networks import LanguageModel, networks
 from chapter14.checking.sameness import Network, from_the_truth, sameness
+from chapter14.checking.samples import modules
 from chapter14.conversion.by_hand import NotByHand
-from chapter14.conversion.model import Rerouted
+from chapter14.conversion.model import MODULES, Rerouted
 
-NETWORKS = {network.name: network for network in networks() if network.dtype == torch.float64}
+NETWORKS = {network.name: network for network in networks()}
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def memory():
 def test_a_converted_network_is_the_same_network(network, training):
     found = sameness(network, training)
     assert found.audit.fraction == 1, str(found.audit)
-    assert found.worst <= 1e-6
+    assert found.worst <= network.bound
     assert found.saved <= found.saved_natively
 
 
@@ -44,11 +47,50 @@ def test_open_clips_networks_are_among_them():
     assert sum(name.startswith("open_clip") for name in NETWORKS) >= 3
 
 
-@pytest.mark.parametrize("autocast", [None, torch.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "maxvit_t", "torch.nn.Transformer"])
-def test_as_near_to_the_truth_as_native(name, autocast):
-    by_us, native = from_the_truth(NETWORKS[name], autocast)
-    assert by_us <= 2 * native + 1e-7
+@pytest.mark.usefixtures("memory")
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
+def test_as_near_to_the_truth_as_native(network):
+    """In float32, and under autocast. Evaluating: of two pictures a trained batch norm makes +1 and -1, whose gradient
+    is rounding alone. But a detector sorts what it finds, by scores that rounding decides; its losses do not.
+    RAFT's truth is native in float32, which is 0 away from itself."""
+    for by_us, native in from_the_truth(network, training=network.name == "retinanet_resnet50_fpn").values():
+        assert 0 < by_us <= 2 * native + 4 * torch.finfo(torch.float32).eps
+
+
+def test_every_family_of_torchvisions_classifiers_is_among_them():
+    def family(name):
+        return models.get_model_builder(name).__module__
+
+    assert {family(name) for name in models.list_models(models)} == {family(name) for name in OPTIONS}
+    assert OPTIONS.keys() <= NETWORKS.keys()
+
+
+class Nothing(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 0
+
+
+def test_what_lets_nothing_through_is_no_comparison():
+    with pytest.raises(AssertionError, match="nothing to compare"):
+        sameness(Network("nothing", lambda: Nothing(2, 2), lambda: (drawn(2, 2),)), training=False)
+    assert Network("a norm", lambda: torch.nn.BatchNorm1d(3), lambda: ()).model(False).bias.any()
+
+
+class Wrong(torch.nn.Module):
+    """By hand, one gradient of two is NaN."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        by_us = isinstance(self, Rerouted)
+        self.b.register_hook(lambda g: g * torch.nan if by_us else g)
+        return x * self.a * self.b
+
+
+def test_a_gradient_that_is_no_number_is_not_the_same():
+    assert sameness(Network("wrong", Wrong, lambda: (drawn(2, 3),)), training=False).worst == float("inf")
 
 
 # what a model is
@@ -157,6 +199,32 @@ def test_hooks():
     assert_close(*of_both(native, model, drawn(5, 4)))
     one_pass = ["before", "forward", "forward", "before back", "back"]
     assert seen == 2 * one_pass
+
+
+def test_hooks_of_the_state():
+    native, seen = net(), []
+    native.body[0].register_state_dict_pre_hook(lambda m, prefix, keep: seen.append("before saving"))
+    native.register_state_dict_post_hook(lambda m, state, prefix, _: state.update(more=torch.ones(1)))
+    native.scaled.register_load_state_dict_pre_hook(lambda m, state, *_: seen.append("before loading"))
+    native.register_load_state_dict_post_hook(lambda m, keys: keys.unexpected_keys.remove("more"))
+    model = convert(native)
+    state = model.state_dict()
+    assert state["more"] == 1 and str(model.load_state_dict(state)) == "<All keys matched successfully>"
+    assert seen == 2 * ["before saving"] + ["before loading"]  # one module twice
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
+@pytest.mark.parametrize("twin", MODULES, ids=lambda twin: twin.__name__)
+def test_every_class_keeps_its_name(twin):
+    assert MODULES[twin].__name__ == twin.__name__ and issubclass(MODULES[twin], twin)
+    info = modules().get(twin.__name__)
+    if info is None:
+        return  # PyTorch has no sample of it
+    sample = info.module_inputs_func(info, device="cpu", dtype=torch.float64, requires_grad=False, training=True)[0]
+    native = twin(*sample.constructor_input.args, **sample.constructor_input.kwargs)
+    model = convert(native)
+    assert isinstance(model, MODULES[twin]) and repr(model) == repr(native)
+    assert list(model.state_dict()) == list(native.state_dict()) and vars(model).keys() == vars(native).keys()
 
 
 def test_copies_and_files(tmp_path):

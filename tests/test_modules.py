@@ -176,6 +176,18 @@ def test_statistics_are_learned_in_compiled_networks_too(name):
     assert_close(ours.state_dict(), native.state_dict())
 
 
+@pytest.mark.parametrize("name", ["Embedding", "EmbeddingBag"])
+def test_padding_has_no_gradient_whatever_comes_back_to_it(name):
+    """Longformer's attention sends NaN back to its padding."""
+    index = torch.tensor([[0, 2, 0], [1, 2, 2]])
+    g = torch.ones(2, 3, 4).masked_fill_((index == 0)[..., None], torch.nan)
+    ours, native = (getattr(source, name)(3, 4, padding_idx=0) for source in (nn, torch.nn))
+    for model in (ours, native):
+        model(index).backward(g if name == "Embedding" else torch.full((2, 4), torch.nan))
+    assert (ours.weight.grad[0] == 0).all()
+    assert_close(ours.weight.grad, native.weight.grad, equal_nan=True)
+
+
 @pytest.mark.parametrize("one", [False, True])
 def test_adaptive_log_softmax(one):
     torch.manual_seed(0)

@@ -12,105 +12,51 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .classifiers import classifiers, images
 from .sameness import Network
 
 
 def networks(full: bool = False) -> list[Network]:
-    return [*_torchvision(full), *_beyond_classes(full), *_torch(), *_open_clip(full)]
-
-
-def _images(size: int, n: int = 2) -> Callable[[], tuple]:
-    return lambda: (torch.randn(n, 3, size, size).requires_grad_(),)
-
-
-def _torchvision(full: bool) -> list[Network]:
-    from torchvision import models
-
-    names: dict[str, dict[str, Any]] = {
-        "alexnet": {"size": 64},
-        "vgg11_bn": {"size": 32, "init_weights": False},
-        "resnet18": {"size": 32},
-        "resnext50_32x4d": {"size": 32},
-        "densenet121": {"size": 32},
-        "googlenet": {"size": 64, "init_weights": False},
-        "inception_v3": {"size": 80, "init_weights": False, "aux_logits": False},
-        "squeezenet1_1": {"size": 48},
-        "mobilenet_v2": {"size": 32},
-        "mobilenet_v3_small": {"size": 32},
-        "mnasnet0_5": {"size": 32},
-        "shufflenet_v2_x0_5": {"size": 32},
-        "efficientnet_b0": {"size": 32},
-        "efficientnet_v2_s": {"size": 32},
-        "regnet_y_400mf": {"size": 32},
-        "convnext_tiny": {"size": 32},
-        "swin_t": {"size": 32},
-        "swin_v2_t": {"size": 32},
-    }
-
-    def wide() -> nn.Module:
-        return models.ResNet(models.resnet.Bottleneck, [1, 1, 1, 1], width_per_group=128)
-
-    def vit() -> nn.Module:
-        return models.VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=64)
-
-    def maxvit() -> nn.Module:
-        blocks = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
-        return models.MaxVit((32, 32), stem_channels=16, partition_size=2, head_dim=8, **blocks)
-
-    smaller: dict[str, tuple[Callable[[], nn.Module], int]] = {
-        "alexnet": (lambda: _narrow(models.alexnet(weights=None)), 64),
-        "vgg11_bn": (lambda: _narrow(models.vgg11_bn(weights=None)), 32),
-        "wide_resnet50_2": (wide, 32),
-        "vit_b_16": (vit, 32),
-        "maxvit_t": (maxvit, 32),
-    }
-
-    def network(name: str, size: int, **options: Any) -> Network:
-        if full:
-            options = {k: v for k, v in options.items() if k in ("init_weights", "aux_logits")}
-            size = 299 if name == "inception_v3" else 224
-        return Network(name, lambda: getattr(models, name)(weights=None, **options), _images(size))
-
-    if full:
-        return [network(name, **options) for name, options in (dict.fromkeys(smaller, {"size": 224}) | names).items()]
-    of_names = [network(name, **options) for name, options in names.items()]
-    return [*of_names, *(Network(name, make, _images(size)) for name, (make, size) in smaller.items())]
-
-
-def _narrow(model: nn.Module) -> nn.Module:
-    """A network whose last layers, which have most of its parameters, are 32 wide."""
-    last = [m for m in model.classifier if isinstance(m, nn.Linear)]  # type: ignore[union-attr]
-    widths = [last[0].in_features, *(32 for _ in last)]
-    for layer, N, M in zip(last, widths, widths[1:], strict=False):
-        layer.__init__(N, M)  # type: ignore[misc]
-    return model
+    return [*classifiers(full), *_beyond_classes(full), *_torch(), *_open_clip(full)]
 
 
 def _beyond_classes(full: bool) -> list[Network]:
     """Detection, segmentation, video, optical flow."""
     from torchvision.models import detection, optical_flow, segmentation, video
 
-    size = 128 if full else 64
+    # Not so small that a convolution strides over one pixel: in bfloat16 PyTorch leaves some of its W's gradient unset.
+    size, detected = (128, 128) if full else (64, 96)
+    no = {"weights": None, "weights_backbone": None}
+
+    def version(make: Callable[..., nn.Module], **options: Any) -> nn.Module:
+        model: Any = make(**no, **options)
+        if not full:  # one block of each stage of the backbone
+            backbone = getattr(model.backbone, "body", model.backbone)
+            for i in range(1, 5):
+                del backbone[f"layer{i}"][1:]
+        return model
 
     def pictures_with_boxes() -> tuple:
         boxes = torch.tensor([[4.0, 6.0, 40.0, 50.0], [10.0, 12.0, 30.0, 28.0]])
         target = {"boxes": boxes, "labels": torch.tensor([1, 2])}
-        return [torch.rand(3, size, size).requires_grad_() for _ in range(2)], [target, target]
+        return [torch.rand(3, detected, detected).requires_grad_() for _ in range(2)], [target, target]
 
     def retinanet() -> nn.Module:
-        return detection.retinanet_resnet50_fpn(
-            weights=None, weights_backbone=None, num_classes=4, min_size=size, max_size=size
-        )
+        sizes = {"min_size": detected, "max_size": detected}
+        detects = {"score_thresh": 0.0, "detections_per_img": 20, "topk_candidates": 20}  # something, untrained too
+        return version(detection.retinanet_resnet50_fpn, num_classes=4, **sizes, **detects)
 
     def pair() -> tuple:
         return tuple(torch.rand(1, 3, 128, 128).requires_grad_() for _ in range(2))
 
-    no = {"weights": None, "weights_backbone": None}
+    def film() -> tuple:
+        return (torch.randn(1, 3, 8, 32, 32).requires_grad_(),)
+
     return [
         Network("retinanet_resnet50_fpn", retinanet, pictures_with_boxes),
-        Network("fcn_resnet50", lambda: segmentation.fcn_resnet50(**no, num_classes=4), _images(size)),
-        Network("deeplabv3_resnet50", lambda: segmentation.deeplabv3_resnet50(**no, num_classes=4), _images(size)),
-        Network("r3d_18", lambda: video.r3d_18(weights=None), lambda: (torch.randn(1, 3, 4, 32, 32).requires_grad_(),)),
+        Network("fcn_resnet50", lambda: version(segmentation.fcn_resnet50, num_classes=4), images(size)),
+        Network("deeplabv3_resnet50", lambda: version(segmentation.deeplabv3_resnet50, num_classes=4), images(size)),
+        Network("r3d_18", lambda: video.r3d_18(weights=None), film),
         Network("raft_small", lambda: _Fewer(optical_flow.raft_small(weights=None), 2), pair, torch.float32),
     ]
 

@@ -6,6 +6,7 @@ they are held to the truth instead, which is the native network in float64: ours
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -31,9 +32,17 @@ class Network:
     inputs: Callable[[], tuple]
     dtype: torch.dtype = torch.float64  # of the comparison; some networks run in float32 only
 
+    @property
+    def bound(self) -> float:
+        """How far ours may be from native. Where PyTorch rounds a constant to float32, as hardsigmoid's 1/6: 4e-7."""
+        return 1e-6 if self.dtype == torch.float64 else 1e-4
+
     def model(self, training: bool, dtype: torch.dtype | None = None) -> nn.Module:
         torch.manual_seed(0)
-        return self.make().to(dtype or self.dtype).train(training)
+        model = self.make()
+        for p in model.parameters():
+            _let_through(p)
+        return model.to(dtype or self.dtype).train(training)
 
     def call(self, dtype: torch.dtype | None = None) -> tuple:
         torch.manual_seed(1)
@@ -41,6 +50,13 @@ class Network:
 
     def __str__(self) -> str:
         return self.name
+
+
+@torch.no_grad()
+def _let_through(p: nn.Parameter) -> None:
+    """A parameter that begins as one number is drawn: where that is 0, or 1e-6, nothing goes through what it scales."""
+    if p.numel() > 1 and p.is_floating_point() and p.min() == p.max():
+        p.add_(torch.randn_like(p), alpha=0.1)
 
 
 def _as(t: Any, dtype: torch.dtype) -> Any:
@@ -72,7 +88,7 @@ def sameness(network: Network, training: bool) -> Sameness:
     by_ours, by_native = (_there_and_back(model, network.call()) for model in (ours, native))
     for model, result in ((ours, by_ours), (native, by_native)):
         _step(model, result.of_parameters)
-    state, native_state = ([t for t in m.state_dict().values() if t.is_floating_point()] for m in (ours, native))
+    state, native_state = ([t.to(network.dtype) for t in m.state_dict().values()] for m in (ours, native))
     saved, saved_natively = (saved_bytes(m, *network.call()).total for m in (ours, native))
     return Sameness(
         parameters=sum(p.numel() for p in native.parameters()),
@@ -85,17 +101,18 @@ def sameness(network: Network, training: bool) -> Sameness:
     )
 
 
-def from_the_truth(network: Network, autocast: torch.dtype | None = None) -> tuple[float, float]:
-    """How far ours, and native, are from native in float64: in float32, or under autocast to `autocast`."""
-    truth = _there_and_back(network.model(False), network.call())
-    distances = []
-    for converted in (True, False):
-        model = network.model(False, torch.float32)
-        context = torch.autocast("cpu", autocast) if autocast else nullcontext()
+def from_the_truth(network: Network, training: bool = False) -> dict[str, tuple[float, float]]:
+    """How far ours, and native, are from native in the network's dtype: in float32, and under autocast to bfloat16."""
+    native = network.model(training)
+    truth = _there_and_back(copy.deepcopy(native), network.call())
+    models = [convert(native.float()), native]
+    distances = {}
+    for name, context in (("float32", nullcontext()), ("bfloat16", torch.autocast("cpu", torch.bfloat16))):
         with context:
-            found = _there_and_back(convert(model) if converted else model, network.call(torch.float32))
-        distances.append(_distance([*found.outputs, *found.gradients], [*truth.outputs, *truth.gradients]))
-    return distances[0], distances[1]
+            found = [_there_and_back(copy.deepcopy(model), network.call(torch.float32)) for model in models]
+        ours, theirs = (_distance([*f.outputs, *f.gradients], [*truth.outputs, *truth.gradients]) for f in found)
+        distances[name] = ours, theirs
+    return distances
 
 
 @dataclass(frozen=True)
@@ -110,7 +127,7 @@ def _there_and_back(model: nn.Module, inputs: tuple) -> _Result:
     torch.manual_seed(2)
     x_out = [t for t in tree_leaves(model(*inputs)) if isinstance(t, Tensor) and t.requires_grad]
     asked = [t for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.requires_grad]
-    leaves = [*asked, *model.parameters()]
+    leaves = [*asked, *_trained(model)]
     g_out = [torch.linspace(-1, 1, t.numel(), dtype=t.dtype).view(t.shape) for t in x_out]
     gs = torch.autograd.grad(x_out, leaves, g_out, allow_unused=True, retain_graph=True)
     return _Result([t.detach() for t in x_out], [g for g in gs if g is not None], gs[len(asked) :], audit(x_out))
@@ -118,9 +135,13 @@ def _there_and_back(model: nn.Module, inputs: tuple) -> _Result:
 
 @torch.no_grad()
 def _step(model: nn.Module, gradients: Sequence[Tensor | None]) -> None:
-    for p, g in zip(model.parameters(), gradients, strict=True):
+    for p, g in zip(_trained(model), gradients, strict=True):
         p.grad = g
-    torch.optim.SGD(model.parameters(), lr=1e-3).step()
+    torch.optim.SGD(_trained(model), lr=1e-3).step()
+
+
+def _trained(model: nn.Module) -> list[nn.Parameter]:
+    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _worst(ours: Sequence[Tensor], native: Sequence[Tensor]) -> float:
@@ -128,10 +149,11 @@ def _worst(ours: Sequence[Tensor], native: Sequence[Tensor]) -> float:
     if [t.shape for t in ours] != [t.shape for t in native]:
         raise AssertionError("ours and native differ in which outputs and gradients there are")
     norms = [t.norm().item() for t in native]
+    if not any(norms):
+        raise AssertionError("there is nothing to compare: all that native has is 0")
     least = max((torch.finfo(t.dtype).eps ** 0.5 * max(norms) for t in native), default=0)
-    return max(
-        ((a - b).norm().item() / max(n, least, 1e-30) for a, b, n in zip(ours, native, norms, strict=True)), default=0
-    )
+    errors = [(a - b).norm().item() / max(n, least) for a, b, n in zip(ours, native, norms, strict=True)]
+    return torch.tensor(errors).nan_to_num(torch.inf).max().item()  # max() of Python's may pass a NaN over
 
 
 def _distance(found: Sequence[Tensor], truth: Sequence[Tensor]) -> float:

@@ -68,12 +68,12 @@ def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
         for module, cls in changes:
             done.append((module, type(module)))
             module.__class__ = cls
+        return model  # in here, so that no interrupt comes between
     except BaseException:  # an interrupt too: all or nothing
         for module, cls in done:
             if type(module) is not cls:
                 module.__class__ = cls
         raise
-    return model
 
 
 def _copied(model: nn.Module) -> nn.Module:

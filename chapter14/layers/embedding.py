@@ -15,8 +15,8 @@ from torch import Tensor
 
 from ..layer import Layer
 from ..shape import check_shapes, in_words
-from .arithmetic import added, gate, keep, sum_along, times
-from .arrange import put, reshape, take
+from .arithmetic import added, keep, sum_along, times
+from .arrange import narrow, put, reshape, take
 from .gather import pick
 
 
@@ -39,15 +39,20 @@ class Embedding(Layer):
     def backward(needs, g, index, V, padding, by_frequency):
         g = reshape(g, (index.numel(), g.shape[-1]))
         index = index.reshape(-1)
-        if padding is not None:
-            g = gate(g, (index != padding)[:, None].expand(g.shape))
         if by_frequency:
             g = times(g, _one_over_frequency(index, V, g))
-        return None, put(g, index, 0, V), None, None
+        return None, _into_rows(g, index, V, padding), None, None
 
     @staticmethod
     def jvp(tangents, index, W, padding, by_frequency):
         return Embedding.of(index, tangents[1], padding, by_frequency)
+
+
+def _into_rows(g: Tensor, index: Tensor, V: int, padding: int | None) -> Tensor:
+    """dJ/dW. What comes back to the padding goes to a row behind the last, and no further: 0 times NaN would be NaN."""
+    if padding is None:
+        return put(g, index, 0, V)
+    return narrow(put(g, index.masked_fill(index == padding, V), 0, V + 1), 0, 0, V)
 
 
 def _one_over_frequency(index: Tensor, V: int, like: Tensor) -> Tensor:
@@ -78,7 +83,8 @@ class EmbeddingBag(Layer):
         dW = dc = None
         if needs[0]:
             dW = g if c is None else times(g, reshape(c, (c.shape[0], 1)))
-            dW = put(times(dW, _one_over_frequency(index, V, g)) if by_frequency else dW, index, 0, V)
+            dW = times(dW, _one_over_frequency(index, V, g)) if by_frequency else dW
+            dW = _into_rows(dW, index, V, padding)
         if needs[1]:
             dc = reshape(sum_along(times(g, take(W, index)), -1), index.shape)
         return dW, dc, *(None for _ in range(6))

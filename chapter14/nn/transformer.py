@@ -38,7 +38,8 @@ def _look(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, 
 
 def _around(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
     """x branches, and one way leads through f."""
-    return F.plus(x, f(norm(x))) if self.norm_first else norm(F.plus(x, f(x)))
+    x, way = F.branch(x)
+    return F.plus(x, f(norm(way))) if self.norm_first else norm(F.plus(x, f(way)))
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):

@@ -14,7 +14,8 @@ from ...layer import cast
 
 def of_reals(twin: Callable) -> Callable:
     """A decorator: the twin is for real tensors. Whole numbers have no gradient and complex ones another, so they stay
-    native: NotImplemented says so. NumPy's words for `dim` and `keepdim`, which torch takes too, become torch's."""
+    native, as does what is to become of that kind: NotImplemented says so. NumPy's words for `dim` and `keepdim`, which
+    torch takes too, become torch's."""
 
     @functools.wraps(twin)
     def f(*args: Any, **kwargs: Any) -> Any:
@@ -22,6 +23,9 @@ def of_reals(twin: Callable) -> Callable:
         if not any(isinstance(x, Tensor) and x.is_floating_point() for x in operands):
             return NotImplemented
         if any(x.is_complex() if isinstance(x, Tensor) else isinstance(x, complex) for x in operands):
+            return NotImplemented
+        dtype = kwargs.get("dtype")
+        if dtype is not None and not dtype.is_floating_point:  # of the result
             return NotImplemented
         if "axis" in kwargs or "keepdims" in kwargs:
             kwargs = {{"axis": "dim", "keepdims": "keepdim"}.get(name, name): x for name, x in kwargs.items()}

@@ -1,0 +1,109 @@
+"""One of every family of torchvision's classifiers: as people use it, and small, so that a test suite takes them all.
+
+A small version is of the same classes and calls the same functions; it has fewer blocks, or narrower ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from .sameness import Network
+
+#: A name of torchvision's -> what its constructor has to be told.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "alexnet": {},
+    "vgg11_bn": {"init_weights": False},
+    "resnet18": {},
+    "resnext50_32x4d": {},
+    "wide_resnet50_2": {},
+    "densenet121": {},
+    "googlenet": {"init_weights": False},
+    "inception_v3": {"init_weights": False, "aux_logits": False},
+    "squeezenet1_1": {},
+    "mobilenet_v2": {},
+    "mobilenet_v3_small": {},
+    "mnasnet0_5": {},
+    "shufflenet_v2_x0_5": {},
+    "efficientnet_b0": {},
+    "efficientnet_v2_s": {},
+    "regnet_y_400mf": {},
+    "convnext_tiny": {},
+    "vit_b_16": {},
+    "swin_t": {},
+    "swin_v2_t": {},
+    "maxvit_t": {},
+}
+
+#: The smallest pictures that the small versions take; 32 for the others.
+SMALLEST = {"alexnet": 64, "googlenet": 64, "inception_v3": 75, "squeezenet1_1": 48}
+
+
+def classifiers(full: bool) -> list[Network]:
+    from torchvision import models
+
+    small = {} if full else _small()
+
+    def network(name: str) -> Network:
+        make = small.get(name, partial(getattr(models, name), weights=None, **OPTIONS[name]))
+        size = (299 if name == "inception_v3" else 224) if full else SMALLEST.get(name, 32)
+        return Network(name, make, images(size))
+
+    return [network(name) for name in OPTIONS]
+
+
+def images(size: int, n: int = 2) -> Callable[[], tuple]:
+    return lambda: (torch.randn(n, 3, size, size).requires_grad_(),)
+
+
+def _small() -> dict[str, Callable[[], nn.Module]]:
+    from torchvision import models
+    from torchvision.models import convnext, efficientnet, regnet, resnet, swin_transformer
+
+    fused, mixed = efficientnet.FusedMBConvConfig, efficientnet.MBConvConfig
+    blocks = {
+        "efficientnet_b0": [mixed(1, 3, 1, 16, 8, 1, 1, 1), mixed(6, 5, 2, 8, 16, 2, 1, 1)],
+        "efficientnet_v2_s": [fused(1, 3, 1, 8, 8, 1), fused(4, 3, 2, 8, 16, 2), mixed(4, 3, 2, 16, 24, 2)],
+    }
+    stages = regnet.BlockParams.from_init_params(4, 16, 28, 2, 8, se_ratio=0.25)
+    widths = [convnext.CNBlockConfig(16, 32, 1), convnext.CNBlockConfig(32, None, 2)]
+    swin = partial(models.SwinTransformer, [4, 4], 16, [2, 2], [2, 4], [4, 4], stochastic_depth_prob=0.2)
+    maxvit = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
+    of_bottlenecks = partial(models.ResNet, resnet.Bottleneck, [1, 1, 1, 1])
+    return {
+        "alexnet": lambda: _narrow(models.alexnet),
+        "vgg11_bn": lambda: _narrow(models.vgg11_bn),
+        "resnet18": partial(models.ResNet, resnet.BasicBlock, [1, 1, 1, 1]),
+        "resnext50_32x4d": partial(of_bottlenecks, groups=32, width_per_group=4),
+        "wide_resnet50_2": partial(of_bottlenecks, width_per_group=128),
+        "densenet121": partial(models.DenseNet, 16, (2, 3, 2, 2), 16),
+        "mobilenet_v2": partial(models.MobileNetV2, width_mult=0.25),
+        "efficientnet_b0": partial(models.EfficientNet, blocks["efficientnet_b0"], 0.2),
+        "efficientnet_v2_s": partial(models.EfficientNet, blocks["efficientnet_v2_s"], 0.2, last_channel=32),
+        "regnet_y_400mf": partial(models.RegNet, stages),
+        "convnext_tiny": partial(models.ConvNeXt, widths, 0.1),
+        "vit_b_16": partial(models.VisionTransformer, 32, 8, 2, 2, 32, 64),
+        "swin_t": swin,
+        "swin_v2_t": partial(
+            swin, block=swin_transformer.SwinTransformerBlockV2, downsample_layer=swin_transformer.PatchMergingV2
+        ),
+        "maxvit_t": partial(models.MaxVit, (32, 32), stem_channels=16, partition_size=2, head_dim=8, **maxvit),
+    }
+
+
+def _narrow(make: Callable[..., nn.Module]) -> nn.Module:
+    """A network whose last layers, which have most of its parameters, are 32 wide: before there is memory for them."""
+    with torch.device("meta"):
+        model: Any = make(weights=None)
+        last = [m for m in model.classifier if isinstance(m, nn.Linear)]
+        for layer, N in zip(last, [last[0].in_features, 32, 32], strict=True):
+            layer.__init__(N, 32)  # type: ignore[misc]
+    model.to_empty(device="cpu")
+    for m in model.modules():
+        if hasattr(m, "reset_parameters"):
+            m.reset_parameters()
+    return model
