@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -83,7 +84,7 @@ def axes(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
         if not -n <= d < n:
             raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})")
     found = sorted(d % n for d in dims)
-    for d, e in zip(found, found[1:], strict=False):
+    for d, e in pairwise(found):
         if d == e:
             raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
     return tuple(d for d in found if d < x.ndim)

@@ -287,8 +287,7 @@ def test_a_forward_of_its_own_object():
 def test_what_is_refused():
     with pytest.raises(TypeError, match="model is a torch.nn.Module; it was given function"):
         convert(lambda x: x)
-    with pytest.warns(FutureWarning):
-        scripted = torch.jit.script(torch.nn.Linear(4, 4))
+    scripted = torch.jit.script(torch.nn.Linear(4, 4))
     with pytest.raises(TypeError, match="'1' is TorchScript"):
         convert(torch.nn.Sequential(torch.nn.ReLU(), scripted))
 

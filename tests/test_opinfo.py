@@ -13,7 +13,7 @@ MODULES = {name: info for name, info in modules().items() if getattr(nn, name, i
 #: Differentiable operations of PyTorch's that have no twin here, by the reason.
 NATIVE = {
     "of singular values, eigenvalues or factors; no twin: it runs natively": """
-        cholesky_inverse cholesky_solve lu lu_solve lu_unpack matrix_exp triangular_solve svd svd_lowrank
+        cholesky qr cholesky_inverse cholesky_solve lu lu_solve lu_unpack matrix_exp triangular_solve svd svd_lowrank
         pca_lowrank pinverse logdet norm.nuc linalg.det linalg.matrix_sqrth linalg.cholesky linalg.cholesky_ex
         linalg.cond linalg.eig linalg.eigvals linalg.eigh linalg.eigvalsh linalg.householder_product
         linalg.matrix_power linalg.qr linalg.polar linalg.slogdet linalg.vander linalg.lu_factor

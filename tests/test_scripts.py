@@ -83,11 +83,32 @@ def test_native_words():
 
 
 def test_the_page_of_coverage_is_up_to_date(tmp_path):
-    run("coverage.py", "--out", tmp_path / "coverage.md")
     page = (SCRIPTS.parent / "docs" / "coverage.md").read_text(encoding="utf-8")
     if f"for torch {'.'.join(torch.__version__.split('.')[:2])}." not in page:
         pytest.skip("the page is of another torch, which has other names")
+    run("coverage.py", "--out", tmp_path / "coverage.md")
     assert (tmp_path / "coverage.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter that installs nothing is a shell's script")
+def test_test_versions(tmp_path):
+    """With an interpreter that installs nothing, so that both environments are this one."""
+    python, installed = tmp_path / "python", tmp_path / "installed"
+    python.write_text(
+        f"""#!/bin/sh
+        case "$2" in
+            venv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+            pip) echo "$@" >> "{installed}" ;;
+            *) exec "{sys.executable}" "$@" ;;
+        esac""",
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    said = run("test_versions.py", "--python", python, "tests/test_errors.py", "-k", "integers")
+    assert said.count(f"torch {torch.__version__}: 1 passed, 0 skipped, 0 failed, ") == 2
+    asked = installed.read_text(encoding="utf-8").splitlines()
+    assert [line.split()[-1].split("==")[0] for line in asked] == 2 * ["torch"] and "torch==" in asked[0]
+    assert all("[dev]" in line for line in asked)
 
 
 def test_every_script_is_run():

@@ -82,7 +82,7 @@ def wanted(inputs: tuple) -> list[Tensor]:
 
 def outputs(x_out: Any) -> list[Tensor]:
     """The outputs that have a gradient."""
-    return [t for t in (x_out if isinstance(x_out, tuple | list) else (x_out,)) if t.is_floating_point()]
+    return [t for t in (x_out if isinstance(x_out, (tuple, list)) else (x_out,)) if t.is_floating_point()]
 
 
 def a_gradient(x_out: Tensor) -> Tensor:

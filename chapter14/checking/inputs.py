@@ -78,7 +78,7 @@ def _accepts_alike(case: Case, inputs: list) -> None:
     ours, native = results
     if isinstance(native, Exception):
         assert isinstance(ours, Exception), f"given {given}, PyTorch raises {type(native).__name__}, and this does not"
-        assert not isinstance(ours, AttributeError | AssertionError), f"given {given}, it breaks: {ours!r}"
+        assert not isinstance(ours, (AttributeError, AssertionError)), f"given {given}, it breaks: {ours!r}"
     elif isinstance(ours, Exception):
         raise AssertionError(f"given {given}, PyTorch does it, and this raises {ours!r}")
     else:
@@ -86,4 +86,4 @@ def _accepts_alike(case: Case, inputs: list) -> None:
 
 
 def _results(x_out: Any) -> list[Tensor]:
-    return list(x_out) if isinstance(x_out, tuple | list) else [x_out]
+    return list(x_out) if isinstance(x_out, (tuple, list)) else [x_out]

@@ -18,8 +18,10 @@ def agrees_forward(case: Case) -> None:
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         try:
             expected = case.like(*case.draw(dtype=dtype))
-        except NotImplementedError:
-            continue
+        except RuntimeError as error:  # NotImplementedError is one, and PyTorch 2.7 raises the plain one
+            if isinstance(error, NotImplementedError) or "not implemented for" in str(error):
+                continue
+            raise
         assert_close(case.ours(*case.draw(dtype=dtype)), expected)
 
 

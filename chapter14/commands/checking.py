@@ -64,10 +64,10 @@ def imported(file: Path) -> ModuleType:
     """A Python file, run as a module."""
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such file.")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec = importlib.util.spec_from_file_location(f"checked_{file.stem}", file)  # not as a package of its name
     if spec is None or spec.loader is None:
         raise ValueError(f"{file}: it is no Python file.")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where the Dynamo of PyTorch 2.7 asks
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -8,9 +8,8 @@ that what it calls in turn is seen.
 from __future__ import annotations
 
 import types
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -34,7 +33,7 @@ class ByHand(TorchFunctionMode):
     def __init__(self, strict: bool = False):
         super().__init__()
         self.strict = strict
-        self.native: Counter[str] = Counter()
+        self.native: dict[str, int] = {}  # no Counter: the Dynamo of PyTorch 2.7 does not trace one
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
@@ -53,7 +52,7 @@ class ByHand(TorchFunctionMode):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
-            self.native[name] += 1
+            self.native[name] = self.native.get(name, 0) + 1
         return x_out
 
 
@@ -128,8 +127,7 @@ def _number_of_opened(func: Any) -> int:
     return _NUMBERS[OPENED[func]] if func in OPENED else -1
 
 
-@contextmanager
-def by_hand(strict: bool = False) -> Iterator[ByHand]:
+def by_hand(strict: bool = False) -> AbstractContextManager[ByHand]:
     """Every differentiable torch call inside, of functions, methods and operators, goes to its hand-written twin.
 
     A call that has none runs natively and is counted in `.native` of what this yields.
@@ -143,13 +141,13 @@ def by_hand(strict: bool = False) -> Iterator[ByHand]:
     >>> with by_hand() as mode:
     ...     J = loss(model(x), y)
     """
-    if (there := at_work()) is not None and not strict:
-        yield there
-    else:
-        with ByHand(strict) as mode:
-            yield mode
+    there = at_work()
+    return ByHand(strict) if strict or there is None else nullcontext(there)
 
 
 def at_work() -> ByHand | None:
     """The mode that calls already go through here; None where they do not."""
-    return next((mode for mode in _get_current_function_mode_stack() if isinstance(mode, ByHand)), None)
+    for mode in _get_current_function_mode_stack():
+        if isinstance(mode, ByHand):
+            return mode
+    return None

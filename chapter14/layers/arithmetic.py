@@ -149,7 +149,9 @@ def _power_prime(x: Tensor, p: float) -> Tensor:
 
 def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """A bool mask as ones and zeros: by way of bytes several times faster than a bool in a product, or `where`."""
-    return mask.to(dtype) if is_batchedtensor(mask) else mask.view(torch.uint8).to(dtype)  # old vmaps lack the view
+    if torch.compiler.is_compiling() or is_batchedtensor(mask):  # compiled, it is all one; old vmaps lack the view
+        return mask.to(dtype)
+    return mask.view(torch.uint8).to(dtype)
 
 
 class Gate(LinearMap):

@@ -253,8 +253,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: mode={mode!r} pads all axes but batch and channels, without a value; it was given input "
             f"{in_words(input)}, pad={tuple(pad)}, value={value}."
         )
-    for n, before, after in zip(reversed(input.shape), pad[::2], pad[1::2], strict=False):
-        if max(before, after) > _WIDEST[mode](n):
+    for i, sides in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
+        n = input.shape[-i]
+        if max(sides) > _WIDEST[mode](n):
             raise ShapeError(
                 f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
             )

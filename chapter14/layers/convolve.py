@@ -74,7 +74,7 @@ def _is_far(rest: Sequence[int], slide: Slide) -> bool:
 def _far(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[int]) -> Tensor:
     """As `conv_transpose`: all that the kernel writes, and then what the padding cuts off, or adds."""
     none = (0,) * len(rest)
-    x_out = conv_transpose(x, W, None, slide._replace(padding=none), none)
+    x_out = conv_transpose(x, W, None, Slide(slide.stride, none, slide.dilation, slide.groups), none)
     widths = [n for p, r in zip(reversed(slide.padding), reversed(rest), strict=True) for n in (-p, r - p)]
     x_out = pad(x_out, widths)
     return x_out if b is None else plus(x_out, reshape(cast(b, x_out.dtype), (b.shape[0], *(1 for _ in rest))))

@@ -104,7 +104,7 @@ class Cosine(Layer):
     @staticmethod
     def jvp(tangents, a, b, dim, eps):
         slopes = _cosine_prime([t is not None for t in tangents], a, b, dim, eps)
-        terms = [times(t, s) for t, s in zip(tangents, slopes, strict=False) if t is not None]
+        terms = [times(t, s) for t, s in zip(tangents[:2], slopes, strict=True) if t is not None]
         return _dropped(sum_along(added(*terms), dim), dim)
 
 

@@ -37,10 +37,10 @@ def einsum(*args: Any) -> Tensor:
     rest = sorted({a for words in axes for a in words if type(a) is tuple}, reverse=True)
     if output is None:
         letters = [a for words in axes for a in words if type(a) is not tuple]
-        output = [..., *sorted(a for a in set(letters) if letters.count(a) == 1)]
+        output = [..., *sorted(a for a in set(letters) if sum(a == b for b in letters) == 1)]
     keep = [b for a in output for b in (rest if a is ... else [a])]
     size = _sizes(axes, operands)
-    if len({*keep}) < len(keep) or not {*keep} <= size.keys():
+    if len({*keep}) < len(keep) or any(a not in size for a in keep):
         raise ShapeError(f"einsum: the output has an axis twice, or one that no operand has: {_in_letters(output)}.")
 
     (x, x_axes), *others = (_once_each(x, words, size) for x, words in zip(operands, axes, strict=True))
@@ -89,9 +89,8 @@ def _once_each(x: Tensor, axes: Axes, size: dict) -> tuple[Tensor, Axes]:
     if len(real) < len(axes):
         x, axes = reshape(x, [x.shape[k] for k in real]), [axes[k] for k in real]
     for a in dict.fromkeys(axes):
-        while axes.count(a) > 1:
-            first = axes.index(a)
-            second = axes.index(a, first + 1)
+        while len(places := [k for k, b in enumerate(axes) if b == a]) > 1:
+            first, second, *_ = places
             others = [k for k in range(len(axes)) if k not in (first, second)]
             x, n = permute(x, [*others, first, second]), size[a]
             x = take(reshape(x, (*x.shape[:-2], n * n)), torch.arange(n, device=x.device) * (n + 1), -1)
@@ -125,7 +124,7 @@ def _parsed(args: Sequence[Any]) -> tuple[list[Axes], list[Tensor], Axes | None]
         operands = list(args[: len(args) // 2 * 2 : 2])
         said = [list(words) for words in args[1 : len(args) // 2 * 2 : 2]]
     else:
-        operands = list(args[1]) if len(args) == 2 and isinstance(args[1], list | tuple) else list(args[1:])
+        operands = list(args[1]) if len(args) == 2 and isinstance(args[1], (list, tuple)) else list(args[1:])
         left, arrow, right = args[0].replace(" ", "").partition("->")
         said, output = [_letters(words) for words in left.split(",")], _letters(right) if arrow else None
     if len(said) != len(operands):
@@ -135,7 +134,7 @@ def _parsed(args: Sequence[Any]) -> tuple[list[Axes], list[Tensor], Axes | None]
 
 def _letters(words: str) -> Axes:
     axes = [... if a == "." else a for a in words.replace("...", ".")]
-    if axes.count(...) > 1 or not all(a is ... or (a.isascii() and a.isalpha()) for a in axes):
+    if sum(a is ... for a in axes) > 1 or not all(a is ... or (a.isascii() and a.isalpha()) for a in axes):
         raise ShapeError(f"einsum: an operand's axes are letters, and '...' once; it was given {words!r}.")
     return axes
 

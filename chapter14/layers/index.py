@@ -164,6 +164,8 @@ def indexed(x: Tensor, index: Sequence[Tensor | None]) -> Tensor:
 
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """input, but `values` at the index, or `values` added there; as `torch.index_put`. They broadcast."""
+    while len(indices) > 1 and indices[-1] is None:  # before which PyTorch 2.7 lays a mask along the last axis
+        indices = indices[:-1]
     return IndexPut.of(input, values, accumulate, *indices)
 
 

@@ -122,6 +122,8 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         return x.copy_(y)
     y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
     base = x._base
+    if base is not None and _refused(x, y):
+        return x.copy_(y)  # autograd says why
     if base is None or (x.requires_grad and x.is_leaf) or (lies := _lies(x, base)) is None:
         return _WrittenOver.apply(x, y, None)
     if x.requires_grad and not base.requires_grad:
@@ -150,6 +152,15 @@ def _that_writes(layer: Any) -> Callable[..., Tensor]:
 
     form = type(layer.__name__, (layer.eager,), {"forward": staticmethod(forward), "__module__": layer.__module__})
     return super(Function, form).apply  # type: ignore[misc]
+
+
+def _refused(x: Tensor, y: Tensor) -> bool:
+    """As one of several views made at once: PyTorch 2.7 takes it for its own mistake where a Function writes there."""
+    return torch.is_grad_enabled() and (x.requires_grad or y.requires_grad) and not _made_alone(x)
+
+
+def _made_alone(x: Tensor) -> bool:
+    return torch._C._autograd._get_creation_meta(x) == torch._C._autograd.CreationMeta.DEFAULT
 
 
 def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:
@@ -185,7 +196,7 @@ def anew(x: Tensor) -> Tensor:
 
 def _lies(x: Tensor, base: Tensor) -> Lies | None:
     """None where there is no saying: a view of other numbers, of a base with gaps, or one of several."""
-    if base.dtype != x.dtype or torch._C._autograd._get_creation_meta(x) != torch._C._autograd.CreationMeta.DEFAULT:
+    if base.dtype != x.dtype or not _made_alone(x):
         return None
     order = tuple(sorted(range(base.ndim), key=base.stride, reverse=True))
     if not base.permute(order).is_contiguous():

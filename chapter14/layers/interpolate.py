@@ -30,6 +30,10 @@ class Method(NamedTuple):
     antialias: bool
     scales: tuple[float | None, ...]
 
+    def along(self, *scales: float | None) -> Method:
+        """The same along axes of these scales."""
+        return Method(self.mode, self.align_corners, self.antialias, scales)
+
     @property
     def nearest(self) -> bool:
         return self.mode.startswith("nearest")
@@ -53,7 +57,7 @@ class InterpolateBack(LinearMap):
         channels_last = g.stride(1) == 1 != g.shape[1]
         x_out = g.movedim(1, -1) if channels_last else g
         for k in reversed(range(len(size))):
-            dim, one = k + (1 if channels_last else 2), method._replace(scales=(method.scales[k],))
+            dim, one = k + (1 if channels_last else 2), method.along(method.scales[k])
             n, m = size[k], g.shape[k + 2]
             if method.nearest:
                 empty = x_out.new_zeros(*x_out.shape[:dim], n, *x_out.shape[dim + 1 :])
@@ -86,8 +90,8 @@ def _matrix(n: int, m: int, method: Method, like: Tensor) -> Tensor:
     dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
     identity = torch.eye(n, dtype=dtype, device=like.device)
     if method.mode.endswith("linear") and not method.antialias:
-        return _kernel(identity[None], (m,), method._replace(mode="linear"))[0]
-    of_a_row = method._replace(scales=(None, *method.scales))
+        return _kernel(identity[None], (m,), Method("linear", method.align_corners, False, method.scales))[0]
+    of_a_row = method.along(None, *method.scales)
     return _kernel(identity[None, :, None], (1, m), of_a_row)[0, :, 0]
 
 
@@ -138,7 +142,7 @@ def interpolate(
     elif recompute_scale_factor:
         raise ValueError("interpolate: recompute_scale_factor=True goes with scale_factor; it was given a size.")
     size = _each(size, axes, input, "size")
-    if not all(isinstance(n, int | torch.SymInt) for n in size):
+    if not all(isinstance(n, (int, torch.SymInt)) for n in size):
         raise TypeError(f"interpolate: size is of whole numbers; it was given {size}.")
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](input, size)
@@ -146,7 +150,7 @@ def interpolate(
 
 
 def _each(value, axes: int, input: Tensor, name: str) -> list:
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         return [value] * axes
     if len(value) != axes:
         raise ValueError(

@@ -13,7 +13,7 @@ from torch.nn import functional as native
 
 from ..layer import Layer, LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import added, gate, keep, plus, times
+from .arithmetic import added, gate, keep, numbers, plus, times
 from .arrange import reshape
 from .branch import total
 from .piecewise import put
@@ -24,7 +24,7 @@ class Leak(LinearMap):
 
     @staticmethod
     def forward(x, mask, slope):
-        up = mask.view(torch.uint8).to(x.dtype)
+        up = numbers(mask, x.dtype)
         if 0 <= slope <= 1:
             return x * up.clamp(min=slope)  # several times faster than `where`
         up = x * up

@@ -136,13 +136,20 @@ class Loss(Layer):
             n = slope.shape[: slope.ndim - cls.axes].numel() if reduction == "mean" else 1
             return times(scale(g, 1 / n) if n > 1 else g, slope)
 
-        g_in = [back(p()) if need and p else None for need, p in zip(needs, partials, strict=False)]
+        g_in = [
+            back(p()) if need and p is not None else None
+            for need, p in zip(needs[: len(partials)], partials, strict=True)
+        ]
         return *g_in, *(None for _ in inputs[len(g_in) :])
 
     @classmethod
     def jvp(cls, tangents, *inputs):
         x, reduction, partials = inputs[0], inputs[cls.tensors], cls._partials(inputs)
-        terms = [times(t, p()) for t, p in zip(tangents, partials, strict=False) if t is not None and p]
+        terms = [
+            times(t, p())
+            for t, p in zip(tangents[: len(partials)], partials, strict=True)
+            if t is not None and p is not None
+        ]
         J = added(*terms) if terms else scale(x, 0)
         each = J.shape[: J.ndim - cls.axes]
         J = reshape(total(J, (*each, *(1 for _ in range(cls.axes)))), each) if cls.axes else J

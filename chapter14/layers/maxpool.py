@@ -129,7 +129,7 @@ def _fractional(axes, input, kernel_size, output_size, output_ratio, return_indi
             f"{name}: it pools the last {axes} axes of a batch, or of one datapoint; given {in_words(input)}."
         )
     if output_size is None:
-        ratio = (output_ratio,) * axes if isinstance(output_ratio, int | float) else output_ratio
+        ratio = (output_ratio,) * axes if isinstance(output_ratio, (int, float)) else output_ratio
         if len(ratio) != axes:
             raise ValueError(f"{name}: output_ratio is one number, or {axes}; it was given {output_ratio}.")
         output_size = [int(n * r) for n, r in zip(input.shape[-axes:], ratio, strict=True)]

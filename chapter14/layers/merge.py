@@ -55,7 +55,7 @@ class Split(LinearMap):
 
     @staticmethod
     def forward(x, sizes, dim):
-        return tuple(x.split(sizes, dim))
+        return tuple(x.split_with_sizes(sizes, dim))
 
     @staticmethod
     def transpose(g, shape, sizes, dim):

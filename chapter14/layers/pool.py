@@ -139,7 +139,7 @@ def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad
 
 def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, ...]:
     """One number an axis; None is the axis as it is."""
-    wanted = (output_size,) * axes if isinstance(output_size, int | None) else tuple(output_size)
+    wanted = (output_size,) * axes if isinstance(output_size, (int, type(None))) else tuple(output_size)
     if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
         given = f"input {in_words(input)}, output_size {output_size}"
         raise ShapeError(

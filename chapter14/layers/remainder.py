@@ -69,7 +69,7 @@ class DivideRounded(Layer):
 
     @staticmethod
     def backward(needs, g, *shapes):
-        return *(g.new_zeros(shape) if need else None for need, shape in zip(needs, shapes, strict=False)), None
+        return *(g.new_zeros(shape) if need else None for need, shape in zip(needs[:2], shapes, strict=True)), None
 
     @staticmethod
     def jvp(tangents, a, b, rounding):

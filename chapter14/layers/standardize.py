@@ -104,7 +104,8 @@ class Norm(Layer):
         frame, along, _, eps = cls.frame(shape, *how)
         w = None if w is None else w.reshape(along).to(x.dtype)
         made = cls.few_passes(needs, g.reshape(frame), x.reshape(frame), w, eps)
-        gs = (t.view(s) if need else None for need, t, s in zip(needs, made, (shape, w_shape, b_shape), strict=False))
+        shapes = (shape, w_shape, b_shape)
+        gs = (t.view(s) if need else None for need, t, s in zip(needs[:3], made, shapes, strict=True))
         return *gs, *[None] * (cls.aside + len(how))
 
     @classmethod

@@ -15,8 +15,10 @@ class MultiheadAttention(nn.MultiheadAttention):
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         turned = self.batch_first and query.ndim == 3
         if turned:
-            once = {id(t): F.transpose(t, 0, 1) for t in (query, key, value)}
-            query, key, value = (once[id(t)] for t in (query, key, value))  # what was one tensor stays one
+            q = F.transpose(query, 0, 1)  # what was one tensor stays one
+            k = q if key is query else F.transpose(key, 0, 1)
+            v = k if value is key else F.transpose(value, 0, 1)
+            query, key, value = q, k, v
         x_out, P = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k,
             self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training,

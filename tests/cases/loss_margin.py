@@ -57,7 +57,7 @@ def multi_margin(p):
 
 def multilabel(x, y):
     J = []
-    for row, labels in zip(x, y.tolist(), strict=True):
+    for row, labels in zip(x, [[int(i) for i in row] for row in y], strict=True):
         labels = labels[: labels.index(-1)] if -1 in labels else labels
         others = [j for j in range(5) if j not in labels]
         J.append(sum([(1 - row[i] + row[j]).clamp(min=0) for i in labels for j in others], row.sum() * 0) / 5)

@@ -35,7 +35,7 @@ def _floating(x: Tensor) -> Tensor:
 
 def _resized(x: Tensor, s: Sizes, dims: Sequence[int]) -> Tensor:
     """Each axis cut, or padded with zeros, to its size; -1 is the size that it has."""
-    for n, d in zip(s or (), dims, strict=False):
+    for n, d in zip(s or [-1] * len(dims), dims, strict=True):
         if n not in (-1, x.shape[d]):
             if n < 1:
                 raise RuntimeError(f"fft: a size is 1 or more; it was given {tuple(s or ())}.")

@@ -30,9 +30,9 @@ def _is_plain(k: Any) -> bool:
 
 def _first_step(x: Tensor, key: Any) -> tuple[Tensor, list[Tensor | None]]:
     """x at the plain part of a key, and an index for each axis that is left, or fewer."""
-    if isinstance(key, list) and not any(isinstance(k, slice | list | tuple | Tensor | None) for k in key):
+    if isinstance(key, list) and not any(isinstance(k, (slice, list, tuple, Tensor, type(None))) for k in key):
         key = (torch.tensor(key),)
-    keys = list(key) if isinstance(key, tuple | list) else [key]
+    keys = list(key) if isinstance(key, (tuple, list)) else [key]
     keys = [k if _is_plain(k) else _as_index(k, x) for k in keys]
     spans = [k.ndim if isinstance(k, Tensor) and k.dtype in _MASKS else 1 for k in keys]
     plain: list[Any] = []
@@ -53,7 +53,7 @@ def _first_step(x: Tensor, key: Any) -> tuple[Tensor, list[Tensor | None]]:
 
 def _as_index(k: Any, x: Tensor) -> Any:
     """A tensor for a list, an array, a truth value; a number for whatever is one."""
-    if not isinstance(k, bool | Tensor | list | tuple) and getattr(k, "ndim", 0) == 0:
+    if not isinstance(k, (bool, Tensor, list, tuple)) and getattr(k, "ndim", 0) == 0:
         return operator.index(k)
     if isinstance(k, Tensor) and k.ndim == 0 and k.dtype not in _MASKS and not _transformed():
         return int(k)

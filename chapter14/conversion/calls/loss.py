@@ -31,7 +31,7 @@ def _by_number(name: str, *parameters: str) -> None:
     loss: Callable[..., Tensor] = getattr(F, name)
 
     def call(*args: Any, **kwargs: Any) -> Tensor:
-        given = dict(zip(parameters, args, strict=False)) | kwargs
+        given = dict(zip(parameters[: len(args)], args, strict=True)) | kwargs
         return loss(**given | {"reduction": REDUCTIONS[given.get("reduction", 1)]})
 
     stands_for(f"_VF.{name}")(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -131,7 +132,7 @@ def multi_dot(tensors: Any) -> Tensor:
             f"{[list(t.shape) for t in tensors]}."
         )
     while len(tensors) > 1:
-        costs = [a.numel() * (b.shape[-1] if b.ndim > 1 else 1) for a, b in zip(tensors, tensors[1:], strict=False)]
+        costs = [a.numel() * (b.shape[-1] if b.ndim > 1 else 1) for a, b in pairwise(tensors)]
         i = costs.index(min(costs))
         tensors[i : i + 2] = [_matmul(tensors[i], tensors[i + 1])]
     return tensors[0]

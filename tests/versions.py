@@ -1,0 +1,38 @@
+"""What an older PyTorch does otherwise, of those that are promised: the tests say so here, and nowhere else."""
+
+import torch
+
+#: Of the promised versions the oldest, 2.7. What follows is about it alone.
+OLDEST = torch.__version__ < (2, 8)
+
+#: As in pyproject.toml, for what PyTorch of this version does by itself.
+WARNINGS = [
+    "ignore:.*should not be instantiated:DeprecationWarning",  # Dynamo makes a Function as it traces one
+] if OLDEST else []  # fmt: skip
+
+_BY_REASON = {
+    "PyTorch 2.7's aminmax has no derivative": """
+        test_calls.py::test_calls[smallest and largest]
+        test_calls.py::test_calls_compiled[smallest and largest]
+    """,
+    "PyTorch 2.7's hardswish has another derivative at 3, where it bends": """
+        test_activation.py::test_inplace_writes_over_its_input_and_goes_back_all_the_same[hardswish]
+    """,
+    "PyTorch 2.7 compiles its own multilabel_margin_loss into another value, which `forward` calls": """
+        test_layers.py::test_layer[compiles-multilabel_margin_loss]
+        test_layers.py::test_layer[compiles-multilabel_margin_loss, of each]
+    """,
+    "PyTorch 2.7 has no batching rule for masked_fill by a tensor, and warns that it is slow": """
+        test_layers.py::test_layer[per_datapoint-masked_fill, a value that learns]
+    """,
+    "PyTorch 2.7 sends no gradient, or all, to one of two operands where there is a NaN": """
+        test_layers.py::test_layer[not_a_number-fmax]
+        test_layers.py::test_layer[not_a_number-fmin, broadcast]
+        test_layers.py::test_layer[not_a_number-clamp, between tensors]
+    """,
+}
+
+#: The tests of what this version does not have, or has otherwise, by their names: why.
+SKIPPED = {
+    test.strip(): reason for reason, tests in _BY_REASON.items() for test in tests.strip().splitlines()
+} if OLDEST else {}  # fmt: skip
