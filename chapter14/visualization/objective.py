@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from .. import functional as F
+from ..models.pretrained import Pretrained
 from ..models.words import caption
-from ..models.zoo import Pretrained
 from .look import OUTPUT
 
 Value = Callable[[Mapping[str, Tensor]], Tensor]
