@@ -56,10 +56,7 @@ def made(path: Path, factory: str) -> tuple[nn.Module, Any]:
     it = function()
     model, said = it if isinstance(it, tuple) and len(it) == 2 else (it, {})
     if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"{path}: {factory}() is a torch.nn.Module, or (module, inputs), or (module, a dict of what there is to "
-            f"say of it); it is {type(it).__name__}."
-        )
+        raise ValueError(f"{path}: {factory}() is a torch.nn.Module, or (module, inputs); it is {type(it).__name__}.")
     return model, said
 
 

@@ -113,10 +113,10 @@ def fetched(name: str, source: str, cached: Callable[[], Path | None], how: str)
     except (OSError, RuntimeError) as error:
         if (path := cached()) and path.is_file():
             raise ValueError(f"{name}: its weights in {path} cannot be read: {error}") from error
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise FileNotFoundError(
-            f"{name}: its weights are not on this machine, and cannot be fetched ({why.rstrip('.')}). They are {source}. {how}, or "
-            "give the file itself as weights (--weights FILE)."
+            f"{name}: its weights are not on this machine, and cannot be fetched: {why.rstrip('.')}. They are "
+            f"{source}. {how}, or give the file itself as weights (--weights FILE)."
         ) from error
 
 
