@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .pretrained import Pretrained
 from .tensors import classes, fetched, fill, known, local, read
@@ -43,7 +43,7 @@ def load(name: str, weights: str | Path | None) -> Pretrained:
 
 def _of_file(name: str, path: Path, entries: Any) -> Pretrained:
     """A file that torchvision offers for download is known by its name; what it says of itself holds."""
-    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key): t for key, t in read(path).items()}
+    state = renamed(read(path))
     entry = next((entry for entry in entries if _file(entry) == path.name), entries.DEFAULT)
     options: dict[str, Any] = {}
     if "min_size" in entry.meta and name.startswith("vit_"):
@@ -55,6 +55,11 @@ def _of_file(name: str, path: Path, entries: Any) -> Pretrained:
         model = _built(name, num_classes=n, **options)
     fill(model, state, path, f"torchvision:{name}")
     return _pretrained(name, model, entry, str(path), n)
+
+
+def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The densenets that torchvision offers have old names, norm.1 for norm1, which it mends as it loads them."""
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key): t for key, t in state.items()}
 
 
 def _built(name: str, **options: Any) -> nn.Module:

@@ -25,11 +25,13 @@ def tensors_only(file: str | Path) -> Iterator[None]:
     Raises:
         ValueError: `file` has anything else in it.
     """
+    from safetensors import SafetensorError
+
     before = os.environ.get(FORCE)
     os.environ[FORCE] = "1"
     try:
         yield
-    except (pickle.UnpicklingError, RuntimeError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "TorchScript" not in str(error):
             raise
         raise ValueError(
@@ -47,7 +49,6 @@ def read(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: there is no such file.
         ValueError: it is no state dict, or more than that.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not path.is_file():
@@ -56,7 +57,7 @@ def read(path: Path) -> dict[str, Tensor]:
         with tensors_only(path):
             safe = path.suffix == ".safetensors"
             found: Any = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError) as error:
         raise ValueError(f"{path}: it cannot be read: {error}") from error
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
