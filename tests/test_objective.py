@@ -115,6 +115,7 @@ OBJECTIVES = [
     style("conv", PHOTO),
     label("tabby"),
     label(2) - 0.5 * label(0),
+    label("tench", softmax=True),
     -dream("conv"),
     own(lambda conv, output: conv.square().mean((1, 2, 3)) * output[:, 0].sigmoid(), "conv", "output", name="mine"),
 ]
@@ -156,6 +157,7 @@ def test_each_is_what_it_says(network):
         dream("conv"): conv.square().mean((1, 2, 3)),
         dream("conv", place=(0, 7)): conv[:, :, 0, 7].square().mean(1),
         label("tench"): a["output"][:, 2],
+        label(2, softmax=True): a["output"].log_softmax(1)[:, 2],
         2 * label(0) - label(1): 2 * a["output"][:, 0] - a["output"][:, 1],
     }.items():
         assert_close(value(network, objective, x), expected, msg=lambda said, o=objective: f"{o.name}: {said}")
@@ -219,6 +221,10 @@ def test_a_sentence_against_others():
     softmax = text("a photo of a cat", against=["a photo of a dog"], softmax=True)
     expected = (f @ torch.stack([ours, other]).T).log_softmax(1)[:, 0]
     assert_close(value(network, softmax, x), expected, atol=1e-4, rtol=1e-4)
+    cat = label("cat", softmax=True)
+    captions = network.sentences([f"a photo of {'an' if n[0] in 'aeiou' else 'a'} {n}" for n in network.labels])
+    expected = (f @ captions.T).log_softmax(1)[:, network.number("cat")]
+    assert_close(value(network, cat, x), expected, atol=1e-4, rtol=1e-4)
     history = visualize(network, softmax, steps=8, cycles=()).history
     assert history[-1] < history[0]
     with pytest.raises(ValueError, match="softmax needs sentences to be against"):
@@ -306,6 +312,7 @@ def test_listing_leaves_no_hooks_where_it_fails():
         (invert("conv", PHOTO, size=(4, 4)), ValueError, "`size`, (height, width), is of what is drawn"),
         (label("tabbi"), ValueError, "class 'tabbi': the network does not have it. Its classes: tabby, crane"),
         (label("crane"), ValueError, "classes 1, 3 have this name; say the number"),
+        (label("tabbi", softmax=True), ValueError, "Its classes: tabby, crane"),
         (label(4), ValueError, "class 4: the network has classes 0 to 3"),
         (own(lambda x: x.sum(), "conv"), ValueError, "it is one number for each of 1 pictures, [1]; it was given []"),
         (own(lambda x: 3), ValueError, "it was given int"),

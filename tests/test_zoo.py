@@ -375,6 +375,19 @@ def test_a_network_of_one_size_sees_every_picture_in_it():
     assert history[-1] < history[0]
 
 
+def test_a_class_by_its_name():
+    network = Pretrained(torch.nn.Identity(), 8, tuple(f"thing {i}" for i in range(30)) + ("Crane", "crane"))
+    assert network.number("Thing 3") == 3 and network.number(31) == 31
+    with pytest.raises(ValueError, match="classes 30, 31 have this name; say the number"):
+        network.number("crane")
+    with pytest.raises(ValueError, match="'think 7': the network does not have it. Near it: thing 7, .*, of 32"):
+        network.number("think 7")
+    with pytest.raises(ValueError, match="classes 0 to 31"):
+        network.number(32)
+    with pytest.raises(ValueError, match="Its classes have no names here"):
+        Pretrained(torch.nn.Identity(), 8).number("crane")
+
+
 def test_a_size_that_is_too_small_is_said_to_be():
     torch.manual_seed(0)
     network = load(f"torchvision:{SMALL}", "random")

@@ -8,6 +8,7 @@ come in as it was trained on them; where it takes one size alone, in that size.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,7 @@ class Pretrained:
         return look(self.seen(x))
 
     def seen(self, x: Tensor) -> Tensor:
-        """x as the network was trained to see it."""
+        """x as the network was trained to see it; a picture of other proportions than it takes is squeezed."""
         if self.fixed and x.shape[-2:] != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         if (self.mean, self.std) == (HALF, HALF):
@@ -78,6 +79,32 @@ class Pretrained:
             raise ValueError(f"{sentences[0]!r}: a text needs a network that reads; {self.called} does not.")
         with torch.no_grad():
             return F.times(model.logit_scale.exp(), read(sentences))
+
+    def number(self, which: str | int) -> int:
+        """Which of its classes has a name, or a number.
+
+        Raises:
+            ValueError: none has; it says which are near.
+        """
+        labels = self.labels
+        if isinstance(which, int):
+            if labels and not 0 <= which < len(labels):
+                raise ValueError(f"class {which}: the network has classes 0 to {len(labels) - 1}.")
+            return which
+        found = [i for i, name in enumerate(labels) if name.lower() == which.lower()]
+        if len(found) > 1:
+            raise ValueError(f"class {which!r}: classes {', '.join(map(str, found))} have this name; say the number.")
+        if not found:
+            raise ValueError(f"class {which!r}: the network does not have it. {self._near(which)}")
+        return found[0]
+
+    def _near(self, which: str) -> str:
+        if not self.labels:
+            return "Its classes have no names here: say a number, or, to a network that reads, a sentence."
+        if len(self.labels) <= 20:
+            return f"Its classes: {', '.join(self.labels)}."
+        near = difflib.get_close_matches(which, self.labels, 8, 0.4)
+        return f"Near it: {', '.join(near) or 'none'}, of {len(self.labels)}."
 
     @property
     def called(self) -> str:

@@ -17,7 +17,6 @@ Which axis of a layer has its channels, axes.py says; or the option `axis` does.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -113,20 +112,25 @@ def channel(layer: str, i: int, *, axis: int | None = None) -> Objective:
     return at_layer(f"channel {i} of {layer}", layer, value, axis)
 
 
-def label(which: str | int) -> Objective:
+def label(which: str | int, softmax: bool = False) -> Objective:
     """One class, by its name or number: the network's last layer there; of a CLIP, the caption that says so.
+
+    Args:
+        softmax: rather the logarithm of its probability, which falls where another class is as likely.
 
     Raises, when a network is at hand:
         ValueError: it has no such class.
     """
 
     def bind(network: Pretrained) -> Value:
-        i = _number(which, network)
+        i = network.number(which)
         if network.reads:
-            return text(caption(network.labels[i])).bind(network)
-        return neuron(OUTPUT, i, axis=1).bind(network)
+            ours, *others = map(caption, [network.labels[i], *network.labels[:i], *network.labels[i + 1 :]])
+            return text(ours, against=others if softmax else (), softmax=softmax).bind(network)
+        said = F.log_softmax if softmax else lambda x, dim: x
+        return lambda x: _each(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
 
-    return Objective(f"class {which}", frozenset([OUTPUT]), bind)
+    return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
 
 def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), softmax: bool = False) -> Objective:
@@ -243,23 +247,3 @@ def at(x: Tensor, layer: str, place: Sequence[int | None]) -> Tensor:
 
 def _each(x: Tensor) -> Tensor:
     return F.reshape(x, (x.shape[0],))
-
-
-def _number(which: str | int, network: Pretrained) -> int:
-    labels = network.labels
-    if isinstance(which, int):
-        if labels and not 0 <= which < len(labels):
-            raise ValueError(f"class {which}: the network has classes 0 to {len(labels) - 1}.")
-        return which
-    found = [i for i, name in enumerate(labels) if name.lower() == which.lower()]
-    if len(found) > 1:
-        raise ValueError(f"class {which!r}: classes {', '.join(map(str, found))} have this name; say the number.")
-    if not found:
-        near = difflib.get_close_matches(which, labels, 8, 0.4)
-        few = labels if len(labels) <= 20 else near
-        said = f"Its classes: {', '.join(few)}" + (f", ... {len(labels)} in all." if few is near else ".")
-        raise ValueError(f"class {which!r}: the network does not have it. {said if labels else NAMELESS}")
-    return found[0]
-
-
-NAMELESS = "Its classes have no names here: say a number, or, to a network that reads, a sentence."
