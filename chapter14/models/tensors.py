@@ -39,7 +39,9 @@ def tensors_only(file: str | Path) -> Iterator[None]:
             "says. What is trusted can be saved again, its state_dict() with torch.save or safetensors."
         ) from error
     finally:
-        os.environ.pop(FORCE) if before is None else os.environ.__setitem__(FORCE, before)
+        os.environ.pop(FORCE)
+        if before is not None:
+            os.environ[FORCE] = before
 
 
 def read(path: Path) -> dict[str, Tensor]:
