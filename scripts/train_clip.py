@@ -18,8 +18,8 @@ import torch
 
 from chapter14.models import weights
 from chapter14.models.clip import CLIP, Config
+from chapter14.models.pretrained import Pretrained
 from chapter14.models.words import caption, vocabulary
-from chapter14.models.zoo import Pretrained
 from chapter14.training import checkpoint
 from chapter14.training.alignment import Parts, loss, noisy
 from chapter14.training.batches import Batches, every_caption

@@ -182,7 +182,7 @@ def size_of(path):
         (["--class", "99"], "the network has classes 0 to 11"),
         (["--layer", "image.nothing", "--channel", "0"], "the network has no such layer"),
         (["--layer", "image.scales.1"], "--layer takes one of --channel and --neuron"),
-        (["--layer", "image.scales.1", "--channel", "9999"], "there is no entry 9999"),
+        (["--layer", "image.scales.1", "--channel", "9999"], "there is no channel 9999; it has 96, 0 to 95"),
         (["--channel", "1"], "--layer"),
         ([], "it takes one of"),
         (["a photo of a cat", "--class", "cat"], "it takes one of"),

@@ -125,8 +125,9 @@ def test_torchs_own_modules_draw_too():
 def test_a_dead_neuron_is_said_to_be_dead():
     model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(at_zero=0))
     torch.nn.init.constant_(model[0].bias, -1e4)
-    with pytest.raises(DeadNeuron, match="channel 0 of 1 is dead: dJ/dx is zero everywhere at the start"):
-        chapter14.visualize(model, channel("1", 0), size=16)
+    for steps in (1, 60):  # longer steps, and shorter
+        with pytest.raises(DeadNeuron, match="channel 0 of 1 is dead: dJ/dx is zero everywhere at the start"):
+            chapter14.visualize(model, channel("1", 0), size=16, steps=steps)
 
 
 def test_what_is_not_a_number_is_said():

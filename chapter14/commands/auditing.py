@@ -12,11 +12,12 @@ from torch.utils._pytree import tree_leaves
 from ..conversion.audit import Audit, audit, saved_bytes
 from ..conversion.model import convert
 from ..models.clip import CLIP
+from ..models.own import made
+from ..models.pretrained import Pretrained
 from ..models.words import caption
-from ..models.zoo import Built, Pretrained, build, images, load
+from ..models.zoo import Built, build, images, load
 from ..training.alignment import loss, noisy
 from ..visualization.look import fixed
-from .checking import imported
 
 DESCRIPTION = """
 Whose derivatives a network runs on, converted, with random weights:
@@ -62,15 +63,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_file(path: Path, name: str) -> Built:
-    """What the function `name` of a Python file makes: a module, or one and its inputs."""
-    factory = getattr(imported(path), name, None)
-    if not callable(factory):
-        raise ValueError(f"{path}: it has no function {name!r}.")
-    made = factory()
-    model, inputs = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"{path}: {name}() is a torch.nn.Module, or (module, inputs); it is {type(made).__name__}.")
-    return Built(model, images() if inputs is None else lambda *_: tuple(inputs))
+    """What the function `name` of a Python file makes: a module, and its inputs or, as a dict, its size."""
+    model, said = made(path, name)
+    return Built(model, images(said.get("size", 224)) if isinstance(said, dict) else lambda *_: tuple(said))
 
 
 def _both_orders(name: str, model: nn.Module, inputs: tuple) -> tuple[Audit, Audit | None]:

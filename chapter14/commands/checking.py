@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
 import sys
 from pathlib import Path
-from types import ModuleType
 
 from ..checking.case import Case
 from ..checking.checks import CHECKS
 from ..checking.report import Report, a_case, verdict
 from ..layer import Layer
+from ..models.own import imported
 
 DESCRIPTION = """
 Every subclass of chapter14.Layer in the file is held to every check. It says itself how to draw inputs for it:
@@ -58,18 +57,3 @@ def cases_of(file: Path) -> list[Case]:
     if lacking := [layer.__name__ for layer in layers if not hasattr(layer, "example")]:
         raise ValueError(f"{file}: {', '.join(lacking)} needs an `example(draw, n)`, which draws its inputs.")
     return [a_case(layer, layer.example, getattr(layer, "like", None)) for layer in layers]  # type: ignore[attr-defined]
-
-
-def imported(file: Path) -> ModuleType:
-    """A Python file, run as a module."""
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: there is no such file.")
-    spec = importlib.util.spec_from_file_location(f"checked_{file.stem}", file)  # not as a package of its name
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{file}: it is no Python file.")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where the Dynamo of PyTorch 2.7 asks
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ValueError(f"{file}: it does not run. {type(error).__name__}: {error}") from error
-    return module

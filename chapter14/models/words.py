@@ -10,6 +10,11 @@ from torch import Tensor
 
 PAD, END = "<pad>", "<end>"
 KINDS = ("photo", "picture", "image")
+#: What many pictures are of: what is said of a picture is told from these, where a network has no classes of its own.
+THINGS = (
+    "person", "dog", "cat", "bird", "horse", "fish", "insect", "tree", "flower", "mountain", "beach", "sky", "street",
+    "house", "room", "chair", "table", "car", "boat", "book", "bottle", "shoe", "cake", "fruit",
+)  # fmt: skip
 
 
 class UnknownWord(ValueError):

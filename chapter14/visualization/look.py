@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from ..models.zoo import Pretrained
+from ..models.pretrained import Pretrained
+from .axes import by_picture, tokens_first
 
 OUTPUT = "output"  # the layer that is the network's last
 PICTURE = "picture"  # and what comes before its first: x, as it is drawn, before the transforms
+
+FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)  # of a network, at pictures
 
 
 class Enough(Exception):
@@ -38,21 +44,24 @@ def fixed(model: nn.Module) -> Iterator[None]:
 def watched(
     network: Pretrained, layers: frozenset[str], stop: bool = True
 ) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
-    """x → x_l of these layers, by hooks. With `stop`, the forward pass goes no further than the last of them.
+    """x → x_l [B, ...] of these layers, by hooks; of a layer that is called several times, the first.
+
+    With `stop`, the forward pass goes no further than the last of them.
 
     Raises:
-        ValueError: the network has no such layer, or does not come by it when it looks at a picture.
+        ValueError: the network has no such layer, does not come by it when it looks at a picture, or cannot look at
+            pictures of this size.
     """
-    modules = dict(network.model.named_modules())
+    modules = dict(network.model.named_modules(remove_duplicate=False))
     within = layers - {OUTPUT, PICTURE}
-    if unknown := within - modules.keys():
-        known = ", ".join(name for name in modules if name)
-        raise ValueError(f"{', '.join(sorted(unknown))}: the network has no such layer. Its layers: {known}.")
-    x_l: dict[str, Tensor] = {}
+    if unknown := sorted(within - modules.keys()):
+        raise ValueError(f"{', '.join(unknown)}: the network has no such layer. {_near(unknown[0], modules)}")
+    turning = tokens_first(network.model)
+    x_l: dict[str, Any] = {}
 
     def keep(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: object, x_out: Tensor) -> None:
-            x_l[name] = x_out
+        def hook(module: nn.Module, inputs: object, x_out: Any) -> None:
+            x_l.setdefault(name, x_out)
             if stop and x_l.keys() >= layers - {PICTURE}:
                 raise Enough
 
@@ -65,9 +74,11 @@ def watched(
                 x_l[OUTPUT] = network(x)
             except Enough:
                 pass
+            except FAILURES as error:
+                raise failure(network, x, error) from error
         if passed_by := within - x_l.keys():
             raise ValueError(f"{', '.join(sorted(passed_by))}: a picture does not pass through this layer.")
-        return dict(x_l)
+        return {name: by_picture(x_l[name], name, x.shape[0], turning) for name in layers if name in x_l}
 
     hooks = [modules[name].register_forward_hook(keep(name)) for name in within]
     try:
@@ -76,3 +87,33 @@ def watched(
         x_l.clear()
         for hook in hooks:
             hook.remove()
+
+
+def activations(network: Pretrained, layers: frozenset[str], x: Tensor) -> dict[str, Tensor]:
+    """x_l of these layers, of pictures that nothing is to be done to.
+
+    Raises:
+        ValueError: as `watched`.
+    """
+    like = next(network.model.parameters(), torch.zeros(()))
+    x = x.detach().to(like)
+    with torch.no_grad(), fixed(network.model), watched(network, layers) as look:
+        return look(x) | {PICTURE: x}
+
+
+def _near(name: str, modules: Mapping[str, nn.Module]) -> str:
+    known = [name for name in modules if name]
+    near = difflib.get_close_matches(name, known, 5, 0.4)
+    said = f"Near it: {', '.join(near)}. " if near else ""
+    return f"{said}`chapter14 visualize --list` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
+
+
+def failure(network: Pretrained, x: Tensor, error: Exception) -> Exception:
+    """What to raise where a network fails: where it lacks a layer by hand, or memory, the very same."""
+    if isinstance(error, NotImplementedError | torch.OutOfMemoryError):
+        return error
+    H, W = x.shape[-2:]
+    other = "" if H == W == network.size else f"; it was made for {network.size} x {network.size}"
+    return ValueError(
+        f"{network.called}: it cannot look at pictures of {H} x {W} pixels{other}. {type(error).__name__}: {error}"
+    )

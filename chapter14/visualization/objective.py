@@ -6,13 +6,19 @@
     channel    one channel of layer l, its mean over all places
     label      what the network's last layer says of one of its classes
     text       what a CLIP says of a sentence (figure 14.23)
+    own        a function of one's own
 
-Objectives add up: `text("a photo of a cat") - 0.5 * channel("image.scales.0", 3)`.
+Others are in features.py and reference.py. Objectives add up:
+
+    text("a photo of a cat") - 0.5 * channel("image.scales.0", 3)
+
+Which axis of a layer has its channels, axes.py says; or the option `axis` does.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +26,10 @@ import torch
 from torch import Tensor
 
 from .. import functional as F
-from ..models.words import caption
-from ..models.zoo import Pretrained
-from .look import OUTPUT
+from ..models.pretrained import Pretrained
+from ..models.words import THINGS, caption
+from .axes import channels_first
+from .look import OUTPUT, PICTURE
 
 Value = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -40,6 +47,9 @@ class Objective:
     together: bool = False
 
     def __add__(self, other: Objective) -> Objective:
+        if not isinstance(other, Objective):
+            return NotImplemented
+
         def bind(network: Pretrained) -> Value:
             a, b = self.bind(network), other.bind(network)
             return lambda x: F.plus(a(x), b(x))
@@ -48,6 +58,11 @@ class Objective:
         return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind, both)
 
     def __mul__(self, c: float) -> Objective:
+        if not isinstance(c, int | float):
+            return NotImplemented
+        if not math.isfinite(c):
+            raise ValueError(f"{c} times {self.name}: an objective is multiplied by a number that is finite.")
+
         def bind(network: Pretrained) -> Value:
             a = self.bind(network)
             return lambda x: F.scale(a(x), c)
@@ -60,67 +75,127 @@ class Objective:
         return self * -1
 
     def __sub__(self, other: Objective) -> Objective:
-        return self + -other
+        return self + -other if isinstance(other, Objective) else NotImplemented
 
 
-def neuron(layer: str, channel: int, row: int | None = None, column: int | None = None) -> Objective:
-    """x_l[channel] of a layer [B, N]; x_l[channel, row, column] of a layer [B, C, H, W], by default in the middle."""
+def at_layer(name: str, layer: str, value: Callable[[Tensor], Tensor], axis: int | None = None) -> Objective:
+    """A function of x_l [B, C, *places] → [B]."""
 
-    def value(x: Mapping[str, Tensor]) -> Tensor:
-        x_l = _entry(x[layer], layer, 1, channel)
-        for dim, i in zip(range(2, x_l.ndim), (row, column), strict=False):
-            x_l = _entry(x_l, layer, dim, x_l.shape[dim] // 2 if i is None else i)
-        return _each(x_l)
+    def of_all(x: Mapping[str, Tensor]) -> Tensor:
+        return value(channels_first(x[layer], layer, x[PICTURE], axis))
 
-    place = "" if row is None or column is None else f" at {row}, {column}"
-    return Objective(f"neuron {channel} of {layer}{place}", frozenset([layer]), lambda network: value)
+    return Objective(name, frozenset([layer]), lambda network: of_all)
 
 
-def channel(layer: str, i: int) -> Objective:
-    """The mean of x_l[i] over all places of a layer [B, C, H, W]."""
+def neuron(
+    layer: str, channel: int, row: int | None = None, column: int | None = None, *, axis: int | None = None
+) -> Objective:
+    """x_l[channel] of a layer [B, N]; x_l[channel, row, column] of one of images, by default in the middle.
 
-    def value(x: Mapping[str, Tensor]) -> Tensor:
-        x_l = _entry(x[layer], layer, 1, i)
-        return _each(F.mean_along(x_l, range(1, x_l.ndim)))
+    Of a layer of tokens, x_l[row, channel]: the row is the token.
+    """
+    place = [i for i in (row, column) if i is not None]
+    name = f"neuron {channel} of {layer}" + (f" at {', '.join(map(str, place))}" if place else "")
 
-    return Objective(f"channel {i} of {layer}", frozenset([layer]), lambda network: value)
+    def value(x_l: Tensor) -> Tensor:
+        return _each(at(entry(x_l, layer, 1, channel), layer, (row, column)))
+
+    return at_layer(name, layer, value, axis)
 
 
-def label(which: str | int) -> Objective:
+def channel(layer: str, i: int, *, axis: int | None = None) -> Objective:
+    """The mean of x_l[i] over all places of a layer [B, C, H, W], or over the tokens of a layer [B, T, N]."""
+
+    def value(x_l: Tensor) -> Tensor:
+        return _each(F.mean_along(entry(x_l, layer, 1, i), range(1, x_l.ndim)))
+
+    return at_layer(f"channel {i} of {layer}", layer, value, axis)
+
+
+def label(which: str | int, softmax: bool = False) -> Objective:
     """One class, by its name or number: the network's last layer there; of a CLIP, the caption that says so.
+
+    Args:
+        softmax: rather the logarithm of its probability, which falls where another class is as likely.
 
     Raises, when a network is at hand:
         ValueError: it has no such class.
     """
 
     def bind(network: Pretrained) -> Value:
-        i = _number(which, network)
+        i = network.number(which)
         if network.reads:
-            return text(caption(network.labels[i])).bind(network)
-        return neuron(OUTPUT, i).bind(network)
+            ours, *others = map(caption, [network.labels[i], *network.labels[:i], *network.labels[i + 1 :]])
+            return text(ours, against=others if softmax else (), softmax=softmax).bind(network)
+        said = F.log_softmax if softmax else lambda x, dim: x
+        return lambda x: _each(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
 
-    return Objective(f"class {which}", frozenset([OUTPUT]), bind)
+    return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
 
-def text(prompt: str, guidance: float = 3.0) -> Objective:
-    """How well a sentence fits, and better than the captions of the network's classes that it does not name.
+def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), softmax: bool = False) -> Objective:
+    """How well a sentence fits, and better than others.
 
     The node of a CLIP whose weights are t + guidance (t - t~), with t the sentence's vector and t~ the mean of the
-    captions': what all pictures have in common is not raised (Ho and Salimans, 2022, arXiv:2207.12598, have the same
+    others': what all pictures have in common is not raised (Ho and Salimans, 2022, arXiv:2207.12598, have the same
     for diffusion models). With guidance 0 it is the sentence's own node, which shows less.
+
+    Args:
+        against: the others; by default, the captions of the network's classes that the sentence does not name, or,
+            where it has none and reads any word, of things that are in many pictures.
+        softmax: rather the logarithm of its probability, were the picture of this sentence or of one of `against`.
 
     Raises, when a network is at hand:
         UnknownWord: it lists the words.
         ValueError: the network reads no sentences.
     """
+    others = [against] if isinstance(against, str) else list(against)
+    if softmax and not others:
+        raise ValueError(f"{prompt!r}: softmax needs sentences to be against.")
 
     def bind(network: Pretrained) -> Value:
-        others = [caption(name) for name in network.labels if not set(name.split()) <= set(prompt.lower().split())]
-        t, *rest = network.sentences([prompt, *others])
+        words = set(prompt.lower().split())
+        known = network.labels or (THINGS if network.read else ())
+        things = [name for name in known if not set(name.split()) <= words]
+        t, *rest = network.sentences([prompt, *(others or map(caption, things))])
+        if softmax:
+            W = torch.stack([t, *rest])
+            return lambda x: _each(F.narrow(F.log_softmax(F.linear(x[OUTPUT], W), 1), 1, 0, 1))
         w = t + guidance * (t - torch.stack(rest).mean(0)) if rest else t
         return lambda x: _each(F.linear(x[OUTPUT], w[None]))
 
-    return Objective(prompt, frozenset([OUTPUT]), bind)
+    name = f"{prompt} against {', '.join(others)}" if others else prompt
+    return Objective(name, frozenset([OUTPUT]), bind)
+
+
+def own(f: Callable[..., Tensor], *layers: str, name: str | None = None) -> Objective:
+    """f(x_l, ...) [B], of the layers that are named, as they are; by default, of the network's output.
+
+    What f computes is by hand, as the network is.
+    """
+    named = layers or (OUTPUT,)
+    title = name or f"{getattr(f, '__name__', 'own')} of {', '.join(named)}"
+
+    def value(x: Mapping[str, Tensor]) -> Tensor:
+        J, B = f(*(x[layer] for layer in named)), x[PICTURE].shape[0]
+        if not isinstance(J, Tensor) or J.shape != (B,):
+            given = list(J.shape) if isinstance(J, Tensor) else type(J).__name__
+            raise ValueError(f"{title}: it is one number for each of {B} pictures, [{B}]; it was given {given}.")
+        return J
+
+    return Objective(title, frozenset(named), lambda network: value)
+
+
+def interpolate(a: Objective, b: Objective, n: int) -> list[Objective]:
+    """n objectives (1 - t) a + t b, from a to b.
+
+    Raises:
+        ValueError: n is below 2.
+    """
+    if n < 2:
+        raise ValueError(f"interpolate: from a to b is 2 objectives or more; n is {n}.")
+    steps = [i / (n - 1) for i in range(n)]
+    return [a if t == 0 else b if t == 1 else (1 - t) * a + t * b for t in steps]
 
 
 def each(objectives: Sequence[Objective]) -> Objective:
@@ -145,22 +220,30 @@ def each(objectives: Sequence[Objective]) -> Objective:
     )
 
 
-def _entry(x_l: Tensor, layer: str, dim: int, i: int) -> Tensor:
-    if x_l.ndim <= dim or not -x_l.shape[dim] <= i < x_l.shape[dim]:
-        raise IndexError(f"{layer}: there is no entry {i} along axis {dim} of its x_out {list(x_l.shape)}.")
-    return F.narrow(x_l, dim, i % x_l.shape[dim], 1)
+def entry(x: Tensor, layer: str, dim: int, i: int) -> Tensor:
+    """x_l[i] along an axis, which stays: of the channels, or of a place.
+
+    Raises:
+        IndexError: it says how many there are.
+    """
+    kind, n = ("channel", "row", "column")[dim - 1] if dim <= 3 else "entry", x.shape[dim]
+    if not -n <= i < n:
+        raise IndexError(f"{layer}: there is no {kind} {i}; it has {n}, 0 to {n - 1}.")
+    return F.narrow(x, dim, i % n, 1)
+
+
+def at(x: Tensor, layer: str, place: Sequence[int | None]) -> Tensor:
+    """x_l [B, C, *places] at one place, [B, C, 1, ...]; where an axis has no number, in its middle.
+
+    Raises:
+        IndexError: there is no such place.
+    """
+    if len([i for i in place if i is not None]) > x.ndim - 2:
+        raise IndexError(f"{layer}: there is no place {place}; beside its channels it has {x.ndim - 2} axes.")
+    for dim, i in itertools.zip_longest(range(2, x.ndim), place[: x.ndim - 2]):
+        x = entry(x, layer, dim, x.shape[dim] // 2 if i is None else i)
+    return x
 
 
 def _each(x: Tensor) -> Tensor:
     return F.reshape(x, (x.shape[0],))
-
-
-def _number(which: str | int, network: Pretrained) -> int:
-    if isinstance(which, str):
-        if which not in network.labels:
-            known = ", ".join(network.labels) or "none by name"
-            raise ValueError(f"class {which!r}: the network does not have it. Its classes: {known}.")
-        return network.labels.index(which)
-    if network.labels and not 0 <= which < len(network.labels):
-        raise ValueError(f"class {which}: the network has classes 0 to {len(network.labels) - 1}.")
-    return which

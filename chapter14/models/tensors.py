@@ -1,0 +1,165 @@
+"""Weights in files: tensors, and nothing that runs. What is not there is said, and how to get it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # what torch.load obeys, whoever calls it
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
+WRAPPERS = ("state_dict", "model", "state_dict_ema", "model_ema")  # of what training scripts save
+
+
+@contextmanager
+def tensors_only(file: str | Path) -> Iterator[None]:
+    """Whatever is loaded inside, by whichever library, is tensors.
+
+    Raises:
+        ValueError: `file` has anything else in it.
+    """
+    from safetensors import SafetensorError
+
+    before = os.environ.get(FORCE)
+    os.environ[FORCE] = "1"
+    try:
+        yield
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "TorchScript" not in str(error):
+            raise
+        raise ValueError(
+            f"{file}: it is no file of tensors alone, and is not loaded: to unpickle anything else would run what it "
+            "says. What is trusted can be saved again, its state_dict() with torch.save or safetensors."
+        ) from error
+    finally:
+        os.environ.pop(FORCE)
+        if before is not None:
+            os.environ[FORCE] = before
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of safetensors or of torch.save.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no state dict, or more than that.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    try:
+        with tensors_only(path):
+            safe = path.suffix == ".safetensors"
+            found: Any = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(f"{path}: it cannot be read: {error}") from error
+    for wrapper in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(t, Tensor) for t in found.values()):
+        raise ValueError(f"{path}: it is no state dict, tensors by name, but {type(found).__name__}.")
+    return {name.removeprefix("module."): t for name, t in found.items()}  # "module." is DataParallel's
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> None:
+    """
+    Raises:
+        ValueError: `path` has the weights of another network.
+    """
+    with told(path, name):
+        model.load_state_dict(state)
+
+
+@contextmanager
+def told(path: Path, name: str) -> Iterator[None]:
+    """A file whose tensors are another network's.
+
+    Raises:
+        ValueError: it was.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: these are not the weights of {name}. {error}") from error
+
+
+def classes(model: nn.Module, state: Mapping[str, Tensor]) -> int | None:
+    """How many classes a state dict has, where it is `model`'s in all but that."""
+    own = model.state_dict()
+    other = {
+        t.shape[0]
+        for name, t in state.items()
+        if name in own and t.shape != own[name].shape and t.ndim and t.shape[1:] == own[name].shape[1:]
+    }
+    return other.pop() if len(other) == 1 else None
+
+
+@contextmanager
+def fetched(name: str, source: str, cached: Callable[[], Path | None], how: str) -> Iterator[None]:
+    """Inside, a library loads its weights from its cache, `cached()`, or from the network into it.
+
+    Raises:
+        FileNotFoundError: they are in neither; it says `how` to get them from `source`.
+        ValueError: those in the cache cannot be read.
+    """
+    try:
+        with tensors_only(source):
+            yield
+    except (OSError, RuntimeError) as error:
+        if (path := cached()) and path.is_file():
+            raise ValueError(f"{name}: its weights in {path} cannot be read: {error}") from error
+        why = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+        raise FileNotFoundError(
+            f"{name}: its weights are not on this machine, and cannot be fetched: {why.rstrip('.')}. They are "
+            f"{source}. {how}, or give the file itself as weights (--weights FILE)."
+        ) from error
+
+
+@contextmanager
+def fetched_from_hub(name: str, repository: str, files: tuple[str, ...]) -> Iterator[None]:
+    """The same, from a repository of the Hugging Face hub, where the first of `files` that it has is loaded."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    def cached() -> Path | None:
+        found = [try_to_load_from_cache(repository, file) for file in files]
+        return next((Path(path) for path in found if isinstance(path, str)), None)
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    source = f"https://huggingface.co/{repository}/resolve/main/{files[0]}"
+    how = f"`hf download {repository} {files[0]}` puts it into {folder}"
+    with fetched(name, source, cached, how):
+        yield
+
+
+def local(weights: str | Path) -> Path | None:
+    """A file of weights, where `weights` is one and no name.
+
+    Raises:
+        FileNotFoundError: it would be one, and is not there.
+    """
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if isinstance(weights, Path) or path.suffix in SUFFIXES or path.parent != Path():
+        raise FileNotFoundError(f"{path}: there is no such file.")
+    return None
+
+
+def known(library: str, kind: str, name: str, names: Iterable[str], last: str = "") -> None:
+    """
+    Raises:
+        ValueError: `name` is none of `names`; it says which are near.
+    """
+    names = list(names)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 5, 0.4) if len(names) > 30 else names
+        said = ("Near it" if len(names) > 30 else "There are") + f": {', '.join(near)}." if near else ""
+        raise ValueError(" ".join(filter(None, [f"{library} has no {kind} {name!r}.", said, last])))
