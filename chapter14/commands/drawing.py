@@ -10,10 +10,15 @@ from pathlib import Path
 from ..conversion.audit import Audit, audit
 from ..models.zoo import Pretrained, load
 from ..visualization import render
-from ..visualization.image import Decorrelated, Fourier, Image, Pixels
+from ..visualization.image import Image, Pixels
+from ..visualization.image_colour import Decorrelated
+from ..visualization.image_fourier import Fourier
 from ..visualization.objective import Objective, channel, label, neuron, text
-from ..visualization.optimize import TRANSFORMS, Step, Visualization, steps_in_all, visualize
-from ..visualization.transform import Jitter, Rotate, Scale, Transform
+from ..visualization.optimize import Step, Visualization, steps_in_all, visualize
+from ..visualization.transform import Transform
+from ..visualization.transform_move import Jitter
+from ..visualization.transform_presets import TRANSFORMS
+from ..visualization.transform_warp import Rotate, Scale
 
 EXAMPLES = """
 examples:

@@ -1,43 +1,74 @@
-"""Resampling: an image read at places between its pixels. Each entry of x_out is a mean of the four around its place.
+"""Resampling: images read at places between their pixels. Each entry of x_out is a mean of the four around its place.
 
     x_out[p] = sum_k w_k[p] x_in[i_k[p]],  k = 1..4
     g_in[i_k[p]] += w_k[p] g_out[p]                     transposed: what comes back is added where it was read
 
-The places are constants, so it is linear: L is [|x_out| x |x_in|] with four entries a row. It is made of layers, and so
-is its transpose.
+The places are constants, so it is linear: L is [|x_out| x |x_in|] with four entries a row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from .arithmetic import sum_along, times
-from .arrange import reshape, take
+from ..layer import LinearMap
+
+
+class Warp(LinearMap):
+    @staticmethod
+    def forward(x, grid):
+        size = torch.tensor(x.shape[-2:], dtype=grid.dtype, device=grid.device)
+        places = ((2 * grid + 1) / size - 1).flip(-1)  # torch has them from -1 to 1, the column first
+        dtype = torch.promote_types(x.dtype, grid.dtype)
+        bilinear, border = 0, 1
+        return torch.grid_sampler(x.to(dtype), places.to(dtype), bilinear, border, False).to(x.dtype)
+
+    @staticmethod
+    def transpose(g, shape, grid):
+        return WarpBack.of(g, grid, shape[-2:])
+
+
+class WarpBack(LinearMap):
+    @staticmethod
+    def forward(g, grid, size):
+        B, C = g.shape[:2]
+        rows, x_out = g.reshape(B, C, -1), g.new_zeros(B, C, size[0] * size[1])
+        for index, weight in _corners(grid.flatten(1, 2), size):
+            x_out = x_out.scatter_add(-1, index[:, None].expand(rows.shape), rows * weight[:, None].to(g.dtype))
+        return x_out.view(B, C, *size)
+
+    @staticmethod
+    def transpose(g, shape, grid, size):
+        return Warp.of(g, grid)
+
+
+def _corners(grid: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """i_k and w_k [B, P], for the places grid [B, P, 2]."""
+    (H, W), (row, column) = size, grid.unbind(-1)
+    row, column = row.clamp(0, H - 1), column.clamp(0, W - 1)
+    top, left = row.floor(), column.floor()
+    for i, down in ((top, 1 - (row - top)), ((top + 1).clamp(max=H - 1), row - top)):
+        for j, right in ((left, 1 - (column - left)), ((left + 1).clamp(max=W - 1), column - left)):
+            yield (i * W + j).long(), down * right
 
 
 def warp(x: Tensor, grid: Tensor) -> Tensor:
-    """x [..., H, W] read at grid [H', W', 2], (row, column) in pixels, bilinearly → [..., H', W'].
+    """x [B, C, H, W] read at grid [B, H', W', 2], (row, column) in pixels, bilinearly → [B, C, H', W'].
 
     Beyond the border, the border goes on. As `torch.nn.functional.grid_sample` with `padding_mode="border"`, for a grid
     that is a constant.
     """
-    H, W = x.shape[-2:]
-    row, column = grid[..., 0].clamp(0, H - 1).flatten(), grid[..., 1].clamp(0, W - 1).flatten()
-    top, left = row.floor(), column.floor()
-    down, right = row - top, column - left
-    weights = torch.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right])
-    bottom, far = (top + 1).clamp(max=H - 1), (left + 1).clamp(max=W - 1)
-    index = torch.stack([top * W + left, top * W + far, bottom * W + left, bottom * W + far]).long()
-    pixels = reshape(x, (*x.shape[:-2], H * W))
-    corners = reshape(take(pixels, index.flatten(), -1), (*x.shape[:-2], *index.shape))
-    return reshape(sum_along(times(corners, weights.to(x.dtype)), -2), (*x.shape[:-2], *grid.shape[:2]))
+    return Warp.of(x, grid)
 
 
-def about_the_centre(size: tuple[int, int], matrix: Tensor) -> Tensor:
-    """The grid [H, W, 2] that reads, at each place p of an image of that size, matrix p; p counts from the centre."""
-    H, W = size
-    centre = torch.tensor([(H - 1) / 2, (W - 1) / 2], dtype=matrix.dtype, device=matrix.device)
-    rows, columns = (torch.arange(n, dtype=matrix.dtype, device=matrix.device) for n in size)
-    places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)
-    return (places - centre) @ matrix.mT + centre
+def affine(matrix: Tensor, shift: Tensor, size: tuple[int, int], out: tuple[int, int]) -> Tensor:
+    """The grid [B, *out, 2] that reads, at each place p of x_out, an image of `size` at matrix p + shift.
+
+    Places count from the centre. matrix [B, 2, 2], shift [B, 2].
+    """
+    centre = torch.tensor([(n - 1) / 2 for n in size], dtype=matrix.dtype, device=matrix.device)
+    rows, columns = (torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2 for n in out)
+    down, right = matrix[:, None, None, :, 0] * rows[:, None, None], matrix[:, None, None, :, 1] * columns[:, None]
+    return down + right + (shift + centre)[:, None, None]

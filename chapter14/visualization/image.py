@@ -1,37 +1,38 @@
 """An image as parameters θ: what gradient descent on the data descends in (14.9).
 
-    Pixels          x = θ                       θ [B, 3, H, W]
-    Fourier         x = irfft2(s θ)             θ [B, 3, H, W//2 + 1, 2], s ~ 1 / frequency: coarse shapes move first
-    Decorrelated    x = C θ, pixel by pixel     brightness moves first, then colours
+    Pixels          x = θ
+    Pyramid         x = sum_k U_k θ_k       θ_k of 1 / 2^k the size, U_k makes it as large as x
+    Fourier         x = F s θ               waves, s ~ 1 / frequency                 (image_fourier.py)
+    MACO            x = F A exp(iπ|k| θ)     their phases alone                       (image_fourier.py)
+    Decorrelated    x = C θ, pixel by pixel: brightness moves first, then colours    (image_colour.py)
+    Grey, Alpha     one channel for three; and a fourth, of how opaque it is         (image_colour.py)
 
-x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). s and C are how photographs vary: what varies most moves most.
-Entries of x from -1 to 1 are colours; on its way x may leave them.
+x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). What moves x most when it moves, moves most: in a pyramid and in
+Fourier that is what is coarse, as it is in photographs. Entries of x from -1 to 1 are colours; on its way x may leave
+them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .. import functional as F
-from ..layers.fourier import irfft2, rfft2
-
-#: The principal axes of the colours of the photographs that the embedded network was trained on, as columns, the
-#: longest of length 1: brightness, red against blue, green against magenta.
-COLOURS = torch.tensor([[0.57, 0.18, 0.05], [0.58, 0.00, -0.10], [0.59, -0.18, 0.05]])
 
 
 class Image(Protocol):
-    """A way to have a picture x [B, 3, H, W] as parameters θ.
+    """A way to have a picture x [B, C, H, W] as parameters θ, whose shape tells x's.
 
     A descent begins with noise in θ whose picture has the standard deviation `noise`, and leads `way` far, in units of
     the distance from white noise to a photograph.
     """
 
-    channels: ClassVar[int]
+    @property
+    def channels(self) -> int: ...
 
     @property
     def noise(self) -> float: ...
@@ -52,8 +53,6 @@ class Image(Protocol):
 class Linear:
     """A picture that is linear in its parameters."""
 
-    channels: ClassVar[int] = 3
-
     def picture(self, theta: Tensor) -> Tensor:
         raise NotImplementedError
 
@@ -65,6 +64,7 @@ class Linear:
 class Pixels(Linear):
     noise: float = 0.8
     way: float = 0.9
+    channels: int = 3
 
     def parameters(self, x: Tensor) -> Tensor:
         return x
@@ -74,40 +74,35 @@ class Pixels(Linear):
 
 
 @dataclass(frozen=True)
-class Fourier(Linear):
-    """For pictures of `width` pixels, whose amplitudes fall off as 1 / frequency."""
+class Pyramid(Linear):
+    """The sum of `levels` images, each of half the size of the one before, made as large as the first.
 
-    width: int
-    noise: float = 0.1
-    way: float = 0.3
+    θ [B, C, H, W + W//2] is laid out as textures of several sizes are: the largest at the left, the others below one
+    another at its right.
+    """
 
-    def parameters(self, x: Tensor) -> Tensor:
-        return F.times(rfft2(x), 1 / self._amplitudes(x.shape[-2], x))
+    levels: int = 5
+    noise: float = 0.03
+    way: float = 0.6
+    channels: int = 3
 
-    def picture(self, theta: Tensor) -> Tensor:
-        return irfft2(F.times(theta, self._amplitudes(theta.shape[-3], theta)), self.width)
-
-    def _amplitudes(self, height: int, like: Tensor) -> Tensor:
-        """s [H, W//2 + 1, 1]: 1 for a wave as long as the picture and for the mean, which has none."""
-        y = torch.fft.fftfreq(height, 1 / height, device=like.device)[:, None]
-        x = torch.fft.rfftfreq(self.width, 1 / self.width, device=like.device)
-        return (1 / torch.hypot(y, x).clamp(min=1)).to(like.dtype)[..., None]
-
-
-@dataclass(frozen=True)
-class Decorrelated(Linear):
-    """`image`, with the three channels of its picture as amounts of COLOURS."""
-
-    image: Image
-    noise: float = 0.1
-    way: float = 0.3
+    def __post_init__(self) -> None:
+        if self.levels < 1:
+            raise ValueError(f"Pyramid: it has 1 level or more; it was given levels={self.levels}.")
 
     def parameters(self, x: Tensor) -> Tensor:
-        return self.image.parameters(_recoloured(x, torch.linalg.inv(COLOURS)))
+        return torch.nn.functional.pad(x, (0, x.shape[-1] // 2))
 
     def picture(self, theta: Tensor) -> Tensor:
-        return _recoloured(self.image.picture(theta), COLOURS)
+        x, *coarse = self._levels(theta)
+        for level in coarse:
+            x = F.plus(x, F.interpolate(level, tuple(x.shape[2:]), mode="bilinear", align_corners=False))
+        return x
 
-
-def _recoloured(x: Tensor, C: Tensor) -> Tensor:
-    return F.conv2d(x, C.to(x)[:, :, None, None])
+    def _levels(self, theta: Tensor) -> Iterator[Tensor]:
+        """θ_0, θ_1, ..., down to one pixel."""
+        H, W, top = theta.shape[-2], (2 * theta.shape[-1] + 1) // 3, 0
+        yield F.narrow(theta, 3, 0, W)
+        for k in range(1, min(self.levels, H.bit_length(), W.bit_length())):
+            yield F.narrow(F.narrow(theta, 2, top, H >> k), 3, W, W >> k)
+            top += H >> k

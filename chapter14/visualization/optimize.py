@@ -14,14 +14,15 @@ from ..models.zoo import Pretrained, load
 from .batches import fitting
 from .descend import DeadNeuron, Move, Step, descend, generators, moves
 from .image import Image, Pixels
+from .image_colour import Alpha
 from .look import fixed
 from .node import Settings, node
 from .objective import Objective, text
 from .progress import Progress
-from .transform import Flip, Jitter, Noise, Transform
+from .transform import Together, Transform
+from .transform_presets import TRANSFORMS
 
 PIXELS = Pixels()
-TRANSFORMS = (Jitter(1), Flip(), Noise(0.05))
 CYCLES = (0.4, 0.6, 0.8)
 
 
@@ -67,7 +68,8 @@ def visualize(
         steps: of the first descent. cycles: after it, for each a in turn, the pictures are mixed with fresh noise,
             a x + (1 - a) noise, and descend again, by as much less as they are mixed less.
         size: of the pictures, in pixels, or (height, width); by default what the network takes.
-        image: what is descended in: `Pixels()`, `Fourier(size)`, `Decorrelated(...)`.
+        image: what is descended in: `Pixels()`, `Pyramid()`, `Fourier()`, `MACO()`; in `Decorrelated(...)` colours, in
+            `Grey(...)`, or with `Alpha(...)`.
         start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to begin from instead of noise; then
             there is one descent, of `steps`.
         way: how far the first descent leads, in units of the distance from white noise to a photograph; by default as
@@ -86,14 +88,15 @@ def visualize(
         DeadNeuron: dJ/dx is 0 at the start, for every picture.
         FloatingPointError: J or dJ/dx is NaN or infinite.
         FileNotFoundError: there is no such file, of weights or to resume.
-        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; the checkpoint
-            is of another call.
+        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; `image` is of
+            other pictures than `start`, or has alpha and no background; the checkpoint is of another call.
     """
     network = _network(model, size)
     each = _each(objective)
     objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
+    _check_image(image, x, transforms)
     said = _said(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
     done = Progress(Path(checkpoint) if checkpoint else None, said, resume)
     with fixed(network.model), done:
@@ -150,6 +153,19 @@ def _beginning(
     H, W = size if isinstance(size, tuple) else [size or network.size] * 2
     x = torch.zeros(count, image.channels, H, W).to(parameter)
     return x, moves(way, x[0].numel(), steps, cycles)
+
+
+def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> None:
+    alpha, given = isinstance(image, Alpha), x.shape[1]
+    if given != image.channels and not (alpha and given == image.channels - 1):
+        raise ValueError(f"visualize: {image} is of {image.channels} channels; start has {given}.")
+    if alpha:
+        seen = Together(transforms)(image.picture(image.parameters(x[:1])), generators([0], 0))
+        if seen.shape[1] == image.channels:
+            raise ValueError(
+                "visualize: a picture with alpha is laid over a background before the network sees it: "
+                "transforms=(Composite(), ...)."
+            )
 
 
 def _batch(

@@ -1,0 +1,37 @@
+"""Measure how much of each frequency photographs have, and write it: assets/spectrum.safetensors.
+
+python scripts/measure_spectrum.py PHOTOGRAPHS [--out FILE]
+
+PHOTOGRAPHS is a folder with photos96.zip, as for scripts/train_clip.py. The spectrum has no photograph in it: it is
+the mean over all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from chapter14.training.photographs import MARGIN, read
+from chapter14.visualization.image_spectrum import SPECTRUM, measure, save
+
+SIZE = 96  # as wide as the photographs are
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path, help="a folder with photos96.zip")
+    parser.add_argument("--out", type=Path, default=SPECTRUM, help="default assets/spectrum.safetensors")
+    options = parser.parse_args()
+    photographs = read(options.photographs, "train", SIZE - MARGIN)
+    sums, n = [], 0
+    for label, its in photographs.whole.items():
+        sums += [measure(x.double() / 127.5 - 1) for x in its.split(500)]
+        n += len(its)
+        print(f"{label}: {len(its)}")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save(sum(sums) / n, options.out, {"photographs": str(n), "of": "Imagenette and Asirra"})
+    print(f"The spectrum of {n} photographs is {options.out}.")
+
+
+if __name__ == "__main__":
+    main()
