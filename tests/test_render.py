@@ -149,9 +149,7 @@ def test_an_mp4(tmp_path):
     with av.open(tmp_path / "film.mp4") as file:
         frames = [frame.to_ndarray(format="rgb24").mean() for frame in file.decode(video=0)]
         assert (file.streams.video[0].width, file.streams.video[0].height) == (16, 16)
-    assert (
-        len(frames) == 6 + 5 and frames[0] > 245 and frames[5] < 10 and math.isclose(frames[-1], frames[5], abs_tol=2)
-    )
+    assert len(frames) == 6 + 5 and frames[0] > 245 and max(frames[5:]) < 10
 
 
 def test_what_films_cannot_be_is_said(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@
     unseen       and of the picture turned, scaled, moved and recoloured as the drawing never did, its mean
     second       what the same objective says with another network
     spectrum     how far the amplitudes of its frequencies are from photographs', root mean square, in decibels
-    saturated    the share of its entries that are black or white to the full
+    saturated    the share of its entries that are as dark, or as bright, as they can be
     chroma       how far its colours are from grey, on average: from 0 to 1
 
 A picture whose score stays when it is moved, and that another network agrees on, shows more of the objective and less
@@ -57,31 +57,28 @@ def measure(
         batch: how many pictures at a time.
 
     Raises:
-        ValueError: not one objective for each picture; or the second network has no such class, word or layer.
+        ValueError: there are no pictures, or not one objective for each; or the second network lacks the class, word or
+            layer.
     """
-    if len(objectives) != len(x):
+    if not len(x) or len(objectives) != len(x):
         raise ValueError(f"measure: one objective for each picture; it was given {len(objectives)} and {len(x)}.")
     x = in_colours(x.detach().float())
-    parts = [slice(first, first + batch) for first in range(0, len(x), batch)]
-
-    def said(network: Pretrained, x: Tensor) -> list[float]:
-        values: list[float] = []
-        for part in parts:
-            with measured(network, [each(objectives[part])]) as value:
-                values += value(x[part])[:, 0].tolist()
-        return values
-
-    views = [said(network, view(x, i)) for i in range(VIEWS)]
-    other: list[float | None] = [None] * len(x)
-    if second:
-        other = [*said(second, interpolate(x, [second.size] * 2, mode="bilinear", antialias=True))]
+    scores, unseen, other = [], [], []
+    for first in range(0, len(x), batch):
+        these, objective = x[first : first + batch], each(objectives[first : first + batch])
+        with measured(network, [objective]) as value:
+            scores.append(value(these)[:, 0])
+            unseen.append(torch.stack([value(view(these, i))[:, 0] for i in range(VIEWS)]).mean(0))
+        if second:
+            with measured(second, [objective]) as value:
+                other.append(value(interpolate(these, [second.size] * 2, mode="bilinear", antialias=True))[:, 0])
     numbers = {
-        "score": said(network, x),
-        "unseen": torch.tensor(views).mean(0).tolist(),
+        "score": torch.cat(scores).tolist(),
+        "unseen": torch.cat(unseen).tolist(),
         "spectrum": spectrum_distance(x).tolist(),
         "saturated": (x.abs() > FULL).flatten(1).float().mean(1).tolist(),
         "chroma": ((x.amax(1) - x.amin(1)) / 2).flatten(1).mean(1).tolist(),
-        "second": other,
+        "second": torch.cat(other).tolist() if second else [None] * len(x),
     }
     return [Quality(**dict(zip(numbers, row, strict=True))) for row in zip(*numbers.values(), strict=True)]
 

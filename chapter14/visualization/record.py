@@ -11,6 +11,7 @@ import importlib.metadata
 import inspect
 import json
 import platform
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def record_of(path: str | Path) -> Record:
 
 
 def records_in(folder: str | Path) -> list[tuple[Record, Path]]:
-    """The pictures of a folder that say how they were drawn, by name; others, such as sheets, are passed over.
+    """The pictures of a folder that say how they were drawn, by name, 2 before 10; others, as sheets, are passed over.
 
     Raises:
         ValueError: there is no such folder, or no such picture in it.
@@ -149,7 +150,7 @@ def records_in(folder: str | Path) -> list[tuple[Record, Path]]:
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
-    for path in sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS):
+    for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS), key=_by_number):
         try:
             found.append((record_of(path), path))
         except ValueError:
@@ -172,6 +173,10 @@ def versions() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
         own = "not installed"
     return {"chapter14": own, "torch": str(torch.__version__), "python": platform.python_version()}
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def _carried(path: Path) -> str | None:
