@@ -6,7 +6,7 @@ from PIL import Image
 
 import chapter14.nn as nn
 from chapter14.models.zoo import Pretrained, load
-from chapter14.visualization import channel, label, neuron
+from chapter14.visualization import Objective, channel, label, neuron
 from chapter14.visualization.nearest import measured, nearest, opened
 
 
@@ -100,3 +100,11 @@ def test_a_folder_without_pictures_is_said(brightness, tmp_path):
         nearest(brightness, channel("0", 0), tmp_path)
     with pytest.raises(ValueError, match="there is no such folder"):
         nearest(brightness, channel("0", 0), tmp_path / "nowhere")
+
+
+def test_what_makes_no_sense_is_said(brightness, folder):
+    with pytest.raises(ValueError, match="n and batch are at least 1; they are 0 and 32"):
+        nearest(brightness, channel("0", 0), folder, 0)
+    together = Objective("diversity", frozenset(["0"]), lambda network: lambda x: x["0"], together=True)
+    with pytest.raises(ValueError, match="diversity: it compares pictures"):
+        nearest(brightness, [channel("0", 0), together], folder)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from chapter14.cli import main
 from chapter14.commands.paging import objective_of
-from chapter14.models.zoo import load
+from chapter14.models.zoo import Pretrained, load
 from chapter14.visualization import Fourier, channel, label, visualize
 from chapter14.visualization.files import NotWritten
 from chapter14.visualization.record import KEY, Record, alone, changed, record_of, records, records_in, save
@@ -63,6 +63,15 @@ def test_options_that_json_does_not_know_are_in_it_too(network, drawn):
     kept = records(drawn, network, OBJECTIVES, options)[0].options
     assert kept["start"].startswith("[3, 48, 48] ") and kept["precision"] == "torch.bfloat16"
     json.dumps(kept)
+
+
+def test_a_network_and_a_sentence_are_as_visualize_takes_them(network):
+    drawn = visualize(network, "a photo of a cat", steps=1, cycles=())
+    assert records(drawn, network, "a photo of a cat", {"steps": 1})[0].objective == "a photo of a cat"
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
+    options = {"size": 8, "steps": 1, "cycles": ()}
+    (kept,) = records(visualize(module, channel("0", 1), **options), module, channel("0", 1), options)
+    assert kept.model == "Sequential" and changed(kept, Pretrained(module, 8)) == []
 
 
 def test_options_that_visualize_does_not_have_are_refused(network, drawn):

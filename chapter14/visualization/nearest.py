@@ -49,9 +49,11 @@ def nearest(
     left out, with a warning. `on_batch` is told how many were looked at.
 
     Raises:
-        ValueError: there is no such folder, or no picture in it that can be read; or an objective looks at several
-            pictures together, so that none has a value of its own.
+        ValueError: there is no such folder, or no picture in it that can be read; an objective looks at several
+            pictures together, so that none has a value of its own; n or batch is below 1.
     """
+    if n < 1 or batch < 1:
+        raise ValueError(f"nearest: n and batch are at least 1; they are {n} and {batch}.")
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     if together := [o.name for o in objectives if o.together]:
         raise ValueError(f"{', '.join(together)}: it compares pictures, and says nothing of a single photograph.")

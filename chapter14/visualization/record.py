@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained
@@ -59,8 +59,8 @@ class Record:
 
 def records(
     drawn: Visualization,
-    network: Pretrained,
-    objective: Objective | Sequence[Objective],
+    network: Pretrained | nn.Module,
+    objective: str | Objective | Sequence[str | Objective],
     options: Mapping[str, Any],
     *,
     model: str = "",
@@ -72,16 +72,17 @@ def records(
     Args:
         model: the network's name. commands: that draw each picture again. quality: what `quality.measure` says of each.
     """
-    several = [objective] if isinstance(objective, Objective) else objective
+    several = [objective] if isinstance(objective, str | Objective) else objective
     call = inspect.signature(visualize).bind(network, objective, **options)
     call.apply_defaults()
     count, seed = call.arguments["count"], call.arguments["seed"]
     kept = {name: _plain(value) for name, value in call.arguments.items() if name not in ELSEWHERE}
-    weights, now = fingerprint(network.model.state_dict()), versions()
+    module = network.model if isinstance(network, Pretrained) else network
+    weights, now = fingerprint(module.state_dict()), versions()
     return [
         Record(
-            objective=o.name,
-            model=model or type(network.model).__name__,
+            objective=o if isinstance(o, str) else o.name,
+            model=model or type(module).__name__,
             weights=weights,
             seed=seed + i,
             options=kept,
