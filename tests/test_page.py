@@ -72,8 +72,8 @@ def test_everything_is_in_the_page_and_each_photograph_once(written):
     assert first["most"] == [[0, "3.25"], [1, "2.25"]] and first["least"] == [[2, "0.25"], [3, "1.25"]]
     assert first["command"] == "chapter14 visualize 'channel 2 of l'" and third["command"] == ""
     assert dict(map(tuple, third["facts"])) == {
-        "objective": NASTY, "model": "embedded", "weights": "abc123", "seed": "2", "unseen": "0.125", "steps": "3",
-        "cycles": "0.4, 0.6", "start": "none", "torch": "2.14",
+        "objective": NASTY, "model": "embedded", "weights": "abc123", "seed": "2", "alive": "no, J had no gradient",
+        "unseen": "0.125", "steps": "3", "cycles": "0.4, 0.6", "start": "none", "torch": "2.14",
     }  # fmt: skip
     kinds = [Image.open(io.BytesIO(base64.b64decode(card["picture"].split(",")[1]))).mode for card in found["cards"]]
     assert kinds == ["RGB", "RGB", "RGBA"]

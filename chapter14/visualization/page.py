@@ -77,8 +77,9 @@ def _card(record: Record, image: Image.Image) -> dict[str, Any]:
 
 
 def _facts(record: Record) -> list[tuple[str, str]]:
-    """All that a record says, but for what the page shows otherwise."""
+    """All that a record says, but for J, whose curve the page shows."""
     facts = {"objective": record.objective, "model": record.model, "weights": record.weights, "seed": record.seed}
+    facts["alive"] = "yes" if record.alive else "no, J had no gradient"
     measured = {name: f"{value:.4g}" for name, value in record.quality.items() if value is not None}
     return [(name, _said(value)) for name, value in (facts | measured | record.options | record.versions).items()]
 
