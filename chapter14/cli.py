@@ -1,4 +1,4 @@
-"""The command line, one verb each: `chapter14 visualize | check | audit`."""
+"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .commands import auditing, checking, drawing
+from .commands import auditing, checking, comparing, drawing, paging
 
 VERBS = {
     "visualize": (drawing, "what a neuron looks for, as a picture"),
+    "page": (paging, "pictures and photographs side by side, as one file"),
+    "quality": (comparing, "how good pictures are, in numbers"),
     "check": (checking, "hold your own layers to every check"),
     "audit": (auditing, "whose derivatives a network runs on"),
 }

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError, FileNotFoundError: what was asked for is not there; said in the words of the call.
     """
-    network, objective = load(options.model), _objective(options)
+    network, objective = load(options.model), asked(options)
     out = options.out or Path("pictures") / f"{re.sub('[^a-z0-9]+', '_', objective.name.lower()).strip('_')}.png"
     render.check(out)
     drawn, its_audit = _draw(network, objective, options)
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _objective(options: argparse.Namespace) -> Objective:
+def asked(options: argparse.Namespace) -> Objective:
     inner = options.channel is not None or options.neuron is not None
     if (options.prompt is not None) + (options.label is not None) + (options.layer is not None or inner) != 1:
         raise ValueError("it takes one of a sentence, --class, and --layer with --channel or --neuron.")

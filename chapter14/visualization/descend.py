@@ -42,6 +42,7 @@ class Step(NamedTuple):
     x: Tensor  # [B, C, H, W], after the step
     theta: Tensor  # whose picture x is
     alive: Tensor  # [B], whether J had a gradient
+    i: int  # which step of the descent it is
 
 
 def moves(way: float, numel: int, steps: int, cycles: Sequence[float]) -> list[Move]:
@@ -103,4 +104,4 @@ def descend(
             eta = torch.where(norm == 0, 0, move.length / norm)
             theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
             x = image.picture(theta)
-        yield Step(cost, x, theta, norm != 0)
+        yield Step(cost, x, theta, norm != 0, i)

@@ -1,24 +1,46 @@
-"""Pictures as files: a tensor becomes pixels, pictures become a sheet, and a file is there whole or not at all."""
+"""Pictures as files: a tensor becomes pixels, and pictures become a sheet."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from .files import whole
+
 GAP, LINE = 8, 18
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def to_image(x: Tensor, size: int | None = None) -> Image.Image:
-    """x [3, H, W], entries from -1 to 1, as a picture; made `size` pixels high, smoothly, where that is given."""
+    """x [C, H, W], entries from -1 to 1, as a picture; made `size` pixels high, smoothly, where that is given.
+
+    C is 1, grey; 3, red, green and blue; or 4, with opacity.
+
+    Raises:
+        ValueError: x has another shape.
+    """
+    if x.ndim != 3 or x.shape[0] not in MODES:
+        raise ValueError(f"to_image: x is [C, H, W] with C one of 1, 3 and 4; it is {list(x.shape)}.")
     pixels = ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
     if size is None:
         return image
     return image.resize((round(size * image.width / image.height), size), Image.Resampling.BICUBIC)
+
+
+def flat(image: Image.Image, background: str = "white") -> Image.Image:
+    """The picture in red, green and blue alone; what is transparent lets the background through."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    over = image.convert("RGBA")
+    page = Image.new("RGB", image.size, background)
+    page.paste(over, mask=over)
+    return page
 
 
 def sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) -> Image.Image:
@@ -29,15 +51,26 @@ def sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) ->
     """
     if not images or len(images) != len(labels):
         raise ValueError(f"sheet: one label for each picture; it was given {len(images)} and {len(labels)}.")
+    columns = min(columns, len(images))
     width, height = images[0].width + GAP, images[0].height + GAP + (LINE if any(labels) else 0)
     rows = -(-len(images) // columns)
     page = Image.new("RGB", (columns * width + GAP, rows * height + GAP), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         left, top = GAP + i % columns * width, GAP + i // columns * height
-        page.paste(image, (left, top))
-        draw.text((left + image.width / 2, top + image.height + 2), label, "black", font, anchor="ma")
+        page.paste(flat(image), (left, top))
+        middle = (left + image.width / 2, top + image.height + 2)
+        draw.text(middle, _shortened(label, font, image.width), "black", font, anchor="ma")
     return page
+
+
+def _shortened(label: str, font: Any, width: int) -> str:
+    """Its beginning, as far as there is room."""
+    if font.getlength(label) <= width:
+        return label
+    while label and font.getlength(f"{label}...") > width:
+        label = label[:-1]
+    return f"{label.rstrip()}..."
 
 
 def check(path: Path) -> None:
@@ -50,18 +83,28 @@ def check(path: Path) -> None:
         raise ValueError(f"{path}: its name should end as a picture's does, as in .png or .jpg.")
 
 
-def save(image: Image.Image, path: str | Path) -> None:
+def save(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = None) -> None:
     """Write a picture; its name says the format. It is written beside `path`, and then renamed.
+
+    Args:
+        said: what a PNG carries as text, by key; other formats do not.
 
     Raises:
         ValueError: Pillow writes no format of that name.
+        NotWritten: it could not be.
     """
     path = Path(path)
     check(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        image.save(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as beside:
+        if path.suffix.lower() == ".png":
+            image.save(beside, pnginfo=_text(said or {}))
+        else:
+            jpeg = Image.registered_extensions()[path.suffix.lower()] == "JPEG"  # which has no opacity
+            (flat(image) if jpeg and image.has_transparency_data else image).save(beside)
+
+
+def _text(said: Mapping[str, str]) -> PngInfo:
+    info = PngInfo()
+    for key, value in said.items():
+        info.add_text(key, value)
+    return info

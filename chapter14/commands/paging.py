@@ -1,0 +1,85 @@
+"""`chapter14 page`: the pictures of a folder, beside photographs of another, as one page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ..models.weights import fingerprint
+from ..models.zoo import load
+from ..visualization.files import whole
+from ..visualization.nearest import Nearest, nearest, photographs
+from ..visualization.objective import Objective
+from ..visualization.page import page
+from ..visualization.record import Record, records_in
+from . import drawing
+
+DESCRIPTION = """
+One file that needs no other: each picture with how it was drawn, and with the photographs that the same objective
+values most and least. The pictures are those that `chapter14 visualize` drew.
+
+    chapter14 page pictures --photos ~/photographs --out page.html
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folder", type=Path, help="of pictures that chapter14 drew")
+    parser.add_argument("--photos", type=Path, help="a folder of photographs to show beside them")
+    parser.add_argument("--nearest", type=int, default=6, help="how many photographs beside each, of either kind (6)")
+    parser.add_argument("--title", default="What the neurons look for", help="of the page")
+    parser.add_argument("--out", type=Path, default=Path("page.html"), help="where it is written (page.html)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Raises:
+        ValueError, FileNotFoundError: no picture has its record, or the photographs cannot be looked at.
+    """
+    drawn = records_in(options.folder)
+    beside = _beside([record for record, _ in drawn], options.photos, options.nearest) if options.photos else None
+    written = page([(record, _read(path)) for record, path in drawn], beside, options.title)
+    with whole(options.out) as out:
+        out.write_text(written, encoding="utf-8")
+    print(f"The page of {len(drawn)} pictures is {options.out}.")
+    return 0
+
+
+def objective_of(record: Record) -> Objective:
+    """What the command of a record asks for.
+
+    Raises:
+        ValueError: no command drew the picture.
+    """
+    if record.command[:1] != ["visualize"]:
+        raise ValueError(f"{record.objective}: no command drew it, so that its objective is known by name alone.")
+    parser = argparse.ArgumentParser()
+    drawing.add_arguments(parser)
+    return drawing.asked(parser.parse_args(record.command[1:]))
+
+
+def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
+    """For each record, the photographs that its network and objective value most and least."""
+    from tqdm import tqdm
+
+    found: dict[int, Nearest] = {}
+    count = len(photographs(folder))
+    for model in dict.fromkeys(record.model for record in records):
+        network, its = load(model), [record for record in records if record.model == model]
+        weights = fingerprint(network.model.state_dict())
+        if others := [record.objective for record in its if record.weights != weights]:
+            raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
+        with tqdm(total=count, desc="photographs", file=sys.stderr) as bar:
+            near = nearest(network, [objective_of(record) for record in its], folder, n, on_batch=bar.update)
+        found |= dict(zip(map(id, its), near, strict=True))
+    return [found[id(record)] for record in records]
+
+
+def _read(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        image.load()
+        return image
