@@ -26,7 +26,9 @@ from ..models.zoo import Pretrained
 from .descend import generators
 from .nearest import measured
 from .objective import Objective, each
-from .transform import Jitter, Rotate, Scale, Together
+from .transform import Together
+from .transform_move import Jitter
+from .transform_warp import Rotate, Scale
 
 VIEWS = 16  # of each picture
 SEED = -14  # which no picture is drawn from
