@@ -1,136 +1,312 @@
-"""`chapter14 visualize`: a sentence, a class, a channel or a neuron in, a picture out."""
+"""`chapter14 visualize`: a sentence, a class, a channel or a neuron in, a picture out; or every channel of a layer."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ..conversion.audit import Audit, audit
-from ..models.zoo import Pretrained, load
-from ..visualization import render
-from ..visualization.image import Image, Pixels
-from ..visualization.image_colour import Decorrelated
-from ..visualization.image_fourier import Fourier
-from ..visualization.objective import Objective, channel, label, neuron, text
-from ..visualization.optimize import Step, Visualization, steps_in_all, visualize
-from ..visualization.transform import Transform
-from ..visualization.transform_move import Jitter
-from ..visualization.transform_presets import TRANSFORMS
-from ..visualization.transform_warp import Rotate, Scale
+import numpy as np
+import torch
+from PIL import Image, ImageChops
+
+from ..conversion.audit import audit
+from ..models.pretrained import Pretrained
+from ..models.zoo import load
+from ..visualization import animation, quality, record, render
+from ..visualization.descend import Step
+from ..visualization.listing import layers, table
+from ..visualization.nearest import photographs
+from ..visualization.optimize import Visualization, steps_in_all, visualize
+from ..visualization.record import Record
+from . import asking
+from .asking import Asked
+from .paging import write_page
+from .ranks import everyone_is_here, rank, ranks
 
 EXAMPLES = """
 examples:
   chapter14 visualize "a photo of a cat"
-  chapter14 visualize --class parachute --count 4
-  chapter14 visualize --layer image.scales.1.1 --channel 7 --fourier
+  chapter14 visualize "a photo of a dog" "a blurry photo of a church" --count 4 --page pictures.html
+  chapter14 visualize --class parachute --film parachute.gif
+  chapter14 visualize --layer image.scales.1.1 --channels all --image fourier --decorrelated --photos ~/photographs
   chapter14 visualize --layer image.scales.2 --neuron 3,2,2 --seed 5 --out neuron.png
+  chapter14 visualize --model torchvision:resnet50 --layer layer4 --channel 12 --size 224 --robust
+  chapter14 visualize --model open_clip:ViT-B-32 --weights openai "a photo of a cat"
+  chapter14 visualize --list torchvision:resnet50
+  torchrun --nproc-per-node 4 -m chapter14 visualize --layer image.scales.1.1 --channels all
+
+Several pictures are written one by one into a folder, with how they were drawn, and as one sheet.
 """
+
+
+SMALL = 144  # pixels, of a picture in a sheet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("prompt", nargs="?", help="a sentence: the node that says how well it fits")
-    parser.add_argument("--class", dest="label", help="a class of the network, by its name or number")
-    parser.add_argument("--layer", help="a layer of the network; with --channel or --neuron")
-    parser.add_argument("--channel", type=int, help="a channel of the layer, its mean over all places")
-    parser.add_argument("--neuron", type=_numbers, help="a neuron of the layer: 5, or channel,row,column as in 5,2,2")
-    parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
-    parser.add_argument("--guidance", type=float, default=3, help="how far a sentence is told from other captions (3)")
-    parser.add_argument("--seed", type=int, default=0, help="repeats a picture exactly (0)")
-    parser.add_argument("--count", type=int, default=1, help="how many pictures (1)")
-    parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
-    parser.add_argument("--size", type=int, default=480, help="of the picture that is written, in pixels (480)")
-    parser.add_argument("--out", type=Path, help="where it is written (pictures/NAME.png)")
-    image = parser.add_mutually_exclusive_group()
-    image.add_argument("--pixels", action="store_true", help="descend in pixels, which is the default")
-    image.add_argument("--fourier", action="store_true", help="descend in frequencies: coarse shapes first")
-    parser.add_argument("--decorrelated", action="store_true", help="and in decorrelated colours")
-    parser.add_argument("--jitter", type=int, default=1, help="move it by up to so many pixels at each step (1)")
-    parser.add_argument("--rotate", type=float, default=0, help="turn it by up to so many degrees (0)")
-    parser.add_argument("--scale", type=float, default=0, help="make it larger or smaller by up to this share (0)")
-    parser.add_argument("--history", action="store_true", help="print J at every step")
+    asking.add_arguments(parser)
+    say = parser.add_argument_group("where it goes").add_argument
+    say("--out", type=Path, help="where it is written (pictures/NAME.png)")
+    say("--height", type=int, default=480, help="of one picture in the file, in pixels (480; 144 in a sheet)")
+    say("--columns", type=int, default=8, help="of a sheet (8)")
+    say("--film", type=Path, metavar="FILE", help="the descent, as .gif, .webp or .mp4")
+    say("--page", type=Path, metavar="FILE", help="one HTML file that shows it all")
+    say("--photos", type=Path, metavar="FOLDER", help="beside each picture, the photographs that fit it most and least")
+    say("--report", action="store_true", help="how good the pictures are, in numbers")
+    say("--second", metavar="MODEL", help="in the report, what this network says of them")
+    say("--history", action="store_true", help="print J at every step")
+    say("--resume", action="store_true", help="go on where the same command was interrupted")
+    say("--again", type=Path, metavar="PICTURE", help="draw a picture once more, as it says that it was drawn")
+    say("--list", metavar="MODEL", help="the layers of a network, and their shapes")
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the command does; 0, or an error.
+    """What the command does: 0; 130 where it was interrupted; or an error.
 
     Raises:
-        ValueError, FileNotFoundError: what was asked for is not there; said in the words of the call.
+        ValueError, IndexError, OSError: what was asked for is not there; said in the words of the call.
     """
-    network, objective = load(options.model), asked(options)
-    out = options.out or Path("pictures") / f"{re.sub('[^a-z0-9]+', '_', objective.name.lower()).strip('_')}.png"
-    render.check(out)
-    drawn, its_audit = _draw(network, objective, options)
-    images = [render.to_image(x, options.size) for x in drawn.x]
-    render.save(images[0] if len(images) == 1 else render.sheet(images, [""] * len(images), 4), out)
-    if options.history:
-        for i, J in enumerate(drawn.history.mean(1).tolist()):
-            print(f"{i:4d}  J {J: .6f}")
-    first, last = drawn.history.mean(1)[[0, -1]].tolist()
-    print(f"{objective.name}: J fell from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
-    print(f"{its_audit.fraction:.0%} of the gradient's nodes are by hand.")
-    print(f"The picture is {out}.")
+    if options.list is not None:
+        random = "random" if ":" in options.list else None
+        print(table(layers(load(options.list, options.weights or random), asking.square(options))))
+        return 0
+    if options.again is not None:
+        return _again(options)
+    network = load(options.model, options.weights, options.device)
+    asked = asking.objectives(options, network)
+    title = asked[0].objective.name if len(asked) == 1 else _all(options)
+    out = options.out or Path("pictures") / f"{_slug(title)}.png"
+    _check(options, out)
+    paths = _paths(asked, options, out)
+    drawing = Drawing(network, asked[rank() :: ranks()], paths[rank() :: ranks()], options, out)
+    try:
+        if drawing.asked:
+            drawing.write(drawing.draw())
+    except KeyboardInterrupt:
+        drawing.put_down()
+        return 130
+    everyone_is_here()
+    if rank() == 0:
+        _put_together([path for each in paths for path in each], title, options, out)
     return 0
 
 
-def asked(options: argparse.Namespace) -> Objective:
-    inner = options.channel is not None or options.neuron is not None
-    if (options.prompt is not None) + (options.label is not None) + (options.layer is not None or inner) != 1:
-        raise ValueError("it takes one of a sentence, --class, and --layer with --channel or --neuron.")
-    if options.prompt is not None:
-        return text(options.prompt, options.guidance)
-    if options.label is not None:
-        return label(int(options.label) if options.label.isdecimal() else options.label)
-    if options.layer is None or (options.channel is None) == (options.neuron is None):
-        raise ValueError("--layer takes one of --channel and --neuron, and they take a --layer.")
-    return neuron(options.layer, *options.neuron) if options.neuron else channel(options.layer, options.channel)
+def _put_together(paths: Sequence[Path], title: str, options: argparse.Namespace, out: Path) -> None:
+    """The sheet and the page of all pictures."""
+    if len(paths) > 1:
+        _write_sheet(paths, options.columns, out)
+    if options.page:
+        write_page(options.page, [(record.record_of(path), path) for path in paths], options.photos, 6, title)
+        print(f"The page is {options.page}.")
+    print(
+        f"The picture is {out}." if len(paths) == 1 else f"The pictures are in {out.with_suffix('')}, and all in {out}."
+    )
 
 
-def _numbers(words: str) -> tuple[int, ...]:
-    """ "5" or "5,2,2"."""
-    numbers = tuple(int(word) for word in words.split(","))
-    if len(numbers) not in (1, 3):
-        raise ValueError(words)
-    return numbers
+class Drawing:
+    """What is drawn by one command, or by one of several processes of it."""
 
+    def __init__(
+        self,
+        network: Pretrained,
+        asked: Sequence[Asked],
+        paths: Sequence[Sequence[Path]],
+        options: argparse.Namespace,
+        out: Path,
+    ):
+        self.network, self.asked, self.paths, self.options, self.out = network, asked, paths, options, out
+        self.last: Step | None = None
+        self.by_hand = ""
+        self.film = animation.Film(max(options.steps // 40, 1)) if options.film else None
+        self.call: dict[str, Any] = {
+            "count": options.count,
+            "seed": options.seed,
+            "steps": options.steps,
+            "cycles": asking.cycles(options),
+            "size": asking.size(options, network),
+            "image": asking.image(options),
+            "start": asking.start(options, network),
+            "way": options.way,
+            "transforms": asking.transforms(options),
+            "through_relu": options.through_relu,
+            "batch": options.batch,
+            "precision": torch.bfloat16 if options.bf16 else None,
+            "compile": options.compile,
+        }
 
-def _image(options: argparse.Namespace, network: Pretrained) -> Image:
-    image = Fourier(network.size) if options.fourier else Pixels()
-    return Decorrelated(image) if options.decorrelated else image
+    @property
+    def checkpoint(self) -> Path:
+        return self.out.with_suffix(f".{rank()}.part" if ranks() > 1 else ".part")
 
+    def draw(self) -> Visualization:
+        """With a bar that grows."""
+        from tqdm import tqdm
 
-def _transforms(options: argparse.Namespace) -> list[Transform]:
-    transforms: list[Transform] = [Jitter(options.jitter), *TRANSFORMS[1:]]
-    if options.rotate:
-        transforms.append(Rotate(options.rotate))
-    if options.scale:
-        transforms.append(Scale(1 - options.scale, 1 + options.scale))
-    return transforms
+        options, name = self.options, " | ".join(asked.objective.name for asked in self.asked)
+        pictures = len(self.asked) * options.count
+        steps = options.steps if options.start else steps_in_all(options.steps, self.call["cycles"])
+        with tqdm(total=steps * pictures, desc=name if len(name) < 50 else f"{name[:50]}...", file=sys.stderr) as bar:
 
+            def on_step(step: Step) -> None:
+                self.last = step
+                self.by_hand = self.by_hand or f"{audit(step.J).fraction:.0%}"
+                if self.film:
+                    self.film(step)
+                bar.set_postfix(J=f"{step.J.mean().item():.3f}", refresh=False)
+                bar.update(len(step.J))
 
-def _draw(network: Pretrained, objective: Objective, options: argparse.Namespace) -> tuple[Visualization, Audit]:
-    """The pictures, with a bar that grows, and the audit of the first step's graph."""
-    from tqdm import tqdm
+            return visualize(
+                self.network,
+                [asked.objective for asked in self.asked],
+                checkpoint=self.checkpoint,
+                resume=options.resume,
+                on_step=on_step,
+                **self.call,
+            )
 
-    audits: list[Audit] = []
-    with tqdm(total=steps_in_all(options.steps), desc=objective.name, file=sys.stderr) as bar:
+    def put_down(self) -> None:
+        """What there is of an interrupted descent."""
+        if self.last is None:
+            print("Interrupted before the first step.", file=sys.stderr)
+            return
+        images = [render.to_image(x, self.options.height) for x in self.last.x.clamp(-1, 1)]
+        shown = images[0] if len(images) == 1 else render.sheet(images, [""] * len(images), self.options.columns)
+        render.save(shown, self.out)
+        print(f"Interrupted: {self.out} is what there is; the same command with --resume goes on.", file=sys.stderr)
 
-        def on_step(step: Step) -> None:
-            if not audits:
-                audits.append(audit(step.J))
-            bar.set_postfix(J=f"{step.J.mean().item():.3f}", refresh=False)
-            bar.update()
-
-        drawn = visualize(
-            network,
-            objective,
-            count=options.count,
-            seed=options.seed,
-            steps=options.steps,
-            image=_image(options, network),
-            transforms=_transforms(options),
-            on_step=on_step,
+    def write(self, drawn: Visualization) -> None:
+        """Each picture with its record."""
+        options, each = self.options, [asked for asked in self.asked for _ in range(self.options.count)]
+        measured = self._measured(drawn, each)
+        commands = [
+            ["visualize", *asking.typed(options, {} if options.diverse else asked.alone | {"count": 1, "seed": seed})]
+            for asked in self.asked
+            for seed in range(options.seed, options.seed + options.count)
+        ]
+        kept = record.records(
+            drawn,
+            self.network,
+            [asked.objective for asked in self.asked],
+            self.call,
+            model=options.model,
+            commands=commands,
+            quality=measured,
         )
-    return drawn, audits[0]
+        for its, x, path in zip(kept, drawn.x, (path for each in self.paths for path in each), strict=True):
+            record.save(render.to_image(x, options.height), path, its)
+        if self.film:
+            self.film.save(options.film, options.height if len(each) == 1 else SMALL, options.columns)
+            print(f"The film is {options.film}.")
+        self._say(drawn, kept)
+
+    def _measured(self, drawn: Visualization, each: Sequence[Asked]) -> list[dict[str, float | None]]:
+        if not self.options.report:
+            return []
+        import dataclasses
+
+        second = load(self.options.second, device=self.options.device) if self.options.second else None
+        found = quality.measure(self.network, [asked.objective for asked in each], drawn.x, second)
+        return [dataclasses.asdict(its) for its in found]
+
+    def _say(self, drawn: Visualization, kept: Sequence[Record]) -> None:
+        if self.options.history:
+            for i, J in enumerate(drawn.history.mean(1).tolist()):
+                print(f"{i:4d}  J {J: .6f}")
+        by_name: dict[str, list[Record]] = {}
+        for its in kept:
+            by_name.setdefault(its.objective, []).append(its)
+        for name, those in list(by_name.items())[:40]:
+            first, last = (sum(its.history[i] for its in those) / len(those) for i in (0, -1))
+            print(f"{name}: J fell from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
+        if self.by_hand:
+            print(f"{self.by_hand} of the gradient's nodes are by hand.")
+        if dead := [its.objective for its in kept if not its.alive]:
+            print(f"Dead at the start, and so noise: {', '.join(dict.fromkeys(dead))}. --through-relu may wake them.")
+        if self.options.report:
+            print(quality.table({"": [(f"{its.objective}, seed {its.seed}", its.quality) for its in kept]}))
+
+
+def _again(options: argparse.Namespace) -> int:
+    """Draws what a picture says of itself."""
+    its = record.record_of(options.again)
+    if its.command[:1] != ["visualize"]:
+        raise ValueError(f"{options.again}: no command drew it.")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    out = options.out or options.again.with_name(f"{options.again.stem}_again.png")
+    then = parser.parse_args([*its.command[1:], "--out", str(out), "--height", str(_height(options.again))])
+    print(asking.quoted(its.command[1:]))
+    if status := run(then):
+        return status
+    network, drawn = load(then.model, then.weights), out
+    if then.count > 1:  # pictures that differ from each other are drawn together
+        drawn = next(path for path in out.with_suffix("").iterdir() if path.name.endswith(f"_seed_{its.seed}.png"))
+    print(_compared(options.again, drawn, record.changed(its, network)))
+    return 0
+
+
+def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
+    with Image.open(then) as a, Image.open(now) as b:
+        difference = ImageChops.difference(a, b)
+    if difference.getbbox() is None:
+        return f"It is {then}, to the last byte."
+    most = max(high for _, high in np.atleast_2d(difference.getextrema()).tolist())
+    why = "; ".join(changed) or "a batch of another size rounds otherwise"
+    return f"It differs from {then} by {most} of 255 at most: {why}."
+
+
+def _height(path: Path) -> int:
+    with Image.open(path) as image:
+        return image.height
+
+
+def _check(options: argparse.Namespace, out: Path) -> None:
+    """What would fail in the end fails now."""
+    render.check(out)
+    if options.film:
+        animation.check(options.film)
+    if options.photos and not options.page:
+        raise ValueError("--photos are shown on a --page.")
+    if options.photos:
+        photographs(options.photos)
+    for name in ("count", "steps", "height", "columns", "between"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} {getattr(options, name)}: it is 1 or more.")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{out}: {there} is a folder that cannot be written in.")
+
+
+def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> list[list[Path]]:
+    """Where each picture goes: of each objective, one for each seed."""
+    if len(asked) * options.count == 1:
+        return [[out]]
+    names = [f"{i:04d}_{_slug(its.objective.name)}" for i, its in enumerate(asked)]
+    seeds = range(options.seed, options.seed + options.count)
+    return [[out.with_suffix("") / f"{name}_seed_{seed}.png" for seed in seeds] for name in names]
+
+
+def _write_sheet(paths: Sequence[Path], columns: int, out: Path) -> None:
+    images, labels = [], []
+    for path in paths:
+        its = record.record_of(path)
+        with Image.open(path) as image:
+            size = (round(SMALL * image.width / image.height), SMALL)
+            images.append(image.resize(size, Image.Resampling.BICUBIC))
+        labels.append(its.objective if its.alive else f"{its.objective} (dead)")
+    render.save(render.sheet(images, labels, columns), out)
+
+
+def _all(options: argparse.Namespace) -> str:
+    if options.prompt:
+        return " and ".join(options.prompt)
+    return f"class {options.label}" if options.label is not None else f"{options.model} {options.layer}"
+
+
+def _slug(name: str) -> str:
+    return re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")[:80]

@@ -13,10 +13,9 @@ from ..models.weights import fingerprint
 from ..models.zoo import load
 from ..visualization.files import whole
 from ..visualization.nearest import Nearest, nearest, photographs
-from ..visualization.objective import Objective
 from ..visualization.page import page
 from ..visualization.record import Record, records_in
-from . import drawing
+from . import asking
 
 DESCRIPTION = """
 One file that needs no other: each picture with how it was drawn, and with the photographs that the same objective
@@ -41,25 +40,32 @@ def run(options: argparse.Namespace) -> int:
         ValueError, FileNotFoundError: no picture has its record, or the photographs cannot be looked at.
     """
     drawn = records_in(options.folder)
-    beside = _beside([record for record, _ in drawn], options.photos, options.nearest) if options.photos else None
-    written = page([(record, _read(path)) for record, path in drawn], beside, options.title)
-    with whole(options.out) as out:
-        out.write_text(written, encoding="utf-8")
+    write_page(options.out, drawn, options.photos, options.nearest, options.title)
     print(f"The page of {len(drawn)} pictures is {options.out}.")
     return 0
 
 
-def objective_of(record: Record) -> Objective:
-    """What the command of a record asks for.
+def write_page(out: Path, drawn: Sequence[tuple[Record, Path]], photos: Path | None, nearest: int, title: str) -> None:
+    """The page of these pictures, beside the photographs of the folder `photos`."""
+    beside = _beside([record for record, _ in drawn], photos, nearest) if photos else None
+    written = page([(record, _read(path)) for record, path in drawn], beside, title)
+    with whole(out) as file:
+        file.write_text(written, encoding="utf-8")
+
+
+def asked_in(record: Record) -> argparse.Namespace:
+    """The options of the command that drew a picture.
 
     Raises:
-        ValueError: no command drew the picture.
+        ValueError: no command drew it.
     """
     if record.command[:1] != ["visualize"]:
         raise ValueError(f"{record.objective}: no command drew it, so that its objective is known by name alone.")
     parser = argparse.ArgumentParser()
-    drawing.add_arguments(parser)
-    return drawing.asked(parser.parse_args(record.command[1:]))
+    asking.add_arguments(parser)
+    options = parser.parse_args(record.command[1:])
+    options.diverse = 0  # of pictures beside each other, and not of a photograph
+    return options
 
 
 def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
@@ -67,15 +73,17 @@ def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
     from tqdm import tqdm
 
     found: dict[int, Nearest] = {}
-    count = len(photographs(folder))
-    for model in dict.fromkeys(record.model for record in records):
-        network, its = load(model), [record for record in records if record.model == model]
+    count, every = len(photographs(folder)), [(record, asked_in(record)) for record in records]
+    for model, named in dict.fromkeys((options.model, options.weights) for _, options in every):
+        network = load(model, named)
+        its = [(record, options) for record, options in every if (options.model, options.weights) == (model, named)]
         weights = fingerprint(network.model.state_dict())
-        if others := [record.objective for record in its if record.weights != weights]:
+        if others := [record.objective for record, _ in its if record.weights != weights]:
             raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
+        asked = [asking.objectives(options, network)[0].objective for _, options in its]
         with tqdm(total=count, desc="photographs", file=sys.stderr) as bar:
-            near = nearest(network, [objective_of(record) for record in its], folder, n, on_batch=bar.update)
-        found |= dict(zip(map(id, its), near, strict=True))
+            near = nearest(network, asked, folder, n, on_batch=bar.update)
+        found |= {id(record): beside for (record, _), beside in zip(its, near, strict=True)}
     return [found[id(record)] for record in records]
 
 

@@ -64,13 +64,13 @@ def nearest(
     with measured(network, objectives) as measure:
         for first in range(0, len(paths), batch):
             these = paths[first : first + batch]
-            shown = {path: x for path in these if (x := _shown(path, network.size)) is not None}
-            if shown:
-                values = measure(torch.stack(list(shown.values()))).cpu().float()
-                places = torch.arange(len(read), len(read) + len(shown))[:, None].expand_as(values)
+            seen = _seen(these, network.size)
+            if seen:
+                values = measure(torch.stack(list(seen.values()))).cpu().float()
+                places = torch.arange(len(read), len(read) + len(seen))[:, None].expand_as(values)
                 most, at_most = _best(torch.cat([most, values]), torch.cat([at_most, places]), n, True)
                 least, at_least = _best(torch.cat([least, values]), torch.cat([at_least, places]), n, False)
-                read += shown
+                read += seen
             if on_batch:
                 on_batch(len(these))
     if not read:
@@ -114,21 +114,28 @@ def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[C
         yield measure
 
 
-def opened(path: Path, size: int) -> Image.Image:
-    """A photograph in colours, upright, its middle square made `size` pixels wide."""
+def opened(path: Path, size: tuple[int, int]) -> Image.Image:
+    """A photograph in colours, upright, its middle made (height, width) pixels large."""
+    H, W = size
     with Image.open(path) as image:
-        image.draft("RGB", (size, size))  # a JPEG is read no larger than it takes
-        return ImageOps.fit(flat(ImageOps.exif_transpose(image)), (size, size), Image.Resampling.BICUBIC)
+        image.draft("RGB", (W, H))  # a JPEG is read no larger than it takes
+        return ImageOps.fit(flat(ImageOps.exif_transpose(image)), (W, H), Image.Resampling.BICUBIC)
 
 
-def _shown(path: Path, size: int) -> Tensor | None:
-    """As the network sees it, x [3, size, size]."""
-    try:
-        image = opened(path, size)
-    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
-        warnings.warn(f"{path}: it cannot be read, and is left out. {error}", stacklevel=3)
-        return None
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+def shown(path: Path, size: tuple[int, int]) -> Tensor:
+    """The same as a network sees it, x [3, H, W], entries from -1 to 1."""
+    return torch.from_numpy(np.array(opened(path, size))).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _seen(paths: Sequence[Path], size: int) -> dict[Path, Tensor]:
+    """Those that can be read."""
+    seen = {}
+    for path in paths:
+        try:
+            seen[path] = shown(path, (size, size))
+        except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
+            warnings.warn(f"{path}: it cannot be read, and is left out. {error}", stacklevel=3)
+    return seen
 
 
 def _best(values: Tensor, places: Tensor, n: int, descending: bool) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,7 @@ def page(
     every = dict.fromkeys(photo.path for near in beside for photo in (*near.most, *near.least))
     number = {path: i for i, path in enumerate(every)}
     data = {
-        "photos": [{"name": path.name, "src": _embedded(opened(path, PHOTO), "JPEG")} for path in every],
+        "photos": [{"name": path.name, "src": _embedded(opened(path, (PHOTO, PHOTO)), "JPEG")} for path in every],
         "cards": [
             _card(record, image) | {"most": _photos(near.most, number), "least": _photos(near.least, number)}
             for (record, image), near in zip(pictures, beside, strict=True)

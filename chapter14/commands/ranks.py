@@ -1,0 +1,23 @@
+"""One command in several processes, as torchrun starts them: each draws its share."""
+
+from __future__ import annotations
+
+import os
+
+
+def rank() -> int:
+    return int(os.environ.get("RANK", 0))
+
+
+def ranks() -> int:
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def everyone_is_here() -> None:
+    """Waits until every process has come this far."""
+    if ranks() > 1:
+        from torch import distributed
+
+        distributed.init_process_group("gloo")
+        distributed.barrier()
+        distributed.destroy_process_group()
