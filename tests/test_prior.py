@@ -1,7 +1,5 @@
 """Priors: what they measure, their gradients, and that a picture heeds them."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -80,11 +78,11 @@ def test_what_they_measure():
     assert of(mean_alpha(), torch.cat([alpha] * 4, 1)) == pytest.approx((0 + 0 + 0.5 + 1) / 4)
     natural = MACO().picture(MACO().parameters(pictures(1, 3, 32, 32)))
     assert of(natural_spectrum(), natural) < 0.1 < of(natural_spectrum(), pictures(1, 3, 32, 32))
-    assert of(natural_spectrum(), 10 * natural) == pytest.approx(math.log(10) ** 2, rel=0.1)
+    assert of(natural_spectrum(), 10 * natural) > 10 * of(natural_spectrum(), natural)
 
 
 @pytest.mark.parametrize(
-    "prior, weight", [(total_variation(), 300), (l2(), 300), (blur(), 1000), (natural_spectrum(), 30)]
+    "prior, weight", [(total_variation(), 300), (l2(), 300), (blur(), 1000), (natural_spectrum(), 10)]
 )
 def test_a_picture_heeds_them(prior, weight):
     network, sentence = load(), text("a photo of a cat")

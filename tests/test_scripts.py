@@ -50,6 +50,12 @@ def test_gallery(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"cat.png", "prompts.png", "attributes.png", "channels.png"}
 
 
+def test_measure_spectrum(photographs, tmp_path):
+    out = tmp_path / "spectrum.safetensors"
+    assert "The spectrum of 12 photographs is" in run("measure_spectrum.py", photographs, "--out", out)
+    assert out.exists()
+
+
 def test_visualize_neuron(tmp_path):
     said = run("visualize_neuron.py", "a photo of a cat", "--steps", 2, "--out", tmp_path / "cat.png")
     assert "100% of the gradient's nodes are by hand" in said and (tmp_path / "cat.png").exists()

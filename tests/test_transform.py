@@ -14,6 +14,7 @@ from chapter14.layers.resample import affine, warp
 from chapter14.visualization import (
     ROBUST,
     TRANSFORMS,
+    Affine,
     Blur,
     Colour,
     Composite,
@@ -35,6 +36,7 @@ CASES = [
     (Flip(), (H, W)),
     (Rotate(10), (H, W)),
     (Scale(0.9, 1.1), (H, W)),
+    (Affine(10, 0.9, 1.1, 2), (H, W)),
     (ResizedCrop(0.5, 0.8), (H, W)),
     (ResizedCrop(0.5, 0.8, (5, 4)), (5, 4)),
     (Crop(4), (4, 4)),
@@ -157,6 +159,7 @@ def test_rotate_and_scale_are_about_the_centre():
     assert_close(Rotate(0)(x, one()), x)
     assert Scale(2, 2)(x, one())[0, 0, 4, 8] == pytest.approx(1)
     assert_close(Scale(1, 1)(pictures(), generators([0, 1], 0)), pictures())
+    assert_close(Affine(20)(pictures(), generators([0, 1], 0)), Rotate(20)(pictures(), generators([0, 1], 0)))
 
 
 def test_a_resized_crop_lies_within_the_picture_and_keeps_a_slope():
@@ -214,8 +217,8 @@ def test_composite_shows_the_background_where_it_is_not_opaque():
     "call, message",
     [
         (lambda: Jitter(-1), "Jitter: pixels is how far, 0 or more; it was given -1"),
-        (lambda: Scale(0, 1), "Scale: factors are above 0, the low one first; it was given 0, 1"),
-        (lambda: Scale(1.2, 1), "the low one first; it was given 1.2, 1"),
+        (lambda: Scale(0, 1), r"Scale\(low=0, high=1\): factors are above 0, the low one first"),
+        (lambda: Affine(low=1.2), r"Affine\(.*low=1.2, high=1.0, .*\): factors are above 0"),
         (lambda: ResizedCrop(0.5, 1.5), "shares are above 0 and up to 1, the low one first; it was given 0.5, 1.5"),
         (lambda: Pad(2, "mirror"), "Pad: mode is one of constant, reflect, .* it was given 'mirror'"),
         (lambda: Pad(-4)(pictures(), one()), r"Pad\(-4\): of a picture of 7 x 10 pixels nothing would be left"),

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ..layer import LinearMap
+from .blocks import row_blocks
 
 
 class Warp(LinearMap):
     @staticmethod
     def forward(x, grid):
         size = torch.tensor(x.shape[-2:], dtype=grid.dtype, device=grid.device)
-        places = ((2 * grid + 1) / size - 1).flip(-1)  # torch has them from -1 to 1, the column first
+        places = torch.addcmul(1 / size - 1, grid, 2 / size).flip(-1)  # torch has them from -1 to 1, the column first
         dtype = torch.promote_types(x.dtype, grid.dtype)
         bilinear, border = 0, 1
         return torch.grid_sampler(x.to(dtype), places.to(dtype), bilinear, border, False).to(x.dtype)
@@ -33,25 +34,33 @@ class Warp(LinearMap):
 class WarpBack(LinearMap):
     @staticmethod
     def forward(g, grid, size):
-        B, C = g.shape[:2]
-        rows, x_out = g.reshape(B, C, -1), g.new_zeros(B, C, size[0] * size[1])
-        for index, weight in _corners(grid.flatten(1, 2), size):
-            x_out = x_out.scatter_add(-1, index[:, None].expand(rows.shape), rows * weight[:, None].to(g.dtype))
-        return x_out.view(B, C, *size)
+        return torch.cat([_back(its, places, size) for its, places in row_blocks(g, grid)])
 
     @staticmethod
     def transpose(g, shape, grid, size):
         return Warp.of(g, grid)
 
 
+def _back(g: Tensor, grid: Tensor, size: tuple[int, int]) -> Tensor:
+    rows = g.flatten(2)
+    x_out = g.new_zeros(*g.shape[:2], size[0] * size[1])
+    for index, weight in _corners(grid.flatten(1, 2), size):
+        part = rows * weight[:, None].to(g.dtype)
+        x_out = x_out.scatter_add(-1, index[:, None].expand(part.shape), part)
+    return x_out.view(*g.shape[:2], *size)
+
+
 def _corners(grid: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """i_k and w_k [B, P], for the places grid [B, P, 2]."""
+    """i_k and w_k [B, P], for the places grid [B, P, 2]. Of two pixels, the last of an axis is never the first."""
     (H, W), (row, column) = size, grid.unbind(-1)
     row, column = row.clamp(0, H - 1), column.clamp(0, W - 1)
-    top, left = row.floor(), column.floor()
-    for i, down in ((top, 1 - (row - top)), ((top + 1).clamp(max=H - 1), row - top)):
-        for j, right in ((left, 1 - (column - left)), ((left + 1).clamp(max=W - 1), column - left)):
-            yield (i * W + j).long(), down * right
+    top, left = row.floor().clamp_(0, max(H - 2, 0)), column.floor().clamp_(0, max(W - 2, 0))
+    down, right, index = row.sub_(top), column.sub_(left), top.mul_(W).add_(left).long()
+    both, below, beside = down * right, W * (H > 1), 1 * (W > 1)
+    yield index + (below + beside), both
+    yield index + below, down - both
+    yield index + beside, right - both
+    yield index, 1 - down - right + both
 
 
 def warp(x: Tensor, grid: Tensor) -> Tensor:
@@ -71,4 +80,4 @@ def affine(matrix: Tensor, shift: Tensor, size: tuple[int, int], out: tuple[int,
     centre = torch.tensor([(n - 1) / 2 for n in size], dtype=matrix.dtype, device=matrix.device)
     rows, columns = (torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2 for n in out)
     down, right = matrix[:, None, None, :, 0] * rows[:, None, None], matrix[:, None, None, :, 1] * columns[:, None]
-    return down + right + (shift + centre)[:, None, None]
+    return down + (shift + centre)[:, None, None] + right

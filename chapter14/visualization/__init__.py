@@ -42,6 +42,7 @@ from .transform_move import Jitter as Jitter
 from .transform_move import Pad as Pad
 from .transform_presets import ROBUST as ROBUST
 from .transform_presets import TRANSFORMS as TRANSFORMS
+from .transform_warp import Affine as Affine
 from .transform_warp import ResizedCrop as ResizedCrop
 from .transform_warp import Rotate as Rotate
 from .transform_warp import Scale as Scale

@@ -75,7 +75,7 @@ class Pixels(Linear):
 
 @dataclass(frozen=True)
 class Pyramid(Linear):
-    """The sum of `levels` images, each of half the size of the one before, made as large as the first.
+    """The sum of `levels` images, each of half the size of the one before, made as large as the first step by step.
 
     θ [B, C, H, W + W//2] is laid out as textures of several sizes are: the largest at the left, the others below one
     another at its right.
@@ -94,9 +94,9 @@ class Pyramid(Linear):
         return torch.nn.functional.pad(x, (0, x.shape[-1] // 2))
 
     def picture(self, theta: Tensor) -> Tensor:
-        x, *coarse = self._levels(theta)
-        for level in coarse:
-            x = F.plus(x, F.interpolate(level, tuple(x.shape[2:]), mode="bilinear", align_corners=False))
+        x, *finer = reversed(list(self._levels(theta)))
+        for level in finer:
+            x = F.plus(level, F.interpolate(x, tuple(level.shape[2:]), mode="bilinear", align_corners=False))
         return x
 
     def _levels(self, theta: Tensor) -> Iterator[Tensor]:

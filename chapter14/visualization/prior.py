@@ -24,7 +24,7 @@ from .look import PICTURE
 from .objective import Objective
 from .transform_colour import blurred
 
-FLOOR = 0.05  # white noise of so much is not told from none: without it, what is next to nothing would say most
+FLOOR = 0.2  # added to both amplitudes, as noise is: next to nothing, whose log has no end, would say most
 
 
 def total_variation() -> Objective:

@@ -37,9 +37,12 @@ class Together:
         return x
 
 
-def randn(shape: Sequence[int], generators: Sequence[Generator]) -> Tensor:
-    """Normal noise [B, ...], of each picture's own generator."""
-    return torch.stack([torch.randn(*shape[1:], generator=generator) for generator in generators])
+def randn(shape: Sequence[int], generators: Sequence[Generator], sigma: float = 1.0) -> Tensor:
+    """Normal noise [B, ...] of a standard deviation, of each picture's own generator."""
+    drawn = torch.empty(*shape)
+    for its, generator in zip(drawn, generators, strict=True):
+        its.normal_(0, sigma, generator=generator)
+    return drawn
 
 
 def uniform(low: float, high: float, n: int, generators: Sequence[Generator]) -> Tensor:

@@ -33,7 +33,7 @@ class Noise:
             raise ValueError(f"Noise: sigma is 0 or more; it was given {self.sigma}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        return F.plus(x, randn(x.shape, generators).mul_(self.sigma).to(x))
+        return F.plus(x, randn(x.shape, generators, self.sigma).to(x))
 
 
 @dataclass(frozen=True)

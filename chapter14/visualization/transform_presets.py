@@ -5,10 +5,10 @@ from __future__ import annotations
 from .transform import Transform
 from .transform_colour import Noise
 from .transform_move import Flip, Jitter, Pad
-from .transform_warp import Rotate, Scale
+from .transform_warp import Affine
 
 #: What `visualize` does unless told otherwise.
 TRANSFORMS: tuple[Transform, ...] = (Jitter(1), Flip(), Noise(0.05))
 
 #: Those of lucid (Olah, Mordvintsev, Schubert, 2017), for networks of large pictures; the picture keeps its size.
-ROBUST: tuple[Transform, ...] = (Pad(12), Jitter(8), Scale(0.9, 1.1), Rotate(10), Jitter(4), Pad(-12))
+ROBUST: tuple[Transform, ...] = (Pad(12), Jitter(8), Affine(10, 0.9, 1.1), Jitter(4), Pad(-12))

@@ -2,6 +2,7 @@
 
     Rotate         A = [[cos, -sin], [sin, cos]]     s = 0
     Scale          A = 1 / factor                    s = 0
+    Affine         both at once, which blurs less    s = anywhere near
     ResizedCrop    A = share size / size_out         s = anywhere that the part lies within the picture
 
 Beyond the border, the border goes on.
@@ -21,15 +22,30 @@ from .transform import uniform
 
 
 @dataclass(frozen=True)
+class Affine:
+    """Turned, scaled by a factor from `low` to `high`, and moved by up to so many `pixels` each way, all at once."""
+
+    degrees: float = 0.0
+    low: float = 1.0
+    high: float = 1.0
+    pixels: float = 0.0
+
+    def __post_init__(self) -> None:
+        _factors(self)
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        A = _turned(self.degrees, generators) / uniform(self.low, self.high, 1, generators)[:, None]
+        return _read(x, A, uniform(-self.pixels, self.pixels, 2, generators))
+
+
+@dataclass(frozen=True)
 class Rotate:
     """Turned about its centre by up to so many degrees each way."""
 
     degrees: float
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        angle = uniform(-math.radians(self.degrees), math.radians(self.degrees), 1, generators)
-        A = torch.cat([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1)
-        return _read(x, A.view(-1, 2, 2))
+        return _read(x, _turned(self.degrees, generators))
 
 
 @dataclass(frozen=True)
@@ -40,8 +56,7 @@ class Scale:
     high: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.low <= self.high:
-            raise ValueError(f"Scale: factors are above 0, the low one first; it was given {self.low}, {self.high}.")
+        _factors(self)
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         return _read(x, torch.eye(2) / uniform(self.low, self.high, 1, generators)[:, None])
@@ -70,6 +85,16 @@ class ResizedCrop:
         share = uniform(self.low, self.high, 1, generators)
         room = uniform(-0.5, 0.5, 2, generators) * (1 - share) * size
         return _read(x, torch.diag_embed(share * size / torch.tensor(out)), room, out)
+
+
+def _factors(its: Affine | Scale) -> None:
+    if not 0 < its.low <= its.high:
+        raise ValueError(f"{its}: factors are above 0, the low one first.")
+
+
+def _turned(degrees: float, generators: Sequence[Generator]) -> Tensor:
+    angle = uniform(-math.radians(degrees), math.radians(degrees), 1, generators)
+    return torch.cat([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
 
 
 def _read(x: Tensor, A: Tensor, s: Tensor | None = None, out: Sequence[int] | None = None) -> Tensor:
