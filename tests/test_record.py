@@ -138,9 +138,9 @@ def test_a_folder_has_its_pictures_by_name(a_record, tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "sheet.png")
     with pytest.raises(ValueError, match="no picture in it that says how it was drawn"):
         records_in(tmp_path)
-    for name in ("b.png", "a.png"):
+    for name in ("b10.png", "b9.png"):
         save(Image.new("RGB", (4, 4)), tmp_path / name, a_record)
-    assert [path.name for _, path in records_in(tmp_path)] == ["a.png", "b.png"]
+    assert [path.name for _, path in records_in(tmp_path)] == ["b9.png", "b10.png"]
 
 
 def test_what_is_no_longer_as_it_was_is_said(its_records, network, a_record):

@@ -8,7 +8,7 @@
     chroma       how far its colours are from grey, on average: from 0 to 1
 
 A picture whose score stays when it is moved, and that another network agrees on, shows more of the objective and less
-of the network's own noise. Photographs have little that is saturated, and amplitudes that fall off as 1 / frequency.
+of the network's own noise. Photographs have little that is saturated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from torch.nn.functional import interpolate
 
 from ..models.zoo import Pretrained
 from .descend import generators
+from .image_spectrum import natural
 from .nearest import measured
 from .objective import Objective, each
 from .transform import Together
@@ -102,12 +103,12 @@ def in_colours(x: Tensor) -> Tensor:
 
 
 def spectrum_distance(x: Tensor) -> Tensor:
-    """[B], from amplitudes that fall off as 1 / frequency, whatever the contrast; in decibels."""
+    """[B], from the amplitudes of photographs, of brightness, whatever the contrast; in decibels."""
     H, W = x.shape[-2:]
     fy, fx = torch.fft.fftfreq(H, device=x.device)[:, None], torch.fft.rfftfreq(W, device=x.device)
     k = torch.hypot(fy, fx) * min(H, W)
-    amplitudes = torch.fft.rfft2(x.mean(1)).abs().clamp(min=1e-6)
-    difference = amplitudes.log() + k.clamp(min=1).log()
+    bright = x.mean(1, keepdim=True)
+    difference = torch.fft.rfft2(bright[:, 0]).abs().clamp(min=1e-6).log() - natural(bright)[0].log()
     rings = torch.stack([difference[:, k.round() == f].mean(1) for f in range(1, min(H, W) // 2 + 1)], 1)
     return (rings - rings.mean(1, keepdim=True)).square().mean(1).sqrt() * (20 / math.log(10))
 
