@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0, help="how long to train it")
     parser.add_argument("--model", default="embedded", help="whose pictures: a file that scripts/train_clip.py wrote")
     parser.add_argument("--seeds", type=int, default=5, help="of each prompt")
+    parser.add_argument("--steps", type=int, default=60, help="of each picture's first descent")
     parser.add_argument("--attributes", action="store_true", help="every attribute of every label too")
     options = parser.parse_args()
     seen = read(options.photographs, "val", size=SIZE - 6)
@@ -110,7 +111,7 @@ def main() -> None:
     for attribute in ATTRIBUTES if options.attributes else [""]:
         for i, label in enumerate(seen.labels):
             prompt = caption(label, attribute)
-            said = verdict(model, visualize(network, prompt, count=options.seeds).x)
+            said = verdict(model, visualize(network, prompt, count=options.seeds, steps=options.steps).x)
             right, total = right + int((said == i).sum()), total + len(said)
             words = ", ".join(seen.labels[j] for j in said.tolist() if j != i)
             print(f"{prompt:45} {int((said == i).sum())} of {len(said)}" + (f"   (else: {words})" if words else ""))

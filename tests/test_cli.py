@@ -153,18 +153,18 @@ def test_audit_says_what_to_install(monkeypatch, capsys):
 
 def test_visualize_writes_the_picture_and_says_where(tmp_path, capsys):
     out = tmp_path / "new" / "cat.png"
-    assert main(["visualize", "a photo of a cat", "--steps", "4", "--size", "96", "--out", str(out)]) == 0
+    assert main(["visualize", "a photo of a cat", "--steps", "4", "--height", "96", "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert f"The picture is {out}." in said.out and "100% of the gradient's nodes are by hand" in said.out
     assert "a photo of a cat: 100%" in said.err  # the bar
-    assert size_of(out) == (96, 96) and [p.name for p in out.parent.iterdir()] == ["cat.png"]
+    assert size_of(out) == (96, 96) and sorted(p.name for p in out.parent.iterdir()) == ["cat.json", "cat.png"]
 
 
 def test_visualize_draws_several_and_prints_j(tmp_path, capsys):
     out = tmp_path / "neurons.png"
-    arguments = ["--layer", "image.scales.1", "--channel", "7", "--count", "2", "--history", "--fourier"]
+    arguments = ["--layer", "image.scales.1", "--channel", "7", "--count", "2", "--history", "--image=fourier"]
     more = ["--decorrelated", "--rotate", "5", "--scale", "0.1", "--jitter", "2"]
-    assert main(["visualize", *arguments, *more, "--steps", "3", "--size", "48", "--out", str(out)]) == 0
+    assert main(["visualize", *arguments, *more, "--steps", "3", "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert said.count("  J ") >= 3 and size_of(out)[0] > 96
 
@@ -181,7 +181,7 @@ def size_of(path):
         (["--class", "unicorn"], "Its classes: cassette player, cat"),
         (["--class", "99"], "the network has classes 0 to 11"),
         (["--layer", "image.nothing", "--channel", "0"], "the network has no such layer"),
-        (["--layer", "image.scales.1"], "--layer takes one of --channel and --neuron"),
+        (["--layer", "image.scales.1"], "--layer takes one of --channel, --channels, --neuron"),
         (["--layer", "image.scales.1", "--channel", "9999"], "there is no channel 9999; it has 96, 0 to 95"),
         (["--channel", "1"], "--layer"),
         ([], "it takes one of"),

@@ -45,6 +45,18 @@ def test_train_and_evaluate(photographs, tmp_path):
     assert "zero-shot" in said and out.exists()
 
 
+def test_judge(photographs, tmp_path):
+    weights = tmp_path / "new" / "judge.safetensors"
+    arguments = ("--judge", weights, "--minutes", 0.02, "--seeds", 1, "--steps", 1)
+    assert "of 3 recognised" in run("judge.py", photographs, *arguments)
+    assert weights.exists() and "of 3 recognised" in run("judge.py", photographs, *arguments)
+
+
+def test_benchmark_visualize():
+    said = run("benchmark_visualize.py", "--those", "chapter14", "--batches", 1, "--steps", 1, "--repeats", 1)
+    assert said.splitlines()[1].split()[:3] == ["squeezenet1_1", "1", "chapter14"] and "failed" not in said
+
+
 def test_gallery(tmp_path):
     run("gallery.py", "--out", tmp_path, "--steps", 1)
     assert {p.name for p in tmp_path.iterdir()} == {"cat.png", "prompts.png", "attributes.png", "channels.png"}

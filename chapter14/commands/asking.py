@@ -121,7 +121,11 @@ def typed(options: argparse.Namespace, instead: Mapping[str, Any]) -> list[str]:
         value = values[action.dest]
         if value in (action.default, None) or value == []:
             continue
-        each = [str(v) for v in value] if isinstance(value, list) else [] if value is True else [str(value)]
+        each = (
+            []
+            if value is True
+            else [str(v).removesuffix(".0") for v in (value if isinstance(value, list) else [value])]
+        )
         name = action.option_strings[-1:]
         if not name:  # first, where no option before it could take its words
             words = [*each, *words]
@@ -150,7 +154,7 @@ def objectives(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
 
 
 def _targets(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
-    inner = [name for name in OF_A_LAYER if getattr(options, name) not in (None, False)]
+    inner = [name for name in OF_A_LAYER if (value := getattr(options, name)) is not None and value is not False]
     if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(inner)) != 1:
         raise ValueError("it takes one of a sentence, --class, and --layer with what of it; --help has a list.")
     if options.prompt:

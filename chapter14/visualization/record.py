@@ -96,18 +96,6 @@ def records(
     ]
 
 
-def alone(arguments: Sequence[str], seed: int) -> list[str]:
-    """The same command for one of its pictures: arguments of a command line, with this seed, a count of 1, no --out."""
-    kept, words = [], iter(arguments)
-    for word in words:
-        name, _, value = word.partition("=")
-        if name not in ("--seed", "--count", "--out"):
-            kept.append(word)
-        elif not value:
-            next(words, None)
-    return [*kept, "--seed", str(seed)]
-
-
 def save(image: Image.Image, path: str | Path, record: Record) -> None:
     """Write a picture with its record, in the file if it is a PNG, and beside it as JSON.
 

@@ -1,0 +1,268 @@
+"""`chapter14 visualize` and its options: what is asked for is drawn, kept, gone on with, and drawn again."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from chapter14.cli import main
+from chapter14.commands import asking, drawing
+from chapter14.models.zoo import load
+from chapter14.visualization.record import record_of
+
+SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def photo(here):
+    Image.effect_noise((80, 60), 90).convert("RGB").save("photo.png")
+    return "photo.png"
+
+
+def visualize(*arguments, status=0):
+    assert main(["visualize", *SHORT, *map(str, arguments)]) == status
+
+
+def options(*arguments):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    drawing.add_arguments(parser)
+    return parser.parse_args([str(a) for a in arguments])
+
+
+EVERY = {
+    "--image": "maco",
+    "--decorrelated": None,
+    "--robust": None,
+    "--jitter": "2",
+    "--rotate": "5",
+    "--scale": "0.1",
+    "--crop": "0.8",
+    "--colour": "0.1",
+    "--blur": "1",
+    "--noise": "0.1",
+    "--no-flip": None,
+    "--through-relu": "2",
+    "--batch": "1",
+    "--bf16": None,
+    "--way": "0.5",
+    "--prior": "tv=0.1",
+    "--guidance": "1",
+    "--against": "a photo of a dog",
+    "--softmax": None,
+    "--size": "40x48",
+    "--seed": "7",
+}
+
+
+@pytest.mark.parametrize("option", EVERY)
+def test_each_option_changes_the_picture_or_what_is_kept_of_it(option, here):
+    prompt, value = "a photo of a cat", EVERY[option]
+    words = [option] if value is None else [f"{option}={value}"]
+    if option == "--decorrelated":
+        words.append("--image=fourier")
+    if option == "--softmax":
+        words.append("--against=a photo of a dog")
+    visualize(prompt, *words, "--out", "a.png")
+    visualize(prompt, *words[1:], "--out", "b.png")
+    a, b = record_of("a.png"), record_of("b.png")
+    assert set(words) <= set(a.command) and a.command != b.command
+    neutral = ("--batch", "--through-relu")  # one picture, and no relu
+    with Image.open("a.png") as x, Image.open("b.png") as y:
+        assert (x.size != y.size or x.tobytes() != y.tobytes()) != (option in neutral)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--dream"],
+        ["--direction", ",".join(["1"] + ["0"] * 95)],
+        ["--invert", "photo.png"],
+        ["--caricature", "photo.png"],
+        ["--style", "photo.png"],
+        ["--channel", "3"],
+        ["--neuron", "3,1,1"],
+        ["--channel", "3", "--start", "photo.png"],
+        ["--channel", "3", "--alpha", "--image", "fourier", "--prior", "alpha=1"],
+        ["--channel", "3", "--grey", "--image", "pyramid"],
+    ],
+    ids=" ".join,
+)
+def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(words, photo, capsys):
+    visualize("--layer", "image.scales.1", *words, "--out", "a.png")
+    os.unlink("a.json")
+    assert main(["visualize", "--again", "a.png"]) == 0
+    assert "It is a.png, to the last byte." in capsys.readouterr().out
+    with Image.open("a.png") as image:
+        assert image.mode == ("RGBA" if "--alpha" in words else "RGB") and image.height == 48
+
+
+def test_several_pictures_are_files_and_a_sheet(here, capsys):
+    visualize("--layer", "image.scales.1", "--channels", "0-1,7", "--count", "2", "--report")
+    folder = here / "pictures" / "embedded_image_scales_1"
+    pictures = sorted(folder.glob("*.png"))
+    assert len(pictures) == 6 and folder.with_suffix(".png").exists()
+    assert [(record_of(p).objective, record_of(p).seed) for p in pictures] == [
+        (f"channel {i} of image.scales.1", seed) for i in (0, 1, 7) for seed in (0, 1)
+    ]
+    assert "--channel=7" in record_of(pictures[-1]).command and record_of(pictures[-1]).quality["unseen"]
+    assert "saturated" in capsys.readouterr().out
+    assert main(["visualize", "--again", str(pictures[-1])]) == 0
+    said = capsys.readouterr().out
+    assert "to the last byte" in said or "by 1 of 255 at most: a batch of another size" in said
+
+
+def test_all_channels_are_all(here):
+    visualize("--layer", "image.heads.0.0", "--channels", "all")
+    assert len(list((here / "pictures" / "embedded_image_heads_0_0").glob("*.png"))) == 4
+
+
+def test_from_one_sentence_to_another(here, capsys):
+    visualize("a photo of a cat", "--to", "a photo of a dog", "--between", "3", "--out", "way.png")
+    middle = sorted((here / "way").glob("*.png"))[1]
+    assert record_of(middle).objective == "0.5 (a photo of a cat) + 0.5 (a photo of a dog)"
+    assert "--only=1" in record_of(middle).command
+    assert main(["visualize", "--again", str(middle)]) == 0
+    assert "of 255 at most" in (said := capsys.readouterr().out) or "to the last byte" in said
+
+
+def test_pictures_that_are_to_differ(here, capsys):
+    visualize("--layer", "image.scales.1", "--channel", "3", "--diverse", "10", "--count", "2", "--out", "two.png")
+    picture = sorted((here / "two").glob("*.png"))[1]
+    assert main(["visualize", "--again", str(picture)]) == 0
+    assert "to the last byte" in capsys.readouterr().out
+
+
+def test_film_page_and_photographs(photo, here, capsys):
+    (here / "photos").mkdir()
+    os.rename("photo.png", "photos/one.png")
+    visualize("a photo of a cat", "a photo of a dog", "--film", "a.gif", "--page", "a.html", "--photos", "photos")
+    said = capsys.readouterr().out
+    assert "The film is a.gif." in said and "The page is a.html." in said
+    page = (here / "a.html").read_text()
+    assert "a photo of a dog" in page and "one.png" in page
+    with Image.open("a.gif") as film:
+        assert film.n_frames == 3
+
+
+def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatch, capsys):
+    visualize("a photo of a cat", "--out", "whole.png")
+    monkeypatch.setattr(drawing, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
+    visualize("a photo of a cat", "--out", "cat.png", status=130)
+    assert "with --resume goes on" in capsys.readouterr().err
+    assert {p.name for p in here.iterdir() if p.name.startswith("cat")} == {"cat.png", "cat.part"}
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    visualize("a photo of a cat", "--out", "cat.png", "--resume")
+    assert not (here / "cat.part").exists()
+    with Image.open("cat.png") as a, Image.open("whole.png") as b:
+        assert a.tobytes() == b.tobytes()
+    assert record_of("cat.png").history == record_of("whole.png").history
+
+
+def test_list_prints_the_layers(capsys):
+    assert main(["visualize", "--list", "torchvision:squeezenet1_1"]) == 0
+    said = capsys.readouterr().out
+    assert "features.10 " in said and "384 x 13 x 13" in said
+
+
+def test_a_dead_channel_is_said_to_be_dead(here, capsys):
+    (here / "mine.py").write_text(
+        "import torch\n\n\ndef net():\n    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
+        "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
+    )
+    visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--out", "two.png")
+    said = capsys.readouterr().out
+    assert "Dead at the start, and so noise: channel 0 of 1. --through-relu" in said
+    visualize("--model", "mine.py:net", "--layer", "1", "--channel", "0", status=2)
+    assert "channel 0 of 1 is dead" in capsys.readouterr().err
+
+
+def test_several_processes_share_the_channels(here):
+    command = ["visualize", "--layer", "image.heads.0.0", "--channels", "all", *SHORT]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
+    done = subprocess.run([*launch, "-m", "chapter14", *command, "--out", "two.png"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert main([*command, "--out", "one.png", "--batch", "2"]) == 0
+    for mine in sorted((here / "one").glob("*.png")):
+        theirs = here / "two" / mine.name
+        with Image.open(mine) as a, Image.open(theirs) as b:
+            assert a.tobytes() == b.tobytes()
+    assert (here / "two.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--layer", "image.scales.1", "--channels", "7-"], "it is all, or numbers and ranges"),
+        (["--layer", "image.scales.1", "--channels", "95-97"], "there is no channel 96"),
+        (["--layer", "image.scales.1", "--neuron", "1,2"], "it is a number, or CHANNEL,ROW,COLUMN"),
+        (["--layer", "image.scales.1", "--direction", "a"], "numbers with commas"),
+        (["--layer", "image.scales.1", "--direction", "1,2"], "96"),
+        (["--layer", "image.scales.1", "--invert", "nothing.png"], "there is no such file"),
+        (["--layer", "image.scales.1", "--dream", "--channel", "1"], "--layer takes one of"),
+        (["--layer", "image.scale.1", "--dream"], "image.scales.1"),
+        (["a photo of a cat", "--prior", "tv"], "it is NAME=WEIGHT"),
+        (["a photo of a cat", "--prior", "beauty=1"], "it is NAME=WEIGHT, with a name of tv"),
+        (["a photo of a cat", "--cycles", "2"], "numbers from 0 up to 1"),
+        (["a photo of a cat", "--size", "big"], "it is a number of pixels"),
+        (["a photo of a cat", "--count", "0"], "it is 1 or more"),
+        (["a photo of a cat", "--film", "a.avi"], "a film's"),
+        (["a photo of a cat", "--photos", "."], "--photos are shown on a --page"),
+        (["a photo of a cat", "--page", "a.html", "--photos", "nowhere"], "there is no such folder"),
+        (["a photo of a cat", "--resume"], "there is nothing here to resume"),
+        (["a photo of a cat", "--diverse", "1"], "2 or more"),
+        (["a photo of a cat", "--only", "1"], "there are 1"),
+        (["a photo of a cat", "--grey", "--decorrelated"], "--grey has no colours"),
+        (["--class", "cat", "--against", "a photo of a dog"], "go with a sentence"),
+        (["--again", "nothing.png"], "there is no such file"),
+        (["--list", "nothing"], "no such network"),
+        (["--model", "torchvision:resnet19", "--layer", "layer1", "--dream"], "resnet18"),
+        (["--model", "torchvision:vgg11", "--weights", "no.pth", "--layer", "classifier", "--dream"], "no.pth"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else " ".join(it),
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(words, message, here, capsys):
+    visualize(*words, status=2)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error and error.startswith("chapter14 visualize: ")
+    assert list(here.iterdir()) == []
+
+
+def test_a_photograph_that_is_none_is_said(here, capsys):
+    (here / "a.png").write_text("no picture")
+    visualize("--layer", "image.scales.1", "--invert", "a.png", status=2)
+    assert "a.png: it cannot be read as a picture" in capsys.readouterr().err
+
+
+def test_the_words_of_a_command_are_its_options():
+    words = ["a photo of a cat", "--against", "a photo of a dog", "a photo of a church", "--no-flip", "--prior", "tv=1"]
+    words += ["--way", "-0.5", "--seed", "3"]
+    once = options(*words)
+    twice = options(*asking.typed(once, {}))
+    assert vars(once) == vars(twice)
+    assert vars(options(*asking.typed(once, {"seed": 5}))) == vars(once) | {"seed": 5}
+
+
+def test_a_direction_may_be_a_file(here):
+    (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 95))
+    network = load()
+    (asked,) = asking.objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
+    x_l = {"image.scales.1": torch.randn(2, 96, 12, 12), "picture": torch.zeros(2, 3, 48, 48)}
+    torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.scales.1"][:, 0].mean((1, 2)))
+
+
+def test_a_record_is_json(here):
+    visualize("a photo of a cat", "--out", "cat.png")
+    assert json.loads((here / "cat.json").read_text())["objective"] == "a photo of a cat"
