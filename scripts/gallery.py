@@ -31,16 +31,16 @@ def main() -> None:
     options = parser.parse_args()
     network = load(options.model)
 
-    def draw(name: str, objectives: list, labels: list[str], count: int):
+    def draw(name: str, objectives: list, labels: list[str], count: int) -> None:
         x = visualize(network, objectives, count=count, steps=options.steps).x
         labels = [label for label in labels for _ in range(count)]
         save(sheet([to_image(picture, HEIGHT) for picture in x], labels, COLUMNS), options.out / name)
         print(f"{options.out / name}", flush=True)
-        return x
 
     prompts = [caption(label) for label in network.labels]
-    x = draw("prompts.png", [text(prompt) for prompt in prompts], list(network.labels), SEEDS)
-    save(to_image(x[SEEDS * network.labels.index("cat")], 480), options.out / "cat.png")
+    draw("prompts.png", [text(prompt) for prompt in prompts], list(network.labels), SEEDS)
+    cat = visualize(network, "a photo of a cat", steps=options.steps).x[0]
+    save(to_image(cat, 480), options.out / "cat.png")
     pairs = [("cat", attribute) for attribute in ATTRIBUTES if attribute] + sorted(HELD_OUT)
     pairs += [("dog", "black and white"), ("parachute", "blurry"), ("church", "close up")]
     draw(

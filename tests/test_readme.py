@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+DRAWING = (ROOT / "docs" / "visualize.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README + DRAWING, re.S)
 LAYERS = [block for block in BLOCKS if "(Layer)" in block]
 
 
@@ -62,5 +63,5 @@ def test_each_equation_is_where_the_table_says(equation, code, test):
 
 
 def test_every_picture_is_there():
-    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
+    for path in re.findall(r"!\[.*?\]\((?:\.\./)?(.*?)\)", README + DRAWING):
         assert (ROOT / path).is_file(), path
