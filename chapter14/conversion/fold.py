@@ -13,7 +13,8 @@ import torch
 from torch import fx, nn
 
 from ..frozen.chain import Chain
-from ..frozen.steps import Affine, Convolution, Flatten, MaxPool, Relu, Step
+from ..frozen.maxpool import MaxPool
+from ..frozen.steps import Affine, Convolution, Flatten, Relu, Step
 from .recognise import is_nothing, step_of, writes
 
 

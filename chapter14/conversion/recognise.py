@@ -10,7 +10,8 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as native
 
-from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, MaxPool, Mean, Merge, Relu, Step
+from ..frozen.maxpool import MaxPool
+from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
 from ..layers.convolution import Slide
 from ..layers.pool import Parts, Windows, each
 
@@ -72,7 +73,7 @@ def _one(value: Any) -> int | None:
 def _max(kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False) -> Step | None:
     stride = kernel_size if stride is None or stride == () else stride
     size, stride, padding, dilation = map(_one, (kernel_size, stride, padding, dilation))
-    if None in (size, stride, padding) or dilation != 1 or return_indices or size > 15:
+    if None in (size, stride, padding) or dilation != 1 or return_indices or size > 3:
         return None
     return MaxPool(size, stride, padding, ceil_mode)
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from ..layer import Layer
-from .bits import packed, size, unpacked
 from .steps import Step
 
 
@@ -41,13 +40,13 @@ class Chain(nn.Module):
         kept = []
         if shapes is not None:
             shapes += [t.shape for t in x]
-        for step, reads, done in zip(self._steps, self.reads, self._done, strict=True):
+        for step, reads, done in zip(list(self.steps), self.reads, self._done, strict=True):
             x_out, code = step.run([registers[r] for r in reads], shapes is not None)
             registers.append(x_out)
             if shapes is not None:
                 shapes.append(x_out.shape)
             if code is not None:
-                kept.append(packed(code, step.width))
+                kept.append(code)
             for r in done:
                 registers[r] = None
         bits = torch.cat(kept) if kept else x[0].new_empty(0, dtype=torch.uint8)
@@ -73,14 +72,13 @@ class Chain(nn.Module):
 
         for r, g_out in zip(self.gives, g, strict=True):
             arrive(r, g_out, False)
-        end = len(bits)
-        for i in range(len(self.reads) - 1, -1, -1):
-            step, n = self._steps[i], shapes[self.inputs + i].numel()
-            begin = end - size(n, step.width)
+        end, steps = len(bits), list(self.steps)
+        for i in range(len(steps) - 1, -1, -1):
+            step = steps[i]
+            begin = end - step.bytes(shapes[self.inputs + i])
             g_out = arrived.pop(self.inputs + i, None)
             if g_out is not None:
-                kept = unpacked(bits[begin:end], n, step.width) if step.width else None
-                like = [shapes[r] for r in self.reads[i]]
+                like, kept = [shapes[r] for r in self.reads[i]], bits[begin:end]
                 g_in = step.back(step.gated(g_out, kept), like, kept)
                 del g_out
                 for r, g_r in zip(self.reads[i], g_in, strict=True):
@@ -92,17 +90,12 @@ class Chain(nn.Module):
         """dx_in → dx_out."""
         registers = list(dx)
         begin = 0
-        for i, (step, reads) in enumerate(zip(self._steps, self.reads, strict=True)):
-            n = shapes[self.inputs + i].numel()
-            end = begin + size(n, step.width)
-            kept = unpacked(bits[begin:end], n, step.width) if step.width else None
+        for i, (step, reads) in enumerate(zip(list(self.steps), self.reads, strict=True)):
+            end = begin + step.bytes(shapes[self.inputs + i])
+            kept = bits[begin:end]
             registers.append(step.gated(step.along([registers[r] for r in reads], kept), kept))
             begin = end
         return tuple(_apart(registers[r], dx) for r in self.gives)
-
-    @property
-    def _steps(self):
-        return list(self.steps)
 
 
 def _apart(x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:

@@ -19,11 +19,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from ..layers.convolution import Slide
 
 LAST = torch.channels_last
 FEW = 4  # channels
+SMALL = 2**24  # products, up to which oneDNN takes longer to begin than to compute
 
 _onednn: Any = getattr(torch.ops, "mkldnn", None)
 _HAS_IT = torch.backends.mkldnn.is_available() and all(
@@ -40,25 +42,36 @@ if _HAS_IT:
     _conv_transpose = _onednn._convolution_transpose_pointwise.default
 
 
-def has_kernels(x: Tensor) -> bool:
-    """Whether oneDNN computes with x."""
-    return (
-        _HAS_IT and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
-        and torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
-    )  # fmt: skip
+Form = Callable[[Tensor], Tensor]
 
 
 class Kernel:
-    """x [B, C, H, W] → relu(W x + b) or W x + b, [B, M, H', W']; W [M, C/groups, kh, kw] as oneDNN wants it."""
+    """x [B, C, H, W] → relu(W x + b) or W x + b, [B, M, H', W']; W [M, C/groups, kh, kw] laid out by `laid_out`."""
 
-    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, shape: Sequence[int], relu: bool = False):
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
         stride, padding, dilation, groups = map(_listed, slide)
-        W = W.contiguous(memory_format=LAST)
-        self.W = _onednn._reorder_convolution_weight(W, padding, stride, dilation, groups, list(shape))
-        self.rest = b, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
+        self.rest = W, b, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
 
     def __call__(self, x: Tensor) -> Tensor:
-        return _conv(x, self.W, *self.rest)
+        return _conv(x, *self.rest)
+
+
+def laid_out(W: Tensor, slide: Slide, shape: Sequence[int]) -> Tensor:
+    """W as the kernel wants it for x [*shape]; for others it is right too."""
+    stride, padding, dilation, groups = map(_listed, slide)
+    W = W.contiguous(memory_format=LAST)
+    return _onednn._reorder_convolution_weight(W, padding, stride, dilation, groups, list(shape))
+
+
+class Product:
+    """x [B, C, H, W] → relu(W x + b) or W x + b for W [M, C, 1, 1]: one product, where that is small."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, relu: bool = False):
+        self.W, self.b, self.relu = W.flatten(1), b, relu
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x_out = linear(x.permute(0, 2, 3, 1), self.W, self.b)
+        return (x_out.relu_() if self.relu else x_out).permute(0, 3, 1, 2)
 
 
 class Transposed:
@@ -82,7 +95,8 @@ class Columns:
         up, self.left = slide.padding
         turned = W.flip(2).permute(1, 3, 0, 2).reshape(C * kw, M, kh, 1)
         self.C, self.columns = C, kw
-        self.kernel = Kernel(turned, None, Slide((1, 1), (kh - 1 - up, 0), (1, 1), 1), shape)
+        slid = Slide((1, 1), (kh - 1 - up, 0), (1, 1), 1)
+        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
 
     def __call__(self, g: Tensor) -> Tensor:
         each = self.kernel(g)
@@ -116,7 +130,8 @@ class Blocks:
         after = max(n - 1 - first - (o - 1) for n, o in zip(self.size, shape[2:], strict=True))
         pad = max(before, after)
         self.start = pad - before
-        self.kernel = Kernel(turned, None, Slide((1, 1), (pad, pad), (1, 1), 1), shape)
+        slid = Slide((1, 1), (pad, pad), (1, 1), 1)
+        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
 
     def __call__(self, g: Tensor) -> Tensor:
         (H, W), s = self.size, self.s
@@ -126,28 +141,83 @@ class Blocks:
         return x[:, :, : self.image[0], : self.image[1]]
 
 
-def way_back(W: Tensor, slide: Slide, image: Sequence[int], shape: Sequence[int]) -> Callable[[Tensor], Tensor]:
-    """g [*shape] → g_in [B, C, *image], by the form that is fast."""
-    (M, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
-    plain = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
-    if stride == (1, 1):
-        inside = all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True))
-        if plain and inside:
-            return Columns(W, slide, shape)
-        if inside:
-            return Kernel(*_turned(W, slide), shape)
-    square = stride[0] == stride[1] and padding[0] == padding[1] and kh == kw
-    if plain and square and stride[0] <= kh:
-        return Blocks(W, slide, image, shape)
-    return Transposed(W, slide, slide.rest(image, (kh, kw)), shape)
+class Plain:
+    """x [B, C, H, W] → relu(W x + b) or W x + b, by torch."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
+        self.W, self.b, self.relu = W, b, relu
+        self.rest = slide
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x_out = torch.conv2d(x, self.W, self.b, *self.rest).contiguous(memory_format=LAST)
+        return x_out.relu_() if self.relu else x_out
 
 
-def _turned(W: Tensor, slide: Slide) -> tuple[Tensor, None, Slide]:
+class Fixed:
+    """A convolution whose W [M, C/groups, kh, kw] and b [M] do not change: forms for x and g of some shape.
+
+    W is laid out once for each way. The same convolution on images of other sizes uses it too.
+    """
+
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool):
+        self.W, self.b, self.slide, self.relu = W, b, slide, relu
+        self.version = W._version
+        self._laid_out: dict[Any, Any] = {}
+
+    def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
+        """x → relu(W x + b), or without relu."""
+        if not _has_kernels(x):
+            return Plain(self.W, b, self.slide, relu)
+        if _is_product(self.W, self.slide, x.shape):
+            return Product(self.W, b, relu)
+        W = self._once("forward", lambda: laid_out(self.W, self.slide, x.shape))
+        return Kernel(W, b, self.slide, relu)
+
+    def back(self, g: Tensor, image: Sequence[int]) -> Form:
+        """g → g_in [B, C, *image]."""
+        W, slide = self.W, self.slide
+        (M, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
+        rest = slide.rest(image, (kh, kw))
+        if not _has_kernels(g):
+            return lambda g: torch.conv_transpose2d(g, W, None, stride, padding, rest, groups, dilation)
+        few = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
+        if stride == (1, 1) and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True)):
+            if few:
+                return Columns(W, slide, g.shape)
+            turned, slid = _turned(W, slide)
+            if _is_product(turned, slid, g.shape):
+                return Product(turned, None)
+            return Kernel(self._once("back", lambda: laid_out(turned, slid, g.shape)), None, slid)
+        if few and stride[0] == stride[1] <= kh == kw and padding[0] == padding[1] < kh:
+            return Blocks(W, slide, image, g.shape)
+        return self._once(rest, lambda: Transposed(W, slide, rest, g.shape))
+
+    def _once(self, which: Any, made: Callable[[], Any]) -> Any:
+        if which not in self._laid_out:
+            self._laid_out[which] = made()
+        return self._laid_out[which]
+
+
+def _has_kernels(x: Tensor) -> bool:
+    """Whether oneDNN computes with x."""
+    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
+    return _HAS_IT and on_cpu and torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
+
+
+def _is_product(W: Tensor, slide: Slide, shape: Sequence[int]) -> bool:
+    B, _, H, width = shape
+    return W.shape[2:] == (1, 1) and slide == _ONE and B * H * width * W.numel() <= SMALL
+
+
+_ONE = Slide((1, 1), (0, 0), (1, 1), 1)
+
+
+def _turned(W: Tensor, slide: Slide) -> tuple[Tensor, Slide]:
     """The convolution of stride 1 that goes back."""
     (M, C, *size), groups = W.shape, slide.groups
     turned = W.view(groups, M // groups, C, *size).transpose(1, 2).reshape(groups * C, M // groups, *size).flip(2, 3)
     padding = tuple(d * (k - 1) - p for d, k, p in zip(slide.dilation, size, slide.padding, strict=True))
-    return turned, None, slide._replace(padding=padding)
+    return turned, slide._replace(padding=padding)
 
 
 def _listed(value: Any) -> Any:
