@@ -10,13 +10,15 @@ the second. So there are derivatives of every order, of that which has any: of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..layer import Layer
-from .steps import Step
+from .bits import TOGETHER, gated, packed, together, unpacked
+from .steps import Step, fit, last
 
 
 class Chain(nn.Module):
@@ -30,72 +32,103 @@ class Chain(nn.Module):
         self._done = [[r for r, i in last_read.items() if i == now and r not in gives] for now in range(len(steps))]
 
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
+        fit(all(isinstance(t, Tensor) for t in x))
         if torch.is_grad_enabled() and any(t.requires_grad for t in x):
-            return Through.of(self, [], *x)[:-1]
-        return self.through(x, None)[:-1]
+            return Through.of(self, [], *x)[: len(self.gives)]
+        return self.through(x, None)
 
     def through(self, x: Sequence[Tensor], shapes: list[torch.Size] | None) -> tuple[Tensor, ...]:
         """x_in → x_out, then what A depends on; `shapes` takes those of all registers. None: nothing is kept."""
         registers: list[Tensor | None] = list(x)
-        kept = []
+        masks, packs, others, n = [], [], [], 0
         if shapes is not None:
             shapes += [t.shape for t in x]
         for step, reads, done in zip(list(self.steps), self.reads, self._done, strict=True):
-            x_out, code = step.run([registers[r] for r in reads], shapes is not None)
+            x_out, kept = step.run([registers[r] for r in reads], shapes is not None)
             registers.append(x_out)
-            if shapes is not None:
-                shapes.append(x_out.shape)
-            if code is not None:
-                kept.append(code)
             for r in done:
                 registers[r] = None
-        bits = torch.cat(kept) if kept else x[0].new_empty(0, dtype=torch.uint8)
-        return *[_apart(registers[r], x) for r in self.gives], bits
+            if shapes is None:
+                continue
+            shapes.append(x_out.shape)
+            if kept is not None:
+                others.append(kept)
+            if step.gates:
+                if n and n + x_out.numel() > TOGETHER:
+                    packs.append(packed(masks))
+                    masks, n = [], 0
+                masks.append(last(x_out).bool())  # bool(NaN) is True, as torch has it
+                n += x_out.numel()
+        if masks:
+            packs.append(packed(masks))
+        return *[_apart(registers[r], x) for r in self.gives], *packs, *others
 
-    def back(self, g: Sequence[Tensor], shapes: Sequence[torch.Size], bits: Tensor) -> tuple[Tensor, ...]:
+    def back(self, g: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """g_out → g_in. What comes back to a register from several steps adds up, (14.46)."""
-        arrived: dict[int, Tensor] = {}
-        ours: set[int] = set()
-
-        def arrive(r: int, g: Tensor, own: bool) -> None:
-            if r not in arrived:
-                arrived[r] = g
-            elif r in ours:
-                arrived[r].add_(g)
-                return
-            elif own:
-                arrived[r] = g.add_(arrived[r])
-            else:
-                arrived[r], own = arrived[r] + g, True
-            if own:
-                ours.add(r)
-
+        arrived = _Arrived()
         for r, g_out in zip(self.gives, g, strict=True):
-            arrive(r, g_out, False)
-        end, steps = len(bits), list(self.steps)
+            arrived.add(r, g_out, False)
+        steps, what = list(self.steps), self._read(shapes, kept, -1)
         for i in range(len(steps) - 1, -1, -1):
-            step = steps[i]
-            begin = end - step.bytes(shapes[self.inputs + i])
-            g_out = arrived.pop(self.inputs + i, None)
-            if g_out is not None:
-                like, kept = [shapes[r] for r in self.reads[i]], bits[begin:end]
-                g_in = step.back(step.gated(g_out, kept), like, kept)
-                del g_out
-                for r, g_r in zip(self.reads[i], g_in, strict=True):
-                    arrive(r, g_r, step.fresh)
-            end = begin
-        return tuple(arrived[r] if r in arrived else g[0].new_zeros(shapes[r]) for r in range(self.inputs))
+            step, (masks, first) = steps[i], next(what)
+            g_out = arrived.pop(self.inputs + i)
+            if g_out is None:
+                continue
+            if step.gates:
+                g_out = gated(g_out, masks, first)
+            g_in = step.back(g_out, [shapes[r] for r in self.reads[i]], masks)
+            del g_out
+            for r, g_r in zip(self.reads[i], g_in, strict=True):
+                arrived.add(r, g_r, step.fresh)
+        found = [arrived.pop(r) for r in range(self.inputs)]
+        return tuple(g[0].new_zeros(shapes[r]) if g_in is None else g_in for r, g_in in enumerate(found))
 
-    def along(self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], bits: Tensor) -> tuple[Tensor, ...]:
+    def along(self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """dx_in → dx_out."""
         registers = list(dx)
-        begin = 0
-        for i, (step, reads) in enumerate(zip(list(self.steps), self.reads, strict=True)):
-            end = begin + step.bytes(shapes[self.inputs + i])
-            kept = bits[begin:end]
-            registers.append(step.gated(step.along([registers[r] for r in reads], kept), kept))
-            begin = end
+        for step, reads, (masks, first) in zip(list(self.steps), self.reads, self._read(shapes, kept, 1), strict=True):
+            dx_out = step.along([registers[r] for r in reads], masks)
+            registers.append(gated(dx_out, masks, first) if step.gates else dx_out)
         return tuple(_apart(registers[r], dx) for r in self.gives)
+
+    def _read(self, shapes: Sequence[torch.Size], kept: Sequence[Tensor], way: int) -> Iterator[tuple[Any, int]]:
+        """For each step, in the order of the way: its masks and where its own begins; or what else was kept."""
+        steps = list(self.steps)
+        sizes = {i: shapes[self.inputs + i].numel() for i, step in enumerate(steps) if step.gates}
+        places = dict(zip(sizes, together(sizes.values()), strict=True))
+        packs = 1 + max((pack for pack, _ in places.values()), default=-1)
+        others = dict(zip([i for i, step in enumerate(steps) if step.keeps], kept[packs:], strict=True))
+        now, masks = -1, None
+        for i in range(len(steps))[::way]:
+            pack, first = places.get(i, (now, 0))
+            if pack != now:
+                now, masks = pack, unpacked(kept[pack])
+            yield others.get(i, masks), first
+
+
+class _Arrived:
+    """What has come back to each register so far; what is ours may be added to in place."""
+
+    def __init__(self) -> None:
+        self._g: dict[int, Tensor] = {}
+        self._ours: set[int] = set()
+
+    def add(self, r: int, g: Tensor, ours: bool) -> None:
+        there = self._g.get(r)
+        if there is None:
+            self._g[r] = g
+        elif r in self._ours:
+            there.add_(g)
+        elif ours:
+            self._g[r] = g.add_(there)
+        else:
+            self._g[r], ours = there + g, True
+        if ours:
+            self._ours.add(r)
+
+    def pop(self, r: int) -> Tensor | None:
+        self._ours.discard(r)
+        return self._g.pop(r, None)
 
 
 def _apart(x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
@@ -116,63 +149,66 @@ class Through(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         chain, shapes, *_ = inputs
-        return x_out[-1], chain, shapes
+        return chain, shapes, *x_out[len(chain.gives) :]
 
     @staticmethod
-    def backward(needs, g, bits, chain, shapes):
-        return None, None, *Back.of(chain, shapes, bits, *g[:-1])
+    def backward(needs, g, chain, shapes, *kept):
+        g_in = Back.of(chain, shapes, len(chain.gives), *g[: len(chain.gives)], *kept)
+        return None, None, *g_in
 
     @staticmethod
-    def jvp(tangents, chain, shapes, *x):
+    def jvp(tangents, chain, _, *x):
         shapes: list[torch.Size] = []
-        bits = chain.through([t.detach() for t in x], shapes)[-1]
+        kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
         dx = [torch.zeros_like(t) if d is None else d for d, t in zip(tangents[2:], x, strict=True)]
-        return *Along.of(chain, shapes, bits, *dx), None
+        return *Along.of(chain, shapes, len(x), *dx, *kept), *[None] * len(kept)
 
 
 class Back(Layer):
-    """g_out → g_in = g_out A."""
+    """n g_out, and what A depends on → g_in = g_out A."""
 
     many = True
 
     @staticmethod
-    def forward(chain, shapes, bits, *g):
-        return chain.back(g, shapes, bits)
+    def forward(chain, shapes, n, *inputs):
+        return chain.back(inputs[:n], shapes, inputs[n:])
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return inputs[:3]
+        chain, shapes, n, *both = inputs
+        return chain, shapes, n, *both[n:]
 
     @staticmethod
-    def backward(needs, G, chain, shapes, bits):
-        return None, None, None, *Along.of(chain, shapes, bits, *G)
+    def backward(needs, G, chain, shapes, n, *kept):
+        return None, None, None, *Along.of(chain, shapes, len(G), *G, *kept), *[None] * len(kept)
 
     @staticmethod
-    def jvp(tangents, chain, shapes, bits, *g):
-        return Back.of(chain, shapes, bits, *_there(tangents[3:], g))
+    def jvp(tangents, chain, shapes, n, *inputs):
+        return Back.of(chain, shapes, n, *_there(tangents[3:], inputs[:n]), *inputs[n:])
 
 
 class Along(Layer):
-    """dx_in → dx_out = A dx_in."""
+    """n dx_in, and what A depends on → dx_out = A dx_in."""
 
     many = True
 
     @staticmethod
-    def forward(chain, shapes, bits, *dx):
-        return chain.along(dx, shapes, bits)
+    def forward(chain, shapes, n, *inputs):
+        return chain.along(inputs[:n], shapes, inputs[n:])
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return inputs[:3]
+        chain, shapes, n, *both = inputs
+        return chain, shapes, n, *both[n:]
 
     @staticmethod
-    def backward(needs, g, chain, shapes, bits):
-        return None, None, None, *Back.of(chain, shapes, bits, *g)
+    def backward(needs, g, chain, shapes, n, *kept):
+        return None, None, None, *Back.of(chain, shapes, len(g), *g, *kept), *[None] * len(kept)
 
     @staticmethod
-    def jvp(tangents, chain, shapes, bits, *dx):
-        return Along.of(chain, shapes, bits, *_there(tangents[3:], dx))
+    def jvp(tangents, chain, shapes, n, *inputs):
+        return Along.of(chain, shapes, n, *_there(tangents[3:], inputs[:n]), *inputs[n:])
 
 
 def _there(tangents: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
-    return [torch.zeros_like(t) if d is None else d for d, t in zip(tangents, like, strict=True)]
+    return [torch.zeros_like(t) if d is None else d for d, t in zip(tangents, like, strict=False)]

@@ -24,6 +24,8 @@ LARGE = 2**14  # entries of an image from which on each is looked up by itself, 
 class MaxPool(Step):
     """x [B, C, H, W] → the largest of each window of up to 3 x 3, [B, C, h, w]."""
 
+    keeps, gates = True, False  # type: ignore[assignment]
+
     def __init__(self, size: int, stride: int, padding: int, ceil_mode: bool):
         super().__init__()
         self.size, self.stride, self.padding, self.ceil_mode = size, stride, padding, ceil_mode
@@ -36,8 +38,9 @@ class MaxPool(Step):
         x_out = x_out.relu_() if self.relu else x_out
         if not keep:
             return x_out, None
-        W = x.shape[3]
-        which = _which(self.size, W, x.device).index_select(0, flat(index.sub_(self._first(index.shape[2:], W, x.device))))
+        W, device = x.shape[3], x.device
+        first = _first(*index.shape[2:], self.stride, self.padding * (W + 1), W, device)
+        which = _which(self.size, W, device).index_select(0, flat(index.sub_(first)))
         if self.relu:
             which.mul_(flat(x_out.bool().view(torch.uint8)))
         which = which.view(self._groups(x_out.shape), -1)
@@ -45,13 +48,6 @@ class MaxPool(Step):
             which = nn.functional.pad(which, (0, 1))
         half = which.shape[1] // 2
         return x_out, torch.add(which[:, :half], which[:, half:], alpha=16).view(-1)
-
-    def bytes(self, shape):
-        groups = self._groups(shape)
-        return groups * -(-shape.numel() // max(groups, 1) // 2)
-
-    def gated(self, g, bits):
-        return g
 
     def back(self, g, like, bits):
         B, H, W, C = self._padded(like[0], g.shape)
@@ -79,7 +75,7 @@ class MaxPool(Step):
         if not groups:
             return
         offsets, ones = _tables(self.size, W * C, C, g.dtype, g.device)
-        first = self._first(g.shape[1:3], W, g.device, 0).view(-1, 1) * C + torch.arange(C, device=g.device)
+        first = _first(*g.shape[1:3], self.stride, 0, W, g.device).view(-1, 1) * C + torch.arange(C, device=g.device)
         if groups < B:
             first = first + (torch.arange(B, device=g.device) * x[0].numel()).view(-1, 1, 1)
         n = g.numel() // groups
@@ -93,12 +89,6 @@ class MaxPool(Step):
         """How many images, or all as one, are looked up at a time."""
         return shape[0] if shape[1:].numel() >= LARGE else min(shape[0], 1)
 
-    def _first(self, windows: Sequence[int], W: int, device: torch.device, padding: int | None = None) -> Tensor:
-        """Where each window begins, in an image W wide laid flat: [h, w]."""
-        less = self.padding if padding is None else padding
-        y, x = (torch.arange(n, device=device) * self.stride - less for n in windows)
-        return y[:, None] * W + x
-
     def _padded(self, image: Sequence[int], windows: Sequence[int]) -> tuple[int, ...]:
         """[B, H, W, C], with all that the windows see."""
         B, C, *sizes = image
@@ -109,6 +99,13 @@ class MaxPool(Step):
     def _cropped(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         p = self.padding
         return x[:, p : p + shape[2], p : p + shape[3]].permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(64)
+def _first(h: int, w: int, stride: int, less: int, W: int, device: torch.device) -> Tensor:
+    """Where each window begins, in an image W wide laid flat: [h, w]."""
+    y, x = (torch.arange(n, device=device) * stride for n in (h, w))
+    return y[:, None] * W + x - less
 
 
 @functools.lru_cache(64)

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from ..layers.convolution import Slide
 from ..layers.pool import Parts, Windows
-from . import bits
 from .convolution import LAST, Fixed, Form
 
 
@@ -36,19 +35,16 @@ class Step(nn.Module):
 
     relu = False
     fresh = True  # whether `back` makes new memory
+    keeps = False  # whether the step keeps something itself
+
+    @property
+    def gates(self) -> bool:
+        """Whether the chain keeps which entries relu lets through."""
+        return self.relu
 
     def run(self, x: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor | None]:
-        """x_out, and where something is to be kept, that: [bytes] uint8."""
-        x_out = self.forward(*x)
-        return x_out, bits.packed(last(x_out)) if keep and self.relu else None
-
-    def bytes(self, shape: torch.Size) -> int:
-        """How many are kept, where x_out is [*shape]."""
-        return -(-shape.numel() // 8) if self.relu else 0
-
-    def gated(self, g: Tensor, kept: Tensor) -> Tensor:
-        """g where relu lets it through, in new memory."""
-        return bits.gated(g, kept) if self.relu else g
+        """x_out, and what the step itself keeps: a row of bytes."""
+        return self.forward(*x), None
 
     def back(self, g: Tensor, like: Sequence[torch.Size], kept: Any) -> Sequence[Tensor]:
         raise NotImplementedError
