@@ -15,7 +15,7 @@ from torch import fx, nn
 from ..frozen.chain import Chain
 from ..frozen.maxpool import MaxPool
 from ..frozen.steps import Affine, Convolution, Flatten, Relu, Step
-from .recognise import is_nothing, step_of, writes
+from .recognise import is_nothing, looks_at_strides, step_of, writes
 
 
 class Run:
@@ -48,9 +48,12 @@ class Folded:
         for node in nodes:
             self._take(node, module_of(node))
         wanted = {x for part in self.parts for x in self.reads(part)}
+        strided = {part for part in self.parts if isinstance(part, fx.Node) and looks_at_strides(part)}
+        ends = {x for part in self.parts if isinstance(part, fx.Node) and part.op == "output" for x in self.reads(part)}
         for part in self.parts:
             if isinstance(part, Run):
                 part.close(wanted)
+                part.chain.strided = bool(strided or ends & part.steps.keys())
 
     def source(self, node: fx.Node) -> fx.Node:
         return self.same.get(node, node)

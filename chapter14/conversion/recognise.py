@@ -38,6 +38,11 @@ def writes(node: fx.Node, module: nn.Module | None) -> bool:
     return bool(getattr(module, "inplace", False) or node.kwargs.get("inplace") or node.target in (operator.iadd, "add_"))
 
 
+def looks_at_strides(node: fx.Node) -> bool:
+    """Whether a node minds how its input lies in memory."""
+    return node.target in ("view", "view_as", "as_strided", "stride", "is_contiguous", "data_ptr", torch.as_strided)
+
+
 def _hooked(module: Any) -> bool:
     return any(vars(module)[name] for name in vars(module) if name.endswith("_hooks")) or "forward" in vars(module)
 

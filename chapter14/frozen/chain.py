@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
+from torch.autograd import forward_ad
 
 from ..layer import Layer
 from .bits import TOGETHER, gated, packed, together, unpacked
@@ -26,6 +28,7 @@ class Chain(nn.Module):
 
     def __init__(self, steps: Sequence[Step], reads: Sequence[Sequence[int]], inputs: int, gives: Sequence[int]):
         super().__init__()
+        self.strided = False
         self.steps = nn.ModuleList(steps)
         self.reads, self.inputs, self.gives = reads, inputs, gives
         last_read = {r: i for i, registers in enumerate(reads) for r in registers}
@@ -33,7 +36,7 @@ class Chain(nn.Module):
 
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
         fit(all(isinstance(t, Tensor) for t in x))
-        if torch.is_grad_enabled() and any(t.requires_grad for t in x):
+        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in x)):
             return Through.of(self, [], *x)[: len(self.gives)]
         return self.through(x, None)
 
@@ -61,10 +64,15 @@ class Chain(nn.Module):
                 n += x_out.numel()
         if masks:
             packs.append(packed(masks))
-        return *[_apart(registers[r], x) for r in self.gives], *packs, *others
+        return *[self._given(registers[r], x) for r in self.gives], *packs, *others
 
     def back(self, g: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """g_out → g_in. What comes back to a register from several steps adds up, (14.46)."""
+        if any(is_batchedtensor(t) or is_legacy_batchedtensor(t) for t in g):
+            raise NotImplementedError(
+                "freeze: the way back takes one g at a time; it was given several (is_grads_batched, or vmap over g). "
+                "chapter14.convert(model) takes several."
+            )
         arrived = _Arrived()
         for r, g_out in zip(self.gives, g, strict=True):
             arrived.add(r, g_out, False)
@@ -89,7 +97,14 @@ class Chain(nn.Module):
         for step, reads, (masks, first) in zip(list(self.steps), self.reads, self._read(shapes, kept, 1), strict=True):
             dx_out = step.along([registers[r] for r in reads], masks)
             registers.append(gated(dx_out, masks, first) if step.gates else dx_out)
-        return tuple(_apart(registers[r], dx) for r in self.gives)
+        return tuple(self._given(registers[r], dx) for r in self.gives)
+
+    def _given(self, x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
+        """x_out in memory of its own; laid out as images usually are, where somebody is to look at its strides."""
+        memory = x_out.untyped_storage().data_ptr()
+        if any(t.untyped_storage().data_ptr() == memory for t in x_in):
+            x_out = x_out.clone()
+        return x_out.contiguous() if self.strided and x_in[0].is_contiguous() else x_out
 
     def _read(self, shapes: Sequence[torch.Size], kept: Sequence[Tensor], way: int) -> Iterator[tuple[Any, int]]:
         """For each step, in the order of the way: its masks and where its own begins; or what else was kept."""
@@ -129,12 +144,6 @@ class _Arrived:
     def pop(self, r: int) -> Tensor | None:
         self._ours.discard(r)
         return self._g.pop(r, None)
-
-
-def _apart(x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
-    """x_out in memory of its own."""
-    memory = x_out.untyped_storage().data_ptr()
-    return x_out.clone() if any(t.untyped_storage().data_ptr() == memory for t in x_in) else x_out
 
 
 class Through(Layer):

@@ -43,7 +43,7 @@ class MaxPool(Step):
         which = _which(self.size, W, device).index_select(0, flat(index.sub_(first)))
         if self.relu:
             which.mul_(flat(x_out.bool().view(torch.uint8)))
-        which = which.view(self._groups(x_out.shape), -1)
+        which = which.view(max(self._groups(x_out.shape), 1), -1)
         if which.shape[1] % 2:
             which = nn.functional.pad(which, (0, 1))
         half = which.shape[1] // 2
