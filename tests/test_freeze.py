@@ -49,16 +49,20 @@ def both(model, x, until=None, g=None):
     frozen, found = chapter14.freeze(model, until), []
     for f in (model, frozen):
         data = x.clone().requires_grad_()
-        out = {}
-        hook = f.get_submodule(until).register_forward_hook(lambda m, i, o, out=out: out.update(y=o)) if f is model and until else None
-        y = f(data)
-        if hook:
-            hook.remove()
-            y = out["y"]
+        y = at(model, until, data) if f is model and until else f(data)
         g = torch.randn_like(y) if g is None else g
         found += [y, torch.autograd.grad(y, data, g)[0]]
     assert chapter14.audit(frozen(x.clone().requires_grad_())).fraction == 1
     return found
+
+
+def at(model, until, x):
+    """What a module gives when the model runs."""
+    found = {}
+    hook = model.get_submodule(until).register_forward_hook(lambda module, inputs, y: found.update(y=y))
+    model(x)
+    hook.remove()
+    return found["y"]
 
 
 def near(a, b, tolerance=1e-12):
@@ -77,7 +81,7 @@ NETWORKS = [
     ("resnet18", None),
     ("resnet18", "layer2.0"),
     ("mobilenet_v2", None),
-    ("mobilenet_v3_small", "features.3"),
+    ("mobilenet_v3_small", "features.0"),
     ("densenet121", "features.denseblock2"),
     ("googlenet", "inception3a"),
     ("efficientnet_b0", "features.3"),
@@ -119,7 +123,10 @@ def test_pixels_of_few_channels(stride, size, padding):
         near(g_in_ours, g_in, 1e-5)
 
 
-@pytest.mark.parametrize("size, stride, padding, ceil", [(2, 2, 0, False), (3, 2, 1, False), (3, 2, 0, True), (3, 1, 1, False), (2, 3, 0, False)])  # fmt: skip
+WINDOWS = [(2, 2, 0, False), (3, 2, 1, False), (3, 2, 0, True), (3, 1, 1, False), (2, 3, 0, False)]
+
+
+@pytest.mark.parametrize("size, stride, padding, ceil", WINDOWS)
 @pytest.mark.parametrize("image", [(9, 11), (24, 24)])
 def test_max_pool(size, stride, padding, ceil, image):
     model = nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.MaxPool2d(size, stride, padding, ceil_mode=ceil))

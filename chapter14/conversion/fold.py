@@ -1,8 +1,8 @@
 """A traced network in parts: runs of steps, each one chain, and single nodes, which stay as they were written.
 
-    batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
-    relu            after a step                        is the step's own
-    max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
+batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
+relu            after a step                        is the step's own
+max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ def is_nothing(node: fx.Node, module: nn.Module | None) -> bool:
 
 def writes(node: fx.Node, module: nn.Module | None) -> bool:
     """Whether a step is written where its input lies."""
-    return bool(getattr(module, "inplace", False) or node.kwargs.get("inplace") or node.target in (operator.iadd, "add_"))
+    asked = getattr(module, "inplace", False) or node.kwargs.get("inplace", False)
+    return bool(asked) or node.target in (operator.iadd, "add_")
 
 
 def looks_at_strides(node: fx.Node) -> bool:
@@ -78,7 +79,7 @@ def _one(value: Any) -> int | None:
 def _max(kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False) -> Step | None:
     stride = kernel_size if stride is None or stride == () else stride
     size, stride, padding, dilation = map(_one, (kernel_size, stride, padding, dilation))
-    if None in (size, stride, padding) or dilation != 1 or return_indices or size > 3:
+    if size is None or stride is None or padding is None or dilation != 1 or return_indices or size > 3:
         return None
     return MaxPool(size, stride, padding, ceil_mode)
 

@@ -42,11 +42,12 @@ class Chain(nn.Module):
 
     def through(self, x: Sequence[Tensor], shapes: list[torch.Size] | None) -> tuple[Tensor, ...]:
         """x_in → x_out, then what A depends on; `shapes` takes those of all registers. None: nothing is kept."""
-        registers: list[Tensor | None] = list(x)
-        masks, packs, others, n = [], [], [], 0
+        registers: list[Any] = list(x)
+        masks: list[Tensor] = []
+        packs, others, n = [], [], 0
         if shapes is not None:
             shapes += [t.shape for t in x]
-        for step, reads, done in zip(list(self.steps), self.reads, self._done, strict=True):
+        for step, reads, done in zip(self._all(), self.reads, self._done, strict=True):
             x_out, kept = step.run([registers[r] for r in reads], shapes is not None)
             registers.append(x_out)
             for r in done:
@@ -76,16 +77,15 @@ class Chain(nn.Module):
         arrived = _Arrived()
         for r, g_out in zip(self.gives, g, strict=True):
             arrived.add(r, g_out, False)
-        steps, what = list(self.steps), self._read(shapes, kept, -1)
+        steps, what = self._all(), self._read(shapes, kept, -1)
         for i in range(len(steps) - 1, -1, -1):
             step, (masks, first) = steps[i], next(what)
-            g_out = arrived.pop(self.inputs + i)
-            if g_out is None:
+            came = arrived.pop(self.inputs + i)
+            if came is None:
                 continue
-            if step.gates:
-                g_out = gated(g_out, masks, first)
+            g_out = gated(came, masks, first) if step.gates else came
             g_in = step.back(g_out, [shapes[r] for r in self.reads[i]], masks)
-            del g_out
+            del came, g_out
             for r, g_r in zip(self.reads[i], g_in, strict=True):
                 arrived.add(r, g_r, step.fresh)
         found = [arrived.pop(r) for r in range(self.inputs)]
@@ -94,10 +94,13 @@ class Chain(nn.Module):
     def along(self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """dx_in → dx_out."""
         registers = list(dx)
-        for step, reads, (masks, first) in zip(list(self.steps), self.reads, self._read(shapes, kept, 1), strict=True):
+        for step, reads, (masks, first) in zip(self._all(), self.reads, self._read(shapes, kept, 1), strict=True):
             dx_out = step.along([registers[r] for r in reads], masks)
             registers.append(gated(dx_out, masks, first) if step.gates else dx_out)
         return tuple(self._given(registers[r], dx) for r in self.gives)
+
+    def _all(self) -> list[Step]:
+        return list(self.steps)  # type: ignore[arg-type]
 
     def _given(self, x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
         """x_out in memory of its own; laid out as images usually are, where somebody is to look at its strides."""
@@ -108,16 +111,18 @@ class Chain(nn.Module):
 
     def _read(self, shapes: Sequence[torch.Size], kept: Sequence[Tensor], way: int) -> Iterator[tuple[Any, int]]:
         """For each step, in the order of the way: its masks and where its own begins; or what else was kept."""
-        steps = list(self.steps)
+        steps = self._all()
         sizes = {i: shapes[self.inputs + i].numel() for i, step in enumerate(steps) if step.gates}
         places = dict(zip(sizes, together(sizes.values()), strict=True))
-        packs = 1 + max((pack for pack, _ in places.values()), default=-1)
-        others = dict(zip([i for i, step in enumerate(steps) if step.keeps], kept[packs:], strict=True))
+        lengths: dict[int, int] = {}  # of the packs, in entries
+        for i, (pack, first) in places.items():
+            lengths[pack] = first + sizes[i]
+        others = dict(zip([i for i, step in enumerate(steps) if step.keeps], kept[len(lengths) :], strict=True))
         now, masks = -1, None
         for i in range(len(steps))[::way]:
             pack, first = places.get(i, (now, 0))
             if pack != now:
-                now, masks = pack, unpacked(kept[pack])
+                now, masks = pack, unpacked(kept[pack], lengths[pack])
             yield others.get(i, masks), first
 
 
@@ -167,7 +172,7 @@ class Through(Layer):
 
     @staticmethod
     def jvp(tangents, chain, _, *x):
-        shapes: list[torch.Size] = []
+        shapes = []
         kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
         dx = [torch.zeros_like(t) if d is None else d for d, t in zip(tangents[2:], x, strict=True)]
         return *Along.of(chain, shapes, len(x), *dx, *kept), *[None] * len(kept)

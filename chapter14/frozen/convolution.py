@@ -176,7 +176,7 @@ class Fixed:
     def back(self, g: Tensor, image: Sequence[int]) -> Form:
         """g → g_in [B, C, *image]."""
         W, slide = self.W, self.slide
-        (M, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
+        (_, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
         rest = slide.rest(image, (kh, kw))
         if not _has_kernels(g):
             return lambda g: torch.conv_transpose2d(g, W, None, stride, padding, rest, groups, dilation)

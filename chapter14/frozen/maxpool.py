@@ -70,7 +70,7 @@ class MaxPool(Step):
         return x_out.permute(0, 3, 1, 2)
 
     def _looked_up(self, x: Tensor, g: Tensor, bits: Tensor) -> Any:
-        """For one image after another: x laid flat, g, the places in x of g's entries, and 1 where relu lets through."""
+        """Of one image after another: x laid flat, g, the places in x of its entries, and 1 where relu lets through."""
         (B, _, W, C), groups = x.shape, self._groups(g.permute(0, 3, 1, 2).shape)
         if not groups:
             return
