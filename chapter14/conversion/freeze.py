@@ -19,6 +19,7 @@ from ..frozen.steps import Unfit
 from ..layer import _autocasting, _compiling, _transformed
 from .by_hand import by_hand
 from .fold import Folded, Run
+from .heads import opened
 from .model import convert
 
 
@@ -175,5 +176,6 @@ def _folded(whole: nn.Module, until: str | None) -> Folded | None:
                 break
             graph.erase_node(node)
         graph.output(map_aggregate(x_out, lambda t: t.node if isinstance(t, fx.Proxy) else t))
+    opened(graph, whole)
     modules = dict(whole.named_modules())
     return Folded(list(graph.nodes), lambda node: modules.get(str(node.target)) if node.op == "call_module" else None)

@@ -35,11 +35,14 @@ _HAS_IT = torch.backends.mkldnn.is_available() and all(
         "convolution_transpose_pointwise",
         "reorder_convolution_weight",
         "reorder_convolution_transpose_weight",
+        "linear_pointwise",
+        "reorder_linear_weight",
     )
 )
 if _HAS_IT:
     _conv = _onednn._convolution_pointwise.default
     _conv_transpose = _onednn._convolution_transpose_pointwise.default
+    _linear = _onednn._linear_pointwise.default
 
 
 Form = Callable[[Tensor], Tensor]
@@ -50,7 +53,7 @@ class Kernel:
 
     def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
         stride, padding, dilation, groups = map(_listed, slide)
-        self.rest = W, b, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
+        self.rest: Any = W, b, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
 
     def __call__(self, x: Tensor) -> Tensor:
         return _conv(x, *self.rest)
@@ -74,6 +77,17 @@ class Product:
         return (x_out.relu_() if self.relu else x_out).permute(0, 3, 1, 2)
 
 
+class Rows:
+    """x [..., N] → relu(W x + b) or W x + b: W [M, N] laid out for many rows."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, rows: int, relu: bool = False):
+        self.W = _onednn._reorder_linear_weight(W.contiguous(), rows)
+        self.rest = b, "relu" if relu else "none", [], ""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _linear(x, self.W, *self.rest)
+
+
 class Transposed:
     """g [B, M, H', W'] → g_in [B, C, H, W]: as `Kernel`, transposed, for any stride."""
 
@@ -81,7 +95,7 @@ class Transposed:
         stride, padding, dilation, groups = map(_listed, slide)
         fixed = padding, list(extra), stride, dilation, groups
         self.W = _onednn._reorder_convolution_transpose_weight(W, *fixed, list(shape))
-        self.rest = None, *fixed, "none", [], ""
+        self.rest: Any = None, *fixed, "none", [], ""
 
     def __call__(self, g: Tensor) -> Tensor:
         return _conv_transpose(g, self.W, *self.rest)
@@ -166,7 +180,7 @@ class Fixed:
 
     def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
         """x → relu(W x + b), or without relu."""
-        if not _has_kernels(x):
+        if not has_kernels(x):
             return Plain(self.W, b, self.slide, relu)
         if _is_product(self.W, self.slide, x.shape):
             return Product(self.W, b, relu)
@@ -178,7 +192,7 @@ class Fixed:
         W, slide = self.W, self.slide
         (_, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
         rest = slide.rest(image, (kh, kw))
-        if not _has_kernels(g):
+        if not has_kernels(g):
             return lambda g: torch.conv_transpose2d(g, W, None, stride, padding, rest, groups, dilation)
         few = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
         if stride == (1, 1) and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True)):
@@ -198,10 +212,10 @@ class Fixed:
         return self._laid_out[which]
 
 
-def _has_kernels(x: Tensor) -> bool:
+def has_kernels(x: Tensor) -> bool:
     """Whether oneDNN computes with x."""
-    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
-    return _HAS_IT and on_cpu and torch.backends.mkldnn.enabled  # type: ignore[attr-defined]
+    enabled = bool(torch.backends.mkldnn.enabled)  # type: ignore[attr-defined]
+    return _HAS_IT and enabled and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
 
 
 def _is_product(W: Tensor, slide: Slide, shape: Sequence[int]) -> bool:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ..layers.convolution import Slide
 from ..layers.pool import Parts, Windows
-from .convolution import LAST, Fixed, Form
+from .convolution import LAST, Fixed, Form, Rows, has_kernels
 
 
 class Unfit(Exception):
@@ -130,7 +130,9 @@ class Affine(Step):
 
 
 class Linear(Step):
-    """x [..., N] → W x + b, [..., M]."""
+    """x [..., N] → W x + b, [..., M]. Of many rows, W is laid out for them, once for each way."""
+
+    MANY = 16
 
     def __init__(self, W: Tensor, b: Tensor | None):
         super().__init__()
@@ -138,16 +140,36 @@ class Linear(Step):
         self.b: Tensor | None
         self.register_buffer("W", W)
         self.register_buffer("b", b)
+        self._forms: dict[Any, Any] = {}
 
     def forward(self, x):
+        fit(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
+        if self._many(x):
+            return self._form("forward", lambda W: Rows(W, self.b, len(x), self.relu))(x)
         x_out = nn.functional.linear(x, self.W, self.b)
         return x_out.relu_() if self.relu else x_out
 
     def back(self, g, like, kept):
+        if self._many(g):
+            return (self._form("back", lambda W: Rows(W.t(), None, len(g)))(g),)
         return (g @ self.W,)
 
     def along(self, dx, kept):
         return nn.functional.linear(dx[0], self.W)
+
+    def _many(self, x: Tensor) -> bool:
+        return x.shape[:-1].numel() >= self.MANY and has_kernels(x)
+
+    def _form(self, which: str, made: Any) -> Any:
+        W, version = self.W, self.W._version
+        of, at, form = self._forms.get(which, (None, 0, None))
+        if of is not W or at != version:
+            form = made(W)
+            self._forms[which] = W, version, form
+        return form
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_forms": {}}
 
 
 class Relu(Step):
