@@ -82,7 +82,7 @@ class Rows:
 
     def __init__(self, W: Tensor, b: Tensor | None, rows: int, relu: bool = False):
         self.W = _onednn._reorder_linear_weight(W.contiguous(), rows)
-        self.rest = b, "relu" if relu else "none", [], ""
+        self.rest: Any = b, "relu" if relu else "none", [], ""
 
     def __call__(self, x: Tensor) -> Tensor:
         return _linear(x, self.W, *self.rest)
