@@ -134,6 +134,17 @@ def test_max_pool(size, stride, padding, ceil, image):
     assert_same(model[2], torch.randn(3, 3, *image, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("image", [(9, 9), (16, 13), (8, 14), (20, 20)])
+def test_means_of_parts(image):
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d((6, 7)), nn.Flatten(), nn.Dropout(), nn.Linear(168, 5), nn.ReLU()
+    )
+    model = model.double().eval()
+    assert_same(model, torch.randn(2, 3, *image, dtype=torch.float64))
+    assert_same(model[:3], torch.randn(2, 3, *image, dtype=torch.float64))
+    assert_same(model[:2], torch.randn(2, 3, *image, dtype=torch.float64))
+
+
 def chain_model():
     return settled(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 3)))
 

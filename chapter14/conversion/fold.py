@@ -1,8 +1,11 @@
 """A traced network in parts: runs of steps, each one chain, and single nodes, which stay as they were written.
 
-batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
-relu            after a step                        is the step's own
-max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
+    batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
+    relu            after a step                        is the step's own
+    max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
+    mean, linear    the mean of parts, laid flat, then W, is one step: W A
+
+A step takes in the one after it where nobody else uses its output.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ from torch import fx, nn
 
 from ..frozen.chain import Chain
 from ..frozen.maxpool import MaxPool
-from ..frozen.steps import Affine, Convolution, Flatten, Relu, Step
+from ..frozen.pooled import Pooled
+from ..frozen.steps import Affine, Convolution, Flatten, Linear, Relu, Step
 from .recognise import is_nothing, looks_at_strides, step_of, writes
 
 
@@ -111,6 +115,12 @@ def took(step: Step, then: Step) -> bool:
         then.relu, step.relu = step.relu, False
     if step.relu or isinstance(step, Flatten):
         return False
+    if isinstance(step, Pooled) and not step.is_flat:
+        step.is_flat = isinstance(then, Flatten)
+        return step.is_flat
+    if isinstance(step, Pooled) and step.linear is None:
+        step.linear = then if isinstance(then, Linear) else None
+        return step.linear is not None
     if isinstance(then, Relu):
         step.relu = True
         return True

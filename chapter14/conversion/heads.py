@@ -1,6 +1,6 @@
 """Multi-head attention of a traced network, opened: its projections are linear steps, and the heads a node between.
 
-    [q k v] = W x + b        x_out = W_o heads(q, k, v) + b_o
+[q k v] = W x + b        x_out = W_o heads(q, k, v) + b_o
 """
 
 from __future__ import annotations

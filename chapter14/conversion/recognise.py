@@ -11,6 +11,7 @@ from torch import fx, nn
 from torch.nn import functional as native
 
 from ..frozen.maxpool import MaxPool
+from ..frozen.pooled import Pooled
 from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
 from ..layers.convolution import Slide
 from ..layers.pool import Parts, Windows, each
@@ -92,7 +93,7 @@ def _avg(size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, 
 
 def _parts(size: Any) -> Step | None:
     size = (size, size) if isinstance(size, int | None) else tuple(size)
-    return None if None in size else Mean(Parts(size))
+    return None if None in size else Pooled(Parts(size))
 
 
 def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Step | None:
