@@ -141,6 +141,7 @@ def test_means_of_parts(image):
     )
     model = model.double().eval()
     assert_same(model, torch.randn(2, 3, *image, dtype=torch.float64))
+    assert len(chapter14.freeze(model).chains[0].steps) == 2
     assert_same(model[:3], torch.randn(2, 3, *image, dtype=torch.float64))
     assert_same(model[:2], torch.randn(2, 3, *image, dtype=torch.float64))
 

@@ -20,11 +20,12 @@ class Pooled(Mean):
     """x [B, C, H, W] → [B, C, *parts]; where `is_flat`, [B, N]; and then through `linear`, if there is one."""
 
     windows: Parts
+    linear: Linear | None
     is_flat = False
-    linear: Linear | None = None
 
     def __init__(self, parts: Parts):
         super().__init__(parts)
+        self.register_module("linear", None)
         self._whole: tuple[Any, Linear] | None = None
 
     @property
