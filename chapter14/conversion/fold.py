@@ -126,6 +126,7 @@ def took(step: Step, then: Step) -> bool:
         return True
     if isinstance(then, Affine) and isinstance(step, Convolution) and len(then.a) == len(step.W):
         b = torch.zeros_like(then.c) if step.b is None else step.b
-        step.W, step.b = step.W * then.a.view(-1, 1, 1, 1), torch.addcmul(then.c, then.a, b)
+        step.a = then.a if step.a is None else then.a * step.a
+        step.b = torch.addcmul(then.c, then.a, b)
         return True
     return False

@@ -168,43 +168,48 @@ class Plain:
 
 
 class Fixed:
-    """A convolution whose W [M, C/groups, kh, kw] and b [M] do not change: forms for x and g of some shape.
+    """A convolution by a W, a [M] and W [M, C/groups, kh, kw], which do not change: forms for x and g of some shape.
 
-    W is laid out once for each way. The same convolution on images of other sizes uses it too.
+    a W is laid out once for each way. The same convolution on images of other sizes uses it too.
     """
 
-    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool):
-        self.W, self.b, self.slide, self.relu = W, b, slide, relu
+    def __init__(self, W: Tensor, a: Tensor | None, slide: Slide):
+        self.W, self.a, self.slide = W, a, slide
         self.version = W._version
         self._laid_out: dict[Any, Any] = {}
 
+    def _aW(self) -> Tensor:
+        return self.W if self.a is None else self.a.view(-1, 1, 1, 1) * self.W
+
     def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
-        """x → relu(W x + b), or without relu."""
+        """x → relu(a W x + b), or without relu."""
         if not has_kernels(x):
-            return Plain(self.W, b, self.slide, relu)
-        if _is_product(self.W, self.slide, x.shape):
-            return Product(self.W, b, relu)
-        W = self._once("forward", lambda: laid_out(self.W, self.slide, x.shape))
+            return Plain(self._aW(), b, self.slide, relu)
+        if _is_product(self.W.shape, self.slide, x.shape):
+            return Product(self._aW(), b, relu)
+        W = self._once("forward", lambda: laid_out(self._aW(), self.slide, x.shape))
         return Kernel(W, b, self.slide, relu)
 
     def back(self, g: Tensor, image: Sequence[int]) -> Form:
         """g → g_in [B, C, *image]."""
-        W, slide = self.W, self.slide
-        (_, C, kh, kw), (stride, padding, dilation, groups) = W.shape, slide
+        slide = self.slide
+        (_, C, kh, kw), (stride, padding, dilation, groups) = self.W.shape, slide
         rest = slide.rest(image, (kh, kw))
         if not has_kernels(g):
+            W = self._aW()
             return lambda g: torch.conv_transpose2d(g, W, None, stride, padding, rest, groups, dilation)
         few = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
         if stride == (1, 1) and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True)):
             if few:
-                return Columns(W, slide, g.shape)
-            turned, slid = _turned(W, slide)
-            if _is_product(turned, slid, g.shape):
-                return Product(turned, None)
-            return Kernel(self._once("back", lambda: laid_out(turned, slid, g.shape)), None, slid)
+                return Columns(self._aW(), slide, g.shape)
+            if _is_product(self.W.shape, slide, g.shape):
+                return Product(_turned(self._aW(), groups), None)
+            slid = _slid_back(slide, (kh, kw))
+            turned = self._once("back", lambda: laid_out(_turned(self._aW(), groups), slid, g.shape))
+            return Kernel(turned, None, slid)
         if few and stride[0] == stride[1] <= kh == kw and padding[0] == padding[1] < kh:
-            return Blocks(W, slide, image, g.shape)
-        return self._once(rest, lambda: Transposed(W, slide, rest, g.shape))
+            return Blocks(self._aW(), slide, image, g.shape)
+        return self._once(rest, lambda: Transposed(self._aW(), slide, rest, g.shape))
 
     def _once(self, which: Any, made: Callable[[], Any]) -> Any:
         if which not in self._laid_out:
@@ -218,20 +223,23 @@ def has_kernels(x: Tensor) -> bool:
     return _HAS_IT and enabled and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
 
 
-def _is_product(W: Tensor, slide: Slide, shape: Sequence[int]) -> bool:
+def _is_product(W: Sequence[int], slide: Slide, shape: Sequence[int]) -> bool:
     B, _, H, width = shape
-    return W.shape[2:] == (1, 1) and slide == _ONE and B * H * width * W.numel() <= SMALL
+    return tuple(W[2:]) == (1, 1) and slide == _ONE and B * H * width * W[0] * W[1] <= SMALL
 
 
 _ONE = Slide((1, 1), (0, 0), (1, 1), 1)
 
 
-def _turned(W: Tensor, slide: Slide) -> tuple[Tensor, Slide]:
-    """The convolution of stride 1 that goes back."""
-    (M, C, *size), groups = W.shape, slide.groups
-    turned = W.view(groups, M // groups, C, *size).transpose(1, 2).reshape(groups * C, M // groups, *size).flip(2, 3)
+def _turned(W: Tensor, groups: int) -> Tensor:
+    """W of the convolution that goes back, where the stride is 1."""
+    M, C, *size = W.shape
+    return W.view(groups, M // groups, C, *size).transpose(1, 2).reshape(groups * C, M // groups, *size).flip(2, 3)
+
+
+def _slid_back(slide: Slide, size: Sequence[int]) -> Slide:
     padding = tuple(d * (k - 1) - p for d, k, p in zip(slide.dilation, size, slide.padding, strict=True))
-    return turned, slide._replace(padding=padding)
+    return slide._replace(padding=padding)
 
 
 def _listed(value: Any) -> Any:

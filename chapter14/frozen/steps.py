@@ -64,14 +64,18 @@ def last(x: Tensor) -> Tensor:
 
 
 class Convolution(Step):
-    """x [B, C, H, W] → W x + b, [B, M, H', W']. `forms`: a way to compute it, for each shape that came."""
+    """x [B, C, H, W] → a W x + b, [B, M, H', W']; a [M] is batch norm's, or None.
+
+    a W is nowhere kept but as the forms want it, which there is one of for each shape that came.
+    """
 
     def __init__(self, W: Tensor, b: Tensor | None, slide: Slide):
         super().__init__()
         self.W: Tensor
+        self.a: Tensor | None
         self.b: Tensor | None
-        self.register_buffer("W", W)
-        self.register_buffer("b", b)
+        for name, value in (("W", W), ("a", None), ("b", b)):
+            self.register_buffer(name, value)
         self.slide = slide
         self._fixed: Fixed | None = None
         self._forms: dict[Any, Form] = {}
@@ -88,7 +92,7 @@ class Convolution(Step):
     def _form(self, which: Any, x: Tensor) -> Form:
         W = self.W
         if self._fixed is None or self._fixed.W is not W or self._fixed.version != W._version:
-            self._fixed, self._forms = Fixed(W, self.b, self.slide, self.relu), {}
+            self._fixed, self._forms = Fixed(W, self.a, self.slide), {}
         key = which, x.shape, x.dtype, x.device
         if key not in self._forms:
             self._forms[key] = self._made(self._fixed, which, x)
