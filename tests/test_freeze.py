@@ -375,6 +375,7 @@ def test_it_moves_and_is_copied():
 def test_converted_models_and_our_own():
     model, x = settled(torchvision.models.squeezenet1_1(weights=None)), torch.randn(1, 3, 64, 64, dtype=torch.float64)
     assert_same(chapter14.convert(model), x, "features.4")
+    assert len(chapter14.freeze(chapter14.convert(model)).chains) == 1
     ours = nn.Sequential(chapter14.nn.Conv2d(3, 4, 3), chapter14.nn.BatchNorm2d(4), chapter14.nn.ReLU())
     assert_same(ours.double().eval(), x)
 

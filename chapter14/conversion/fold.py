@@ -42,7 +42,10 @@ Part = Run | fx.Node
 
 
 class Folded:
-    """`parts` in their order; `same` says whose value a node has that is no step of its own."""
+    """`parts` in their order; `same` says whose value a node has that is no step of its own.
+
+    `done` says, for each part, whose values nobody reads after it.
+    """
 
     def __init__(self, nodes: Sequence[fx.Node], module_of: Callable[[fx.Node], nn.Module | None]):
         self.parts: list[Part] = []
@@ -51,7 +54,9 @@ class Folded:
         self._tensors: set[fx.Node] = set()
         for node in nodes:
             self._take(node, module_of(node))
-        wanted = {x for part in self.parts for x in self.reads(part)}
+        last = {x: i for i, part in enumerate(self.parts) for x in self.reads(part)}
+        wanted = set(last)
+        self.done = [[x for x in wanted if last[x] == i] for i in range(len(self.parts))]
         strided = {part for part in self.parts if isinstance(part, fx.Node) and looks_at_strides(part)}
         ends = {x for part in self.parts if isinstance(part, fx.Node) and part.op == "output" for x in self.reads(part)}
         for part in self.parts:

@@ -20,7 +20,7 @@ from ..layer import _autocasting, _compiling, _transformed
 from .by_hand import by_hand
 from .fold import Folded, Run
 from .heads import opened
-from .model import convert
+from .model import OURS, Rerouted, convert, original
 
 
 def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
@@ -50,7 +50,11 @@ def _fixed(model: nn.Module) -> nn.Module:
             if isinstance(t, Tensor):
                 there = t.detach()
                 shared[id(t)] = nn.Parameter(there, requires_grad=False) if isinstance(t, nn.Parameter) else there
-    return copy.deepcopy(model, shared).eval()
+    fixed = copy.deepcopy(model, shared).eval()
+    for module in fixed.modules():
+        if isinstance(module, Rerouted):  # a model that was converted: it will be again
+            module.__class__ = original(module)  # type: ignore[assignment]
+    return fixed
 
 
 class _Reached(Exception):
@@ -78,7 +82,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, module, name):
         hooked = any(vars(module)[kind] for kind in vars(module) if kind.endswith("_hooks"))
-        return hooked or super().is_leaf_module(module, name)
+        return hooked or type(module).__module__.startswith(OURS) or super().is_leaf_module(module, name)
 
     def call_module(self, module, forward, args, kwargs):
         x_out = super().call_module(module, forward, args, kwargs)
@@ -123,7 +127,7 @@ class Frozen(nn.Module):
         def write(node: fx.Node) -> None:
             values[node] = x if node.op == "placeholder" else self._value(node, value)
 
-        for part in folded.parts:
+        for part, done in zip(folded.parts, folded.done, strict=True):
             if isinstance(part, Run):
                 try:
                     x_out = part.chain(*map(value, part.ins))
@@ -137,6 +141,8 @@ class Frozen(nn.Module):
             else:
                 with by_hand():
                     write(part)
+            for node in done:
+                values.pop(node, None)
         raise AssertionError("a graph has an output")
 
     def _value(self, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:

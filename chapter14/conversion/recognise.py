@@ -15,6 +15,7 @@ from ..frozen.pooled import Pooled
 from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
 from ..layers.convolution import Slide
 from ..layers.pool import Parts, Windows, each
+from .model import MODULES
 
 
 def step_of(node: fx.Node, module: nn.Module | None) -> Step | None:
@@ -23,7 +24,7 @@ def step_of(node: fx.Node, module: nn.Module | None) -> Step | None:
         assert module is not None
         if _hooked(module) or len(node.args) != 1 or node.kwargs or not isinstance(node.args[0], fx.Node):
             return None
-        made = _MODULES.get(type(module))
+        made = _MODULES.get(_NATIVE.get(type(module), type(module)))
         return made(module) if made else None
     made = _CALLS.get(node.target) if node.op in ("call_function", "call_method") else None
     return made(*node.args, **node.kwargs) if made else None
@@ -31,7 +32,8 @@ def step_of(node: fx.Node, module: nn.Module | None) -> Step | None:
 
 def is_nothing(node: fx.Node, module: nn.Module | None) -> bool:
     """Whether a node gives its input, as dropout does when it is at rest."""
-    return type(module) in (nn.Dropout, nn.Dropout2d, nn.Identity) and not _hooked(module)
+    cls = _NATIVE.get(type(module), type(module)) if module is not None else None
+    return cls in (nn.Dropout, nn.Dropout2d, nn.Identity) and not _hooked(module)
 
 
 def writes(node: fx.Node, module: nn.Module | None) -> bool:
@@ -122,6 +124,8 @@ _MODULES: dict[type, Callable[[Any], Step | None]] = {
     nn.AdaptiveAvgPool2d: lambda m: _parts(m.output_size),
     nn.Flatten: lambda m: _flatten(None, m.start_dim, m.end_dim),
 }
+
+_NATIVE = {ours: native for native, ours in MODULES.items()}  # relu of a converted model is PyTorch's, with h'(0) = 0
 
 _CALLS: dict[Any, Callable[..., Step | None]] = {
     operator.add: _add,

@@ -28,10 +28,6 @@ class Pooled(Mean):
         self.register_module("linear", None)
         self._whole: tuple[Any, Linear] | None = None
 
-    @property
-    def fresh(self) -> bool:  # type: ignore[override]
-        return self.linear is not None
-
     def forward(self, x):
         fit(x.ndim == 4)
         if self.linear is None:
