@@ -261,6 +261,24 @@ def test_many_g_at_once_are_refused():
         torch.autograd.grad(y, x, g, is_grads_batched=True)
 
 
+def test_one_image_without_a_batch():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 3)).double()
+    assert_same(model, torch.randn(3, 12, 12, dtype=torch.float64))
+
+
+def test_errors_are_the_models():
+    with pytest.raises(chapter14.shape.ShapeError, match="conv: "):
+        chapter14.freeze(chain_model())(torch.randn(1, 5, 12, 12, dtype=torch.float64))
+
+
+def test_autocast_is_as_it_was():
+    model = chain_model().float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(
+            chapter14.freeze(model)(torch.ones(1, 3, 12, 12)), chapter14.convert(model)(torch.ones(1, 3, 12, 12))
+        )
+
+
 def test_it_lies_in_memory_as_the_model_has_it():
     model = chain_model()
     frozen, x = chapter14.freeze(model), torch.randn(1, 3, 12, 12, dtype=torch.float64)

@@ -26,6 +26,9 @@ from .model import OURS, Rerouted, convert, original
 def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
     """The network with its parameters fixed and in evaluation mode: same outputs, same g_in, and lean.
 
+    Parameters that are not folded are the model's own, in its memory. Where the model has learned since, freeze it
+    again. Weights of convolutions, and of linear layers that see many rows, lie once more for each way.
+
     Args:
         until: the name of a module of the model; then the network ends there, and its output is what that gives.
 
