@@ -85,6 +85,11 @@ def test_benchmark_layers():
     assert "PyTorch" in run("benchmark_layers.py", "--quick")
 
 
+def test_benchmark_freeze():
+    said = run("benchmark_freeze.py", "squeezenet1_1:features.4", "--sizes", 64, "--batches", 1, "--repeats", 1)
+    assert "| squeezenet1_1:features.4 | 64 | 1 |" in said
+
+
 def test_prove_networks():
     said = run("prove_networks.py", "LSTM language model")
     assert "1 networks, each in both modes; 0 wrong" in said and said.count("100%") == 2

@@ -39,6 +39,9 @@ MODULES: dict[type[nn.Module], type[nn.Module]] = {
     if twin is not cls
 } | {nn.ReLU: ReLU}
 
+#: Where our own classes are.
+OURS = (ours.__name__, __name__)
+
 #: They call what is inside them and nothing else.
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, nn.Identity)
 
@@ -87,7 +90,7 @@ def _copied(model: nn.Module) -> nn.Module:
 def _converted(module: nn.Module) -> type[nn.Module]:
     """The class that a module is to have."""
     cls = type(module)
-    if cls.__module__.startswith((ours.__name__, __name__)) or issubclass(cls, Rerouted):
+    if cls.__module__.startswith(OURS) or issubclass(cls, Rerouted):
         return cls
     own = "forward" in vars(module) or module._forward_pre_hooks  # old weight_norm computes the weight in such a hook
     if cls in MODULES:
@@ -112,6 +115,11 @@ class Rerouted:
         if made[0] is copyreg.__newobj__:  # type: ignore[attr-defined]
             return _new, (self.__original, *made[1][1:]), *made[2:]
         return made
+
+
+def original(module: Rerouted) -> type[nn.Module]:
+    """The class that a rerouted module was of."""
+    return module._Rerouted__original  # type: ignore[attr-defined]
 
 
 def _new(original: type[nn.Module], *arguments: Any) -> nn.Module:

@@ -1,0 +1,137 @@
+"""A traced network in parts: runs of steps, each one chain, and single nodes, which stay as they were written.
+
+    batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
+    relu            after a step                        is the step's own
+    max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
+    mean, linear    the mean of parts, laid flat, then W, is one step: W A
+
+A step takes in the one after it where nobody else uses its output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import fx, nn
+
+from ..frozen.chain import Chain
+from ..frozen.maxpool import MaxPool
+from ..frozen.pooled import Pooled
+from ..frozen.steps import Affine, Convolution, Flatten, Linear, Relu, Step
+from .recognise import is_nothing, looks_at_strides, step_of, writes
+
+
+class Run:
+    """Nodes that are one chain: it reads the values of `ins`, and gives those of `outs`."""
+
+    def __init__(self) -> None:
+        self.nodes: list[fx.Node] = []
+        self.steps: dict[fx.Node, Step] = {}
+        self.reads: dict[fx.Node, list[fx.Node]] = {}
+
+    def close(self, wanted: set[fx.Node]) -> None:
+        self.ins = list(dict.fromkeys(x for reads in self.reads.values() for x in reads if x not in self.steps))
+        self.outs = [node for node in self.steps if node in wanted]
+        place = {node: i for i, node in enumerate([*self.ins, *self.steps])}
+        reads = [[place[x] for x in self.reads[node]] for node in self.steps]
+        self.chain = Chain(list(self.steps.values()), reads, len(self.ins), [place[node] for node in self.outs])
+
+
+Part = Run | fx.Node
+
+
+class Folded:
+    """`parts` in their order; `same` says whose value a node has that is no step of its own.
+
+    `done` says, for each part, whose values nobody reads after it.
+    """
+
+    def __init__(self, nodes: Sequence[fx.Node], module_of: Callable[[fx.Node], nn.Module | None]):
+        self.parts: list[Part] = []
+        self.same: dict[fx.Node, fx.Node] = {}
+        self._run = Run()
+        self._tensors: set[fx.Node] = set()
+        for node in nodes:
+            self._take(node, module_of(node))
+        last = {x: i for i, part in enumerate(self.parts) for x in self.reads(part)}
+        wanted = set(last)
+        self.done = [[x for x in wanted if last[x] == i] for i in range(len(self.parts))]
+        strided = {part for part in self.parts if isinstance(part, fx.Node) and looks_at_strides(part)}
+        ends = {x for part in self.parts if isinstance(part, fx.Node) and part.op == "output" for x in self.reads(part)}
+        for part in self.parts:
+            if isinstance(part, Run):
+                part.close(wanted)
+                part.chain.strided = bool(strided or ends & part.steps.keys())
+
+    def source(self, node: fx.Node) -> fx.Node:
+        return self.same.get(node, node)
+
+    def reads(self, part: Part) -> set[fx.Node]:
+        """The nodes whose values a part needs."""
+        if isinstance(part, fx.Node):
+            return {self.source(x) for x in part.all_input_nodes}
+        return {x for reads in part.reads.values() for x in reads if x not in part.steps}
+
+    def _take(self, node: fx.Node, module: nn.Module | None) -> None:
+        if node.op in ("placeholder", "get_attr"):
+            self.parts.append(node)
+            return
+        x = [self.source(t) for t in node.all_input_nodes]
+        if is_nothing(node, module):
+            self.same[node] = x[0]
+            self._run.nodes.append(node)
+            return
+        step = step_of(node, module)
+        known = node.op == "call_module" or any(t in self._tensors for t in x)  # and no numbers, as sizes are
+        if step is None or not known:
+            return self._end(node)
+        alone = x[0] in self._run.steps and self._alone(node.all_input_nodes[0])
+        if alone and len(x) == 1 and took(self._run.steps[x[0]], step):
+            self.same[node] = x[0]
+            self._run.nodes.append(node)
+            return
+        if writes(node, module) and not (alone and not isinstance(self._run.steps[x[0]], Flatten)):
+            return self._end(node)
+        self._run.nodes.append(node)
+        self._run.steps[node], self._run.reads[node] = step, x
+        self._tensors.add(node)
+
+    def _end(self, node: fx.Node) -> None:
+        if not self._run.steps:
+            self.parts += [n for n in self._run.nodes]
+        else:
+            self.parts.append(self._run)
+        self._run = Run()
+        self.parts.append(node)
+
+    def _alone(self, node: fx.Node) -> bool:
+        """Whether a node has one user, and so have those whose value it has."""
+        while len(node.users) == 1:
+            if node not in self.same:
+                return True
+            node = node.all_input_nodes[0]
+        return False
+
+
+def took(step: Step, then: Step) -> bool:
+    """Whether a step could take in the one that follows; then it has."""
+    if isinstance(then, MaxPool) and not isinstance(step, Relu):
+        then.relu, step.relu = step.relu, False
+    if step.relu or isinstance(step, Flatten):
+        return False
+    if isinstance(step, Pooled) and not step.is_flat:
+        step.is_flat = isinstance(then, Flatten)
+        return step.is_flat
+    if isinstance(step, Pooled) and step.linear is None:
+        step.linear = then if isinstance(then, Linear) else None
+        return step.linear is not None
+    if isinstance(then, Relu):
+        step.relu = True
+        return True
+    if isinstance(then, Affine) and isinstance(step, Convolution) and len(then.a) == len(step.W):
+        b = torch.zeros_like(then.c) if step.b is None else step.b
+        step.a = then.a if step.a is None else then.a * step.a
+        step.b = torch.addcmul(then.c, then.a, b)
+        return True
+    return False

@@ -1,0 +1,246 @@
+"""A convolution with its parameters fixed, bias and relu in one pass, and its way back: the forms that are fast.
+
+    x_out = W * x_in + b                    g_in = g_out L^x, the transposed convolution
+
+On a CPU in float32 the kernels are oneDNN's, with channels last and W laid out once as they want it; elsewhere torch's.
+Back, with W flipped and its channels exchanged, a convolution of stride 1 is one itself.
+
+An image of few channels, as the pixels are, is what the kernels are slow to go back to: they compute 16 channels, and
+drop the rest. So more channels are made, and then rearranged:
+
+    stride 1    the kernel's columns as channels: [M] → [C, columns], each moved by its column, and added up
+    stride s    s x s pixels as channels: a convolution of stride 1, [M] → [C, s, s], and those are put in their places
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from ..layers.convolution import Slide
+
+LAST = torch.channels_last
+FEW = 4  # channels
+SMALL = 2**24  # products, up to which oneDNN takes longer to begin than to compute
+
+_onednn: Any = getattr(torch.ops, "mkldnn", None)
+_HAS_IT = torch.backends.mkldnn.is_available() and all(
+    hasattr(_onednn, f"_{name}")
+    for name in (
+        "convolution_pointwise",
+        "convolution_transpose_pointwise",
+        "reorder_convolution_weight",
+        "reorder_convolution_transpose_weight",
+        "linear_pointwise",
+        "reorder_linear_weight",
+    )
+)
+if _HAS_IT:
+    _conv = _onednn._convolution_pointwise.default
+    _conv_transpose = _onednn._convolution_transpose_pointwise.default
+    _linear = _onednn._linear_pointwise.default
+
+
+Form = Callable[[Tensor], Tensor]
+
+
+class Kernel:
+    """x [B, C, H, W] → relu(W x + b) or W x + b, [B, M, H', W']; W [M, C/groups, kh, kw] laid out by `laid_out`."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
+        stride, padding, dilation, groups = map(_listed, slide)
+        self.rest: Any = W, b, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _conv(x, *self.rest)
+
+
+def laid_out(W: Tensor, slide: Slide, shape: Sequence[int]) -> Tensor:
+    """W as the kernel wants it for x [*shape]; for others it is right too."""
+    stride, padding, dilation, groups = map(_listed, slide)
+    W = W.contiguous(memory_format=LAST)
+    return _onednn._reorder_convolution_weight(W, padding, stride, dilation, groups, list(shape))
+
+
+class Product:
+    """x [B, C, H, W] → relu(W x + b) or W x + b for W [M, C, 1, 1]: one product, where that is small."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, relu: bool = False):
+        self.W, self.b, self.relu = W.flatten(1), b, relu
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x_out = linear(x.permute(0, 2, 3, 1), self.W, self.b)
+        return (x_out.relu_() if self.relu else x_out).permute(0, 3, 1, 2)
+
+
+class Rows:
+    """x [..., N] → relu(W x + b) or W x + b: W [M, N] laid out for many rows."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, rows: int, relu: bool = False):
+        self.W = _onednn._reorder_linear_weight(W.contiguous(), rows)
+        self.rest: Any = b, "relu" if relu else "none", [], ""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _linear(x, self.W, *self.rest)
+
+
+class Transposed:
+    """g [B, M, H', W'] → g_in [B, C, H, W]: as `Kernel`, transposed, for any stride."""
+
+    def __init__(self, W: Tensor, slide: Slide, extra: Sequence[int], shape: Sequence[int]):
+        stride, padding, dilation, groups = map(_listed, slide)
+        fixed = padding, list(extra), stride, dilation, groups
+        self.W = _onednn._reorder_convolution_transpose_weight(W, *fixed, list(shape))
+        self.rest: Any = None, *fixed, "none", [], ""
+
+    def __call__(self, g: Tensor) -> Tensor:
+        return _conv_transpose(g, self.W, *self.rest)
+
+
+class Columns:
+    """g → g_in for few channels and stride 1: each column of the kernel on its own."""
+
+    def __init__(self, W: Tensor, slide: Slide, shape: Sequence[int]):
+        M, C, kh, kw = W.shape
+        up, self.left = slide.padding
+        turned = W.flip(2).permute(1, 3, 0, 2).reshape(C * kw, M, kh, 1)
+        self.C, self.columns = C, kw
+        slid = Slide((1, 1), (kh - 1 - up, 0), (1, 1), 1)
+        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
+
+    def __call__(self, g: Tensor) -> Tensor:
+        each = self.kernel(g)
+        B, _, H, n = each.shape
+        x = each.new_zeros(B, self.C, H, n + self.columns - 1)
+        for j in range(self.columns):
+            x[..., j : j + n] += each[:, j :: self.columns]
+        return x[..., self.left : x.shape[-1] - self.left]
+
+
+class Blocks:
+    """g → g_in [B, C, H, W] for few channels and stride s: s x s pixels at a time.
+
+    Pixel s u + r of the image sees, through tap d of the kernel, output o = u - e, where s e + r = d - padding: so the
+    taps e of a kernel of stride 1, from `first` on.
+    """
+
+    def __init__(self, W: Tensor, slide: Slide, image: Sequence[int], shape: Sequence[int]):
+        (M, C), (s, _), (p, _) = W.shape[:2], slide.stride, slide.padding
+        self.s, self.image = s, tuple(image)
+        first, last = -p // s, (W.shape[2] - 1 - p) // s
+        taps = last - first + 1
+        V = W.new_zeros(M, C, taps, s, taps, s)
+        for i in range(W.shape[2]):
+            for j in range(W.shape[3]):
+                (e, r), (f, t) = divmod(i - p, s), divmod(j - p, s)
+                V[:, :, e - first, r, f - first, t] = W[:, :, i, j]
+        turned = V.flip(2, 4).permute(1, 3, 5, 0, 2, 4).reshape(C * s * s, M, taps, taps)
+        self.size = [-(-n // s) for n in image]
+        before = last
+        after = max(n - 1 - first - (o - 1) for n, o in zip(self.size, shape[2:], strict=True))
+        pad = max(before, after)
+        self.start = pad - before
+        slid = Slide((1, 1), (pad, pad), (1, 1), 1)
+        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
+
+    def __call__(self, g: Tensor) -> Tensor:
+        (H, W), s = self.size, self.s
+        blocks = self.kernel(g)[:, :, self.start : self.start + H, self.start : self.start + W]
+        B, C = len(g), blocks.shape[1] // s**2
+        x = blocks.permute(0, 2, 3, 1).reshape(B, H, W, C, s, s).permute(0, 3, 1, 4, 2, 5).reshape(B, C, H * s, W * s)
+        return x[:, :, : self.image[0], : self.image[1]]
+
+
+class Plain:
+    """x [B, C, H, W] → relu(W x + b) or W x + b, by torch."""
+
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
+        self.W, self.b, self.relu = W, b, relu
+        self.rest = slide
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x_out = torch.conv2d(x, self.W, self.b, *self.rest).contiguous(memory_format=LAST)
+        return x_out.relu_() if self.relu else x_out
+
+
+class Fixed:
+    """A convolution by a W, a [M] and W [M, C/groups, kh, kw], which do not change: forms for x and g of some shape.
+
+    a W is laid out once for each way. The same convolution on images of other sizes uses it too.
+    """
+
+    def __init__(self, W: Tensor, a: Tensor | None, slide: Slide):
+        self.W, self.a, self.slide = W, a, slide
+        self.version = W._version
+        self._laid_out: dict[Any, Any] = {}
+
+    def _aW(self) -> Tensor:
+        return self.W if self.a is None else self.a.view(-1, 1, 1, 1) * self.W
+
+    def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
+        """x → relu(a W x + b), or without relu."""
+        if not has_kernels(x):
+            return Plain(self._aW(), b, self.slide, relu)
+        if _is_product(self.W.shape, self.slide, x.shape):
+            return Product(self._aW(), b, relu)
+        W = self._once("forward", lambda: laid_out(self._aW(), self.slide, x.shape))
+        return Kernel(W, b, self.slide, relu)
+
+    def back(self, g: Tensor, image: Sequence[int]) -> Form:
+        """g → g_in [B, C, *image]."""
+        slide = self.slide
+        (_, C, kh, kw), (stride, padding, dilation, groups) = self.W.shape, slide
+        rest = slide.rest(image, (kh, kw))
+        if not has_kernels(g):
+            W = self._aW()
+            return lambda g: torch.conv_transpose2d(g, W, None, stride, padding, rest, groups, dilation)
+        few = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
+        if stride == (1, 1) and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True)):
+            if few:
+                return Columns(self._aW(), slide, g.shape)
+            if _is_product(self.W.shape, slide, g.shape):
+                return Product(_turned(self._aW(), groups), None)
+            slid = _slid_back(slide, (kh, kw))
+            turned = self._once("back", lambda: laid_out(_turned(self._aW(), groups), slid, g.shape))
+            return Kernel(turned, None, slid)
+        if few and stride[0] == stride[1] <= kh == kw and padding[0] == padding[1] < kh:
+            return Blocks(self._aW(), slide, image, g.shape)
+        return self._once(rest, lambda: Transposed(self._aW(), slide, rest, g.shape))
+
+    def _once(self, which: Any, made: Callable[[], Any]) -> Any:
+        if which not in self._laid_out:
+            self._laid_out[which] = made()
+        return self._laid_out[which]
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether oneDNN computes with x."""
+    enabled = bool(torch.backends.mkldnn.enabled)  # type: ignore[attr-defined]
+    return _HAS_IT and enabled and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
+
+
+def _is_product(W: Sequence[int], slide: Slide, shape: Sequence[int]) -> bool:
+    B, _, H, width = shape
+    return tuple(W[2:]) == (1, 1) and slide == _ONE and B * H * width * W[0] * W[1] <= SMALL
+
+
+_ONE = Slide((1, 1), (0, 0), (1, 1), 1)
+
+
+def _turned(W: Tensor, groups: int) -> Tensor:
+    """W of the convolution that goes back, where the stride is 1."""
+    M, C, *size = W.shape
+    return W.view(groups, M // groups, C, *size).transpose(1, 2).reshape(groups * C, M // groups, *size).flip(2, 3)
+
+
+def _slid_back(slide: Slide, size: Sequence[int]) -> Slide:
+    padding = tuple(d * (k - 1) - p for d, k, p in zip(slide.dilation, size, slide.padding, strict=True))
+    return slide._replace(padding=padding)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

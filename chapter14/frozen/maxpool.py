@@ -1,0 +1,137 @@
+"""Max pooling with its relu, and where the largest was: four bits an entry.
+
+    relu(max x) = max(relu x)       so a relu before the pool comes after it, where there are fewer entries
+
+Kept: 1 + which entry of its window it was, and 0 where relu is flat; two entries a byte, one of each half of the image.
+Back, g goes to those places of the image: they are looked up by byte, in tables of 256.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .bits import flat
+from .steps import Step, fit, last
+
+LARGE = 2**14  # entries of an image from which on each is looked up by itself, in the processor's cache
+
+
+class MaxPool(Step):
+    """x [B, C, H, W] → the largest of each window of up to 3 x 3, [B, C, h, w]."""
+
+    keeps, gates = True, False  # type: ignore[assignment]
+
+    def __init__(self, size: int, stride: int, padding: int, ceil_mode: bool):
+        super().__init__()
+        self.size, self.stride, self.padding, self.ceil_mode = size, stride, padding, ceil_mode
+
+    def run(self, x, keep):
+        (x,) = x
+        fit(x.ndim == 4)
+        how = self.size, self.stride, self.padding, 1, self.ceil_mode
+        x_out, index = nn.functional.max_pool2d(last(x), *how, return_indices=True)
+        x_out = x_out.relu_() if self.relu else x_out
+        if not keep:
+            return x_out, None
+        W, device = x.shape[3], x.device
+        first = _first(*index.shape[2:], self.stride, self.padding * (W + 1), W, device)
+        which = _which(self.size, W, device).index_select(0, flat(index.sub_(first)))
+        if self.relu:
+            which.mul_(flat(x_out.bool().view(torch.uint8)))
+        which = which.view(max(self._groups(x_out.shape), 1), -1)
+        if which.shape[1] % 2:
+            which = nn.functional.pad(which, (0, 1))
+        half = which.shape[1] // 2
+        return x_out, torch.add(which[:, :half], which[:, half:], alpha=16).view(-1)
+
+    def back(self, g, like, bits):
+        B, H, W, C = self._padded(like[0], g.shape)
+        g = g.permute(0, 2, 3, 1)
+        x = g.new_zeros(B, H, W, C)
+        for image, g_image, places, there in self._looked_up(x, g, bits):
+            image.scatter_add_(0, places, there.mul_(g_image).view(-1))
+        return (self._cropped(x, like[0]),)
+
+    def along(self, dx, bits):
+        (dx,) = dx
+        shape = nn.functional.max_pool2d(
+            torch.empty(dx.shape, device="meta"), self.size, self.stride, self.padding, 1, self.ceil_mode
+        ).shape
+        x = dx.new_zeros(self._padded(dx.shape, shape))
+        self._cropped(x, dx.shape).copy_(dx)
+        x_out = x.new_empty(shape[0], *shape[2:], shape[1])
+        for image, into, places, there in self._looked_up(x, x_out, bits):
+            into.copy_(there.mul_(image.index_select(0, places).view(into.shape)))
+        return x_out.permute(0, 3, 1, 2)
+
+    def _looked_up(self, x: Tensor, g: Tensor, bits: Tensor) -> Any:
+        """Of one image after another: x laid flat, g, the places in x of its entries, and 1 where relu lets through."""
+        (B, _, W, C), groups = x.shape, self._groups(g.permute(0, 3, 1, 2).shape)
+        if not groups:
+            return
+        offsets, ones = _tables(self.size, W * C, C, g.dtype, g.device)
+        first = _first(*g.shape[1:3], self.stride, 0, W, g.device).view(-1, 1) * C + torch.arange(C, device=g.device)
+        if groups < B:
+            first = first + (torch.arange(B, device=g.device) * x[0].numel()).view(-1, 1, 1)
+        n = g.numel() // groups
+        for image, g_image, packed in zip(x.view(groups, -1), g.split(B // groups), bits.view(groups, -1), strict=True):
+            byte = packed.int()
+            places, there = _read(offsets, byte)[:n], _read(ones, byte)[:n]
+            yield image, g_image, places.view(first.shape).add_(first).view(-1), there.view(g_image.shape)
+
+    @staticmethod
+    def _groups(shape: torch.Size) -> int:
+        """How many images, or all as one, are looked up at a time."""
+        return shape[0] if shape[1:].numel() >= LARGE else min(shape[0], 1)
+
+    def _padded(self, image: Sequence[int], windows: Sequence[int]) -> tuple[int, ...]:
+        """[B, H, W, C], with all that the windows see."""
+        B, C, *sizes = image
+        s, k, p = self.stride, self.size, self.padding
+        H, W = (max((o - 1) * s + k, n + 2 * p) for o, n in zip(windows[2:], sizes, strict=True))
+        return B, H, W, C
+
+    def _cropped(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        p = self.padding
+        return x[:, p : p + shape[2], p : p + shape[3]].permute(0, 3, 1, 2)
+
+
+@functools.lru_cache(64)
+def _first(h: int, w: int, stride: int, less: int, W: int, device: torch.device) -> Tensor:
+    """Where each window begins, in an image W wide laid flat: [h, w]."""
+    y, x = (torch.arange(n, device=device) * stride for n in (h, w))
+    return y[:, None] * W + x - less
+
+
+@functools.lru_cache(64)
+def _which(size: int, W: int, device: torch.device) -> Tensor:
+    """How far from its window's first entry, in an image W wide laid flat → 1 + which of the window."""
+    place = torch.arange(size)
+    table = torch.zeros((size - 1) * W + size, dtype=torch.uint8)
+    table[(place[:, None] * W + place).view(-1)] = torch.arange(1, size**2 + 1, dtype=torch.uint8)
+    return table.to(device)
+
+
+@functools.lru_cache(64)
+def _tables(size: int, row: int, column: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A byte → how far its two entries are from where their windows begin, and whether there are any: [2, 256]."""
+    place = torch.arange(size)
+    offsets, ones = torch.zeros(16, dtype=torch.int64), torch.zeros(16, dtype=dtype)
+    offsets[1 : size**2 + 1] = (place[:, None] * row + place * column).view(-1)
+    ones[1:] = 1
+    byte = torch.arange(256)
+    halves = torch.stack([byte % 16, byte // 16])
+    return offsets[halves].to(device), ones[halves].to(device)
+
+
+def _read(table: Tensor, byte: Tensor) -> Tensor:
+    """table [2, 256], byte [n] → [2 n]."""
+    found = table.new_empty(2, len(byte))
+    for half, into in zip(table, found, strict=True):
+        torch.index_select(half, 0, byte, out=into)
+    return found.view(-1)

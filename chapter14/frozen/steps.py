@@ -1,0 +1,265 @@
+"""The steps of a network that is straight lines with kinks, its parameters fixed: each x_out = A x_in + b.
+
+    Convolution    A = W slid over the image, batch norm folded into W and b
+    Affine         A = diag a, channel by channel: batch norm that stands alone
+    Linear         A = W
+    Mean           A = the mean of each window
+    Add, Merge     A = [I, I], [I 0; 0 I]            Flatten    A = I
+
+A step says what it is from both sides: `forward` computes A x + b, `back` g A, `along` A dx. What A depends on, an
+entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in. A relu after a step is
+the step's own, `relu`: the chain sees to its mask; only where a step can do both at once does `forward` know.
+
+Images lie with channels last: g in another order is brought to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..layers.convolution import Slide
+from ..layers.pool import Parts, Windows
+from .convolution import LAST, Fixed, Form, Rows, has_kernels
+
+
+class Unfit(Exception):
+    """What came is not what the step was made for: the network has to run as it was written."""
+
+
+class Step(nn.Module):
+    """One step. `relu` says whether x_out = relu(A x + b)."""
+
+    relu = False
+    fresh = True  # whether `back` makes new memory
+    keeps = False  # whether the step keeps something itself
+
+    @property
+    def gates(self) -> bool:
+        """Whether the chain keeps which entries relu lets through."""
+        return self.relu
+
+    def run(self, x: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor | None]:
+        """x_out, and what the step itself keeps: a row of bytes."""
+        return self.forward(*x), None
+
+    def back(self, g: Tensor, like: Sequence[torch.Size], kept: Any) -> Sequence[Tensor]:
+        raise NotImplementedError
+
+    def along(self, dx: Sequence[Tensor], kept: Any) -> Tensor:
+        raise NotImplementedError
+
+
+def fit(fits: bool) -> None:
+    if not fits:
+        raise Unfit
+
+
+def last(x: Tensor) -> Tensor:
+    """An image with its channels last in memory."""
+    return x.contiguous(memory_format=LAST) if x.ndim == 4 else x.contiguous()
+
+
+class Convolution(Step):
+    """x [B, C, H, W] → a W x + b, [B, M, H', W']; a [M] is batch norm's, or None.
+
+    a W is nowhere kept but as the forms want it, which there is one of for each shape that came.
+    """
+
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide):
+        super().__init__()
+        self.W: Tensor
+        self.a: Tensor | None
+        self.b: Tensor | None
+        for name, value in (("W", W), ("a", None), ("b", b)):
+            self.register_buffer(name, value)
+        self.slide = slide
+        self._fixed: Fixed | None = None
+        self._forms: dict[Any, Form] = {}
+
+    def forward(self, x):
+        return self._form("forward", x)(x)
+
+    def back(self, g, like, kept):
+        return (self._form(like[0][2:], g)(last(g)),)
+
+    def along(self, dx, kept):
+        return self._form("along", dx[0])(dx[0])
+
+    def _form(self, which: Any, x: Tensor) -> Form:
+        W = self.W
+        if self._fixed is None or self._fixed.W is not W or self._fixed.version != W._version:
+            self._fixed, self._forms = Fixed(W, self.a, self.slide), {}
+        key = which, x.shape, x.dtype, x.device
+        if key not in self._forms:
+            self._forms[key] = self._made(self._fixed, which, x)
+        return self._forms[key]
+
+    def _made(self, fixed: Fixed, which: Any, x: Tensor) -> Form:
+        if which == "forward" or which == "along":
+            fit(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
+            return fixed.forward(x, self.b if which == "forward" else None, which == "forward" and self.relu)
+        return fixed.back(x, which)
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_fixed": None, "_forms": {}}
+
+
+class Affine(Step):
+    """x [B, C, ...] → a x + c, a and c [C]."""
+
+    def __init__(self, a: Tensor, c: Tensor):
+        super().__init__()
+        self.a: Tensor
+        self.c: Tensor
+        self.register_buffer("a", a)
+        self.register_buffer("c", c)
+
+    def forward(self, x):
+        x_out = torch.addcmul(self._over(self.c, x), x, self._over(self.a, x))
+        return x_out.relu_() if self.relu else x_out
+
+    def back(self, g, like, kept):
+        return (g * self._over(self.a, g),)
+
+    def along(self, dx, kept):
+        return dx[0] * self._over(self.a, dx[0])
+
+    @staticmethod
+    def _over(a: Tensor, x: Tensor) -> Tensor:
+        return a.view(-1, *[1] * (x.ndim - 2))
+
+
+class Linear(Step):
+    """x [..., N] → W x + b, [..., M]. Of many rows, W is laid out for them, once for each way."""
+
+    MANY = 16
+
+    def __init__(self, W: Tensor, b: Tensor | None):
+        super().__init__()
+        self.W: Tensor
+        self.b: Tensor | None
+        self.register_buffer("W", W)
+        self.register_buffer("b", b)
+        self._forms: dict[Any, Any] = {}
+
+    def forward(self, x):
+        fit(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
+        if self._many(x):
+            return self._form("forward", lambda W: Rows(W, self.b, len(x), self.relu))(x)
+        x_out = nn.functional.linear(x, self.W, self.b)
+        return x_out.relu_() if self.relu else x_out
+
+    def back(self, g, like, kept):
+        if self._many(g):
+            return (self._form("back", lambda W: Rows(W.t(), None, len(g)))(g),)
+        return (g @ self.W,)
+
+    def along(self, dx, kept):
+        return nn.functional.linear(dx[0], self.W)
+
+    def _many(self, x: Tensor) -> bool:
+        return x.shape[:-1].numel() >= self.MANY and has_kernels(x)
+
+    def _form(self, which: str, made: Any) -> Any:
+        W, version = self.W, self.W._version
+        of, at, form = self._forms.get(which, (None, 0, None))
+        if of is not W or at != version:
+            form = made(W)
+            self._forms[which] = W, version, form
+        return form
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_forms": {}}
+
+
+class Relu(Step):
+    """x → relu x, on its own."""
+
+    fresh = False
+
+    relu = True
+
+    def forward(self, x):
+        return x.relu()
+
+    def back(self, g, like, kept):
+        return (g,)
+
+    def along(self, dx, kept):
+        return dx[0]
+
+
+class Add(Step):
+    """a, b of one shape → a + b."""
+
+    fresh = False
+
+    def forward(self, a, b):
+        fit(isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype)
+        x_out = a + b
+        return x_out.relu_() if self.relu else x_out
+
+    def back(self, g, like, kept):
+        return g, g
+
+    def along(self, dx, kept):
+        return dx[0] + dx[1]
+
+
+class Merge(Step):
+    """Images side by side in their channels: [B, C, H, W], [B, D, H, W], ... → [B, C + D + ..., H, W]."""
+
+    fresh = False
+
+    def forward(self, *x):
+        x_out = torch.cat(x, 1)
+        return x_out.relu_() if self.relu else x_out
+
+    def back(self, g, like, kept):
+        return g.split([shape[1] for shape in like], 1)
+
+    def along(self, dx, kept):
+        return torch.cat(list(dx), 1)
+
+
+class Flatten(Step):
+    """x [B, ...] → [B, N]."""
+
+    fresh = False
+
+    def forward(self, x):
+        return x.flatten(1)
+
+    def back(self, g, like, kept):
+        return (g.reshape(like[0]),)
+
+    def along(self, dx, kept):
+        return dx[0].flatten(1)
+
+
+class Mean(Step):
+    """x [B, C, H, W] → the mean of each window."""
+
+    fresh = False
+
+    def __init__(self, windows: Windows | Parts):
+        super().__init__()
+        self.windows = windows
+
+    def forward(self, x):
+        x_out = self.windows.mean(x)
+        return x_out.relu_() if self.relu else x_out
+
+    def back(self, g, like, kept):
+        if self.windows == Parts((1, 1)):
+            return ((g / like[0][2:].numel()).expand(like[0]),)
+        for axis in (1, 0):
+            g = self.windows.share_out(g, axis, like[0][axis - 2])
+        return (g,)
+
+    def along(self, dx, kept):
+        return self.windows.mean(dx[0])
