@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from .. import functional as F
 from ..conversion.by_hand import by_hand
 from ..layer import cast
 from ..models.zoo import Pretrained
-from .look import PICTURE, watched
+from .look import FAILURES, PICTURE, chained, watched
 from .objective import Objective, each
 from .redirect import redirected
 from .transform import Together, Transform
@@ -40,20 +40,24 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
     """
     objective, transform = each(objectives), Together(settings.transforms)
     value = objective.bind(network)
-    with watched(network, objective.layers, stop=not settings.compile) as look:
-        look = torch.compile(look) if settings.compile else look
+    lean = None if settings.compile or settings.precision else chained(network, objective.layers)
+    with watched(network, objective.layers, stop=not settings.compile) as watch:
+        plain = torch.compile(watch) if settings.compile else watch
+
+        def look(step: int, x: Tensor) -> dict[str, Tensor]:
+            with ExitStack() as within:
+                if settings.precision is not None:
+                    within.enter_context(torch.autocast(x.device.type, settings.precision))
+                if step < settings.through_relu:
+                    within.enter_context(redirected(network.model))
+                elif lean is not None:
+                    with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
+                        return lean(x)
+                return plain(x)
 
         def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
-            with ExitStack() as stack:
-                stack.enter_context(by_hand())
-                seen = transform(x, draws)
-                with ExitStack() as within:
-                    if settings.precision is not None:
-                        within.enter_context(torch.autocast(x.device.type, settings.precision))
-                    if step < settings.through_relu:
-                        within.enter_context(redirected(network.model))
-                    x_l = look(seen)
-                full = {layer: cast(x_out, x.dtype) for layer, x_out in x_l.items()}
-                return F.scale(value(full | {PICTURE: x}), -1)
+            with by_hand():
+                x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
+                return F.scale(value(x_l | {PICTURE: x}), -1)
 
         yield J
