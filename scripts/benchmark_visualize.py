@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=LAYERS, default=["squeezenet1_1"])
     parser.add_argument("--those", nargs="+", choices=THOSE, default=list(THOSE))
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one", nargs=3, metavar=("WHO", "NETWORK", "BATCH"), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -45,19 +45,20 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
         plain = torch.compile(watch) if settings.compile else watch
 
         def look(step: int, x: Tensor) -> dict[str, Tensor]:
+            if lean is not None and step >= settings.through_relu:
+                with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
+                    return lean(x)
             with ExitStack() as within:
+                within.enter_context(by_hand())
                 if settings.precision is not None:
                     within.enter_context(torch.autocast(x.device.type, settings.precision))
                 if step < settings.through_relu:
                     within.enter_context(redirected(network.model))
-                elif lean is not None:
-                    with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
-                        return lean(x)
                 return plain(x)
 
         def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
-            with by_hand():
-                x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
+            x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
+            with by_hand():  # an objective may be the user's own
                 return F.scale(value(x_l | {PICTURE: x}), -1)
 
         yield J
