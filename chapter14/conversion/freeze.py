@@ -38,7 +38,7 @@ def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"freeze: model is a torch.nn.Module; it was given {type(model).__name__}.")
-    names = [name for name, _ in model.named_modules() if name]
+    names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if until is not None and until not in names:
         near = ", ".join(difflib.get_close_matches(until, names, 5, 0.4) or names[:5])
         raise ValueError(f"freeze: the model has no module {until!r}. Near that: {near}.")
@@ -70,6 +70,8 @@ class _Reached(Exception):
 class _Whole(nn.Module):
     """The model as a function of one x: its other arguments are what they are by default."""
 
+    model: nn.Module
+
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
@@ -79,7 +81,9 @@ class _Whole(nn.Module):
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, until: str | None):
+    """`found` is what `until` gives the first time that it is called, and the last node then."""
+
+    def __init__(self, until: nn.Module | None):
         super().__init__()
         self.until, self.found = until, None
 
@@ -89,7 +93,7 @@ class _Tracer(fx.Tracer):
 
     def call_module(self, module, forward, args, kwargs):
         x_out = super().call_module(module, forward, args, kwargs)
-        if self.found is None and self.until is not None and self.path_of_module(module) == f"model.{self.until}":
+        if self.found is None and module is self.until:
             self.found = x_out, next(iter(reversed(self.graph.nodes)))
         return x_out
 
@@ -164,9 +168,10 @@ def _reached(module: nn.Module, inputs: Any, x_out: Any) -> None:
     raise _Reached(x_out)
 
 
-def _folded(whole: nn.Module, until: str | None) -> Folded | None:
+def _folded(whole: _Whole, until: str | None) -> Folded | None:
     """What the network computes until there, in parts; None where its forward cannot be traced."""
-    tracer, chance = _Tracer(until), torch.get_rng_state()
+    tracer = _Tracer(None if until is None else whole.model.get_submodule(until))
+    chance = torch.get_rng_state()
     try:
         graph = tracer.trace(whole)
     except Exception:  # whatever a forward does that has no x to do it with
