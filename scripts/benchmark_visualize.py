@@ -5,8 +5,9 @@
 
 Each runs in a process of its own, in turns with the bare loop: a frozen network with random weights, a forward hook,
 Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process, medians over
-repeats, and are given as how many times as fast as the bare loop. Peers: `pip install torch-lucent torch-dreams faccent
-horama`; who is not installed, or fails, is listed with the reason.
+repeats, and are given as how many times as fast as the bare loop. `chapter14_channels` draws as many channels of the
+layer as the batch is large; the bare loop, and each of the peers, has to draw them one by one. Peers: `pip install
+torch-lucent torch-dreams faccent horama`; who is not installed, or fails, is listed with the reason.
 """
 
 from __future__ import annotations
@@ -74,6 +75,14 @@ def chapter14(model: nn.Module, layer: str, batch: int) -> Run:
     return lambda steps: visualize(
         model, channel(layer, CHANNEL), count=batch, size=SIZE, steps=steps, cycles=(), batch=batch
     )
+
+
+def chapter14_channels(model: nn.Module, layer: str, batch: int) -> Run:
+    """As many channels of the layer, each its own picture."""
+    from chapter14.visualization import channel, visualize
+
+    objectives = [channel(layer, i) for i in range(batch)]
+    return lambda steps: visualize(model, objectives, size=SIZE, steps=steps, cycles=())
 
 
 def lucent(model: nn.Module, layer: str, batch: int) -> Run:
@@ -153,6 +162,7 @@ def horama(model: nn.Module, layer: str, batch: int) -> Run:
 
 THOSE: dict[str, Callable[[nn.Module, str, int], Run]] = {
     "chapter14": chapter14,
+    "chapter14_channels": chapter14_channels,
     "lucent": lucent,
     "torch_dreams": torch_dreams,
     "faccent": faccent,
@@ -166,7 +176,9 @@ def measure(who: str, name: str, batch: int, steps: int, repeats: int) -> dict:
     torch.set_num_threads(1)
     os.chdir(tempfile.mkdtemp())  # some leave files behind
     model = network(name)
-    run, reference = THOSE[who](model, LAYERS[name], batch), bare(network(name), LAYERS[name], batch)
+    # who draws different channels is held to the bare loop on one after the other, as its peers have to draw them
+    one_by_one = batch if who == "chapter14_channels" else 1
+    run, reference = THOSE[who](model, LAYERS[name], batch), bare(network(name), LAYERS[name], batch // one_by_one)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run(3)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -177,7 +189,7 @@ def measure(who: str, name: str, batch: int, steps: int, repeats: int) -> dict:
         reference(steps)
         b = time.process_time()
         run(steps)
-        ratios.append((b - a) / (time.process_time() - b))
+        ratios.append(one_by_one * (b - a) / (time.process_time() - b))
     return {
         "ratio": statistics.median(ratios),
         "range": [min(ratios), max(ratios)],
@@ -201,12 +213,12 @@ def main() -> None:
         print(json.dumps(measure(who, name, int(batch), options.steps, options.repeats)))
         return
     print(
-        f"{'network':14} {'batch':>5}  {'who':12} {'x bare':>6} {'range':>12} {'peak MB':>8} {'p.grad':>6} {'hooks':>5}"
+        f"{'network':14} {'batch':>5}  {'who':18} {'x bare':>6} {'range':>12} {'peak MB':>8} {'p.grad':>6} {'hooks':>5}"
     )
     for name in options.networks:
         for batch in options.batches:
             for who in options.those:
-                print(f"{name:14} {batch:5}  {who:12} {_row(who, name, batch, options)}", flush=True)
+                print(f"{name:14} {batch:5}  {who:18} {_row(who, name, batch, options)}", flush=True)
 
 
 def _row(who: str, name: str, batch: int, options: argparse.Namespace) -> str:
