@@ -18,7 +18,8 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a verb; 0 where it worked, 1 where a check failed, 2 where what was asked for cannot be done."""
+    """Runs a verb; 0 where it worked, 1 where a check failed, 2 where what was asked for cannot be done,
+    130 where it was interrupted."""
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, (command, help) in VERBS.items():
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return VERBS[options.verb][0].run(options)
-    except (ValueError, IndexError, OSError) as error:
+    except (ValueError, IndexError, OSError, FloatingPointError) as error:
         print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"chapter14 {options.verb}: interrupted.", file=sys.stderr)
+        return 130

@@ -107,7 +107,8 @@ def test_an_interrupted_descent_goes_on_to_the_same_pictures(batch, after, netwo
     more = []
     assert_same(visualize(network, PROMPTS, checkpoint=file, resume=True, on_step=more.append, **options), whole)
     assert len(steps) + len(more) == 6 * 6 / batch
-    assert not list(file.parent.iterdir())
+    assert [path.name for path in file.parent.iterdir()] == ["cat.part"]
+    assert_same(visualize(network, PROMPTS, checkpoint=file, resume=True, on_step=pytest.fail, **options), whole)
 
 
 def test_what_cannot_be_gone_on_with_is_said(network, tmp_path):
@@ -207,6 +208,22 @@ def test_pictures_that_look_at_each_other_are_drawn_together(network):
     pair = Objective("pair", frozenset(["output"]), lambda network: value, together=True)
     visualize(network, [pair, text(PROMPTS[1])], count=3, batch=1, **SHORT)
     assert set(sizes) == {3}
+
+
+def test_a_layer_that_another_writes_over_is_seen_as_it_was():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU(inplace=True)).double()
+    alone, beside = (
+        visualize(model, objective, size=8, **SHORT)
+        for objective in (channel("0", 0), channel("0", 0) + 0.0 * channel("1", 1))
+    )
+    assert_close(alone, beside)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_descends_where_no_gradient_is_wanted(mode, network):
+    with mode():
+        inside = visualize(network, PROMPTS[0], **SHORT)
+    assert_close(inside, visualize(network, PROMPTS[0], **SHORT))
 
 
 def test_every_derivative_is_by_hand_whoever_wrote_the_network():

@@ -61,7 +61,7 @@ def test_values_are_the_objectives_own(folder):
         for o, near in enumerate(found):
             assert len(near.most) == 10 and near.most == near.least[::-1]
             for path, value in near.most[:2]:
-                pixels = torch.tensor(list(opened(path, 48).tobytes())).view(1, 48, 48, 3)
+                pixels = torch.tensor(list(opened(path, (48, 48)).tobytes())).view(1, 48, 48, 3)
                 said = measure(pixels.permute(0, 3, 1, 2) / 127.5 - 1)
                 assert said[0, o].item() == pytest.approx(value, rel=1e-3, abs=1e-3) and not said.requires_grad
 
@@ -73,12 +73,12 @@ def test_a_photograph_is_upright_and_cut_in_the_middle(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     image.save(tmp_path / "turned.jpg", exif=exif, quality=100, subsampling=0)
-    seen = opened(tmp_path / "turned.jpg", 20)
+    seen = opened(tmp_path / "turned.jpg", (20, 20))
     assert seen.size == (20, 20)
     for at, colour in (((5, 2), (0, 0, 255)), ((5, 17), (0, 0, 255)), ((15, 2), (255, 0, 0)), ((15, 17), (255, 0, 0))):
         assert seen.getpixel(at) == pytest.approx(colour, abs=5)
     Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert opened(tmp_path / "clear.png", 4).getpixel((1, 1)) == (255, 255, 255)
+    assert opened(tmp_path / "clear.png", (4, 4)).getpixel((1, 1)) == (255, 255, 255)
 
 
 def test_what_cannot_be_read_is_left_out_with_a_warning(brightness, tmp_path):

@@ -147,6 +147,9 @@ def test_pictures_that_are_to_differ(here, capsys):
 def test_film_page_and_photographs(photo, here, capsys):
     (here / "photos").mkdir()
     os.rename("photo.png", "photos/one.png")
+    visualize(
+        "--layer", "image.scales.1", "--style", "photos/one.png", "--report", "--page", "b.html", "--photos", "photos"
+    )
     visualize("a photo of a cat", "a photo of a dog", "--film", "a.gif", "--page", "a.html", "--photos", "photos")
     said = capsys.readouterr().out
     assert "The film is a.gif." in said and "The page is a.html." in said
@@ -169,6 +172,35 @@ def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatc
     with Image.open("cat.png") as a, Image.open("whole.png") as b:
         assert a.tobytes() == b.tobytes()
     assert record_of("cat.png").history == record_of("whole.png").history
+
+
+def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing.record, "save", full)
+        visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", status=2)
+    assert "the disk is full" in capsys.readouterr().err
+    visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", "--resume")
+    visualize("a photo of a cat", "a photo of a dog", "--out", "both.png")
+    for path in (here / "two").glob("*.png"):
+        with Image.open(path) as a, Image.open(here / "both" / path.name) as b:
+            assert a.tobytes() == b.tobytes()
+    assert not list(here.glob("*.part"))
+
+
+def test_random_weights_are_the_same_each_time(here, capsys):
+    words = ["--model", "torchvision:squeezenet1_1", "--weights", "random", "--layer", "features.0", "--size", "32"]
+    visualize(*words, "--channel", "0", "--out", "a.png")
+    assert main(["visualize", "--again", "a.png"]) == 0
+    assert "It is a.png, to the last byte." in capsys.readouterr().out
+
+
+def test_pictures_that_differ_in_their_alpha_or_colour_differ(here):
+    for name, colour in (("a.png", "red"), ("b.png", "blue")):
+        Image.new("RGBA", (4, 4), colour).save(name)
+    assert "by 255 of 255 at most" in drawing._compared(here / "a.png", here / "b.png", [])
 
 
 def test_list_prints_the_layers(capsys):
@@ -206,6 +238,9 @@ def test_several_processes_share_the_channels(here):
     "words, message",
     [
         (["--layer", "image.scales.1", "--channels", "7-"], "it is all, or numbers and ranges"),
+        (["--layer", "image.scales.1", "--channels", "5-3"], "it is all, or numbers and ranges"),
+        (["a photo of a cat", "--batch", "-1"], "--batch -1: it is 1 or more"),
+        (["a photo of a cat", "--guidance", "nan"], "J is [nan]"),
         (["--layer", "image.scales.1", "--channels", "95-97"], "there is no channel 96"),
         (["--layer", "image.scales.1", "--neuron", "1,2"], "it is a number, or CHANNEL,ROW,COLUMN"),
         (["--layer", "image.scales.1", "--direction", "a"], "numbers with commas"),

@@ -293,10 +293,11 @@ def _numbers(words: str, count: Any) -> list[int]:
         return list(range(count()))
     found: list[int] = []
     for part in words.split(","):
-        low, _, high = part.partition("-")
-        if not low.isdecimal() or (high and not high.isdecimal()) or (not high and "-" in part):
+        low, dash, high = part.partition("-")
+        high = high if dash else low
+        if not low.isdecimal() or not high.isdecimal() or int(high) < int(low):
             raise ValueError(f"--channels {words}: it is all, or numbers and ranges, as in 0-3,7.")
-        found += range(int(low), int(high or low) + 1)
+        found += range(int(low), int(high) + 1)
     return found
 
 

@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         if drawing.asked:
             drawing.write(drawing.draw())
+            drawing.checkpoint.unlink(missing_ok=True)
     except KeyboardInterrupt:
         drawing.put_down()
         return 130
@@ -176,6 +177,7 @@ class Drawing:
             return
         images = [render.to_image(x, self.options.height) for x in self.last.x.clamp(-1, 1)]
         shown = images[0] if len(images) == 1 else render.sheet(images, [""] * len(images), self.options.columns)
+        self.out.with_suffix(".json").unlink(missing_ok=True)  # which is of another picture
         render.save(shown, self.out)
         print(f"Interrupted: {self.out} is what there is; the same command with --resume goes on.", file=sys.stderr)
 
@@ -199,7 +201,7 @@ class Drawing:
         )
         for its, x, path in zip(kept, drawn.x, (path for each in self.paths for path in each), strict=True):
             record.save(render.to_image(x, options.height), path, its)
-        if self.film:
+        if self.film and self.film.batches:  # of a descent that was resumed at its end there is none
             self.film.save(options.film, options.height if len(each) == 1 else SMALL, options.columns)
             print(f"The film is {options.film}.")
         self._say(drawn, kept)
@@ -238,7 +240,7 @@ def _again(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.again}: no command drew it.")
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    out = options.out or options.again.with_name(f"{options.again.stem}_again.png")
+    out = options.out or options.again.with_stem(f"{options.again.stem}_again")
     then = parser.parse_args([*its.command[1:], "--out", str(out), "--height", str(_height(options.again))])
     print(asking.quoted(its.command[1:]))
     if status := run(then):
@@ -253,7 +255,7 @@ def _again(options: argparse.Namespace) -> int:
 def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
     with Image.open(then) as a, Image.open(now) as b:
         difference = ImageChops.difference(a, b)
-    if difference.getbbox() is None:
+    if difference.getbbox(alpha_only=False) is None:
         return f"It is {then}, to the last byte."
     most = max(high for _, high in np.atleast_2d(difference.getextrema()).tolist())
     why = "; ".join(changed) or "a batch of another size rounds otherwise"
@@ -274,9 +276,11 @@ def _check(options: argparse.Namespace, out: Path) -> None:
         raise ValueError("--photos are shown on a --page.")
     if options.photos:
         photographs(options.photos)
-    for name in ("count", "steps", "height", "columns", "between"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} {getattr(options, name)}: it is 1 or more.")
+    for name in ("count", "steps", "height", "columns", "between", "batch"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise ValueError(f"--{name} {value}: it is 1 or more.")
+    if out.with_suffix("").is_file():
+        raise ValueError(f"{out.with_suffix('')}: it is a file, and would be the folder of the pictures.")
     there = next(folder for folder in out.absolute().parents if folder.exists())
     if not os.access(there, os.W_OK):
         raise ValueError(f"{out}: {there} is a folder that cannot be written in.")
@@ -296,7 +300,7 @@ def _write_sheet(paths: Sequence[Path], columns: int, out: Path) -> None:
     for path in paths:
         its = record.record_of(path)
         with Image.open(path) as image:
-            size = (round(SMALL * image.width / image.height), SMALL)
+            size = (max(round(SMALL * image.width / image.height), 1), SMALL)
             images.append(image.resize(size, Image.Resampling.BICUBIC))
         labels.append(its.objective if its.alive else f"{its.objective} (dead)")
     render.save(render.sheet(images, labels, columns), out)
@@ -309,4 +313,4 @@ def _all(options: argparse.Namespace) -> str:
 
 
 def _slug(name: str) -> str:
-    return re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")[:80]
+    return re.sub(r"\W+", "_", name.lower()).strip("_")[:80] or "picture"

@@ -64,7 +64,7 @@ def asked_in(record: Record) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     asking.add_arguments(parser)
     options = parser.parse_args(record.command[1:])
-    options.diverse = 0  # of pictures beside each other, and not of a photograph
+    options.diverse, options.prior = 0, []  # of pictures that are drawn, and not of photographs
     return options
 
 

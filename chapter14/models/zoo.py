@@ -40,7 +40,7 @@ def load(
     weights: str | Path | None = None,
     device: str | torch.device | None = None,
 ) -> Pretrained:
-    """The network of that name or in that file, with these weights.
+    """The network of that name or in that file, with these weights. Random ones are the same each time.
 
     Raises:
         FileNotFoundError: there is no such file and no such name; or the weights are neither on this machine nor can be
@@ -48,7 +48,9 @@ def load(
         ValueError: a library, network, weights or device that there is not; a file of another kind, or one that holds
             more than tensors.
     """
-    network = _loaded(str(name), weights)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = _loaded(str(name), weights)
     try:
         network.model.to(device)
     except (RuntimeError, AssertionError) as error:

@@ -62,7 +62,8 @@ def watched(
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: object, x_out: Any) -> None:
-            x_l.setdefault(name, x_out)
+            # a layer behind it may write over what it gave
+            x_l.setdefault(name, x_out.clone() if isinstance(x_out, Tensor) and len(layers) > 1 else x_out)
             if stop and x_l.keys() >= layers - {PICTURE}:
                 raise Enough
 

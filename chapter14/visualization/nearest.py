@@ -103,8 +103,8 @@ def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[C
     """x [B, C, H, W] → [B, O], what each objective says of each picture; without gradients."""
     layers = frozenset[str]().union(*(o.layers for o in objectives))
     device = next(network.model.parameters(), torch.zeros(())).device
+    values = [o.bind(network) for o in objectives]
     with fixed(network.model), torch.no_grad(), watched(network, layers) as look:
-        values = [o.bind(network) for o in objectives]
 
         def measure(x: Tensor) -> Tensor:
             x = x.to(device)

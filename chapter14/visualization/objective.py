@@ -165,6 +165,7 @@ def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), 
         return lambda x: _each(F.linear(x[OUTPUT], w[None]))
 
     name = f"{prompt} against {', '.join(others)}" if others else prompt
+    name += ", as a probability" if softmax else "" if guidance == 3 else f", guidance {guidance:g}"
     return Objective(name, frozenset([OUTPUT]), bind)
 
 

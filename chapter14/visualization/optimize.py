@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,7 +81,7 @@ def visualize(
             to the rounding of the network's own arithmetic.
         precision: of the network, e.g. torch.bfloat16; the pictures stay as they are.
         compile: whether torch.compile compiles the network.
-        checkpoint: a file; what is drawn is put there once a minute, and when it is interrupted.
+        checkpoint: a file; what is drawn is put there once a minute, when it is interrupted, and in the end.
         resume: go on from `checkpoint`, to the very same pictures.
         on_step: called after each step, with what is drawn at the time.
 
@@ -93,13 +94,15 @@ def visualize(
     """
     network = _network(model, size)
     each = _each(objective)
+    if count < 1 or steps < 1 or (batch is not None and batch < 1):
+        raise ValueError(f"visualize: count, steps and batch are 1 or more; they are {count}, {steps} and {batch}.")
     objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
     _check_image(image, x, transforms)
     said = _said(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
-    done = Progress(Path(checkpoint) if checkpoint else None, said, resume)
-    with fixed(network.model), done:
+    done = Progress(Path(checkpoint) if checkpoint else None, said, resume, x.device)
+    with torch.inference_mode(False), torch.enable_grad(), fixed(network.model), done:
         while (first := len(done)) < len(seeds):
             n = done.batch or _batch(batch, network, objectives[first:], x[first:], settings)
             these = slice(first, first + n)
@@ -147,10 +150,12 @@ def _beginning(
 ) -> tuple[Tensor, list[Move]]:
     """x [B, C, H, W] before the first step, and the steps."""
     parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
+    if start is not None and start.ndim == 4 and len(start) not in (1, count):
+        raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
     if start is not None:
         x = start.to(parameter).expand(count, *start.shape[-3:])
         return x, [move._replace(mix=None) for move in moves(way, x[0].numel(), steps, ())]
-    H, W = size if isinstance(size, tuple) else [size or network.size] * 2
+    H, W = [size or network.size] * 2 if size is None or isinstance(size, int) else size
     x = torch.zeros(count, image.channels, H, W).to(parameter)
     return x, moves(way, x[0].numel(), steps, cycles)
 
@@ -209,7 +214,7 @@ def _said(
         "objectives": [o.name for o in objectives],
         "seeds": list(seeds),
         "image": repr(image),
-        "settings": repr(settings),
+        "settings": re.sub(" at 0x[0-9a-f]+", "", repr(settings)),
         "steps": [list(move) for move in plan],
         "start": None if start is None else fingerprint({"start": start}),
     }

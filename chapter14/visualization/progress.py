@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .descend import Step
+from .files import NotWritten, whole
 
 EVERY = 60  # seconds
 
@@ -20,21 +22,20 @@ EVERY = 60  # seconds
 class Progress:
     """Pictures that are finished, and those that are being drawn: their θ, and J at each step so far.
 
-    As a context, it keeps `path` up to date: once a minute, and when what is inside is interrupted. When all is done
-    the file is removed.
+    As a context, it keeps `path` up to date: once a minute, and in the end, however it comes.
 
     Args:
         path: a safetensors file, or None.
         said: what the call was, as JSON has it. A file goes on with the same call alone.
-        resume: begin with what is in the file.
+        resume: begin with what is in the file. device: of its tensors.
 
     Raises:
         FileNotFoundError: there is nothing to resume.
         ValueError: what is there is of another call, or no such file.
     """
 
-    def __init__(self, path: Path | None, said: dict[str, Any], resume: bool):
-        self.path, self.said = path, json.dumps(said, sort_keys=True)
+    def __init__(self, path: Path | None, said: dict[str, Any], resume: bool, device: torch.device):
+        self.device, self.path, self.said = device, path, json.dumps(said, sort_keys=True)
         self.x: list[Tensor] = []  # of each batch that is finished
         self.history: list[Tensor] = []
         self.alive: list[Tensor] = []
@@ -59,7 +60,10 @@ class Progress:
         self.living = step.alive if self.living is None else self.living
         self.J.append(step.J.detach())
         if self.path and time.monotonic() - self.saved > EVERY:
-            self.save()
+            try:
+                self.save()
+            except NotWritten as error:
+                warnings.warn(str(error), stacklevel=2)  # the drawing goes on
 
     def finished(self) -> None:
         assert self.living is not None
@@ -72,14 +76,15 @@ class Progress:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.path is None:
-            return
-        if error is None:
-            self.path.unlink(missing_ok=True)
-        elif self.x or self.J:
-            self.save()
+        if self.path is not None and (self.x or self.J):
+            if error is None:
+                self.save()
+            else:
+                with suppress(NotWritten):  # what interrupted it is what is to be said
+                    self.save()
 
     def save(self) -> None:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         assert self.path is not None
@@ -88,15 +93,14 @@ class Progress:
             tensors |= {f"{i}.x": x, f"{i}.history": history, f"{i}.alive": alive}
         if self.theta is not None and self.living is not None:
             tensors |= {"theta": self.theta, "J": torch.stack(self.J), "living": self.living}
-        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            whole = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-            save_file(whole, beside, {"said": self.said})
-            beside.replace(self.path)
-        finally:
-            beside.unlink(missing_ok=True)
         self.saved = time.monotonic()
+        with whole(self.path) as beside:
+            try:
+                save_file(
+                    {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside, {"said": self.said}
+                )
+            except SafetensorError as error:
+                raise NotWritten(f"{self.path}: it could not be written. {error}") from error
 
     def _load(self) -> None:
         from safetensors import SafetensorError, safe_open
@@ -104,7 +108,7 @@ class Progress:
         if self.path is None or not self.path.is_file():
             raise FileNotFoundError(f"{self.path}: there is nothing here to resume.")
         try:
-            with safe_open(self.path, "pt") as file:
+            with safe_open(self.path, "pt", device=str(self.device)) as file:
                 said = (file.metadata() or {}).get("said")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except SafetensorError as error:

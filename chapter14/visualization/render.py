@@ -30,7 +30,7 @@ def to_image(x: Tensor, size: int | None = None) -> Image.Image:
     image = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
     if size is None:
         return image
-    return image.resize((round(size * image.width / image.height), size), Image.Resampling.BICUBIC)
+    return image.resize((max(round(size * image.width / image.height), 1), size), Image.Resampling.BICUBIC)
 
 
 def flat(image: Image.Image, background: str = "white") -> Image.Image:
