@@ -121,17 +121,17 @@ def typed(options: argparse.Namespace, instead: Mapping[str, Any]) -> list[str]:
         value = values[action.dest]
         if value in (action.default, None) or value == []:
             continue
-        each = (
-            []
-            if value is True
-            else [str(v).removesuffix(".0") for v in (value if isinstance(value, list) else [value])]
-        )
+        each = [] if value is True else [_word(v) for v in (value if isinstance(value, list) else [value])]
         name = action.option_strings[-1:]
         if not name:  # first, where no option before it could take its words
             words = [*each, *words]
         else:
             words += [f"{name[0]}={each[0]}"] if len(each) == 1 else [*name, *each]
     return words
+
+
+def _word(value: Any) -> str:
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def objectives(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
