@@ -216,7 +216,7 @@ def test_a_sentence_against_others():
     f = network(x)
     assert_close(value(network, text("a photo of a cat", 0), x), f @ ours)
     against = text("a photo of a cat", 1, against="a photo of a dog")
-    assert against.name == "a photo of a cat against a photo of a dog"
+    assert against.name == "a photo of a cat against a photo of a dog, guidance 1"
     assert_close(value(network, against, x), f @ (2 * ours - other), atol=1e-4, rtol=1e-4)
     softmax = text("a photo of a cat", against=["a photo of a dog"], softmax=True)
     expected = (f @ torch.stack([ours, other]).T).log_softmax(1)[:, 0]

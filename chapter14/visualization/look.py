@@ -80,7 +80,10 @@ def watched(
                 raise failure(network, x, error) from error
         if passed_by := within - x_l.keys():
             raise ValueError(f"{', '.join(sorted(passed_by))}: a picture does not pass through this layer.")
-        return {name: by_picture(x_l[name], name, x.shape[0], turning) for name in layers if name in x_l}
+        found = {}
+        for name in layers & x_l.keys():
+            found[name] = by_picture(x_l[name], name, x.shape[0], turning)
+        return found
 
     hooks = [modules[name].register_forward_hook(keep(name)) for name in within]
     try:

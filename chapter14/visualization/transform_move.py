@@ -81,7 +81,7 @@ class Jitter:
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         drawn = [torch.randint(-self.pixels, self.pixels + 1, (2,), generator=generator) for generator in generators]
-        return Rolled.of(x, tuple(tuple(shift.tolist()) for shift in drawn))
+        return Rolled.of(x, tuple((int(down), int(right)) for down, right in drawn))
 
 
 @dataclass(frozen=True)
