@@ -210,6 +210,7 @@ def test_pictures_that_look_at_each_other_are_drawn_together(network):
     assert set(sizes) == {3}
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # at which Dynamo looks
 def test_a_layer_that_another_writes_over_is_seen_as_it_was():
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU(inplace=True)).double()
     alone, beside = (
@@ -217,6 +218,20 @@ def test_a_layer_that_another_writes_over_is_seen_as_it_was():
         for objective in (channel("0", 0), channel("0", 0) + 0.0 * channel("1", 1))
     )
     assert_close(alone, beside)
+    assert_close(visualize(model, channel("0", 0), size=8, compile=True, **SHORT), alone)  # which goes on to the end
+
+
+@pytest.mark.parametrize("layer", ["2", "output"])
+def test_one_layer_is_looked_at_through_one_chain(layer):
+    audits = []
+    visualize(
+        relu_network(torch.nn.ReLU()),
+        channel(layer, 0),
+        size=8,
+        on_step=lambda step: audits.append(chapter14.audit(step.J).by_hand),
+        **SHORT,
+    )
+    assert all(by_hand["Through"] == 1 and "Conv" not in by_hand for by_hand in audits)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

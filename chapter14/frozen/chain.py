@@ -174,8 +174,7 @@ class Through(Layer):
     def jvp(tangents, chain, _, *x):
         shapes = []
         kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
-        dx = [torch.zeros_like(t) if d is None else d for d, t in zip(tangents[2:], x, strict=True)]
-        return *Along.of(chain, shapes, len(x), *dx, *kept), *[None] * len(kept)
+        return *Along.of(chain, shapes, len(x), *_there(tangents[2:], x), *kept), *[None] * len(kept)
 
 
 class Back(Layer):

@@ -62,10 +62,13 @@ def watched(
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: object, x_out: Any) -> None:
-            # a layer behind it may write over what it gave
-            x_l.setdefault(name, x_out.clone() if isinstance(x_out, Tensor) and len(layers) > 1 else x_out)
+            if name in x_l:
+                return
+            x_l[name] = x_out
             if stop and x_l.keys() >= layers - {PICTURE}:
                 raise Enough
+            if isinstance(x_out, Tensor):  # a layer behind it may write over what it gave
+                x_l[name] = x_out.clone()
 
         return hook
 
