@@ -124,6 +124,8 @@ def test_what_cannot_be_gone_on_with_is_said(network, tmp_path):
     kept = file.read_bytes()
     with pytest.raises(ValueError, match=r"of another call, .* seeds was \[0\], and is \[1\]"):
         visualize(network, PROMPTS[0], checkpoint=file, resume=True, seed=1, **SHORT)
+    with pytest.raises(ValueError, match="of another call, .* objectives was"):
+        visualize(network, text(PROMPTS[0], against="a photo of a dog"), checkpoint=file, resume=True, **SHORT)
     assert file.read_bytes() == kept
     file.write_bytes(kept[:100])
     with pytest.raises(ValueError, match="is not a visualization to resume"):

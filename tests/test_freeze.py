@@ -416,3 +416,36 @@ def test_parallel_use():
 def test_it_takes_modules():
     with pytest.raises(TypeError, match="given function"):
         chapter14.freeze(lambda x: x)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "vit_b_16"])
+def test_bfloat16_is_as_near_the_truth_as_autocast(name):
+    model = network(name).float()
+    if name == "vit_b_16":
+        nn.init.normal_(model.heads.head.weight, 0, 0.02)
+    size = 224 if name == "vit_b_16" else 64
+    x = torch.randn(2, 3, size, size)
+
+    def g_in(f, x, autocast=False):
+        x = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            y = f(x)
+        torch.manual_seed(1)
+        return y, torch.autograd.grad(y, x, torch.randn(y.shape, dtype=torch.float64).to(y.dtype))[0]
+
+    frozen = chapter14.freeze(model, precision=torch.bfloat16)
+    y, ours = g_in(frozen, x)
+    assert y.dtype == torch.bfloat16 and ours.dtype == torch.float32 and chapter14.audit(y).fraction == 1
+    _, autocast = g_in(model, x, autocast=True)
+    _, truth = g_in(copy.deepcopy(model).double(), x.double())
+    far = [1 - native.cosine_similarity(truth.flatten(), g.double().flatten(), 0) for g in (ours, autocast)]
+    assert far[0] <= 1.5 * far[1] + 1e-3
+
+
+def test_bfloat16_leaves_the_model_as_it_is():
+    model = settled(Small(), torch.float32)
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    chapter14.freeze(model, precision=torch.bfloat16)(torch.randn(2, 3, 32, 32))
+    assert all(t.dtype == before[name].dtype and torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    with pytest.raises(ValueError, match="precision is torch.bfloat16 or torch.float16; it was given torch.int8"):
+        chapter14.freeze(model, precision=torch.int8)

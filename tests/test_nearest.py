@@ -6,7 +6,7 @@ from PIL import Image
 
 import chapter14.nn as nn
 from chapter14.models.zoo import Pretrained, load
-from chapter14.visualization import Objective, channel, label, neuron
+from chapter14.visualization import Objective, channel, label, neuron, own
 from chapter14.visualization.nearest import measured, nearest, opened
 
 
@@ -40,7 +40,7 @@ def test_most_and_least_of_several_objectives_in_one_pass(batch, folder, brightn
     handle = brightness.model.register_forward_hook(lambda module, inputs, x_out: passes.append(len(x_out)))
     objectives = [channel("0", 0), channel("0", 1), 2 * channel("0", 0) + channel("0", 1)]
     with handle:
-        light, dark, sum = nearest(brightness, objectives, folder, 3, batch, seen.append)
+        light, dark, sum = nearest(brightness, objectives, folder, 3, batch, None, seen.append)
     assert [p.path.stem for p in light.most] == ["9", "8", "7"] and [p.path.stem for p in light.least] == [
         "0",
         "1",
@@ -108,3 +108,11 @@ def test_what_makes_no_sense_is_said(brightness, folder):
     together = Objective("diversity", frozenset(["0"]), lambda network: lambda x: x["0"], together=True)
     with pytest.raises(ValueError, match="diversity: it compares pictures"):
         nearest(brightness, [channel("0", 0), together], folder)
+
+
+def test_photographs_are_shown_in_the_size_that_is_asked_for(folder):
+    network = Pretrained(torch.nn.Conv2d(3, 1, 1), 8)
+    corner = own(lambda x: x[:, 0, 11, 15])
+    assert len(nearest(network, corner, folder, 1, size=(12, 16))[0].most) == 1
+    with pytest.raises(IndexError):
+        nearest(network, corner, folder, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..models.weights import fingerprint
-from ..models.zoo import load
+from ..models.zoo import Pretrained, load
 from ..visualization.files import whole
 from ..visualization.nearest import Nearest, nearest, photographs
 from ..visualization.page import page
@@ -69,22 +69,35 @@ def asked_in(record: Record) -> argparse.Namespace:
 
 
 def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
-    """For each record, the photographs that its network and objective value most and least."""
-    from tqdm import tqdm
-
+    """For each record, the photographs that its network and objective value most and least, in the picture's size."""
     found: dict[int, Nearest] = {}
-    count, every = len(photographs(folder)), [(record, asked_in(record)) for record in records]
+    every = [(record, asked_in(record)) for record in records]
     for model, named in dict.fromkeys((options.model, options.weights) for _, options in every):
         network = load(model, named)
         its = [(record, options) for record, options in every if (options.model, options.weights) == (model, named)]
         weights = fingerprint(network.model.state_dict())
         if others := [record.objective for record, _ in its if record.weights != weights]:
             raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
-        asked = [asking.objectives(options, network)[0].objective for _, options in its]
-        with tqdm(total=count, desc="photographs", file=sys.stderr) as bar:
-            near = nearest(network, asked, folder, n, on_batch=bar.update)
-        found |= {id(record): beside for (record, _), beside in zip(its, near, strict=True)}
+        sizes = {id(record): asking.size(options, network) for record, options in its}
+        for size in dict.fromkeys(sizes.values()):
+            of_size = [(record, options) for record, options in its if sizes[id(record)] == size]
+            found |= _nearest(network, of_size, folder, n, size)
     return [found[id(record)] for record in records]
+
+
+def _nearest(
+    network: Pretrained,
+    those: Sequence[tuple[Record, argparse.Namespace]],
+    folder: Path,
+    n: int,
+    size: int | tuple[int, int] | None,
+) -> dict[int, Nearest]:
+    from tqdm import tqdm
+
+    asked = [asking.objectives(options, network)[0].objective for _, options in those]
+    with tqdm(total=len(photographs(folder)), desc="photographs", file=sys.stderr) as bar:
+        near = nearest(network, asked, folder, n, size=size, on_batch=bar.update)
+    return {id(record): beside for (record, _), beside in zip(those, near, strict=True)}
 
 
 def _read(path: Path) -> Image.Image:

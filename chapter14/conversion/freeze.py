@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from .heads import opened
 from .model import OURS, Rerouted, convert, original
 
 
-def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
+def freeze(model: nn.Module, until: str | None = None, precision: torch.dtype | None = None) -> nn.Module:
     """The network with its parameters fixed and in evaluation mode: same outputs, same g_in, and lean.
 
     Parameters that are not folded are the model's own, in its memory. Where the model has learned since, freeze it
@@ -31,10 +32,11 @@ def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
 
     Args:
         until: the name of a module of the model; then the network ends there, and its output is what that gives.
+        precision: torch.bfloat16, to compute in; what is no step of a chain runs under autocast. g_in has x's dtype.
 
     Raises:
         TypeError: `model` is no module, or it is one of TorchScript.
-        ValueError: the model has no module of that name, or never comes by it.
+        ValueError: the model has no module of that name, or never comes by it; or it cannot compute in `precision`.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"freeze: model is a torch.nn.Module; it was given {type(model).__name__}.")
@@ -42,7 +44,9 @@ def freeze(model: nn.Module, until: str | None = None) -> nn.Module:
     if until is not None and until not in names:
         near = ", ".join(difflib.get_close_matches(until, names, 5, 0.4) or names[:5])
         raise ValueError(f"freeze: the model has no module {until!r}. Near that: {near}.")
-    return Frozen(_fixed(model), until)
+    if precision not in (None, torch.bfloat16, torch.float16):
+        raise ValueError(f"freeze: precision is torch.bfloat16 or torch.float16; it was given {precision}.")
+    return Frozen(_fixed(model), until, precision)
 
 
 def _fixed(model: nn.Module) -> nn.Module:
@@ -101,13 +105,16 @@ class _Tracer(fx.Tracer):
 class Frozen(nn.Module):
     """What `freeze` makes. `chains` are the runs of steps that became one layer; the rest is as it was written."""
 
-    def __init__(self, model: nn.Module, until: str | None):
+    def __init__(self, model: nn.Module, until: str | None, precision: torch.dtype | None):
         super().__init__()
-        self.until = until
+        self.until, self.precision = until, precision
         self.whole = _Whole(model)
         self._folded = _folded(self.whole, until)
         parts = self._folded.parts if self._folded else []
         self.chains = nn.ModuleList(part.chain for part in parts if isinstance(part, Run))
+        if precision is not None:
+            for chain in self.chains:
+                chain.rounded(precision)  # type: ignore[operator]
         convert(model, inplace=True)
         if until is not None:
             model.get_submodule(until).register_forward_hook(_reached)
@@ -117,7 +124,7 @@ class Frozen(nn.Module):
         try:
             if self._folded is not None and not (other or _autocasting() or _compiling() or _transformed()):
                 return self._in_parts(self._folded, args[0])
-            with by_hand():
+            with self._by_hand(args):
                 x_out = self.whole.model(*args, **kwargs)
         except _Reached as reached:
             return reached.x_out
@@ -140,17 +147,28 @@ class Frozen(nn.Module):
                     x_out = part.chain(*map(value, part.ins))
                     values.update(zip(part.outs, x_out, strict=True))
                 except Unfit:
-                    with by_hand():
+                    with self._by_hand([x]):
                         for node in part.nodes:
                             write(node)
             elif part.op == "output":
                 return map_arg(part.args[0], value)
             else:
-                with by_hand():
+                with self._by_hand([x]):
                     write(part)
             for node in done:
                 values.pop(node, None)
         raise AssertionError("a graph has an output")
+
+    @contextmanager
+    def _by_hand(self, x: Sequence[Any]) -> Iterator[None]:
+        """As the model was written, by hand, and in `precision`."""
+        with by_hand():
+            if self.precision is None:
+                yield
+                return
+            where = next((t.device.type for t in x if isinstance(t, Tensor)), "cpu")
+            with torch.autocast(where, self.precision):
+                yield
 
     def _value(self, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
         args, kwargs, target = map_arg(node.args, value), map_arg(node.kwargs, value), node.target

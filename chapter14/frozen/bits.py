@@ -28,7 +28,10 @@ def unpacked(bits: Tensor, n: int) -> Tensor:
 
 def gated(g: Tensor, ones: Tensor, first: int) -> Tensor:
     """g times its mask, the entries of `ones` from `first` on; in new memory."""
-    return ones.as_strided(g.shape, strides(g.shape), first).to(g.dtype).mul_(g)
+    ones = ones.as_strided(g.shape, strides(g.shape), first)
+    if g.dtype == torch.bfloat16:  # 1 and 0 times the number that its bits are: four times as fast
+        return ones.to(torch.int16).mul_(g.view(torch.int16)).view(g.dtype)
+    return ones.to(g.dtype).mul_(g)
 
 
 def together(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer
+from ..layer import Layer, cast
 from .bits import TOGETHER, gated, packed, together, unpacked
 from .steps import Step, fit, last
 
@@ -29,13 +29,22 @@ class Chain(nn.Module):
     def __init__(self, steps: Sequence[Step], reads: Sequence[Sequence[int]], inputs: int, gives: Sequence[int]):
         super().__init__()
         self.strided = False
+        self.precision: torch.dtype | None = None
         self.steps = nn.ModuleList(steps)
         self.reads, self.inputs, self.gives = reads, inputs, gives
         last_read = {r: i for i, registers in enumerate(reads) for r in registers}
         self._done = [[r for r, i in last_read.items() if i == now and r not in gives] for now in range(len(steps))]
 
+    def rounded(self, dtype: torch.dtype) -> None:
+        """Compute in this dtype from now on."""
+        self.precision = dtype
+        for step in self._all():
+            step.rounded(dtype)
+
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
         fit(all(isinstance(t, Tensor) for t in x))
+        if self.precision is not None:
+            x = tuple(cast(t, self.precision) for t in x)
         if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in x)):
             return Through.of(self, [], *x)[: len(self.gives)]
         return self.through(x, None)

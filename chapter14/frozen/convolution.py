@@ -2,8 +2,8 @@
 
     x_out = W * x_in + b                    g_in = g_out L^x, the transposed convolution
 
-On a CPU in float32 the kernels are oneDNN's, with channels last and W laid out once as they want it; elsewhere torch's.
-Back, with W flipped and its channels exchanged, a convolution of stride 1 is one itself.
+On a CPU in float32 and bfloat16 the kernels are oneDNN's, with channels last and W laid out once as they want it;
+elsewhere torch's. Back, with W flipped and its channels exchanged, a convolution of stride 1 is one itself.
 
 An image of few channels, as the pixels are, is what the kernels are slow to go back to: they compute 16 channels, and
 drop the rest. So more channels are made, and then rearranged:
@@ -43,6 +43,9 @@ if _HAS_IT:
     _conv = _onednn._convolution_pointwise.default
     _conv_transpose = _onednn._convolution_transpose_pointwise.default
     _linear = _onednn._linear_pointwise.default
+_DTYPES = {torch.float32}
+if _HAS_IT and _onednn._is_mkldnn_bf16_supported():
+    _DTYPES.add(torch.bfloat16)
 
 
 Form = Callable[[Tensor], Tensor]
@@ -220,7 +223,7 @@ class Fixed:
 def has_kernels(x: Tensor) -> bool:
     """Whether oneDNN computes with x."""
     enabled = bool(torch.backends.mkldnn.enabled)  # type: ignore[attr-defined]
-    return _HAS_IT and enabled and x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() > 0
+    return _HAS_IT and enabled and x.dtype in _DTYPES and x.device.type == "cpu" and x.numel() > 0
 
 
 def _is_product(W: Sequence[int], slide: Slide, shape: Sequence[int]) -> bool:

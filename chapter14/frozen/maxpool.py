@@ -33,21 +33,31 @@ class MaxPool(Step):
     def run(self, x, keep):
         (x,) = x
         fit(x.ndim == 4)
-        how = self.size, self.stride, self.padding, 1, self.ceil_mode
-        x_out, index = nn.functional.max_pool2d(last(x), *how, return_indices=True)
-        x_out = x_out.relu_() if self.relu else x_out
         if not keep:
-            return x_out, None
-        W, device = x.shape[3], x.device
+            return self._pooled(x, False), None
+        if not (groups := self._groups(self._shape(x.shape))):
+            return self._pooled(x, False), torch.zeros(0, dtype=torch.uint8, device=x.device)
+        x_out, bits = zip(*(self._chosen(images) for images in x.chunk(groups)), strict=True)
+        return (x_out[0] if groups == 1 else last(torch.cat(x_out))), torch.cat(bits)
+
+    def _pooled(self, x: Tensor, indices: bool) -> Any:
+        how = self.size, self.stride, self.padding, 1, self.ceil_mode
+        wide = x.float() if x.dtype == torch.bfloat16 else x  # twice as fast, and the very same
+        x_out, index = nn.functional.max_pool2d(last(wide), *how, return_indices=True)
+        x_out = x_out.relu_() if self.relu else x_out
+        return (x_out.to(x.dtype), index) if indices else x_out.to(x.dtype)
+
+    def _chosen(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x_out, and which entry of its window each one is: two a byte."""
+        (x_out, index), (W, device) = self._pooled(x, True), (x.shape[3], x.device)
         first = _first(*index.shape[2:], self.stride, self.padding * (W + 1), W, device)
         which = _which(self.size, W, device).index_select(0, flat(index.sub_(first)))
         if self.relu:
             which.mul_(flat(x_out.bool().view(torch.uint8)))
-        which = which.view(max(self._groups(x_out.shape), 1), -1)
-        if which.shape[1] % 2:
+        if len(which) % 2:
             which = nn.functional.pad(which, (0, 1))
-        half = which.shape[1] // 2
-        return x_out, torch.add(which[:, :half], which[:, half:], alpha=16).view(-1)
+        half = len(which) // 2
+        return x_out, torch.add(which[:half], which[half:], alpha=16)
 
     def back(self, g, like, bits):
         B, H, W, C = self._padded(like[0], g.shape)
@@ -59,9 +69,7 @@ class MaxPool(Step):
 
     def along(self, dx, bits):
         (dx,) = dx
-        shape = nn.functional.max_pool2d(
-            torch.empty(dx.shape, device="meta"), self.size, self.stride, self.padding, 1, self.ceil_mode
-        ).shape
+        shape = self._shape(dx.shape)
         x = dx.new_zeros(self._padded(dx.shape, shape))
         self._cropped(x, dx.shape).copy_(dx)
         x_out = x.new_empty(shape[0], *shape[2:], shape[1])
@@ -75,7 +83,7 @@ class MaxPool(Step):
         if not groups:
             return
         offsets, ones = _tables(self.size, W * C, C, g.dtype, g.device)
-        first = _first(*g.shape[1:3], self.stride, 0, W, g.device).view(-1, 1) * C + torch.arange(C, device=g.device)
+        first = _entries(*g.shape[1:3], self.stride, W, C, g.device)
         if groups < B:
             first = first + (torch.arange(B, device=g.device) * x[0].numel()).view(-1, 1, 1)
         n = g.numel() // groups
@@ -83,6 +91,10 @@ class MaxPool(Step):
             byte = packed.int()
             places, there = _read(offsets, byte)[:n], _read(ones, byte)[:n]
             yield image, g_image, places.view(first.shape).add_(first).view(-1), there.view(g_image.shape)
+
+    def _shape(self, image: torch.Size) -> torch.Size:
+        """Of x_out."""
+        return _pooled_shape(image, self.size, self.stride, self.padding, self.ceil_mode)
 
     @staticmethod
     def _groups(shape: torch.Size) -> int:
@@ -102,10 +114,22 @@ class MaxPool(Step):
 
 
 @functools.lru_cache(64)
+def _pooled_shape(image: torch.Size, size: int, stride: int, padding: int, ceil_mode: bool) -> torch.Size:
+    x = torch.empty(image, device="meta")
+    return nn.functional.max_pool2d(x, size, stride, padding, 1, ceil_mode).shape
+
+
+@functools.lru_cache(64)
 def _first(h: int, w: int, stride: int, less: int, W: int, device: torch.device) -> Tensor:
     """Where each window begins, in an image W wide laid flat: [h, w]."""
     y, x = (torch.arange(n, device=device) * stride for n in (h, w))
     return y[:, None] * W + x - less
+
+
+@functools.lru_cache(64)
+def _entries(h: int, w: int, stride: int, W: int, C: int, device: torch.device) -> Tensor:
+    """Where each window begins in an image W wide of C channels, laid flat with channels last: [h w, C]."""
+    return _first(h, w, stride, 0, W, device).view(-1, 1) * C + torch.arange(C, device=device)
 
 
 @functools.lru_cache(64)

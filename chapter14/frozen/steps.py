@@ -42,6 +42,10 @@ class Step(nn.Module):
         """Whether the chain keeps which entries relu lets through."""
         return self.relu
 
+    def rounded(self, dtype: torch.dtype) -> None:
+        """Its parameters, in a dtype of less precision: in memory of their own."""
+        self.to(dtype)
+
     def run(self, x: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor | None]:
         """x_out, and what the step itself keeps: a row of bytes."""
         return self.forward(*x), None
@@ -79,6 +83,11 @@ class Convolution(Step):
         self.slide = slide
         self._fixed: Fixed | None = None
         self._forms: dict[Any, Form] = {}
+
+    def rounded(self, dtype):
+        if self.a is not None:
+            self.W, self.a = self.a.view(-1, 1, 1, 1) * self.W, None
+        super().rounded(dtype)
 
     def forward(self, x):
         return self._form("forward", x)(x)

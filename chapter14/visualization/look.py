@@ -17,6 +17,8 @@ from .axes import by_picture, tokens_first
 OUTPUT = "output"  # the layer that is the network's last
 PICTURE = "picture"  # and what comes before its first: x, as it is drawn, before the transforms
 
+Look = Callable[[Tensor], dict[str, Tensor]]
+
 FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)  # of a network, at pictures
 
 
@@ -42,9 +44,7 @@ def fixed(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def watched(
-    network: Pretrained, layers: frozenset[str], stop: bool = True
-) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
+def watched(network: Pretrained, layers: frozenset[str], stop: bool = True) -> Iterator[Look]:
     """x → x_l [B, ...] of these layers, by hooks; of a layer that is called several times, the first.
 
     With `stop`, the forward pass goes no further than the last of them.
@@ -97,7 +97,7 @@ def watched(
             hook.remove()
 
 
-def chained(network: Pretrained, layers: frozenset[str]) -> Callable[[Tensor], dict[str, Tensor]] | None:
+def chained(network: Pretrained, layers: frozenset[str], precision: torch.dtype | None) -> Look | None:
     """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences."""
     within = layers - {PICTURE}
     if len(within) != 1 or network.reads or network.encode is not None:
@@ -105,7 +105,8 @@ def chained(network: Pretrained, layers: frozenset[str]) -> Callable[[Tensor], d
     (layer,) = within
     if layer not in {OUTPUT, *(name for name, _ in network.model.named_modules())}:
         return None
-    chain, turning = freeze(network.model, None if layer == OUTPUT else layer), tokens_first(network.model)
+    chain = freeze(network.model, None if layer == OUTPUT else layer, precision)
+    turning = tokens_first(network.model)
 
     return lambda x: {layer: by_picture(chain(network.seen(x)), layer, x.shape[0], turning)}
 

@@ -41,12 +41,14 @@ def nearest(
     folder: str | Path,
     n: int = 5,
     batch: int = 32,
+    size: int | tuple[int, int] | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[Nearest]:
     """For each objective, the `n` photographs of a folder, and of the folders in it, that it values most and least.
 
     Every photograph passes through the network once, whatever the number of objectives. One that cannot be read is
-    left out, with a warning. `on_batch` is told how many were looked at.
+    left out, with a warning. They are shown `size` pixels large, or (height, width), by default what the network takes.
+    `on_batch` is told how many were looked at.
 
     Raises:
         ValueError: there is no such folder, or no picture in it that can be read; an objective looks at several
@@ -57,14 +59,15 @@ def nearest(
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     if together := [o.name for o in objectives if o.together]:
         raise ValueError(f"{', '.join(together)}: it compares pictures, and says nothing of a single photograph.")
-    paths = photographs(folder)
+    paths, shape = photographs(folder), size or network.size
+    H, W = (shape, shape) if isinstance(shape, int) else shape
     read: list[Path] = []
     most = least = torch.zeros(0, len(objectives))  # the values of the best so far
     at_most = at_least = torch.zeros(0, len(objectives), dtype=torch.long)  # and where in `read` they are
     with measured(network, objectives) as measure:
         for first in range(0, len(paths), batch):
             these = paths[first : first + batch]
-            seen = _seen(these, network.size)
+            seen = _seen(these, (H, W))
             if seen:
                 values = measure(torch.stack(list(seen.values()))).cpu().float()
                 places = torch.arange(len(read), len(read) + len(seen))[:, None].expand_as(values)
@@ -127,12 +130,12 @@ def shown(path: Path, size: tuple[int, int]) -> Tensor:
     return torch.from_numpy(np.array(opened(path, size))).permute(2, 0, 1).float() / 127.5 - 1
 
 
-def _seen(paths: Sequence[Path], size: int) -> dict[Path, Tensor]:
+def _seen(paths: Sequence[Path], size: tuple[int, int]) -> dict[Path, Tensor]:
     """Those that can be read."""
     seen = {}
     for path in paths:
         try:
-            seen[path] = shown(path, (size, size))
+            seen[path] = shown(path, size)
         except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
             warnings.warn(f"{path}: it cannot be read, and is left out. {error}", stacklevel=3)
     return seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Generator, Tensor
@@ -13,7 +13,7 @@ from .. import functional as F
 from ..conversion.by_hand import by_hand
 from ..layer import cast
 from ..models.zoo import Pretrained
-from .look import FAILURES, PICTURE, chained, watched
+from .look import FAILURES, PICTURE, Look, chained, watched
 from .objective import Objective, each
 from .redirect import redirected
 from .transform import Together, Transform
@@ -29,6 +29,13 @@ class Settings:
     through_relu: int = 0
     precision: torch.dtype | None = None
     compile: bool = False
+    _chains: dict[frozenset[str], Look | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def chain(self, network: Pretrained, layers: frozenset[str]) -> Look | None:
+        """The network as one chain, made once; None where it cannot be."""
+        if layers not in self._chains:
+            self._chains[layers] = chained(network, layers, self.precision)
+        return self._chains[layers]
 
 
 @contextmanager
@@ -40,7 +47,7 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
     """
     objective, transform = each(objectives), Together(settings.transforms)
     value = objective.bind(network)
-    lean = None if settings.compile or settings.precision else chained(network, objective.layers)
+    lean = None if settings.compile else settings.chain(network, objective.layers)
     with watched(network, objective.layers, stop=not settings.compile) as watch:
         plain = torch.compile(watch) if settings.compile else watch
 
@@ -58,7 +65,6 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
 
         def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
             x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
-            with by_hand():  # an objective may be the user's own
-                return F.scale(value(x_l | {PICTURE: x}), -1)
+            return F.scale(value(x_l | {PICTURE: x}), -1)
 
         yield J

@@ -14,6 +14,7 @@ from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
 from .batches import fitting
 from .descend import DeadNeuron, Move, Step, descend, generators, moves
+from .identity import identity
 from .image import Image, Pixels
 from .image_colour import Alpha
 from .look import fixed
@@ -187,8 +188,8 @@ def _batch(
 
 
 def _check(step: Step, i: int, objectives: Sequence[Objective], whole: bool) -> None:
-    if not (step.J.isfinite().all() and step.x.isfinite().all()):
-        wrong = ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))
+    sums = step.J.detach() + step.x.flatten(1).sum(1)  # a number that is not finite is in its sum: the cheap look first
+    if not sums.isfinite().all() and (wrong := ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))).any():
         names = ", ".join(dict.fromkeys(o.name for o, its in zip(objectives, wrong.tolist(), strict=True) if its))
         raise FloatingPointError(f"{names}: at step {i}, J is {step.J[wrong].tolist()}, or its gradient is infinite.")
     if i == 0 and whole and not step.alive.any():
@@ -209,9 +210,10 @@ def _said(
     start: Tensor | None,
 ) -> dict[str, Any]:
     """What a checkpoint is of."""
+    identities = {id(o): identity(o) for o in objectives}  # several pictures may be of one
     return {
         "weights": fingerprint(network.model.state_dict()),
-        "objectives": [o.name for o in objectives],
+        "objectives": [f"{o.name} ({identities[id(o)]})" for o in objectives],
         "seeds": list(seeds),
         "image": repr(image),
         "settings": re.sub(" at 0x[0-9a-f]+", "", repr(settings)),
