@@ -5,14 +5,16 @@
 
 Each runs in a process of its own, in turns with the bare loop: a frozen network with random weights, a forward hook,
 Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process, medians over
-repeats, and are given as how many times as fast as the bare loop. `chapter14_channels` draws as many channels of the
-layer as the batch is large; the bare loop, and each of the peers, has to draw them one by one. Peers: `pip install
-torch-lucent torch-dreams faccent horama`; who is not installed, or fails, is listed with the reason.
+repeats, and are given as how many times as fast as the bare loop. `_bf16` computes in bfloat16. `chapter14_channels`
+draws as many channels of the layer as the batch is large; the bare loop, and each of the peers, has to draw them one by
+one. Peers: `pip install torch-lucent torch-dreams faccent horama`; who is not installed, or fails, is listed with the
+reason.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -69,20 +71,19 @@ def bare(model: nn.Module, layer: str, batch: int) -> Run:
     return run
 
 
-def chapter14(model: nn.Module, layer: str, batch: int) -> Run:
+def chapter14(model: nn.Module, layer: str, batch: int, precision: torch.dtype | None = None) -> Run:
     from chapter14.visualization import channel, visualize
 
-    return lambda steps: visualize(
-        model, channel(layer, CHANNEL), count=batch, size=SIZE, steps=steps, cycles=(), batch=batch
-    )
+    objective, how = channel(layer, CHANNEL), {"cycles": (), "batch": batch, "precision": precision}
+    return lambda steps: visualize(model, objective, count=batch, size=SIZE, steps=steps, **how)
 
 
-def chapter14_channels(model: nn.Module, layer: str, batch: int) -> Run:
+def chapter14_channels(model: nn.Module, layer: str, batch: int, precision: torch.dtype | None = None) -> Run:
     """As many channels of the layer, each its own picture."""
     from chapter14.visualization import channel, visualize
 
     objectives = [channel(layer, i) for i in range(batch)]
-    return lambda steps: visualize(model, objectives, size=SIZE, steps=steps, cycles=())
+    return lambda steps: visualize(model, objectives, size=SIZE, steps=steps, cycles=(), precision=precision)
 
 
 def lucent(model: nn.Module, layer: str, batch: int) -> Run:
@@ -162,7 +163,9 @@ def horama(model: nn.Module, layer: str, batch: int) -> Run:
 
 THOSE: dict[str, Callable[[nn.Module, str, int], Run]] = {
     "chapter14": chapter14,
+    "chapter14_bf16": functools.partial(chapter14, precision=torch.bfloat16),
     "chapter14_channels": chapter14_channels,
+    "chapter14_channels_bf16": functools.partial(chapter14_channels, precision=torch.bfloat16),
     "lucent": lucent,
     "torch_dreams": torch_dreams,
     "faccent": faccent,
@@ -177,7 +180,7 @@ def measure(who: str, name: str, batch: int, steps: int, repeats: int) -> dict:
     os.chdir(tempfile.mkdtemp())  # some leave files behind
     model = network(name)
     # who draws different channels is held to the bare loop on one after the other, as its peers have to draw them
-    one_by_one = batch if who == "chapter14_channels" else 1
+    one_by_one = batch if who.startswith("chapter14_channels") else 1
     run, reference = THOSE[who](model, LAYERS[name], batch), bare(network(name), LAYERS[name], batch // one_by_one)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run(3)
@@ -204,7 +207,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=LAYERS, default=["squeezenet1_1"])
     parser.add_argument("--those", nargs="+", choices=THOSE, default=list(THOSE))
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=60, help="of a call; by default as many as visualize takes")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one", nargs=3, metavar=("WHO", "NETWORK", "BATCH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -213,12 +216,12 @@ def main() -> None:
         print(json.dumps(measure(who, name, int(batch), options.steps, options.repeats)))
         return
     print(
-        f"{'network':14} {'batch':>5}  {'who':18} {'x bare':>6} {'range':>12} {'peak MB':>8} {'p.grad':>6} {'hooks':>5}"
+        f"{'network':14} {'batch':>5}  {'who':23} {'x bare':>6} {'range':>12} {'peak MB':>8} {'p.grad':>6} {'hooks':>5}"
     )
     for name in options.networks:
         for batch in options.batches:
             for who in options.those:
-                print(f"{name:14} {batch:5}  {who:18} {_row(who, name, batch, options)}", flush=True)
+                print(f"{name:14} {batch:5}  {who:23} {_row(who, name, batch, options)}", flush=True)
 
 
 def _row(who: str, name: str, batch: int, options: argparse.Namespace) -> str:
