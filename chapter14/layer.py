@@ -73,6 +73,9 @@ class Layer:
     #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
+    #: torch.func's rule for vmap, (info, in_dims, *inputs) → x_out and its batch axes; None: all is run inside vmap.
+    vmap: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
+
     of: ClassVar[Callable[..., Any]]
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
@@ -260,6 +263,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     )
     compiled = form(forward=forward, setup_context=setup, backward=go_back_in_a_graph)
     func.generate_vmap_rule = compiled.generate_vmap_rule = True
+    if cls.vmap is not None:
+        func.generate_vmap_rule, func.vmap = False, staticmethod(cls.vmap)
     return eager, func, compiled
 
 
@@ -402,6 +407,15 @@ def _unwrapped(x: Tensor) -> Tensor:
     while functorch.is_functorch_wrapped_tensor(x):
         x = functorch.get_unwrapped(x)
     return x
+
+
+def _batched(x: Tensor) -> bool:
+    """Whether some vmap has many of x."""
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    return False
 
 
 def _forward_mode() -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate, map_arg
 
 from ..frozen.steps import Unfit
-from ..layer import _autocasting, _compiling, _transformed
+from ..layer import _autocasting, _batched, _compiling, _forward_mode, _transformed
 from .by_hand import by_hand
 from .fold import Folded, Run
 from .heads import opened
@@ -122,7 +122,7 @@ class Frozen(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         other = len(args) != 1 or kwargs or type(args[0]) is not Tensor
         try:
-            if self._folded is not None and not (other or _autocasting() or _compiling() or _transformed()):
+            if self._folded is not None and not (other or _autocasting() or _compiling() or _many_or_along(args[0])):
                 return self._in_parts(self._folded, args[0])
             with self._by_hand(args):
                 x_out = self.whole.model(*args, **kwargs)
@@ -180,6 +180,11 @@ class Frozen(nn.Module):
         if node.op == "call_method":
             return getattr(args[0], str(target))(*args[1:], **kwargs)
         return target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _many_or_along(x: Tensor) -> bool:
+    """Whether torch.func has many of x, or goes along with it: what the chain does not see through."""
+    return _transformed() and (_batched(x) or _forward_mode())
 
 
 def _reached(module: nn.Module, inputs: Any, x_out: Any) -> None:

@@ -26,12 +26,19 @@ def unpacked(bits: Tensor, n: int) -> Tensor:
     return mask.unpacked(bits, (n,)).view(torch.uint8)
 
 
-def gated(g: Tensor, ones: Tensor, first: int) -> Tensor:
-    """g times its mask, the entries of `ones` from `first` on; in new memory."""
-    ones = ones.as_strided(g.shape, strides(g.shape), first)
-    if g.dtype == torch.bfloat16:  # 1 and 0 times the number that its bits are: four times as fast
-        return ones.to(torch.int16).mul_(g.view(torch.int16)).view(g.dtype)
-    return ones.to(g.dtype).mul_(g)
+def gated(g: Tensor, ones: Tensor, first: int, K: int) -> Tensor:
+    """g, K times as many as its mask has, the entries of `ones` from `first` on, times that; in new memory."""
+    shape = g.shape if K == 1 else (len(g) // K, *g.shape[1:])
+    ones = ones.as_strided(shape, strides(shape), first)
+    narrow = g.dtype == torch.bfloat16  # 1 and 0 times the number that its bits are: four times as fast
+    g_as = g.view(torch.int16) if narrow else g
+    found = ones.to(g_as.dtype)
+    if K == 1:
+        found.mul_(g_as)
+    else:
+        mask, found = found, torch.empty_strided(g.shape, strides(g.shape), dtype=g_as.dtype, device=g.device)
+        torch.mul(g_as.view(K, *shape), mask, out=found.view(K, *shape))
+    return found.view(g.dtype) if narrow else found
 
 
 def together(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:

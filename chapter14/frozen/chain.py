@@ -1,26 +1,23 @@
 """A network of straight lines with kinks as one layer: steps between registers, parameters fixed.
 
-    x_out = A x_in + b           forward, keeping what A depends on: a few bits an entry
-    g_in  = g A                  (14.10), back through all steps
-    dx_out = A dx                along them
-
-A depends on x by its kinks alone, so the second is linear in g, and goes back by the third; the third goes back by
-the second. So there are derivatives of every order, of that which has any: of a straight line, the second is zero.
+Of many g (or dx) of one x, [*lead, *shape], each register is as of an image batch that is as many times as large; what
+was kept of x is read once, and used for each of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
 from torch.autograd import forward_ad
 
-from ..layer import Layer, cast
+from ..layer import _transformed, cast
 from .bits import TOGETHER, gated, packed, together, unpacked
 from .steps import Step, fit, last
+from .way import Shapes, Through
 
 
 class Chain(nn.Module):
@@ -45,8 +42,9 @@ class Chain(nn.Module):
         fit(all(isinstance(t, Tensor) for t in x))
         if self.precision is not None:
             x = tuple(cast(t, self.precision) for t in x)
-        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in x)):
-            return Through.of(self, [], *x)[: len(self.gives)]
+        wanted = torch.is_grad_enabled() and any(t.requires_grad for t in x)
+        if wanted or forward_ad._current_level >= 0 or _transformed():
+            return Through.of(self, Shapes(), *x)[: len(self.gives)]
         return self.through(x, None)
 
     def through(self, x: Sequence[Tensor], shapes: list[torch.Size] | None) -> tuple[Tensor, ...]:
@@ -76,37 +74,45 @@ class Chain(nn.Module):
             packs.append(packed(masks))
         return *[self._given(registers[r], x) for r in self.gives], *packs, *others
 
-    def back(self, g: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def back(
+        self, g: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor], lead: Sequence[int]
+    ) -> tuple[Tensor, ...]:
         """g_out → g_in. What comes back to a register from several steps adds up, (14.46)."""
-        if any(is_batchedtensor(t) or is_legacy_batchedtensor(t) for t in g):
-            raise NotImplementedError(
-                "freeze: the way back takes one g at a time; it was given several (is_grads_batched, or vmap over g). "
-                "chapter14.convert(model) takes several."
-            )
+        K = math.prod(lead)
+        if not K:
+            return tuple(g[0].new_zeros(*lead, *shapes[r]) for r in range(self.inputs))
         arrived = _Arrived()
         for r, g_out in zip(self.gives, g, strict=True):
-            arrived.add(r, g_out, False)
+            arrived.add(r, _one_batch(g_out, shapes[r], lead), False)
         steps, what = self._all(), self._read(shapes, kept, -1)
         for i in range(len(steps) - 1, -1, -1):
             step, (masks, first) = steps[i], next(what)
             came = arrived.pop(self.inputs + i)
             if came is None:
                 continue
-            g_out = gated(came, masks, first) if step.gates else came
+            g_out = gated(came, masks, first, K) if step.gates else came
             g_in = step.back(g_out, [shapes[r] for r in self.reads[i]], masks)
             del came, g_out
             for r, g_r in zip(self.reads[i], g_in, strict=True):
                 arrived.add(r, g_r, step.fresh)
         found = [arrived.pop(r) for r in range(self.inputs)]
-        return tuple(g[0].new_zeros(shapes[r]) if g_in is None else g_in for r, g_in in enumerate(found))
+        return tuple(
+            g[0].new_zeros(*lead, *shapes[r]) if g_in is None else g_in.view(*lead, *shapes[r])
+            for r, g_in in enumerate(found)
+        )
 
-    def along(self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def along(
+        self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor], lead: Sequence[int]
+    ) -> tuple[Tensor, ...]:
         """dx_in → dx_out."""
-        registers = list(dx)
+        K = math.prod(lead)
+        if not K:
+            return tuple(dx[0].new_zeros(*lead, *shapes[r]) for r in self.gives)
+        registers = [_one_batch(t, shapes[r], lead) for r, t in enumerate(dx)]
         for step, reads, (masks, first) in zip(self._all(), self.reads, self._read(shapes, kept, 1), strict=True):
-            dx_out = step.along([registers[r] for r in reads], masks)
-            registers.append(gated(dx_out, masks, first) if step.gates else dx_out)
-        return tuple(self._given(registers[r], dx) for r in self.gives)
+            dx_out = step.along([registers[r] for r in reads], [shapes[r] for r in reads], masks)
+            registers.append(gated(dx_out, masks, first, K) if step.gates else dx_out)
+        return tuple(self._given(registers[r], dx).view(*lead, *shapes[r]) for r in self.gives)
 
     def _all(self) -> list[Step]:
         return list(self.steps)  # type: ignore[arg-type]
@@ -135,6 +141,14 @@ class Chain(nn.Module):
             yield others.get(i, masks), first
 
 
+def _one_batch(t: Tensor, shape: torch.Size, lead: Sequence[int]) -> Tensor:
+    """t [*lead, B, ...] → [K B, ...]; of a row, [*lead, N] → [K, N]."""
+    if not lead:
+        return t
+    K = math.prod(lead)
+    return t.reshape(K * shape[0], *shape[1:]) if len(shape) > 1 else t.reshape(K, *shape)
+
+
 class _Arrived:
     """What has come back to each register so far; what is ours may be added to in place."""
 
@@ -158,79 +172,3 @@ class _Arrived:
     def pop(self, r: int) -> Tensor | None:
         self._ours.discard(r)
         return self._g.pop(r, None)
-
-
-class Through(Layer):
-    """x_in → x_out, and what A depends on."""
-
-    many = True
-
-    @staticmethod
-    def forward(chain, shapes, *x):
-        return chain.through(x, shapes)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        chain, shapes, *_ = inputs
-        return chain, shapes, *x_out[len(chain.gives) :]
-
-    @staticmethod
-    def backward(needs, g, chain, shapes, *kept):
-        g_in = Back.of(chain, shapes, len(chain.gives), *g[: len(chain.gives)], *kept)
-        return None, None, *g_in
-
-    @staticmethod
-    def jvp(tangents, chain, _, *x):
-        shapes = []
-        kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
-        return *Along.of(chain, shapes, len(x), *_there(tangents[2:], x), *kept), *[None] * len(kept)
-
-
-class Back(Layer):
-    """n g_out, and what A depends on → g_in = g_out A."""
-
-    many = True
-
-    @staticmethod
-    def forward(chain, shapes, n, *inputs):
-        return chain.back(inputs[:n], shapes, inputs[n:])
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        chain, shapes, n, *both = inputs
-        return chain, shapes, n, *both[n:]
-
-    @staticmethod
-    def backward(needs, G, chain, shapes, n, *kept):
-        return None, None, None, *Along.of(chain, shapes, len(G), *G, *kept), *[None] * len(kept)
-
-    @staticmethod
-    def jvp(tangents, chain, shapes, n, *inputs):
-        return Back.of(chain, shapes, n, *_there(tangents[3:], inputs[:n]), *inputs[n:])
-
-
-class Along(Layer):
-    """n dx_in, and what A depends on → dx_out = A dx_in."""
-
-    many = True
-
-    @staticmethod
-    def forward(chain, shapes, n, *inputs):
-        return chain.along(inputs[:n], shapes, inputs[n:])
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        chain, shapes, n, *both = inputs
-        return chain, shapes, n, *both[n:]
-
-    @staticmethod
-    def backward(needs, g, chain, shapes, n, *kept):
-        return None, None, None, *Back.of(chain, shapes, len(g), *g, *kept), *[None] * len(kept)
-
-    @staticmethod
-    def jvp(tangents, chain, shapes, n, *inputs):
-        return Along.of(chain, shapes, n, *_there(tangents[3:], inputs[:n]), *inputs[n:])
-
-
-def _there(tangents: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
-    return [torch.zeros_like(t) if d is None else d for d, t in zip(tangents, like, strict=False)]

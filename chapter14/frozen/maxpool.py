@@ -60,37 +60,42 @@ class MaxPool(Step):
         return x_out, torch.add(which[:half], which[half:], alpha=16)
 
     def back(self, g, like, bits):
-        B, H, W, C = self._padded(like[0], g.shape)
         g = g.permute(0, 2, 3, 1)
-        x = g.new_zeros(B, H, W, C)
-        for image, g_image, places, there in self._looked_up(x, g, bits):
-            image.scatter_add_(0, places, there.mul_(g_image).view(-1))
+        x = g.new_zeros(len(g), *self._padded(like[0], g.shape[1:3]))
+        for images, g_images, places, there in self._looked_up(x, g, like[0], bits):
+            into = there if len(images) == 1 else torch.empty_like(there)
+            for image, g_image in zip(images, g_images, strict=True):
+                image.scatter_add_(0, places, torch.mul(there, g_image, out=into).view(-1))
         return (self._cropped(x, like[0]),)
 
-    def along(self, dx, bits):
+    def along(self, dx, like, bits):
         (dx,) = dx
-        shape = self._shape(dx.shape)
-        x = dx.new_zeros(self._padded(dx.shape, shape))
+        h, w = self._shape(like[0])[2:]
+        x = dx.new_zeros(len(dx), *self._padded(like[0], (h, w)))
         self._cropped(x, dx.shape).copy_(dx)
-        x_out = x.new_empty(shape[0], *shape[2:], shape[1])
-        for image, into, places, there in self._looked_up(x, x_out, bits):
-            into.copy_(there.mul_(image.index_select(0, places).view(into.shape)))
+        x_out = x.new_empty(len(dx), h, w, dx.shape[1])
+        for images, into, places, there in self._looked_up(x, x_out, like[0], bits):
+            for image, dx_out in zip(images, into, strict=True):
+                torch.mul(there, image.index_select(0, places).view(dx_out.shape), out=dx_out)
         return x_out.permute(0, 3, 1, 2)
 
-    def _looked_up(self, x: Tensor, g: Tensor, bits: Tensor) -> Any:
-        """Of one image after another: x laid flat, g, the places in x of its entries, and 1 where relu lets through."""
-        (B, _, W, C), groups = x.shape, self._groups(g.permute(0, 3, 1, 2).shape)
+    def _looked_up(self, x: Tensor, g: Tensor, like: torch.Size, bits: Tensor) -> Any:
+        """Of one image after another: K x, each laid flat, K g, the places in x of its entries, and 1 where relu is."""
+        (_, _, W, C), B, (h, w) = x.shape, like[0], g.shape[1:3]
+        groups = self._groups(torch.Size((B, C, h, w)))
         if not groups:
             return
+        K, b = len(g) // B, B // groups
         offsets, ones = _tables(self.size, W * C, C, g.dtype, g.device)
-        first = _entries(*g.shape[1:3], self.stride, W, C, g.device)
+        first = _entries(h, w, self.stride, W, C, g.device)
         if groups < B:
             first = first + (torch.arange(B, device=g.device) * x[0].numel()).view(-1, 1, 1)
-        n = g.numel() // groups
-        for image, g_image, packed in zip(x.view(groups, -1), g.split(B // groups), bits.view(groups, -1), strict=True):
+        n = g.numel() // (groups * K)
+        images, g_images = x.view(K, groups, -1), g.view(K, groups, b, h, w, C)
+        for i, packed in enumerate(bits.view(groups, -1)):
             byte = packed.int()
             places, there = _read(offsets, byte)[:n], _read(ones, byte)[:n]
-            yield image, g_image, places.view(first.shape).add_(first).view(-1), there.view(g_image.shape)
+            yield images[:, i], g_images[:, i], places.view(first.shape).add_(first).view(-1), there.view(b, h, w, C)
 
     def _shape(self, image: torch.Size) -> torch.Size:
         """Of x_out."""
@@ -102,11 +107,11 @@ class MaxPool(Step):
         return shape[0] if shape[1:].numel() >= LARGE else min(shape[0], 1)
 
     def _padded(self, image: Sequence[int], windows: Sequence[int]) -> tuple[int, ...]:
-        """[B, H, W, C], with all that the windows see."""
-        B, C, *sizes = image
+        """[H, W, C], with all that the windows see."""
+        _, C, *sizes = image
         s, k, p = self.stride, self.size, self.padding
-        H, W = (max((o - 1) * s + k, n + 2 * p) for o, n in zip(windows[2:], sizes, strict=True))
-        return B, H, W, C
+        H, W = (max((o - 1) * s + k, n + 2 * p) for o, n in zip(windows, sizes, strict=True))
+        return H, W, C
 
     def _cropped(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         p = self.padding

@@ -38,7 +38,7 @@ class Pooled(Mean):
         return self._through(self.linear.forward(self._mean(x).flatten(1)))
 
     def back(self, g, like, kept):
-        ((B, *image),) = like
+        B, image = len(g), like[0][1:]
         if self.linear is not None:
             if (whole := self._with_parts(like[0])) is not None:
                 return (whole.back(g, like, None)[0].view(B, *image),)
@@ -46,12 +46,12 @@ class Pooled(Mean):
         g = g.reshape(B, image[0], *self.windows.size)
         return (g,) if self.windows.size == tuple(image[1:]) else super().back(g, like, kept)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         (dx,) = dx
         dx = self._mean(dx)
         if self.linear is None:
             return dx.flatten(1) if self.is_flat else dx
-        return self.linear.along([dx.flatten(1)], None)
+        return self.linear.along([dx.flatten(1)], like, None)
 
     def _mean(self, x: Tensor) -> Tensor:
         return x if self.windows.size == x.shape[2:] else self.windows.mean(x)

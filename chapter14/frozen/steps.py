@@ -7,8 +7,8 @@
     Add, Merge     A = [I, I], [I 0; 0 I]            Flatten    A = I
 
 A step says what it is from both sides: `forward` computes A x + b, `back` g A, `along` A dx. What A depends on, an
-entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in. A relu after a step is
-the step's own, `relu`: the chain sees to its mask; only where a step can do both at once does `forward` know.
+entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in, of which g and dx may be
+so many times as many: [K B, ...], where x was [B, ...]. A relu after a step is the step's own, `relu`: the chain sees to its mask; only where a step can do both at once does `forward` know.
 
 Images lie with channels last: g in another order is brought to it.
 """
@@ -53,7 +53,7 @@ class Step(nn.Module):
     def back(self, g: Tensor, like: Sequence[torch.Size], kept: Any) -> Sequence[Tensor]:
         raise NotImplementedError
 
-    def along(self, dx: Sequence[Tensor], kept: Any) -> Tensor:
+    def along(self, dx: Sequence[Tensor], like: Sequence[torch.Size], kept: Any) -> Tensor:
         raise NotImplementedError
 
 
@@ -95,7 +95,7 @@ class Convolution(Step):
     def back(self, g, like, kept):
         return (self._form(like[0][2:], g)(last(g)),)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return self._form("along", dx[0])(dx[0])
 
     def _form(self, which: Any, x: Tensor) -> Form:
@@ -134,7 +134,7 @@ class Affine(Step):
     def back(self, g, like, kept):
         return (g * self._over(self.a, g),)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return dx[0] * self._over(self.a, dx[0])
 
     @staticmethod
@@ -167,7 +167,7 @@ class Linear(Step):
             return (self._form("back", lambda W: Rows(W.t(), None, len(g)))(g),)
         return (g @ self.W,)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return nn.functional.linear(dx[0], self.W)
 
     def _many(self, x: Tensor) -> bool:
@@ -198,7 +198,7 @@ class Relu(Step):
     def back(self, g, like, kept):
         return (g,)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return dx[0]
 
 
@@ -215,7 +215,7 @@ class Add(Step):
     def back(self, g, like, kept):
         return g, g
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return dx[0] + dx[1]
 
 
@@ -231,7 +231,7 @@ class Merge(Step):
     def back(self, g, like, kept):
         return g.split([shape[1] for shape in like], 1)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return torch.cat(list(dx), 1)
 
 
@@ -244,9 +244,9 @@ class Flatten(Step):
         return x.flatten(1)
 
     def back(self, g, like, kept):
-        return (g.reshape(like[0]),)
+        return (g.reshape(len(g), *like[0][1:]),)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return dx[0].flatten(1)
 
 
@@ -265,10 +265,10 @@ class Mean(Step):
 
     def back(self, g, like, kept):
         if self.windows == Parts((1, 1)):
-            return ((g / like[0][2:].numel()).expand(like[0]),)
+            return ((g / like[0][2:].numel()).expand(len(g), *like[0][1:]),)
         for axis in (1, 0):
             g = self.windows.share_out(g, axis, like[0][axis - 2])
         return (g,)
 
-    def along(self, dx, kept):
+    def along(self, dx, like, kept):
         return self.windows.mean(dx[0])

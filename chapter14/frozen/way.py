@@ -1,0 +1,159 @@
+"""The ways through a network of straight lines with kinks, as layers: `chain` computes them.
+
+    x_out = A x_in + b           forward, keeping what A depends on: a few bits an entry
+    g_in  = g A                  (14.10), back through all steps
+    dx_out = A dx                along them
+
+A depends on x by its kinks alone, so the second is linear in g, and goes back by the third; the third goes back by
+the second. So there are derivatives of every order, of that which has any: of a straight line, the second is zero.
+
+Many g of one x are one [K, *shape of g]: A is read once for all of them. So vmap over g is one layer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
+
+from ..layer import Layer
+from ..layers.arrange import permute
+from ..layers.branch import spread
+from .steps import Unfit
+
+
+class Shapes(list):
+    """Those of all registers, filled in on the way. To vmap, one input, and not as many as it has entries."""
+
+
+class Through(Layer):
+    """x_in → x_out, and what A depends on."""
+
+    many = True
+
+    @staticmethod
+    def forward(chain, shapes, *x):
+        return chain.through(x, shapes)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        chain, shapes, *_ = inputs
+        return chain, shapes, *x_out[len(chain.gives) :]
+
+    @staticmethod
+    def backward(needs, g, chain, shapes, *kept):
+        return None, None, *_called(Back, chain, shapes, (), g[: len(chain.gives)], kept)
+
+    @staticmethod
+    def jvp(tangents, chain, _, *x):
+        shapes = Shapes()
+        kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
+        return *_called(Along, chain, shapes, (), _there(tangents[2:], x), kept), *[None] * len(kept)
+
+    @staticmethod
+    def vmap(info, in_dims, *inputs):
+        raise Unfit  # many x are a batch: as the network was written
+
+
+class Back(Layer):
+    """n g_out [*lead, *shape of one], and what A depends on → g_in = g_out A, each [*lead, *shape of x_in]."""
+
+    many = True
+
+    @staticmethod
+    def forward(chain, shapes, lead, n, *inputs):
+        return chain.back(inputs[:n], shapes, list(map(unwrap_if_dead, inputs[n:])), tuple(lead))
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        chain, shapes, lead, n, *both = inputs
+        return chain, shapes, lead, n, *both[n:]
+
+    @staticmethod
+    def backward(needs, G, chain, shapes, lead, n, *kept):
+        return None, None, None, None, *_called(Along, chain, shapes, lead, G, kept), *[None] * len(kept)
+
+    @staticmethod
+    def jvp(tangents, chain, shapes, lead, n, *inputs):
+        return _called(Back, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
+
+    @staticmethod
+    def vmap(info, in_dims, *inputs):
+        return _many(Back, info.batch_size, in_dims, *inputs)
+
+
+class Along(Layer):
+    """n dx_in [*lead, *shape of one], and what A depends on → dx_out = A dx_in, each [*lead, *shape of x_out]."""
+
+    many = True
+
+    @staticmethod
+    def forward(chain, shapes, lead, n, *inputs):
+        return chain.along(inputs[:n], shapes, list(map(unwrap_if_dead, inputs[n:])), tuple(lead))
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        chain, shapes, lead, n, *both = inputs
+        return chain, shapes, lead, n, *both[n:]
+
+    @staticmethod
+    def backward(needs, g, chain, shapes, lead, n, *kept):
+        return None, None, None, None, *_called(Back, chain, shapes, lead, g, kept), *[None] * len(kept)
+
+    @staticmethod
+    def jvp(tangents, chain, shapes, lead, n, *inputs):
+        return _called(Along, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
+
+    @staticmethod
+    def vmap(info, in_dims, *inputs):
+        return _many(Along, info.batch_size, in_dims, *inputs)
+
+
+def _called(
+    layer: type[Layer], chain: Any, shapes: Shapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
+) -> Any:
+    """The layer. The older vmap, of is_grads_batched, has no rules: its axis is taken off here, and put on again."""
+    levels = {level for t in g if is_legacy_batchedtensor(t) for level in [_level(t)]}
+    if not levels:
+        return layer.of(chain, shapes, lead, len(g), *g, *kept)
+    (level,) = levels
+    size = next(len(_unbatched(t, level)) for t in g if is_legacy_batchedtensor(t))
+    g = [_unbatched(t, level) if is_legacy_batchedtensor(t) else _in_front(t, None, size) for t in g]
+    x_out = layer.of(chain, shapes, (size, *lead), len(g), *g, *kept)
+    return tuple(torch._add_batch_dim(t, 0, level) for t in x_out)  # type: ignore[attr-defined]
+
+
+def _unbatched(t: Tensor, level: int) -> Tensor:
+    return torch._remove_batch_dim(t, level, 1, 0)  # type: ignore[attr-defined]
+
+
+def _level(t: Tensor) -> int:
+    """Of the older vmap that t is batched by: a tensor does not say."""
+    for level in range(1, 65):
+        if not is_legacy_batchedtensor(_unbatched(t, level)):
+            return level
+    raise NotImplementedError("freeze: is_grads_batched inside is_grads_batched. torch.func.vmap can be nested.")
+
+
+def _many(layer: type[Layer], size: int, dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:
+    """What vmap over g is: the layer, of g with one more axis in front."""
+    chain, shapes, lead, n, *both = inputs
+    if any(dim is not None for dim in dims[4 + n :]):
+        raise NotImplementedError("freeze: vmap over what a forward pass kept. vmap over x goes around the pass, too.")
+    g = [_in_front(t, dim, size) for t, dim in zip(both[:n], dims[4:], strict=False)]
+    x_out = layer.of(chain, shapes, (size, *lead), n, *g, *both[n:])
+    return x_out, (0,) * len(x_out)
+
+
+def _in_front(t: Tensor, dim: int | None, size: int) -> Tensor:
+    """t with its batch axis first; where it has none, the same for each."""
+    if dim is None:
+        return spread(t[None], (size, *t.shape))
+    return t if dim == 0 else permute(t, (dim, *(i for i in range(t.ndim) if i != dim)))
+
+
+def _there(tangents: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(t) if d is None else d for d, t in zip(tangents, like, strict=False)]
