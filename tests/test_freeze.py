@@ -253,14 +253,6 @@ def test_modes():
         near(torch.autograd.forward_ad.unpack_dual(dual).tangent, dy)
 
 
-def test_many_g_at_once_are_refused():
-    frozen, x = chapter14.freeze(chain_model()), torch.randn(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
-    y = frozen(x)
-    g = torch.eye(y.numel(), dtype=y.dtype).view(-1, *y.shape)
-    with pytest.raises(NotImplementedError, match="one g at a time"):
-        torch.autograd.grad(y, x, g, is_grads_batched=True)
-
-
 def test_one_image_without_a_batch():
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 4, 3)).double()
     assert_same(model, torch.randn(3, 12, 12, dtype=torch.float64))

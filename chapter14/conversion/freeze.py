@@ -9,13 +9,15 @@ from __future__ import annotations
 import copy
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate, map_arg
 
+from ..frozen.chain import Chain
+from ..frozen.field import Field
 from ..frozen.steps import Unfit
 from ..layer import _autocasting, _batched, _compiling, _forward_mode, _transformed
 from .by_hand import by_hand
@@ -24,7 +26,12 @@ from .heads import opened
 from .model import OURS, Rerouted, convert, original
 
 
-def freeze(model: nn.Module, until: str | None = None, precision: torch.dtype | None = None) -> nn.Module:
+def freeze(
+    model: nn.Module,
+    until: str | None = None,
+    precision: torch.dtype | None = None,
+    at: tuple[int | None, int | None] | None = None,
+) -> nn.Module:
     """The network with its parameters fixed and in evaluation mode: same outputs, same g_in, and lean.
 
     Parameters that are not folded are the model's own, in its memory. Where the model has learned since, freeze it
@@ -33,10 +40,14 @@ def freeze(model: nn.Module, until: str | None = None, precision: torch.dtype | 
     Args:
         until: the name of a module of the model; then the network ends there, and its output is what that gives.
         precision: torch.bfloat16, to compute in; what is no step of a chain runs under autocast. g_in has x's dtype.
+        at: a row and a column of the image that the network gives, None for the middle: then the output is that place
+            alone, [B, M, 1, 1], and only what it sees is computed; g_in has the shape of x. Where a network is not
+            wholly convolutions, relus, pools, sums and merges up to there, all is computed, and the place taken.
 
     Raises:
         TypeError: `model` is no module, or it is one of TorchScript.
-        ValueError: the model has no module of that name, or never comes by it; or it cannot compute in `precision`.
+        ValueError: the model has no module of that name, or never comes by it; or it cannot compute in `precision`; or,
+            when it is called, it gives no image, or one without that place.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"freeze: model is a torch.nn.Module; it was given {type(model).__name__}.")
@@ -46,7 +57,13 @@ def freeze(model: nn.Module, until: str | None = None, precision: torch.dtype | 
         raise ValueError(f"freeze: the model has no module {until!r}. Near that: {near}.")
     if precision not in (None, torch.bfloat16, torch.float16):
         raise ValueError(f"freeze: precision is torch.bfloat16 or torch.float16; it was given {precision}.")
-    return Frozen(_fixed(model), until, precision)
+    if at is not None and not (isinstance(at, tuple | list) and len(at) == 2 and all(map(_is_place, at))):
+        raise ValueError(f"freeze: at is a row and a column, or None for the middle; it was given {at!r}.")
+    return Frozen(_fixed(model), until, precision, at)
+
+
+def _is_place(i: Any) -> bool:
+    return i is None or (isinstance(i, int) and not isinstance(i, bool))
 
 
 def _fixed(model: nn.Module) -> nn.Module:
@@ -105,7 +122,13 @@ class _Tracer(fx.Tracer):
 class Frozen(nn.Module):
     """What `freeze` makes. `chains` are the runs of steps that became one layer; the rest is as it was written."""
 
-    def __init__(self, model: nn.Module, until: str | None, precision: torch.dtype | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        until: str | None,
+        precision: torch.dtype | None,
+        at: Sequence[int | None] | None = None,
+    ):
         super().__init__()
         self.until, self.precision = until, precision
         self.whole = _Whole(model)
@@ -115,14 +138,36 @@ class Frozen(nn.Module):
         if precision is not None:
             for chain in self.chains:
                 chain.rounded(precision)  # type: ignore[operator]
+        self.field = None if at is None else Field(at)
+        self.one = self._one_chain()
         convert(model, inplace=True)
         if until is not None:
             model.get_submodule(until).register_forward_hook(_reached)
 
+    def _one_chain(self) -> Chain | None:
+        """What the network is, if it is one chain, of which a place can be cut."""
+        match self._folded.parts if self._folded else []:
+            case [fx.Node(), Run(chain=chain), fx.Node(op="output", args=[fx.Node()])] if Field.suits(chain):
+                return chain
+        return None
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        other = len(args) != 1 or kwargs or type(args[0]) is not Tensor
+        if self.field is None:
+            return self._wholly(*args, **kwargs)
+        if self.one is not None and self._chained(args, kwargs):
+            with suppress(Unfit):
+                return self.field(self.one, args[0])
+        return self.field.of(self._wholly(*args, **kwargs))
+
+    @staticmethod
+    def _chained(args: Sequence[Any], kwargs: Any) -> bool:
+        """Whether the chains can take what is given."""
+        plain = len(args) == 1 and not kwargs and type(args[0]) is Tensor
+        return plain and not (_autocasting() or _compiling() or _many_or_along(args[0]))
+
+    def _wholly(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._folded is not None and not (other or _autocasting() or _compiling() or _many_or_along(args[0])):
+            if self._folded is not None and self._chained(args, kwargs):
                 return self._in_parts(self._folded, args[0])
             with self._by_hand(args):
                 x_out = self.whole.model(*args, **kwargs)

@@ -7,8 +7,9 @@
     Add, Merge     A = [I, I], [I 0; 0 I]            Flatten    A = I
 
 A step says what it is from both sides: `forward` computes A x + b, `back` g A, `along` A dx. What A depends on, an
-entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in, of which g and dx may be
-so many times as many: [K B, ...], where x was [B, ...]. A relu after a step is the step's own, `relu`: the chain sees to its mask; only where a step can do both at once does `forward` know.
+entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in, [B, ...], of which g and
+dx may be K times as many, [K B, ...]. A relu after a step is the step's own, `relu`: the chain sees to its mask; only
+where a step can do both at once does `forward` know.
 
 Images lie with channels last: g in another order is brought to it.
 """

@@ -12,6 +12,7 @@ Many g of one x are one [K, *shape of g]: A is read once for all of them. So vma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ from ..layer import Layer
 from ..layers.arrange import permute
 from ..layers.branch import spread
 from .steps import Unfit
+
+SOME = 8  # images
 
 
 class Shapes(list):
@@ -65,7 +68,7 @@ class Back(Layer):
 
     @staticmethod
     def forward(chain, shapes, lead, n, *inputs):
-        return chain.back(inputs[:n], shapes, list(map(unwrap_if_dead, inputs[n:])), tuple(lead))
+        return _some_at_a_time(chain.back, shapes, lead, inputs[:n], inputs[n:])
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -92,7 +95,7 @@ class Along(Layer):
 
     @staticmethod
     def forward(chain, shapes, lead, n, *inputs):
-        return chain.along(inputs[:n], shapes, list(map(unwrap_if_dead, inputs[n:])), tuple(lead))
+        return _some_at_a_time(chain.along, shapes, lead, inputs[:n], inputs[n:])
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -110,6 +113,19 @@ class Along(Layer):
     @staticmethod
     def vmap(info, in_dims, *inputs):
         return _many(Along, info.batch_size, in_dims, *inputs)
+
+
+def _some_at_a_time(
+    go: Callable[..., Any], shapes: Shapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
+) -> Any:
+    """Of many g, as many as are SOME images: then what is on the way stays in the processor's cache."""
+    kept, K = list(map(unwrap_if_dead, kept)), math.prod(lead)
+    some = max(1, SOME // max(1, shapes[0][0])) if len(shapes[0]) == 4 else K
+    if K <= some:
+        return go(g, shapes, kept, tuple(lead))
+    rows = [t.reshape(K, *t.shape[len(lead) :]) for t in g]
+    parts = [go([t[i : i + some] for t in rows], shapes, kept, (min(some, K - i),)) for i in range(0, K, some)]
+    return tuple(torch.cat(each).view(*lead, *each[0].shape[1:]) for each in zip(*parts, strict=True))
 
 
 def _called(
