@@ -111,6 +111,8 @@ class Convolution(Step):
     def _made(self, fixed: Fixed, which: Any, x: Tensor) -> Form:
         if which == "forward" or which == "along":
             fit(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
+            _, p, d, _ = self.slide
+            fit(all(n + 2 * p > d * (k - 1) for n, p, d, k in zip(x.shape[2:], p, d, self.W.shape[2:], strict=True)))
             return fixed.forward(x, self.b if which == "forward" else None, which == "forward" and self.relu)
         return fixed.back(x, which)
 
