@@ -15,7 +15,7 @@ function namesOfL(layer) {
 
 /* name -> { numbers, kind, made(i, j, long) -> what it is the sum of, as tokens }. Tokens are text, entries {name, i, j}
    and, in a list, the factors of one product. */
-function everything(example, h, { x, L, g }, next) {
+function everything(example, h, { x, L, g }, next, eta) {
   const all = {};
   const put = (name, numbers, kind, made, more) => { all[name] = { name, numbers, kind, made, ...more }; };
   const loss = example.layers[example.layers.length - 1];
@@ -35,7 +35,7 @@ function everything(example, h, { x, L, g }, next) {
     });
   for (const name of example.free)
     put(`${name}′`, next[name], "free", (i, j) => [
-      { name, i, j }, "− η ·",
+      { name, i, j }, `− ${long(eta)} ·`,
       isTheta(name) ? { name: gradientOf(name), i, j } : { name: gradientOf(name), i: j, j: i },
     ]);
   return all;

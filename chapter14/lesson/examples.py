@@ -46,7 +46,7 @@ class Layer:
     reads: Sequence[str]
     writes: Sequence[str]
     lane: int = 0
-    i: int | None = None
+    i: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def numbers(example: Example, h: str, given: Mapping[str, Any] | None = None) ->
     Raises:
         KeyError: there is no such nonlinearity.
     """
-    graph = _gone_through(example, h, _tensors(example.given | dict(given or {})))
+    graph = _gone_through(example, h, _tensors({**example.given, **(given or {})}))
     return {"x": graph.x, "g": graph.g, "L": dict(_Ls(graph, example, h))}
 
 
@@ -151,7 +151,10 @@ def descent(example: Example, h: str, steps: int) -> Iterator[float]:
     for _ in range(steps + 1):
         graph = _gone_through(example, h, given)
         yield float(graph.x["J"])
-        given |= {name: given[name] - example.eta * graph.g[name] for name in example.free}
+        for name in example.free:
+            g = graph.g[name]
+            assert g is not None, "J depends on all that is free"
+            given[name] = given[name] - example.eta * g
 
 
 def _gone_through(example: Example, h: str, given: Mapping[str, Tensor]) -> Graph:

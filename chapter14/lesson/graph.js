@@ -1,7 +1,6 @@
-/* The graph: each value with its g beside it, each layer as a box, θ above the box and dJ/dθ below.
-   What goes forward is drawn over what comes back. */
+/* The graph: each value with its g beside it, each layer as a box, θ above the box and dJ/dθ below. */
 
-const CELL = { width: 36, height: 20 }, BOX = { width: 70, height: 34 }, GAP = 26, LANE = 92, AWAY = 20;
+const CELL = { width: 40, height: 20 }, BOX = { width: 70, height: 34 }, GAP = 22, LANE = 92, AWAY = 20;
 const PAIR = 2 * CELL.width + 4;
 
 /* Where everything stands: boxes and matrices by their middle, from left to right in the order of the layers. */
@@ -15,7 +14,8 @@ function placed(example, all) {
     const r = Math.max(...data(layer).map(name => rank[name])) + 1;
     rank[layer.writes[0] + " from"] = r;
     const aside = layer.reads.filter(name => !/^x/.test(name)).map(name => all[name].numbers[0].length * CELL.width);
-    widen(r, Math.max(BOX.width, ...aside));
+    const bends = layer.f === "branch" || layer.f === "merge";
+    widen(r, Math.max(BOX.width + (bends ? 2 * GAP : 0), ...aside));
     layer.writes.forEach((name, k) => {
       rank[name] = r + 1;
       lane[name] = layer.writes.length > 1 ? 2 * k - 1 : layer.lane;
@@ -61,7 +61,7 @@ function drawGraph(example, h, all) {
       group.append(cell);
     });
     const below = kind === "grad", y = below ? top + m * CELL.height + 13 : top - 6;
-    group.append(svgMath(name === "∂J/∂J" ? "∂J/∂J" : name, { x: middle.x, y, class: "name" }));
+    group.append(svgMath(name, { x: middle.x, y, class: "name" }));
     values.append(group);
     return { left, right: left + n * CELL.width, top, bottom: top + m * CELL.height };
   }

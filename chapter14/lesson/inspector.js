@@ -5,7 +5,7 @@ const LIMIT = 1000, NUDGE = 0.01;
 function inspect(entry, all) {
   const box = document.getElementById("made"), { given, made } = all[entry.name];
   const name = math(nameOf(entry, all)), value = make("b", { class: "value" }, long(valueOf(entry, all)));
-  if (given) return box.replaceChildren(make("p", {}, name, " = ", value, ", as it was given."), nudgeSentence(entry));
+  if (given) return box.replaceChildren(make("p", {}, name, " = ", value, ": given."), nudgeSentence(entry));
   const tokens = made(entry.i, entry.j, entry.long);
   const constant = tokens.every(token => typeof token === "string");
   const copied = tokens.length === 1 && tokens[0].name;
@@ -28,9 +28,10 @@ function editor(entry, all, onChange) {
   const value = valueOf(entry, all), name = spoken(nameOf(entry, all));
   const slider = make("input", { type: "range", min: -3, max: 3, step: 0.05, value, "aria-label": `${name}, by a slider` });
   const field = make("input", { type: "number", min: -LIMIT, max: LIMIT, step: 0.1, value: Number(value.toFixed(4)), "aria-label": `${name}, as a number` });
-  const before = value;
+  let before = value;
   slider.addEventListener("input", () => { field.value = slider.value; onChange(Number(slider.value)); });
   field.addEventListener("input", () => { if (isNumber(field)) { slider.value = field.value; onChange(Number(field.value)); } });
+  field.addEventListener("focus", () => { before = Number(field.value); });
   field.addEventListener("keydown", event => {
     if (event.key === "Escape") onChange(before);
     if (event.key !== "Escape" && event.key !== "Enter") return;

@@ -22,7 +22,7 @@ const LAYERS = {
   },
   l2: {
     forward: (layer, [y_hat, y]) => [[[zip(y_hat, y, (a, b) => (a - b) ** 2).flat().reduce((a, b) => a + b)]]],
-    L: (layer, [y_hat, y]) => [transpose(zip(y_hat, y, (a, b) => 2 * (a - b)))],  // (14.34)
+    L: (layer, [y_hat, y]) => [2, -2].map(c => transpose(zip(y_hat, y, (a, b) => c * (a - b)))),  // (14.34)
   },
   neuron: {
     forward: ({ i }, [x]) => [[[-x[i][0]]]],  // section 14.9

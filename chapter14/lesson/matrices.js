@@ -51,7 +51,7 @@ function fillEntries(elements, all) {
     const label = spoken(nameOf(element.entry, all));
     if (element.tagName === "INPUT") {
       element.setAttribute("aria-label", label);
-      if (element !== document.activeElement) element.value = Number(value.toFixed(4));
+      if (element !== document.activeElement) element.value = Number(value.toFixed(2));
     } else {
       element.textContent = short(value);
       element.classList.toggle("nought", value === 0);

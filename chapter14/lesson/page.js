@@ -20,12 +20,12 @@ const asGiven = given => Object.fromEntries(Object.entries(given).map(([name, v]
 function withCost({ given, layers, ...rest }, i) {
   if (i === null) return { given, layers, ...rest };
   const { reads: [a, y], writes } = layers[layers.length - 1], { [y]: _, ...others } = given;
-  return { given: others, layers: [...layers.slice(0, -1), { f: "neuron", reads: [a], writes, i }], ...rest };
+  return { given: others, layers: [...layers.slice(0, -1), { f: "neuron", reads: [a], writes, lane: 0, i }], ...rest };
 }
 
 function compute() {
   now = passes(example, state.given, NONLINEARITIES[state.h]);
-  all = everything(example, state.h, now, updated(example, now, state.eta));
+  all = everything(example, state.h, now, updated(example, now, state.eta), state.eta);
 }
 
 const costOf = given => passes(example, given, NONLINEARITIES[state.h]).x.J[0][0];
@@ -53,7 +53,6 @@ function begin(name, neuron = null) {
   $("eta").value = Math.log10(state.eta);
   $("about").replaceChildren(...prose(ABOUT[name][2]));
   $("algorithm-name").textContent = ABOUT[name][1];
-  $("cost-choice").hidden = $("yellow").hidden = false;
   $("cost-choice").hidden = name !== "data";
   $("yellow").hidden = name === "data";
   $("cost").value = neuron === null ? "l2" : neuron;
@@ -87,13 +86,13 @@ function buildLines() {
       return button;
     });
     return make("li", { "data-line": at }, make("span", { class: "number", "aria-hidden": "true" }, Number(at) ? at : ""),
-      make("span", { class: inner ? "inner" : "" }, prose(text)), make("span", { class: "dots" }, dots));
+      make("span", { class: inner ? "inner" : "" }, prose(text)), make("span", { class: "dots", style: `--dots: ${Math.min(3, dots.length)}` }, dots));
   }));
 }
 
 function buildGiven() {
   givenInputs = [];
-  $("given").replaceChildren(...Object.keys(example.given).map(name => matrixElement({ name }, all, entry => {
+  $("given").replaceChildren(...Object.keys(example.given).map(name => matrixElement({ name, t: all[name].numbers[0].length === 1 }, all, entry => {
     const input = entryInput(entry);
     input.addEventListener("input", () => isNumber(input) && change(entry, Number(input.value)));
     input.addEventListener("focus", () => choose(entry, false));
@@ -127,7 +126,7 @@ function go(k) {
   }
   const last = k === steps.length - 1;
   $("back").disabled = k === 0;
-  $("on").textContent = last ? "Take it" : "Step";
+  $("on").textContent = last ? "Take the step" : "Step";
   $("where").replaceChildren(`${k} of ${steps.length - 1}`, make("br"), place(step));
   fill();
   choose({ ...bench[0].entry });

@@ -7,16 +7,16 @@ function stepsOf(example, h) {
   const loss = layers.pop(), back = [...layers].reverse();
   const learns = name => isTheta(name) && (example.free.includes(name) || copies.some(c => c.writes.includes(name)));
   return [
-    given(example),
+    givenStep(example),
     ...copies.map(copied),
     ...layers.map(layer => forwardStep(layer, example, h)),
-    cost(loss),
-    start(loss),
+    costStep(loss),
+    startStep(loss),
     ...back.flatMap(layer => [
       layerGradient(layer, learns), backwardStep(layer, h), ...layer.reads.filter(learns).map(W => thetaStep(layer, W)),
     ]),
     ...copies.map(summed),
-    update(example),
+    updateStep(example),
   ];
 }
 
@@ -24,7 +24,7 @@ const item = (name, more) => ({ name, ...more });
 const T = (name, more) => ({ name, t: true, ...more });
 const between = (items, sign) => items.flatMap((one, k) => k ? [sign, one] : [one]);
 
-function given({ given, free }) {
+function givenStep({ given, free }) {
   const descends = between(free.map(name => `\`${name}\``), ", ").join("");
   return {
     line: "given", makes: Object.keys(given), equations: ["14.1"], title: "What is given",
@@ -65,7 +65,7 @@ function forwardStep(layer, { known_as }, h) {
   }[layer.f]() };
 }
 
-function cost({ f, i, reads: [a, y] }) {
+function costStep({ f, i, reads: [a, y] }) {
   const common = { line: "cost", makes: ["J"] };
   if (f === "neuron") return {
     ...common, equations: [], title: `The cost \`J\`, section 14.9`, rows: [[item("J"), "= −", item(a), `[${i}]`]],
@@ -77,7 +77,7 @@ function cost({ f, i, reads: [a, y] }) {
   };
 }
 
-function start({ f, i, reads: [a, y] }) {
+function startStep({ f, i, reads: [a, y] }) {
   const g = gradientOf(a);
   const common = { line: 9, makes: [g], title: `The way back starts: \`${g} = ∂J/∂${a}\`` };
   if (f === "neuron") return {
@@ -153,7 +153,7 @@ function summed({ reads: [W], writes }) {
   };
 }
 
-function update({ free }) {
+function updateStep({ free }) {
   const what = free.some(isTheta) ? "A step down the gradient of the parameters; the data stay."
     : "The same passes, the other input: a step down the gradient of the data; the parameters stay.";
   return {
@@ -172,8 +172,8 @@ function linesOf(example) {
     copies && { at: "copies", text: "`W^1, W^2 = branch(W)`" },
     { at: 5, text: chain ? "for `l = 1, …, L`" : "for each layer, once all it reads is there" },
     { at: 6, text: chain ? "`x_l = f_l(x_{l−1}, θ_l)`" : "`x_{out} = f(x_{in}, θ)`", inner: true },
-    { at: "cost", text: has(layer => layer.f === "neuron") ? "`J = −x_L[i]`" : "`J = 𝓛(x_L, y)`" },
-    { at: 9, text: "`g_L = 𝓛′(x_L, y)`" },
+    { at: "cost", text: has(layer => layer.f === "neuron") ? "`J = −x_L[i]`" : "`J = ℒ(x_L, y)`" },
+    { at: 9, text: "`g_L = ℒ′(x_L, y)`" },
     { at: 10, text: chain ? "for `l = L, …, 1`" : "for each layer, once all that reads it is done" },
     { at: 11, text: chain ? "`L_l = f′_l(x_{l−1}, θ_l)`" : "`L = f′(x_{in}, θ)`", inner: true },
     { at: 12, text: chain ? "`g_{l−1} = g_l L_l^x`" : "`g_{in} = g_{out} L^x`", inner: true },

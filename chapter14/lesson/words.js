@@ -27,14 +27,14 @@ function long(a) {
 }
 
 /* A letter, or a word, with what stands below and above it: "x_1^a", "L_{l}^x", "relu". */
-const SYMBOL = /([A-Za-zŷθη𝓛]+|\)(?=[_^]))(′?)((?:[_^](?:\{[^}]*\}|[A-Za-z0-9]+))*)/gu;
+const SYMBOL = /([A-Za-zŷθηℒ]+|\)(?=[_^]))(′?)((?:[_^](?:\{[^}]*\}|[A-Za-z0-9θ]+))*)/gu;
 
 function symbols(text) {
   const parts = [];
   let last = 0;
   for (const match of text.matchAll(SYMBOL)) {
     const scripts = { _: "", "^": "" };
-    for (const [, kind, braced, plain] of match[3].matchAll(/([_^])(?:\{([^}]*)\}|([A-Za-z0-9]+))/g))
+    for (const [, kind, braced, plain] of match[3].matchAll(/([_^])(?:\{([^}]*)\}|([A-Za-z0-9θ]+))/g))
       scripts[kind] = braced ?? plain;
     parts.push(text.slice(last, match.index), { base: match[1], prime: match[2], sub: scripts._, sup: scripts["^"] });
     last = match.index + match[0].length;
