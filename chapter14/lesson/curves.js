@@ -16,7 +16,7 @@ function curveOfJ(history) {
     low < 0 && make("svg:path", { class: "grid", d: `M0 ${y(0)}H${width}` }),
     make("svg:path", { class: "line", d }),
     history.length <= 60 && history.map((J, i) => make("svg:circle", { cx: x(i), cy: y(J), r: i === n ? 4.5 : 2.5, class: i === n ? "last" : "dot" })),
-    make("svg:text", { x: 4, y: 4 }, short(high)), make("svg:text", { x: width, y: height + 16, "text-anchor": "end" }, `${Math.max(n, 10)} steps`),
+    make("svg:text", { x: 4, y: 4 }, short(high)), make("svg:text", { x: width, y: height + 16, class: "end" }, `${Math.max(n, 10)} steps`),
     make("svg:text", { x: 0, y: height + 16 }, low < 0 ? short(low) : "0"));
 }
 

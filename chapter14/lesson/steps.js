@@ -178,7 +178,7 @@ function linesOf(example) {
     { at: 11, text: chain ? "`L_l = f′_l(x_{l−1}, θ_l)`" : "`L = f′(x_{in}, θ)`", inner: true },
     { at: 12, text: chain ? "`g_{l−1} = g_l L_l^x`" : "`g_{in} = g_{out} L^x`", inner: true },
     learns && { at: 13, text: chain ? "`∂J/∂θ_l = g_l L_l^θ`" : "`∂J/∂θ = g_{out} L^θ`", inner: true },
-    copies && { at: "sum", text: "`∂J/∂W = ∂J/∂W^1 + ∂J/∂W^2`" },
+    copies && { at: "sum", text: "`∂J/∂W = Σ_i ∂J/∂W^i`" },
     { at: "update", text: learns ? "`θ ← θ − η (∂J/∂θ)^T`" : "`x_0 ← x_0 − η (∂J/∂x_0)^T`" },
   ].filter(Boolean);
 }

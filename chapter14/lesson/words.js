@@ -27,7 +27,7 @@ function long(a) {
 }
 
 /* A letter, or a word, with what stands below and above it: "x_1^a", "L_{l}^x", "relu". */
-const SYMBOL = /([A-Za-zŷθηℒ]+|\)(?=[_^]))(′?)((?:[_^](?:\{[^}]*\}|[A-Za-z0-9θ]+))*)/gu;
+const SYMBOL = /([A-Za-zŷθηℒΣ]+|\)(?=[_^]))(′?)((?:[_^](?:\{[^}]*\}|[A-Za-z0-9θ]+))*)/gu;
 
 function symbols(text) {
   const parts = [];
