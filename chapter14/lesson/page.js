@@ -215,71 +215,10 @@ function follow(step) {
   box.scrollLeft += left + width / 2 - from - seen / 2;
 }
 
-/* n steps down the gradient (14.9); none where J would run away. Whether all were made. */
-function descend(n) {
-  const history = [...state.history];
-  let given = state.given;
-  for (let i = 0; i < n; i++) {
-    const next = { ...given, ...updated(example, passes(example, given, NONLINEARITIES[state.h]), state.eta) };
-    const J = costOf(next), largest = Math.max(...Object.values(next).flat(2).map(Math.abs));
-    if (!(Math.abs(J) < 1e6 && largest < LIMIT)) {
-      $("ran").textContent = "One step more and J runs away. Try a smaller learning rate.";
-      stop();
-      setGiven(given, history);
-      return false;
-    }
-    history.push(J);
-    given = next;
-  }
-  setGiven(given, history);
-  $("ran").textContent = `J is ${long(history[history.length - 1])} after ${history.length - 1} steps.`;
-  return true;
-}
-
-function stop() {
-  clearInterval(running);
-  running = 0;
-  $("run").textContent = "Run";
-  $("run").setAttribute("aria-pressed", "false");
-}
-
-function run() {
-  if (running) return stop();
-  $("run").textContent = "Pause";
-  $("run").setAttribute("aria-pressed", "true");
-  running = setInterval(() => (!descend(1) || state.history.length > 300) && stop(), 80);
-}
-
 /* At the end, the update is taken, and it goes forward again. */
 function on() {
   if (state.step < steps.length - 1) return go(state.step + 1);
   if (descend(1)) go(0);
-}
-
-/* This page's numbers beside those that the package computed: how many, and the largest difference. */
-function prove() {
-  let count = 0, worst = 0;
-  const compare = (a, b) => { count++; worst = Math.max(worst, Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Infinity); };
-  for (const [key, byH] of Object.entries(COMPUTED)) {
-    const [name, i] = key.split(" "), base = examples[name];
-    const graph = withCost({ ...base, given: asGiven(base.given) }, i === undefined ? null : Number(i));
-    for (const [h, told] of Object.entries(byH)) {
-      let given = graph.given;
-      for (const kind of ["x", "g", "L"]) {
-        const found = passes(graph, given, NONLINEARITIES[h])[kind];
-        for (const [name, values] of Object.entries(told[kind])) {
-          const mine = [found[name]].flat(3);
-          [values].flat(3).forEach((value, k) => compare(value, mine[k]));
-        }
-      }
-      for (const J of told.J) {
-        const at = passes(graph, given, NONLINEARITIES[h]);
-        compare(J, at.x.J[0][0]);
-        given = { ...given, ...updated(graph, at, base.eta) };
-      }
-    }
-  }
-  return { count, worst };
 }
 
 function start() {

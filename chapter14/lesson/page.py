@@ -17,7 +17,9 @@ from torch import Tensor
 from .examples import EXAMPLES, NONLINEARITIES, Example, descent, neuron_of, numbers
 
 HERE = Path(__file__).parent
-SCRIPTS = ["arithmetic", "layers", "words", "entries", "steps", "matrices", "inspector", "graph", "curves", "page"]
+SCRIPTS = """
+    arithmetic layers words entries steps matrices inspector graph curves descent proof page
+""".split()
 DECIMALS = 10  # as many as every machine has alike
 STEPS = 10  # of the descent that is compared
 
