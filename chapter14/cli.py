@@ -1,4 +1,4 @@
-"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit`."""
+"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .commands import auditing, checking, comparing, drawing, paging
+from .commands import auditing, checking, comparing, drawing, paging, teaching
 
 VERBS = {
     "visualize": (drawing, "what a neuron looks for, as a picture"),
@@ -14,6 +14,7 @@ VERBS = {
     "quality": (comparing, "how good pictures are, in numbers"),
     "check": (checking, "hold your own layers to every check"),
     "audit": (auditing, "whose derivatives a network runs on"),
+    "lesson": (teaching, "the chapter's algorithm as a page that one can touch"),
 }
 
 

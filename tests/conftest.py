@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from .browser import CHROMIUM
 from .versions import SKIPPED, WARNINGS
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -20,3 +21,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if reason := SKIPPED.get(item.nodeid.removeprefix("tests/")):
             item.add_marker(pytest.mark.skip(reason))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 
 import pytest
 import torch
@@ -18,7 +17,8 @@ from chapter14.visualization.nearest import Nearest, Photo
 from chapter14.visualization.page import POINTS, page
 from chapter14.visualization.record import Record, save
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from .browser import contrast, luminance
+
 NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 
 
@@ -91,17 +91,6 @@ def test_what_no_page_can_be_made_of_is_said():
         page([])
     with pytest.raises(ValueError, match="1 pictures have the photographs of 0"):
         page([(a_record("a"), noise())], [])
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -203,17 +192,6 @@ def test_it_fits_and_is_legible(width, opened):
         assert box["x"] >= 0 and box["x"] + box["width"] <= width
         if width == 375:  # what is pressed with a finger
             assert min(b.bounding_box()["height"] for b in tab.locator("dialog button").all()) >= 44
-
-
-def luminance(colour):
-    values = [int(v) / 255 for v in re.findall(r"\d+", colour)[:3]]
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
-    return sum(c * v for c, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(a, b):
-    low, high = sorted(map(luminance, (a, b)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.fixture

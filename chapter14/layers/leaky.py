@@ -65,6 +65,7 @@ class LeakyRelu(Layer):
 
     @staticmethod
     def L(mask, slope):
+        slope = torch.tensor(slope, dtype=torch.float64)  # as exact as x may be, whose dtype a mask does not tell
         return (torch.diag(torch.where(mask, 1.0, slope).flatten()),)
 
 

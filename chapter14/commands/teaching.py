@@ -1,0 +1,36 @@
+"""`chapter14 lesson`: the chapter's algorithm as a page that one can touch."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from pathlib import Path
+
+from ..lesson.page import page
+from ..visualization.files import whole
+
+DESCRIPTION = """
+One file that needs no other, and no network: Algorithm 14.1 step by step, beside its graph, with numbers that can be
+changed.
+
+    chapter14 lesson --open
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="where it is written (chapter.html)")
+    parser.add_argument("--open", action="store_true", help="show it in the browser")
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Raises:
+        NotWritten: the file could not be.
+    """
+    with whole(options.out) as file:
+        file.write_text(page(), encoding="utf-8", newline="\n")
+    print(f"The chapter is {options.out}.")
+    if options.open:
+        webbrowser.open(options.out.resolve().as_uri())
+    return 0

@@ -1,0 +1,34 @@
+/* n steps down the gradient (14.9); none where J would run away. Whether all were made. */
+function descend(n) {
+  const history = [...state.history];
+  let given = state.given;
+  for (let i = 0; i < n; i++) {
+    const next = { ...given, ...updated(example, passes(example, given, NONLINEARITIES[state.h]), state.eta) };
+    const J = costOf(next), largest = Math.max(...Object.values(next).flat(2).map(Math.abs));
+    if (!(Math.abs(J) < 1e6 && largest < LIMIT)) {
+      $("ran").textContent = "One step more and J runs away. Try a smaller learning rate.";
+      stop();
+      setGiven(given, history);
+      return false;
+    }
+    history.push(J);
+    given = next;
+  }
+  setGiven(given, history);
+  $("ran").textContent = `J is ${long(history[history.length - 1])} after ${history.length - 1} steps.`;
+  return true;
+}
+
+function stop() {
+  clearInterval(running);
+  running = 0;
+  $("run").textContent = "Run";
+  $("run").setAttribute("aria-pressed", "false");
+}
+
+function run() {
+  if (running) return stop();
+  $("run").textContent = "Pause";
+  $("run").setAttribute("aria-pressed", "true");
+  running = setInterval(() => (!descend(1) || state.history.length > 300) && stop(), 80);
+}

@@ -1,0 +1,64 @@
+/* What each layer does: x_out from what it reads, and its L for each of what it reads, [|x_out| x |input|]. */
+
+const LAYERS = {
+  linear: {
+    forward: (layer, [x, W]) => [matmul(W, x)],  // (14.12), without a bias
+    L: (layer, [x, W]) => [W, matrix(W.length, W.flat().length, L_W(x, W))],  // (14.16), (14.14)
+  },
+  h: {
+    forward: (layer, [x], { h }) => [map(x, h)],
+    L: (layer, [x], { h_prime }) => [diag(map(x, h_prime))],  // (14.30)
+  },
+  branch: {
+    forward: (layer, [x]) => [x, x],  // (14.38)
+    L: (layer, [x]) => { const I = eye(x.flat().length); return [[...I, ...I]]; },  // (14.45)
+  },
+  merge: {
+    forward: (layer, [a, b]) => [[...a, ...b]],  // (14.37)
+    L: (layer, [a, b]) => {  // (14.41)
+      const I = eye(a.length + b.length);
+      return [I.map(row => row.slice(0, a.length)), I.map(row => row.slice(a.length))];
+    },
+  },
+  l2: {
+    forward: (layer, [y_hat, y]) => [[[zip(y_hat, y, (a, b) => (a - b) ** 2).flat().reduce((a, b) => a + b)]]],
+    L: (layer, [y_hat, y]) => [2, -2].map(c => transpose(zip(y_hat, y, (a, b) => c * (a - b)))),  // (14.34)
+  },
+  neuron: {
+    forward: ({ i }, [x]) => [[[-x[i][0]]]],  // section 14.9
+    L: ({ i }, [x]) => [matrix(1, x.length, (_, j) => j === i ? -1 : 0)],
+  },
+};
+
+/* L^W[i, jk] = x_in[k] where i = j, else 0; column jk is that of the weight W[j, k]. */
+function L_W(x, W) {
+  const n = W[0].length;
+  return (i, jk) => i === Math.floor(jk / n) ? x[jk % n][0] : 0;
+}
+
+/* Algorithm 14.1, for any graph whose layers stand in order: x, L and g by name. The g of a θ is dJ/dθ.
+   Each value is read once: what goes two ways goes through a branch. */
+function passes({ layers }, given, h) {
+  const x = { ...given }, g = { J: [[1]] }, L = {};
+  for (const layer of layers)
+    LAYERS[layer.f].forward(layer, layer.reads.map(name => x[name]), h).forEach((out, k) => x[layer.writes[k]] = out);
+  for (const layer of [...layers].reverse()) {
+    const g_out = [layer.writes.flatMap(name => g[name].flat())];
+    L[layer.writes[0]] = LAYERS[layer.f].L(layer, layer.reads.map(name => x[name]), h);
+    L[layer.writes[0]].forEach((L_k, k) => {
+      const read = layer.reads[k], g_in = matmul(g_out, L_k);  // (14.10), (14.8)
+      g[read] = x[read][0].length > 1 ? reshape(g_in, x[read]) : g_in;
+    });
+  }
+  return { x, L, g };
+}
+
+/* θ - η (dJ/dθ)^T for whatever is free (14.9). */
+function updated({ free }, { x, g }, eta) {
+  const to = {};
+  for (const name of free) {
+    const dJ = x[name][0].length > 1 ? g[name] : transpose(g[name]);  // dJ/dW is kept in the shape of W
+    to[name] = zip(x[name], dJ, (a, b) => a - eta * b);
+  }
+  return to;
+}
