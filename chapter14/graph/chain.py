@@ -10,17 +10,16 @@ Algorithm 14.1, line by line; the numbers beside the code are its lines. Autogra
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .. import functional as F
-from .. import nn
-from ..shape import ShapeError, in_words
-from . import inplace
-from .block import Block
+from ..shape import ShapeError
+from .rule import SGD, Rule, Whole
+from .stages import leaves, loss_stage, stage, standing_for
 
 
 class Chain:
@@ -46,18 +45,33 @@ class Chain:
     """
 
     def __init__(self, layers: Sequence[Any], loss: Callable[[Tensor, Any], Tensor]):
-        self.layers = [_stage(f) for f in layers]
+        self.layers = [stage(f) for f in layers]
         if len({id(f) for f in self.layers}) < len(self.layers):
             raise ValueError(
                 "Chain: one block stands at two places, and it keeps one pass only; θ can be shared, not it."
             )
-        self.loss = inplace.L2Loss() if _is_l2(loss) else _Loss(loss)
+        self.loss = loss_stage(loss)
         self.x: list[Any] = [None] * (len(self.layers) + 1)
         self.g: list[Any] = [None] * (len(self.layers) + 1)
         self.gradients: list[tuple] = []
         self._last = ""
         memory = [t.untyped_storage().data_ptr() for f in self.layers for t in f.theta]
         self._shares = len(set(memory)) < len(memory)
+        self._first = next((l for l, f in enumerate(self.layers, 1) if f.theta), len(self.layers) + 1)  # with a θ
+        self._plain = SGD()
+        self._descends = [getattr(f, "descend", None) or functools.partial(self._descend, f) for f in self.layers]
+
+    @classmethod
+    def from_module(cls, model: torch.nn.Module, loss: Callable[[Tensor, Any], Tensor]) -> Chain:
+        """The chain of a `Sequential`, of `torch.nn`'s layers or of `chapter14.nn`'s, or of a single layer.
+
+        It moves the model's own parameters: they share their memory, and there is nothing to bring back. The loss may
+        be PyTorch's or ours. relu'(0) is PyTorch's 0 where the relu is PyTorch's.
+
+        Raises:
+            TypeError: a layer, or the loss, has no hand-written twin.
+        """
+        return cls([standing_for(f, name) for name, f in leaves(model)], standing_for(loss, "the loss"))
 
     def forward(self, x0: Tensor, y: Any) -> Tensor:
         """x_0 and y → J [].
@@ -99,18 +113,23 @@ class Chain:
         self._last = "free" if free else "backward"
         return self.gradients
 
-    def update(self, lr: float) -> None:
-        """θ_l ← θ_l - η dJ/dθ_l for each layer (14.9). A θ that layers share gets the sum of its gradients (14.47).
+    def update(self, lr: float | Rule) -> None:
+        """θ_l ← θ_l - η dJ/dθ_l for each layer (14.9), or as a rule out of `graph.rule` says: `Adam`, or `SGD` with
+        momentum. A θ that layers share gets the sum of its gradients (14.47).
 
         Raises:
             RuntimeError: there has been no backward pass since the last forward or update.
         """
         self._must_follow("update", "backward", "free")
-        for f, dJdtheta in zip(self.layers, self.gradients, strict=True):
-            f.update(*dJdtheta, lr=lr)
+        if isinstance(lr, Rule):
+            self._move(lr, self.layers, self.gradients)
+            lr.end()
+        else:
+            for f, dJdtheta in zip(self.layers, self.gradients, strict=True):
+                f.update(*dJdtheta, lr=lr)
         self._last = "update"
 
-    def descend(self, lr: float) -> None:
+    def descend(self, lr: float | Rule) -> None:
         """`backward` and `update` in one, and faster: dJ/dθ is a product that goes straight into θ.
 
         What no update waits for is left out: g_0 and `gradients` are None and [] then.
@@ -122,10 +141,37 @@ class Chain:
         if self._shares:  # a θ that is still to be gone back through cannot move yet
             self.backward()
             return self.update(lr)
-        self.g[-1] = g = self.loss.backward()
-        for l in range(len(self.layers), 0, -1):  # noqa: E741
-            self.g[l - 1] = g = _descend(self.layers[l - 1], g, lr, l > 1)
+        if isinstance(lr, Rule):
+            rule = lr
+        else:
+            rule, self._plain.lr = self._plain, lr
+        descends, g_of, first = self._descends, self.g, self._first
+        g_of[-1] = g = self.loss.backward()
+        for l in range(len(descends), 0, -1):  # noqa: E741
+            g_of[l - 1] = g = descends[l - 1](g, rule, l > first) if l >= first else None
+        rule.end()
         self.gradients, self._last = [], "update"
+
+    def _descend(self, f: Any, g: Tensor, rule: Rule, wants_g_in: bool) -> Tensor | None:
+        """Of a layer that has no such method itself."""
+        g_in, *dJdtheta = f.backward(g)
+        if rule is self._plain:
+            f.update(*dJdtheta, lr=rule.lr)
+        else:
+            self._move(rule, [f], [dJdtheta])
+        return g_in if wants_g_in else None
+
+    @torch.no_grad()
+    def _move(self, rule: Rule, layers: Sequence[Any], gradients: Sequence[Sequence[Tensor | None]]) -> None:
+        moves: dict[tuple, tuple[Tensor, Tensor]] = {}
+        for f, dJdtheta in zip(layers, gradients, strict=True):
+            for theta, gradient in zip(f.theta, dJdtheta, strict=True):
+                if gradient is not None:
+                    where = theta.data_ptr(), theta.shape, theta.stride()
+                    shared = moves.get(where) if theta.numel() else None
+                    moves[where] = (shared[0], shared[1] + gradient) if shared else (theta, gradient)
+        for theta, gradient in moves.values():
+            rule.move(theta, Whole(gradient))
 
     def _must_follow(self, this: str, *those: str) -> None:
         if self._last not in those:
@@ -133,49 +179,6 @@ class Chain:
             raise RuntimeError(f"Chain: {this} comes after {those[0]}; {last}.")
 
 
-def _descend(f: Any, g: Tensor | None, lr: float, wants_g_in: bool) -> Tensor | None:
-    if hasattr(f, "descend"):
-        return f.descend(g, lr, wants_g_in)
-    g_in, *dJdtheta = f.backward(g)
-    f.update(*dJdtheta, lr=lr)
-    return g_in if wants_g_in else None
-
-
 def _free(f: Any) -> None:
     if hasattr(f, "free"):
         f.free()
-
-
-def _stage(f: Any) -> Any:
-    """f with the methods forward, backward and update: in place where it is one of the layers that have such a form."""
-    if not isinstance(f, torch.nn.Module) and all(hasattr(f, name) for name in ("forward", "backward", "update")):
-        return f
-    if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()) and not _is_hooked(f):
-        return inplace.Linear(f.weight, f.bias)
-    if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward and not _is_hooked(f):
-        return inplace.Relu(f.at_zero)
-    return inplace.Relu() if f is F.relu else Block(f)
-
-
-def _is_hooked(f: torch.nn.Module) -> bool:
-    return any(vars(f)[name] for name in vars(f) if name.endswith("_hooks"))
-
-
-def _is_l2(loss: Any) -> bool:
-    return loss is F.l2_loss or type(loss) is nn.L2Loss and loss.reduction == "mean"
-
-
-class _Loss:
-    """A loss as a block: the way back begins with g_out = 1 (14.35)."""
-
-    def __init__(self, loss: Callable[[Tensor, Any], Tensor]):
-        self.block = Block(loss)
-
-    def forward(self, x_L: Tensor, y: Any) -> Tensor:
-        self.J = self.block.forward(x_L, y)
-        if self.J.shape != ():
-            raise ShapeError(f"Chain: the loss is one number, J []; {self.block.name} gave {in_words(self.J)}.")
-        return self.J
-
-    def backward(self) -> Tensor | None:
-        return self.block.backward(torch.ones_like(self.J))[0]
