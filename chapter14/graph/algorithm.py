@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from ..layers.arrange import Transpose
 from .recorded import Recorded
 
 
@@ -29,23 +30,20 @@ def algorithm(recorded: Recorded) -> str:
 def _forward(nodes: list[fx.Node]) -> Iterator[tuple[str, str]]:
     for node in nodes:
         if "layer" in node.meta:
-            where = f"    {node.meta['module']}" if node.meta.get("module") else ""
-            yield f"{_said(node)} = {_call(node)}", f"{_shape(node)}{where}"
+            yield f"{_said(node)} = {_call(node)}", f"{_shape(node)}  {node.meta.get('module', '')}"
 
 
 def _backward(nodes: list[fx.Node]) -> Iterator[tuple[str, str]]:
-    """Each g with the layers that it took since the one before."""
+    """Each g, with how many layers it took since the one before."""
     since = 0
     for node in nodes:
         if node.meta.get("turn"):
             yield f"{_said(node)} = 1", _shape(node)
             continue
-        since += "layer" in node.meta
+        since += "layer" in node.meta and not _is_transposed(node)
         if "gradient of" in node.meta:
-            of = node.meta.get("of")
-            L = f"{_said_symbol(of)} L_{_index(of)}" if of else ""
-            what = f"{_call(node)}" if since <= 1 else f"{_call(node)}, after {since - 1} more layers"
-            yield f"{_said(node)} = {what}", f"{_shape(node)}" + (f"    from g_{_index(of)}" if L else "")
+            more = f"   (the last of {since} layers)" if since > 1 else ""
+            yield f"{_said(node)} = {_call(node)}{more}", _shape(node)
             since = 0
 
 
@@ -74,18 +72,13 @@ def _said(node: fx.Node) -> str:
         return node.meta["name"]
     if node.name.startswith("dJ_dtheta_"):
         return "dJ/d" + node.meta["theta"]
-    transposed = node.meta.get("layer") is not None and node.meta["layer"].__name__ == "Transpose"
-    if transposed and isinstance(node.args[0], fx.Node) and node.args[0].meta.get("what") == "theta":
-        return f"{node.args[0].meta['name']}ᵀ"
-    return node.name
+    return f"{node.args[0].meta['name']}ᵀ" if _is_transposed(node) else node.name  # type: ignore[union-attr]
 
 
-def _said_symbol(symbol: str | None) -> str:
-    return f"g_{_index(symbol)}"
-
-
-def _index(symbol: str | None) -> str:
-    return (symbol or "").removeprefix("x_")
+def _is_transposed(node: fx.Node) -> bool:
+    """Whether it is θ, transposed."""
+    layer = node.meta.get("layer")
+    return layer is Transpose and isinstance(node.args[0], fx.Node) and node.args[0].meta.get("what") == "theta"
 
 
 def _shape(node: fx.Node) -> str:

@@ -10,7 +10,6 @@ Every node's `meta` has its "kind" (one of figure 14.17's four), and "layer", "m
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from ..shape import ShapeError, in_words
 from .goback import go_back
 from .plan import Plan, plan, sunk, without_the_dead
-from .tape import Tape
+from .tape import Step, Tape
 
 #: The four colours of figure 14.17.
 KINDS = ("params forward", "params backward", "data forward", "data backward")
@@ -113,7 +112,7 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
     without_the_dead(graph)
     sunk(graph)
     _kinds(graph)
-    L = _named(graph, J, ends, gs)
+    L = _named(graph, J, ends, gs, tape.steps)
     final = fx.Graph()
     new: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
@@ -154,37 +153,41 @@ def _kinds(graph: fx.Graph) -> None:
         node.meta["kind"] = f"{what} {way}"
 
 
-def _named(graph: fx.Graph, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.Node]) -> int:
-    """x_l in the order of the data layers, g_l and dJ_dθ their gradients; gives L."""
+def _named(
+    graph: fx.Graph, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.Node], steps: Sequence[Step]
+) -> int:  # fmt: skip
+    """x_l in the order of the data layers, g_l and dJ_dθ their gradients, kept_l what is made to be remembered. L."""
     L = count = 0
-    J.meta["symbol"] = "J"
+    there = set(graph.nodes)
     for node in graph.nodes:
         meta = node.meta
-        if node.op == "placeholder":
+        if meta.get("turn"):
+            break
+        if node is J:
+            meta["symbol"] = "J"
+        elif node.op == "placeholder":
             meta["symbol"] = node.name
-        elif "layer" in meta and meta["kind"].endswith("forward") and node is not J:
-            if meta["kind"] == "data forward":
-                count += 1
-                meta["symbol"] = f"x_{count}"
-            else:
-                meta["symbol"] = f"{meta['layer'].__name__.lower()}_of_theta"
+        elif "layer" in meta and meta["kind"] == "data forward":
+            count += 1
+            meta["symbol"] = f"x_{count}"
         elif node.target is operator.getitem and "symbol" in node.args[0].meta:
             meta["symbol"] = f"{node.args[0].meta['symbol']}_{node.args[1]}"
         if node in ends:
             L = count
     for node, g in gs.items():
-        if g.op == "output" or "symbol" in g.meta and g.meta["symbol"].startswith("g_"):
-            continue
-        symbol = node.meta.get("symbol", node.name)
-        g.meta["symbol"] = _identifier(f"dJ_d{symbol}" if node.meta.get("what") == "theta" else f"g_{symbol.removeprefix('x_')}")
-        g.meta["gradient of"] = symbol
-        if node.meta.get("what") == "theta":
-            g.meta["theta"] = node.meta["name"]
+        if g in there and not g.meta.get("symbol", "").startswith("g_"):
+            symbol = node.meta.get("symbol", node.name)
+            is_theta = node.meta.get("what") == "theta"
+            g.meta["symbol"] = f"dJ_d{symbol}" if is_theta else f"g_{symbol.removeprefix('x_')}"
+            g.meta["gradient of"] = symbol
+            if is_theta:
+                g.meta["theta"] = node.meta["name"]
+    for step in steps:
+        for node in step.kept:
+            if node in there and "symbol" not in node.meta and "layer" not in node.meta:
+                symbol = step.outs[0].meta.get("symbol", "")
+                node.meta["symbol"] = f"kept_{symbol.removeprefix('x_')}"
     for node in graph.nodes:
         if "symbol" not in node.meta and "layer" in node.meta:
             node.meta["symbol"] = node.meta["layer"].__name__.lower() + "_1"
     return L
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name)

@@ -39,6 +39,7 @@ class Step(NamedTuple):
     likes: list[Tensor]  # of each x_out, a tensor of its shape
     remembered: tuple
     module: str  # where it ran
+    kept: list[fx.Node]  # the nodes of what is remembered
 
 
 class Read(NamedTuple):
@@ -61,6 +62,7 @@ class Tape(Recorder):
         self.goes_back = False  # then nothing is remembered any more
         self.inside = [""]  # the modules that run
         self._values: dict[int, tuple[Tensor, fx.Node]] = {}  # by id; the tensor is held, so that the id stays its own
+        self._native: list[tuple[str, str]] = []  # what is not by hand, and where
         self._reads: dict[int, Read] = {}
         self._versions: dict[int, int] = {}
         self._fixed: set[int] = set()  # what is there before and after: buffers, and tensors of nobody's
@@ -98,9 +100,9 @@ class Tape(Recorder):
         if not isinstance(x, Tensor) or not x.requires_grad:
             return False
         if x.grad_fn is not None:
-            where = f" in {self.inside[-1]!r}" if self.inside[-1] else ""
+            name, where = self._native[0] if self._native else (x.grad_fn.name(), self.inside[-1])
             raise TypeError(
-                f"forward_backward: {x.grad_fn.name()}{where} is PyTorch's, and not written by hand. Make the network "
+                f"forward_backward: {name}{f' in {where!r}' if where else ''} is PyTorch's, and not written by hand. Make the network "
                 "of chapter14.nn and chapter14.functional, or give it to chapter14.convert; the loss likewise."
             )
         return id(x) in self._values
@@ -124,7 +126,8 @@ class Tape(Recorder):
             ins = [self.node(x) if need else None for x, need in zip(inputs, needs, strict=True)]
             outs = [x_out] if isinstance(x_out, Tensor) else list(x_out)
             nodes = [self.node(x) for x in outs]
-            self.steps.append(Step(layer, needs, ins, nodes, outs, tuple(map(self._as_it_is, remembered)), self.inside[-1]))
+            kept = [self.node(t) for t in remembered if isinstance(t, Tensor)]
+            self.steps.append(Step(layer, needs, ins, nodes, outs, tuple(map(self._as_it_is, remembered)), self.inside[-1], kept))
         return x_out
 
     def function(self, f: Callable[..., Any], args: Sequence[Any]) -> Any:
@@ -143,6 +146,7 @@ class Tape(Recorder):
             if self.has_gradient(y):
                 raise TypeError("forward_backward: a buffer is written into with what has a gradient; detach it first.")
             node = self.graph.call_method("copy_", (node, self.node(y)))
+            node.meta["writes"] = True
             self._note(node, x)
             self._values[id(x)] = x, node
             return x
@@ -156,6 +160,8 @@ class Tape(Recorder):
             return f(*args, **kwargs)
         self._refuse(name, (args, kwargs))
         x_out = f(*args, **kwargs)
+        if any(isinstance(t, Tensor) and t.grad_fn is not None for t in tree_leaves(x_out)):
+            self._native.append((name, self.inside[-1]))
         if name != "__setitem__" and not any(isinstance(t, Tensor) for t in tree_leaves(x_out)):
             return x_out
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
