@@ -58,16 +58,26 @@ class ForwardBackward(nn.Module):
             ShapeError: J is not one number.
             RuntimeError: it is being compiled or exported, and has not seen such inputs before.
         """
+        if torch.compiler.is_compiling():
+            return self._seen(x, y)
         key = self._key(x, y)
         if key not in self._recorded:
-            if torch.compiler.is_compiling():
-                raise RuntimeError(
-                    "forward_backward: it records a network when it first sees it, and not while it is compiled or "
-                    "exported. Call it on such inputs before, or give them: forward_backward(model, loss, x, y)."
-                )
             self._recorded[key] = self._made(x, y)
         self._last = self._recorded[key]
         return self._last
+
+    def _seen(self, x: Any, y: Any) -> Recorded:
+        """As `record`, where shapes may be symbols and nothing can be recorded."""
+        inputs = _tensors(tree_leaves((x, y)))
+        for recorded in self._recorded.values():
+            likes = recorded.inputs
+            if len(likes) == len(inputs) and recorded.modes == [m.training for m in self.modules()]:
+                if all(t.shape == shape and t.dtype == dtype for t, (shape, dtype) in zip(inputs, likes, strict=True)):
+                    return recorded
+        raise RuntimeError(
+            "forward_backward: it records a network when it first sees it, and not while it is compiled or exported. "
+            "Call it on inputs of these shapes before, or give them: forward_backward(model, loss, x, y)."
+        )
 
     @property
     def latest(self) -> Recorded:
@@ -112,12 +122,11 @@ class ForwardBackward(nn.Module):
         return buffers
 
     def _key(self, x: Any, y: Any) -> Any:
-        inputs = [_like(t) for t in tree_leaves((x, y))]
-        state = [_like(t) for t in (*self._theta().values(), *self._kept_buffers().values())]
-        learns = [p.requires_grad for p in self._theta().values()]
-        modes = [m.training for m in self.modules()]
+        state = (*self._theta().values(), *self._kept_buffers().values())
+        likes = tuple([_like(t) for t in (*tree_leaves((x, y)), *state)])
+        flags = tuple([t.requires_grad for t in state]), tuple([m.training for m in self.modules()])
         lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
-        return str((inputs, tree_structure((x, y)), state, learns, modes, lower))
+        return likes, flags, str(tree_structure((x, y))), lower
 
     def _made(self, x: Any, y: Any) -> Recorded:
         (xs, x_form), (ys, y_form) = tree_flatten(x), tree_flatten(y)
@@ -137,7 +146,7 @@ class ForwardBackward(nn.Module):
             return x_L, self.loss(x_L, y)
 
         own = dict(self.model.named_parameters()).keys() | dict(self.model.named_buffers()).keys()
-        return record(run, self.given(x, y), self.model)
+        return record(run, self.given(x, y), self.model)._replace(modes=[m.training for m in self.modules()])
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was recorded: it is recorded again where it is read or copied."""
@@ -219,4 +228,4 @@ def _put_back(leaves: list[Any], tensors: list[Tensor]) -> list[Any]:
 
 
 def _like(t: Any) -> Any:
-    return (tuple(t.shape), t.dtype, t.device) if isinstance(t, Tensor) else t
+    return (t.shape, t.dtype, t.device) if isinstance(t, Tensor) else t

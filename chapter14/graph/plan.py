@@ -6,7 +6,8 @@ back, as a mask, is made as late as what it is made of is there anyway (`sunk`),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from torch import fx
@@ -16,7 +17,9 @@ from ..layers.mask import packed, unpacked
 
 def stays(node: fx.Node, written: set[int]) -> bool:
     """Whether a node has to run where it stands: it draws, writes, or touches memory that is written into."""
-    if node.op != "call_function" and node.op != "call_method" or node.meta.get("writes") or node.meta.get("given"):
+    if node.op not in ("call_function", "call_method") or node.target is operator.getitem:
+        return True
+    if node.meta.get("writes") or node.meta.get("given"):
         return True
     return any(n.meta.get("memory") in written for n in (node, *node.all_input_nodes))
 
@@ -37,31 +40,31 @@ def without_the_dead(graph: fx.Graph) -> None:
 def sunk(graph: fx.Graph) -> None:
     """Moves what is no layer as far down as it goes without keeping anything longer."""
     touched = written(graph.nodes)
-    place = {node: i for i, node in enumerate(graph.nodes)}
-    last: dict[int, list[float]] = {}  # of each memory: where it is used
-    for node in graph.nodes:
-        for used in node.all_input_nodes:
-            last.setdefault(used.meta.get("memory", 0), []).append(place[node])
-    for node in reversed(list(graph.nodes)):
-        if "layer" in node.meta or stays(node, touched) or not node.users:
-            continue
-        until = min(place[user] for user in node.users)
-        here, memory = place[node], node.meta.get("memory")
-        for used in node.all_input_nodes:
-            if used.op in ("placeholder", "get_attr") or used.meta.get("memory") == memory:
-                continue
-            uses = last[used.meta.get("memory", 0)]
-            others = [i for i in uses if i != here]
-            until = min(until, max(others, default=here))
-        if until > here + 1:
-            at = until - 0.5 + here * 1e-9  # before that one, behind those that were moved there and stood before
-            for used in node.all_input_nodes:
-                uses = last[used.meta.get("memory", 0)]
-                uses[uses.index(here)] = at
-            place[node] = at
-    for node in sorted(graph.nodes, key=place.__getitem__):
+    order = list(graph.nodes)
+    moves = {node for node in order if node.users and "layer" not in node.meta and not stays(node, touched)}
+    for node in reversed(list(order)):
+        if node in moves:
+            place = {n: i for i, n in enumerate(order)}
+            until = min(place[user] for user in node.users)
+            for anchor in _anchors(node, moves):
+                memory = anchor.meta.get("memory")
+                uses = [place[u] for n in order if n.meta.get("memory") == memory for u in n.users if u not in moves]
+                until = min(until, max(uses, default=place[anchor]))
+            if until > place[node] + 1:
+                order.remove(node)
+                order.insert(until - 1, node)
+    for node in order:
         graph._root.prepend(node)
     _unpacked_at_once(graph)
+
+
+def _anchors(node: fx.Node, moves: set[fx.Node]) -> Iterator[fx.Node]:
+    """What a node is made of, in memory of its own that is let go some time; what moves with it is looked through."""
+    for used in node.all_input_nodes:
+        if used in moves and len(used.users) == 1:
+            yield from _anchors(used, moves)
+        elif used.op not in ("placeholder", "get_attr"):
+            yield used
 
 
 def _unpacked_at_once(graph: fx.Graph) -> None:
@@ -103,5 +106,9 @@ def plan(graph: fx.Graph, is_theirs: Callable[[fx.Node], bool]) -> Plan:
             ends[memory] = max([ends.get(memory, i), *(nodes.index(user) for user in node.users)])
     turn = next(i for i, node in enumerate(nodes) if node.meta.get("turn"))
     alive = [sum(size[m] for m in size if starts[m] <= i <= ends[m]) for i in range(len(nodes))]
-    kept = sum(size[m] for m in size if starts[m] < turn < ends[m])
+    output = len(nodes) - 1
+    passing = {  # J and the like: nobody but the caller waits for them
+        m for m in size if not any(turn < nodes.index(u) < output for n in nodes if n.meta.get("memory") == m for u in n.users)
+    }
+    kept = sum(size[m] for m in size if starts[m] < turn < ends[m] and m not in passing)
     return Plan(kept, max(alive), sum(size.values()))

@@ -34,6 +34,8 @@ class Recorded(NamedTuple):
     L: int  #: how many data layers there are before the loss
     x_L: list[str]  #: the nodes of the output
     g_L: list[str]  #: the nodes of their gradients
+    inputs: list[Any]  #: shape and dtype of the leaves of x and y
+    modes: Sequence[bool] = ()  #: which modules were training
 
     def node(self, name: str) -> fx.Node:
         """
@@ -128,7 +130,8 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
     used = plan(final, lambda node: node.meta["what"] != "x")
     x_L = [new[node].name for node in ends]
     g_L = [new[gs[node]].name for node in ends if node in gs and gs[node] in new]
-    return Recorded(fx.GraphModule(tape.root, final, "Network"), used, L, x_L, g_L)
+    inputs = [(torch.Size(n.meta["shape"]), n.meta["dtype"]) for n in final.nodes if n.meta.get("what") in ("x", "y")]
+    return Recorded(fx.GraphModule(tape.root, final, "Network"), used, L, x_L, g_L, inputs)
 
 
 def _kinds(graph: fx.Graph) -> None:
