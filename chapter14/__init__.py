@@ -10,6 +10,7 @@ from .conversion.freeze import freeze as freeze
 from .conversion.model import convert as convert
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
+from .graph.network import forward_backward as forward_backward
 from .jacobians import jacobian as jacobian
 from .layer import Layer as Layer
 from .visualization.optimize import visualize as visualize

@@ -28,6 +28,7 @@ import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+from .recorder import AT_WORK, recorder
 from .shape import ShapeError, misfit, the_call
 
 _transformed = torch._C._are_functorch_transforms_active
@@ -291,6 +292,8 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
         try:
             if autocast and _autocasting():
                 inputs = as_autocast(autocast, inputs)
+            if AT_WORK and (listening := recorder()) is not None:
+                return listening.layer(cls, inputs)
             if _transformed():
                 inputs = tuple(Constants(x) if type(x) in (tuple, list) else x for x in inputs)
                 return _read(cls, inputs, func.apply(*inputs)) if cls.view else func.apply(*inputs)
@@ -307,6 +310,7 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             raise _explained(cls, inputs, error) from error
 
     of.__name__ = of.__qualname__ = cls.__name__
+    of.layer = cls  # type: ignore[attr-defined]
     return of
 
 

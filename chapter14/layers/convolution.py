@@ -128,6 +128,8 @@ class Correlate(Layer):
 
     @staticmethod
     def forward(x, g, W_shape, slide):
+        if torch.onnx.is_in_onnx_export():
+            return _correlate_by_conv(x, g, W_shape, slide)
         stride, padding, dilation, groups = slide
         rest, wanted = (0,) * len(stride), (False, True, False)
         W = g.new_empty(W_shape)  # not an expanded one: the kernel would give it memory, and fill it
@@ -157,6 +159,16 @@ class Correlate(Layer):
             None if dx is None else correlate(dx, g, W_shape, slide),
             None if dg is None else correlate(x, dg, W_shape, slide),
         )
+
+
+def _correlate_by_conv(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
+    """As `Correlate`, for ONNX, which has no kernel for it: g slides over x, datapoints for channels, stride and dilation
+    exchanged."""
+    stride, padding, dilation, groups = slide
+    B, C = x.shape[0], x.shape[1] // groups
+    images = x.reshape(B, groups, C, *x.shape[2:]).transpose(0, 2).reshape(C, groups * B, *x.shape[2:])
+    W = _CONV[len(stride) - 1](images, g.transpose(0, 1), None, dilation, padding, stride, groups).transpose(0, 1)
+    return W[(..., *(slice(k) for k in W_shape[2:]))]
 
 
 def conv(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide) -> Tensor:

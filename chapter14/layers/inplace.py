@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.autograd import Function, forward_ad
 
 from ..layer import Layer, LinearMap, Node, _keep, _transformed, cast, read_from
+from ..recorder import AT_WORK, recorder
 from .arrange import permute
 from .view import Part, Replaced, Strided
 
@@ -118,6 +119,8 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     if read := read_from(x):
         whole, layer, arguments, _ = read
         return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
+    if AT_WORK and (listening := recorder()) is not None:
+        return listening.put(x, cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y)
     if not _graph(x, y):
         return x.copy_(y)
     y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
@@ -165,6 +168,8 @@ def _made_alone(x: Tensor) -> bool:
 
 def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:
     """x with other axes, itself, as `x.unsqueeze_(dim)`; `layer` is the plain form, and None an argument not given."""
+    if AT_WORK and (listening := recorder()) is not None:
+        return listening.put(x, layer.of(x, *arguments))
     if _graph(x) and x._base is None:
         return _Turned.apply(x, how, layer, arguments)
     return _turned(x, how, arguments)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..layer import _compiling, _transformed
+from ..recorder import as_one
 
 #: Of fewer entries, packing takes longer than the layer: some microseconds, there and back.
 SMALL = 2**12
@@ -31,6 +32,7 @@ def is_plain(x: Tensor) -> bool:
     return type(x) is Tensor and not (_compiling() or _transformed() or _traced())
 
 
+@as_one
 def packed(mask: Tensor) -> Tensor:
     """A bool mask [*] in bits, or itself."""
     if mask.numel() < SMALL or not mask.is_contiguous() or not is_plain(mask):
@@ -38,6 +40,7 @@ def packed(mask: Tensor) -> Tensor:
     return torch.from_numpy(np.packbits(mask.numpy())) if mask.device.type == "cpu" else by_shifts(mask)
 
 
+@as_one
 def unpacked(bits: Tensor, shape: Sequence[int]) -> Tensor:
     """The bool mask of that shape that `packed` was given."""
     return bits if bits.dtype == torch.bool else _bytes(bits, shape).view(torch.bool)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..recorder import as_one
 from .mask import SMALL, is_plain
 
 #: Of windows in an image of some shape, with outputs of some shape: where each begins, axis by axis, and how far from
@@ -22,6 +23,7 @@ from .mask import SMALL, is_plain
 Corners = Callable[[Sequence[int], Sequence[int]], tuple[list[list[int]], list[Sequence[int]]]]
 
 
+@as_one
 def numbers(index: Tensor, image: torch.Size, corners: Corners | None) -> Tensor:
     """The index [..., *outputs], each entry as its number in its window; or as it is."""
     if corners is None or index.numel() < SMALL or not is_plain(index):
@@ -34,6 +36,7 @@ def numbers(index: Tensor, image: torch.Size, corners: Corners | None) -> Tensor
     return _read(number, index - begin)
 
 
+@as_one
 def places(number: Tensor, image: torch.Size, corners: Corners | None) -> Tensor:
     """The index that `numbers` was given."""
     if number.dtype != torch.uint8 or corners is None:

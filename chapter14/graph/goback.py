@@ -1,0 +1,44 @@
+"""The way back over a `Tape` (Algorithm 14.1, lines 8 to 13), written down on the same tape: layers, linear in g.
+
+    g_J = 1
+    g_in, dJ/dθ = g_out L^x, g_out L^θ       of each step, last to first: (14.10), (14.8)
+    g = g^a + g^b                            where a value went several ways: (14.46), and of a shared θ (14.47)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, fx
+
+from ..layers.branch import add_up
+from .tape import Step, Tape
+
+
+def go_back(tape: Tape, J: Tensor) -> dict[fx.Node, fx.Node]:
+    """The gradient of each value that J depends on: its node → the node of its g."""
+    tape.goes_back = True
+    end = tape.node(J)
+    with torch.no_grad():
+        arrived = {end: torch.ones(J.shape, dtype=J.dtype, device=J.device)}
+        for step in reversed(tape.steps):
+            if any(node in arrived for node in step.outs):
+                _through(tape, step, arrived)
+        return {node: tape.node(g) for node, g in arrived.items()}
+
+
+def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
+    tape.inside.append(step.module)
+    before = len(tape.graph.nodes)
+    g_out = [
+        arrived[node] if node in arrived else torch.zeros(like.shape, dtype=like.dtype, device=like.device)
+        for node, like in zip(step.outs, step.likes, strict=True)
+    ]
+    g_in: Sequence[Tensor | None] = step.layer.backward(step.needs, tuple(g_out) if step.layer.many else g_out[0], *step.remembered)
+    for node, g in zip(step.ins, g_in, strict=True):
+        if node is not None and g is not None:
+            arrived[node] = add_up(arrived[node], g) if node in arrived else g
+    for node in list(tape.graph.nodes)[before:]:
+        node.meta["of"] = step.outs[0]
+    tape.inside.pop()

@@ -1,0 +1,231 @@
+"""Forward-backward is just a bigger network (section 14.6.5, figure 14.17).
+
+    (x, y) → J, {name: dJ/dθ}, dJ/dx
+
+Its first half is the network. Its second half is a network too, of layers that are linear in g, whose weights the first
+half computes: a hypernetwork. Autograd has no part in it. As it is made of layers like any other, it has a forward_backward
+itself, and it can be compiled, exported, and run where there is no PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_structure, tree_unflatten
+
+from ..layers.arithmetic import minus, times
+from ..recorder import AT_WORK, recorder
+from .algorithm import algorithm
+from .parts import Backward, Forward, parted
+from .plan import Plan
+from .recorded import Given, Recorded, record
+
+
+class ForwardBackward(nn.Module):
+    """What `forward_backward` makes. It records the network when it first sees inputs of some shapes, and then runs that.
+
+    θ and buffers are the model's own at every call: batch norm updates its running statistics, dropout draws anew.
+    """
+
+    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], Tensor]):
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self._recorded: dict[Any, Recorded] = {}
+        self._last: Recorded | None = None
+
+    def forward(self, x: Any, y: Any) -> tuple[Tensor, dict[str, Tensor], Any]:
+        """x, a tensor or several; y → J [], {name: dJ/dθ [*θ]}, dJ/dx as x is, None for whole numbers."""
+        recorded = self.record(x, y)
+        xs, form = tree_flatten(x)
+        inputs = [*_tensors(xs), *_tensors(tree_leaves(y)), *self._theta().values(), *self._kept_buffers().values()]
+        with _without_autograd():
+            J, gradients, g_0 = recorded.module(*inputs)
+        names = [name for name, p in self._theta().items() if p.requires_grad]
+        left = iter(g_0)
+        g_x = tree_unflatten([next(left) if isinstance(t, Tensor) else None for t in xs], form)
+        return J, dict(zip(names, gradients, strict=True)), g_x
+
+    def record(self, x: Any, y: Any) -> Recorded:
+        """The fx graph for inputs of these shapes, `.module`, and what it keeps in memory, `.plan`.
+
+        Raises:
+            TypeError: the network or its loss has a layer that is not by hand, or does what depends on its data.
+            ShapeError: J is not one number.
+            RuntimeError: it is being compiled or exported, and has not seen such inputs before.
+        """
+        if torch.compiler.is_compiling():
+            return self._seen(x, y)
+        key = self._key(x, y)
+        if key not in self._recorded:
+            self._recorded[key] = self._made(x, y)
+        self._last = self._recorded[key]
+        return self._last
+
+    def _seen(self, x: Any, y: Any) -> Recorded:
+        """As `record`, where shapes may be symbols and nothing can be recorded."""
+        inputs = _tensors(tree_leaves((x, y)))
+        for recorded in self._recorded.values():
+            likes = recorded.inputs
+            if len(likes) == len(inputs) and recorded.modes == [m.training for m in self.modules()]:
+                if all(t.shape == shape and t.dtype == dtype for t, (shape, dtype) in zip(inputs, likes, strict=True)):
+                    return recorded
+        raise RuntimeError(
+            "forward_backward: it records a network when it first sees it, and not while it is compiled or exported. "
+            "Call it on inputs of these shapes before, or give them: forward_backward(model, loss, x, y)."
+        )
+
+    @property
+    def latest(self) -> Recorded:
+        """What was recorded for the last inputs.
+
+        Raises:
+            RuntimeError: there have been none.
+        """
+        if self._last is None:
+            raise RuntimeError("forward_backward: nothing is recorded yet; call it, or give it x and y to begin with.")
+        return self._last
+
+    @property
+    def plan(self) -> Plan:
+        """What is kept in memory, and when it is let go, for the last inputs."""
+        return self.latest.plan
+
+    def algorithm(self) -> str:
+        """Algorithm 14.1 for the last inputs, line by line."""
+        return algorithm(self.latest)
+
+    def parts(self, x: Any, y: Any) -> tuple[Forward, Backward]:
+        """The two halves as modules: (x, y) → J, g_L, remembered; and g_L, remembered → {name: dJ/dθ}, g_0."""
+        names = [name for name, p in self._theta().items() if p.requires_grad]
+        forward, backward, ends = parted(self.record(x, y))
+        return Forward(self, forward, len(ends)), Backward(backward, names, tree_flatten(x)[1])
+
+    def given(self, x: Any, y: Any) -> Given:
+        """The leaves of x and y, θ and buffers, as the graph takes them."""
+        return Given(_tensors(tree_leaves(x)), _tensors(tree_leaves(y)), self._theta(), self._kept_buffers())
+
+    def _theta(self) -> dict[str, Tensor]:
+        theta: dict[str, Tensor] = dict(self.model.named_parameters())
+        if isinstance(self.loss, nn.Module):
+            theta.update((f"loss.{name}", p) for name, p in self.loss.named_parameters())
+        return theta
+
+    def _kept_buffers(self) -> dict[str, Tensor]:
+        buffers = dict(self.model.named_buffers())
+        if isinstance(self.loss, nn.Module):
+            buffers.update((f"loss.{name}", b) for name, b in self.loss.named_buffers())
+        return buffers
+
+    def _key(self, x: Any, y: Any) -> Any:
+        state = (*self._theta().values(), *self._kept_buffers().values())
+        likes = tuple([_like(t) for t in (*tree_leaves((x, y)), *state)])
+        flags = tuple([t.requires_grad for t in state]), tuple([m.training for m in self.modules()])
+        lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        return likes, flags, str(tree_structure((x, y))), lower
+
+    def _made(self, x: Any, y: Any) -> Recorded:
+        (xs, x_form), (ys, y_form) = tree_flatten(x), tree_flatten(y)
+        if not _tensors(xs):
+            raise TypeError(f"forward_backward: x is a tensor, or several; it was given {type(x).__name__}.")
+
+        def run(x_0: list[Any], y_0: list[Any], state: dict[str, Tensor]) -> tuple[Any, Any]:
+            of_loss = {n.removeprefix("loss."): t for n, t in state.items() if n not in own}
+            inputs = tree_unflatten(_put_back(xs, x_0), x_form)
+            several = isinstance(inputs, tuple)
+            x_L = torch.func.functional_call(
+                self.model, {n: t for n, t in state.items() if n in own}, inputs if several else (inputs,)
+            )
+            y = tree_unflatten(_put_back(ys, y_0), y_form)
+            if isinstance(self.loss, nn.Module) and of_loss:
+                return x_L, torch.func.functional_call(self.loss, of_loss, (x_L, y))
+            return x_L, self.loss(x_L, y)
+
+        own = dict(self.model.named_parameters()).keys() | dict(self.model.named_buffers()).keys()
+        return record(run, self.given(x, y), self.model)._replace(modes=[m.training for m in self.modules()])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was recorded: it is recorded again where it is read or copied."""
+        return {**super().__getstate__(), "_recorded": {}, "_last": None}  # type: ignore[misc]
+
+
+class Descent(nn.Module):
+    """Forward, backward and update in one network: (θ, x, y, η) → (θ - η dJ/dθ, J, x_L), (14.9).
+
+    θ is {name: tensor}; what does not learn, and the buffers, are the model's own and fixed.
+    """
+
+    def __init__(self, network: ForwardBackward, x: Any, y: Any):
+        super().__init__()
+        recorded = network.record(x, y)
+        given = network.given(x, y)
+        graph = fx.Graph()
+        output = graph.graph_copy(recorded.module.graph, values := {})
+        ends = [values[n] for n in recorded.module.graph.nodes if n.name in recorded.x_L]
+        graph.output((output, ends))
+        self.network = fx.GraphModule(recorded.module, graph, "Network")
+        self.names = [name for name, p in given.theta.items() if p.requires_grad]
+        self._all = list(given.theta)
+        self.fixed = {n: p for n, p in given.theta.items() if not p.requires_grad}
+        self._held = list(given.buffers.values())
+
+    def forward(self, theta: dict[str, Tensor], x: Any, y: Any, eta: Tensor) -> tuple[dict[str, Tensor], Tensor, Any]:
+        """θ by name, x, y and η [] → θ after the step, J [] and x_L."""
+        all_theta = [theta[n] if n in theta else self.fixed[n] for n in self._all]
+        with _without_autograd():
+            (J, gradients, _), x_L = self.network(*tree_leaves(x), *tree_leaves(y), *all_theta, *self._held)
+            moved = {n: minus(theta[n], times(g, eta)) for n, g in zip(self.names, gradients, strict=True)}
+        return moved, J, x_L[0] if len(x_L) == 1 else x_L
+
+
+def forward_backward(
+    model: nn.Module, loss: Callable[[Any, Any], Tensor], x: Any = None, y: Any = None
+) -> ForwardBackward:
+    """The bigger network: (x, y) → (J, {name: dJ/dθ}, dJ/dx), without autograd. Figure 14.17.
+
+    >>> network = forward_backward(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), F.l2_loss)
+    >>> J, gradients, g_0 = network(torch.randn(8, 4), torch.randn(8, 2))
+    >>> print(network.algorithm())
+
+    The gradients are those of parameters that ask for one, by the names of `model.named_parameters()`: one name for a
+    shared θ, whose gradients add up (14.47). Where J does not depend on one, it is 0. The model is recorded as it is:
+    its mode, and what follows from shapes. Inputs of other shapes, or another mode, are recorded anew.
+
+    Args:
+        model: made of `chapter14.nn`, or converted. A tuple x is its arguments.
+        loss: a function or module of x_L and y that gives one number, made of `chapter14.functional`.
+        x, y: inputs to record it on right now; without them, it is recorded at the first call.
+
+    Raises:
+        TypeError: `model` is no module, or `loss` cannot be called.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"forward_backward: model is a torch.nn.Module; it was given {type(model).__name__}.")
+    if not callable(loss):
+        raise TypeError(f"forward_backward: loss is a function of the output and y; it was given {loss!r}.")
+    network = ForwardBackward(model, loss)
+    if x is not None:
+        network.record(x, y)
+    return network
+
+
+def _without_autograd() -> AbstractContextManager[Any]:
+    """Unless somebody records it: then it is a network like any other."""
+    return nullcontext() if AT_WORK and recorder() is not None else torch.no_grad()
+
+
+def _tensors(leaves: list[Any]) -> list[Tensor]:
+    return [t for t in leaves if isinstance(t, Tensor)]
+
+
+def _put_back(leaves: list[Any], tensors: list[Tensor]) -> list[Any]:
+    left = iter(tensors)
+    return [next(left) if isinstance(t, Tensor) else t for t in leaves]
+
+
+def _like(t: Any) -> Any:
+    return (t.shape, t.dtype, t.device) if isinstance(t, Tensor) else t

@@ -1,0 +1,114 @@
+"""What a recorded network keeps in memory, and when it lets go.
+
+Each value is freed after its last use: the code that fx writes says `x_1 = None` there. What is only made for the way
+back, as a mask, is made as late as what it is made of is there anyway (`sunk`), so that it is kept no longer than that.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import fx
+
+from ..layers.mask import packed, unpacked
+
+
+def stays(node: fx.Node, written: set[int]) -> bool:
+    """Whether a node has to run where it stands: it draws, writes, or touches memory that is written into."""
+    if node.op not in ("call_function", "call_method") or node.target is operator.getitem:
+        return True
+    if node.meta.get("writes") or node.meta.get("given"):
+        return True
+    return any(n.meta.get("memory") in written for n in (node, *node.all_input_nodes))
+
+
+def written(nodes: Iterable[fx.Node]) -> set[int]:
+    """The memory that is written into."""
+    return {node.args[0].meta["memory"] for node in nodes if node.meta.get("writes")}  # type: ignore[union-attr]
+
+
+def without_the_dead(graph: fx.Graph) -> None:
+    """Leaves out what nobody uses."""
+    for node in reversed(graph.nodes):
+        idle = not node.users and node.op not in ("placeholder", "output")
+        if idle and not node.meta.get("writes") and not node.meta.get("given") and not node.meta.get("keep"):
+            graph.erase_node(node)
+
+
+def sunk(graph: fx.Graph) -> None:
+    """Moves what is no layer as far down as it goes without keeping anything longer."""
+    touched = written(graph.nodes)
+    order = list(graph.nodes)
+    moves = {node for node in order if node.users and "layer" not in node.meta and not stays(node, touched)}
+    for node in reversed(list(order)):
+        if node in moves:
+            place = {n: i for i, n in enumerate(order)}
+            until = min(place[user] for user in node.users)
+            for anchor in _anchors(node, moves):
+                memory = anchor.meta.get("memory")
+                uses = [place[u] for n in order if n.meta.get("memory") == memory for u in n.users if u not in moves]
+                until = min(until, max(uses, default=place[anchor]))
+            if until > place[node] + 1:
+                order.remove(node)
+                order.insert(until - 1, node)
+    for node in order:
+        graph._root.prepend(node)
+    _unpacked_at_once(graph)
+
+
+def _anchors(node: fx.Node, moves: set[fx.Node]) -> Iterator[fx.Node]:
+    """What a node is made of, in memory of its own that is let go some time; what moves with it is looked through."""
+    for used in node.all_input_nodes:
+        if used in moves and len(used.users) == 1:
+            yield from _anchors(used, moves)
+        elif used.op not in ("placeholder", "get_attr"):
+            yield used
+
+
+def _unpacked_at_once(graph: fx.Graph) -> None:
+    """What is packed and unpacked in one place need not be."""
+    order = {node: i for i, node in enumerate(graph.nodes)}
+    turn = next((i for node, i in order.items() if node.meta.get("turn")), 0)
+    for node in list(graph.nodes):
+        bits = node.args[0] if node.target is unpacked else None
+        if isinstance(bits, fx.Node) and bits.target is packed and order[bits] > turn:
+            node.replace_all_uses_with(bits.args[0])  # type: ignore[arg-type]
+            graph.erase_node(node)
+    without_the_dead(graph)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Bytes of the values of a recorded network, besides θ, buffers and y, which are there anyway."""
+
+    kept: int  #: what is there between the two passes, for the second
+    peak: int  #: the most that is there at once, but for what a layer needs while it computes
+    values: int  #: all of them, if none were freed
+
+    def __str__(self) -> str:
+        return f"kept {self.kept:,}, at most {self.peak:,}, of {self.values:,} bytes"
+
+
+def plan(graph: fx.Graph, is_theirs: Callable[[fx.Node], bool]) -> Plan:
+    """`is_theirs` says which placeholders do not count."""
+    nodes = list(graph.nodes)
+    ends: dict[int, int] = {}
+    size: dict[int, int] = {}
+    starts: dict[int, int] = {}
+    theirs = {n.meta.get("memory") for n in nodes if n.op == "get_attr" or (n.op == "placeholder" and is_theirs(n))}
+    for i, node in enumerate(nodes):
+        memory = node.meta.get("memory")
+        if memory is not None and memory not in theirs:
+            size[memory] = node.meta["bytes"]
+            starts.setdefault(memory, i)
+            ends[memory] = max([ends.get(memory, i), *(nodes.index(user) for user in node.users)])
+    turn = next(i for i, node in enumerate(nodes) if node.meta.get("turn"))
+    alive = [sum(size[m] for m in size if starts[m] <= i <= ends[m]) for i in range(len(nodes))]
+    output = len(nodes) - 1
+    passing = {  # J and the like: nobody but the caller waits for them
+        m for m in size if not any(turn < nodes.index(u) < output for n in nodes if n.meta.get("memory") == m for u in n.users)
+    }
+    kept = sum(size[m] for m in size if starts[m] < turn < ends[m] and m not in passing)
+    return Plan(kept, max(alive), sum(size.values()))
