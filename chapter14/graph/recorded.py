@@ -2,9 +2,9 @@
 
     x_0, y, θ        placeholders: parameters are inputs like any other, (14.1)
     x_1, ..., x_L    the forward pass, and then J
-    g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers too, linear in g, with weights from the forward pass
+    g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers, linear in g, with weights from the forward pass
 
-Every node's `meta` has its "kind" (one of figure 14.17's four), and "layer", "module", "shape", "dtype" where it has one.
+Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it has one.
 """
 
 from __future__ import annotations
