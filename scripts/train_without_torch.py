@@ -4,7 +4,8 @@
 
 Three processes. The first writes step.onnx, the bigger network of section 14.6.5 with its update (14.9), and the
 digits. The second trains: it reads those two files, and has no PyTorch in it. The third trains the same network in
-PyTorch, torch.nn by autograd and torch.optim.SGD, and says how far apart the weights are. It takes `pip install '.[onnx]'`.
+PyTorch, torch.nn by autograd and torch.optim.SGD, and says how far apart the weights are. It takes what
+`pip install '.[onnx]'` installs.
 """
 
 from __future__ import annotations
