@@ -100,7 +100,7 @@ def train(out: Path, steps: int) -> int:
     right = np.mean([step(x, y, 0)[2].argmax(1) == y for x, y in held_out])  # η = 0: the same file, and nothing moves
     print(f"of {len(held_out) * BATCH} digits that it has not seen, {right:.0%} right", flush=True)
     np.savez(out / "weights.npz", **theta)
-    if "torch" in sys.modules:
+    if sys.modules.get("torch"):
         print("PyTorch is in this process")
         return 1
     return 0

@@ -84,10 +84,13 @@ def test_train_without_torch(tmp_path):
     weights = dict(np.load(tmp_path / "weights.npz"))
     (tmp_path / "weights.npz").unlink()
     arguments = [str(SCRIPTS / "train_without_torch.py"), "--only", "train", "--out", str(tmp_path)]
-    without = f"import runpy, sys; sys.modules['torch'] = None; sys.argv = {arguments}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    path, without = arguments[0], "import runpy, sys; sys.modules['torch'] = None"
+    without += f"; sys.argv = {arguments}; runpy.run_path({path!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(np.array_equal(w, weights[name]) for name, w in np.load(tmp_path / "weights.npz").items())
+    said = run("training_page.py", "--folder", tmp_path, "--out", tmp_path / "new" / "training.html")
+    assert "training.html" in said and (tmp_path / "new" / "training.html").exists()
 
 
 def test_benchmark_network():

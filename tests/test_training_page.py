@@ -13,6 +13,7 @@ import pytest
 from .browser import contrast, luminance
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+reference = pytest.importorskip("onnx.reference", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
@@ -60,13 +61,26 @@ def opened(chromium, folder):
     assert said == []
 
 
+DATA = re.compile(r'<script id="data" type="application/json">(.*?)</script>', re.S)
+
+
 def data_of(text):
-    return json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S).group(1))
+    return json.loads(DATA.search(text).group(1))
+
+
+def until(tab, condition):
+    """Playwright's own waiting wants `eval`, which the page's policy forbids."""
+    for _ in range(1000):
+        if tab.evaluate(condition):
+            return
+        tab.wait_for_timeout(10)
+    raise AssertionError(condition)
 
 
 def test_the_page_needs_no_other_file(folder):
     text = (folder / "new" / "training.html").read_text(encoding="utf-8")
-    assert not re.search(r"//(?!www\.w3\.org/2000/svg)\w|@import|url\((?!#)|<link|<script src|<img", text)
+    without = DATA.sub("", text)
+    assert not re.search(r"//(?!www\.w3\.org/2000/svg)\w|@import|url\((?!#)|<link|<script src|<img", without)
     assert "default-src 'none'" in text and len(text.encode()) < 300_000
     assert [p.name for p in (folder / "new").iterdir()] == ["training.html"]
 
@@ -104,7 +118,7 @@ def test_it_is_started_stopped_and_stepped(opened):
     tab.keyboard.press("ArrowRight")
     assert tab.inner_text("#steps") == "2"
     tab.keyboard.press("Space")
-    tab.wait_for_function("state.J.length > 30")
+    until(tab, "state.J.length > 30")
     assert tab.inner_text("#run") == "Stop" and tab.get_attribute("#run", "aria-pressed") == "true"
     tab.keyboard.press("Space")
     stopped = tab.evaluate("state.J.length")
@@ -126,8 +140,8 @@ def test_a_large_learning_rate_runs_away_and_is_told(opened):
     tab.keyboard.press("Home")
     assert tab.inner_text("#eta-is") == "0.0010"
     tab.locator("#eta").press("End")
-    tab.get_by_role("button", name="Start").click()
-    tab.wait_for_function("state.J.length > 3")
+    tab.get_by_role("button", name="Start", exact=True).click()
+    until(tab, "state.J.length > 3")
     assert tab.evaluate("Number.isFinite(state.J[0])")
 
 
@@ -153,8 +167,9 @@ def test_it_fits_and_is_legible(width, scheme, opened):
     assert contrast(*tab.locator("#run").evaluate(colours)) >= 4.5
     assert (luminance(tab.locator("body").evaluate(colours)[1]) < 0.1) == (scheme == "dark")
     assert min(button.bounding_box()["height"] for button in tab.locator("button").all()) >= 44
-    nameless = """[...document.querySelectorAll("button, input, [role=img], section")].filter(e => !(e.textContent.trim()
-      || e.getAttribute("aria-label") || e.labels?.length || e.getAttribute("aria-labelledby"))).map(e => e.outerHTML)"""
+    nameless = """[...document.querySelectorAll("button, input, [role=img], section")].filter(e => !(
+        e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length || e.getAttribute("aria-labelledby")
+    )).map(e => e.outerHTML)"""
     assert tab.evaluate(nameless) == []
 
 
@@ -213,9 +228,12 @@ def test_each_operator_is_onnxs(opened):
         ]
         out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
         model = onnx.helper.make_model(onnx.helper.make_graph([node], "one", given, [out]))
-        (told,) = onnx.reference.ReferenceEvaluator(model).run(None, dict(zip(names, arrays, strict=True)))
+        (told,) = reference.ReferenceEvaluator(model).run(None, dict(zip(names, arrays, strict=True)))
         found = tab.evaluate(
-            """([name, xs, how]) => { const y = OPERATORS[name](xs.map(unpacked), how); return [y.shape, [...y.data]]; }""",
+            """([name, xs, how]) => {
+                const y = OPERATORS[name](xs.map(unpacked), how);
+                return [y.shape, [...y.data]];
+            }""",
             [name, [packed(x) for x in arrays], attributes],
         )
         assert found[0] == list(told.shape), (name, attributes)
