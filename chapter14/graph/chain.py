@@ -57,7 +57,7 @@ class Chain:
         self._last = ""
         memory = [t.untyped_storage().data_ptr() for f in self.layers for t in f.theta]
         self._shares = len(set(memory)) < len(memory)
-        self._first = next((l for l, f in enumerate(self.layers, 1) if f.theta), len(self.layers) + 1)  # with a θ
+        self._first = next((i for i, f in enumerate(self.layers, 1) if f.theta), len(self.layers) + 1)  # with a θ
         self._plain = SGD()
         self._descends = [getattr(f, "descend", None) or functools.partial(self._descend, f) for f in self.layers]
 

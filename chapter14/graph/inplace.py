@@ -39,7 +39,7 @@ class Linear:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_x", "_y", "_h", "_g", "_g_T", "_ones", "_x_", "_y_", "_h_", "_g_", "_step_", "_dW_", "x_out", "g_in"):
+        for buffer in "x_out g_in _x _y _h _g _g_T _ones _x_ _y_ _h_ _g_ _step_ _dW_".split():
             vars(self).pop(buffer, None)
         self._to_W, self._to_b = Product(), Product()
         self._x_in: Tensor | None = None
@@ -83,7 +83,8 @@ class Linear:
         if g_out is not self._g_out:
             self._g = g_out.reshape(self._y.shape)
             self._g_T = self._to_W.a = self._to_b.a = self._g.t()
-            self._g_ = self._g.numpy() if self._tiny else None
+            if self._tiny:
+                self._g_ = self._g.numpy()
             self._g_out = g_out if self._g.data_ptr() == g_out.data_ptr() else None
         if not wants_g_in:
             return None

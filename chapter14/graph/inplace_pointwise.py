@@ -1,6 +1,6 @@
 """Pointwise layers in a chain: relu in memory that is used again, and others straight, without autograd's books.
 
-    g_in = g_out h'     (14.33)
+g_in = g_out h'     (14.33)
 """
 
 from __future__ import annotations

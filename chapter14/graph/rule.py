@@ -138,7 +138,7 @@ class Adam(Rule):
         self._seen = []
         torch._foreach_add_(t, 1)
         step = torch._fused_adamw_ if self.decoupled else torch._fused_adam_  # what `fused=True` is, of torch.optim's
-        step(
+        step(  # type: ignore[call-overload]
             theta, d, m, v, *(v_max or [[]]), t, lr=self.lr, beta1=self.betas[0], beta2=self.betas[1],
             weight_decay=self.weight_decay, eps=self.eps, amsgrad=self.amsgrad, maximize=self.sign < 0,
         )  # fmt: skip

@@ -63,7 +63,7 @@ def loss_stage(loss: Any) -> Any:
 
 
 def standing_for(f: Any, name: str) -> Any:
-    """What stands here for a layer or a loss of PyTorch's: it is the same object, and of our class. Ours are themselves.
+    """What stands here for a layer or a loss of PyTorch's: the same object, and of our class. Ours are themselves.
 
     Raises:
         TypeError: nothing does.
@@ -76,8 +76,8 @@ def standing_for(f: Any, name: str) -> Any:
         made = twin.__new__(twin)
         object.__setattr__(made, "__dict__", vars(f))  # parameters and modes too are the same, now and later
         return made
-    of_theirs = getattr(native, getattr(f, "__name__", ""), None)
-    return getattr(F, f.__name__) if f is of_theirs and of_theirs is not None else f
+    function = getattr(f, "__name__", "")
+    return getattr(F, function) if function and f is getattr(native, function, None) else f
 
 
 def is_hooked(f: torch.nn.Module) -> bool:
