@@ -12,14 +12,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
 from ..shape import ShapeError, in_words
 from .block import Block
-from .inplace_pointwise import TINY, seen_by_numpy
 
 
 class AnyLoss:
@@ -52,7 +50,7 @@ class Squares:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_error", "_vector", "g_in", "_error_", "_g_in_"):
+        for buffer in ("_error", "_vector", "g_in"):
             vars(self).pop(buffer, None)
         self._shape: Any = None
         self._dtype: Any = None
@@ -66,9 +64,6 @@ class Squares:
             self._vector = self._error.view(-1)
             self._one, self._share = n == 1, y_hat.new_full((), 1 / n if n else math.nan)  # the mean of nothing is NaN
             self._slope = 2 * self._share
-            self._tiny = y_hat.numel() <= TINY and seen_by_numpy(y_hat)
-            if self._tiny:
-                self._error_, self._slope_, self._g_in_ = (t.numpy() for t in (self._error, self._slope, self.g_in))
             self._shape, self._dtype = shape, y_hat.dtype
         if y.shape != shape:
             given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
@@ -79,11 +74,7 @@ class Squares:
 
     def backward(self) -> Tensor:
         """g_in [*y_hat], with g_out = 1 (14.35)."""
-        if self._tiny:
-            np.multiply(self._error_, self._slope_, self._g_in_)
-        else:
-            torch.mul(self._error, self._slope, out=self.g_in)
-        return self.g_in
+        return torch.mul(self._error, self._slope, out=self.g_in)
 
 
 class CrossEntropy:

@@ -14,7 +14,7 @@ from ..layers.pointwise import Sigmoid, Tanh
 from . import inplace
 from .block import Block
 from .inplace_loss import AnyLoss, CrossEntropy, Squares
-from .inplace_pointwise import Pointwise, Relu
+from .inplace_pointwise import Pointwise
 
 #: A pointwise layer of `chapter14.nn` -> the `Layer` and its constants.
 POINTWISE: dict[type[torch.nn.Module], Any] = {
@@ -36,13 +36,13 @@ def stage(f: Any) -> Any:
     if not isinstance(f, torch.nn.Module) and all(hasattr(f, name) for name in ("forward", "backward", "update")):
         return f
     if f is F.relu:
-        return Relu()
+        return inplace.Relu()
     if not isinstance(f, torch.nn.Module) or is_hooked(f):
         return Block(f)
     if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()):
         return inplace.Linear(f.weight, f.bias)
     if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward:
-        return Relu(f.at_zero)
+        return inplace.Relu(f.at_zero)
     return Pointwise(*POINTWISE[type(f)](f)) if type(f) in POINTWISE else Block(f)
 
 
