@@ -3,8 +3,8 @@
     python scripts/benchmark_chain.py [--repeats 30]
 
 Both train the same network on the same data, one thread, in turns in one process, so that whatever else the machine
-does hits both. The times are medians of a training step: forward, backward, update. Native is `torch.optim` as it comes,
-and with `fused=True`. 4-3-2 has squares for a loss, the classifiers cross entropy.
+does hits both. The times are the processor's, medians of a training step: forward, backward, update. Native is
+`torch.optim` as it comes, and with `fused=True`. 4-3-2 has squares for a loss, the classifiers cross entropy.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ def in_turns(steps: Sequence[Callable], data: Sequence, repeats: int) -> list[fl
     times: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats + 1):
         for step, taken in zip(steps, times, strict=True):
-            start = time.perf_counter()
+            start = time.process_time()
             for x, y in data:
                 step(x, y)
-            taken.append((time.perf_counter() - start) / len(data))
+            taken.append((time.process_time() - start) / len(data))
     return [statistics.median(taken[1:]) for taken in times]  # the first is for warming up
 
 

@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial as call
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..layers.blocks import BLOCK
 from ..shape import ShapeError, check_shapes, in_words
 from .passes import TINY, Calls, LaidOut, Rate, Way, seen_by_numpy
 from .rule import Product
@@ -51,7 +54,14 @@ class Linear(LaidOut):
             forward = call(torch.mm, x, W.t()) if b is None else call(torch.addmm, b, x, W.t())
             forward = call(forward, out=x_out)
         step = [call(_step, theta, product, rate) for theta, product in moves]
-        return Way([forward], [call(torch.mm, g_out, W, out=g_in)], step, moves)  # (14.36)
+        back = [call(torch.mm, g_out, W, out=g_in)]  # (14.36)
+        if len(x) > 1 or W.numel() <= BLOCK:
+            return Way([forward], back, step, moves)
+        rows = BLOCK // W.shape[1] + 1  # W is most of what is read: read it once for both, in blocks
+        both: list[Callable[[], Any]] = [g_in.zero_]
+        for W_i, g_i in zip(W.split(rows), g_out.split(rows, 1), strict=True):
+            both += [call(g_in.addmm_, g_i, W_i), call(_step, W_i, Product(g_i.t(), x), rate)]
+        return Way([forward], back, step, moves, [*both, *step[1:]])
 
 
 def _step(theta: Tensor, gradient: Product, rate: Rate) -> None:

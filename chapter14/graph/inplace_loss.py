@@ -86,7 +86,7 @@ class CrossEntropy:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_logs", "g_in"):
+        for buffer in ("_logs", "g_in", "_minus"):
             vars(self).pop(buffer, None)
         self._y: Tensor | None = None
         self._made_for: tuple | None = None
@@ -98,8 +98,9 @@ class CrossEntropy:
             return self.otherwise.forward(y_hat, y)
         if (y_hat.shape, y_hat.dtype, y_hat.device) != self._made_for:
             self._logs, self.g_in = torch.empty_like(y_hat), torch.empty_like(y_hat)
+            self._minus = y_hat.new_full((*y.shape, 1), -1)
             self._made_for = y_hat.shape, y_hat.dtype, y_hat.device
-        self._y = y
+        self._y = y.clone()  # it is y on the way back too, whatever became of the caller's
         torch.log_softmax(y_hat, -1, out=self._logs)
         return native.nll_loss(self._logs, y, self.weight, ignore_index=self.ignored, reduction=self.reduction)
 
@@ -107,10 +108,15 @@ class CrossEntropy:
         """g_in [*y_hat], with g_out = 1."""
         if self._y is None:
             return self.otherwise.backward()
-        counts = self._y != self.ignored
-        at = self._y * counts  # of an ignored one any class, which counts nothing
+        s, y = torch.exp(self._logs, out=self.g_in), self._y
+        ignored = y == self.ignored
+        if self.weight is None and y.device.type == "cpu" and not ignored.any():  # all count the same, in few calls
+            s.scatter_add_(-1, y.unsqueeze(-1), self._minus)
+            return s.mul_(1 / y.numel()) if self.reduction == "mean" and y.numel() else s
+        counts = ~ignored
+        at = y * counts  # of an ignored one any class, which counts nothing
         w = counts.to(self.g_in.dtype) if self.weight is None else self.weight[at] * counts
         if self.reduction == "mean":
             w = torch.where(counts, w / w.sum(), 0)  # where none counts, there is no mean
         w = w.unsqueeze(-1)
-        return torch.exp(self._logs, out=self.g_in).mul_(w).scatter_add_(-1, at.unsqueeze(-1), -w)
+        return s.mul_(w).scatter_add_(-1, at.unsqueeze(-1), -w)

@@ -29,12 +29,16 @@ Calls = Sequence[Callable[[], Any]]
 
 
 class Way(NamedTuple):
-    """One layer's calls, and of each of its θ the gradient, a product that is nowhere written out."""
+    """One layer's calls, and of each of its θ the gradient, a product that is nowhere written out.
+
+    `both` are back and step in one, where that is faster than one after the other.
+    """
 
     forward: Calls
     back: Calls
     step: Calls = ()
     moves: Sequence[tuple[Tensor, Product]] = ()
+    both: Calls = ()
 
 
 class Rate:
@@ -114,9 +118,11 @@ class Passes:
         """Last to first, g_in of each layer by its W before the step; what no step waits for is left out."""
         calls: list[Callable[[], Any]] = []
         for l in range(len(self._ways) - 1, -1 if wants_g_0 else self._moving - 1, -1):  # noqa: E741
+            way = self._ways[l]
             if wants_g_0 or l > self._moving:
-                calls += self._ways[l].back
-            calls += self._ways[l].step
+                calls += way.both or (*way.back, *way.step)
+            else:
+                calls += way.step
         return calls
 
 

@@ -95,4 +95,4 @@ def leaves(model: torch.nn.Module, name: str = "") -> list[tuple[str, torch.nn.M
         raise TypeError(f"Chain.from_module: model is a torch.nn.Module; it was given {type(model).__name__}.")
     if type(model).forward is not torch.nn.Sequential.forward or is_hooked(model):
         return [(name or "the model", model)]
-    return [leaf for i, f in model.named_children() for leaf in leaves(f, f"{name}.{i}".lstrip("."))]
+    return [leaf for i, f in model._modules.items() if f for leaf in leaves(f, f"{name}.{i}".lstrip("."))]
