@@ -23,7 +23,13 @@ def algorithm(recorded: Recorded) -> str:
     theta = ", ".join(f"{n.meta['name']} {_shape(n)}" for n in given["theta"])
     lines = [f"Input:  θ = {{{theta}}}", f"        datapoints {{{data}}}", "Output: J, dJ/dθ, dJ/dx = g_0", ""]
     turn = next(i for i, n in enumerate(nodes) if n.meta.get("turn"))
-    lines += ["Forward pass:", *_column(_forward(nodes[:turn])), "", "Backward pass:", *_column(_backward(nodes[turn:]))]
+    lines += [
+        "Forward pass:",
+        *_column(_forward(nodes[:turn])),
+        "",
+        "Backward pass:",
+        *_column(_backward(nodes[turn:])),
+    ]
     return "\n".join(lines)
 
 

@@ -3,8 +3,8 @@
     inputs     θ by name, x, y, eta []          θ has the weights that it was saved with for default values
     outputs    θ - η dJ/dθ, in the order of the inputs; J []; x_L
 
-torch.export and the ONNX exporter keep a hand-written way back here, because it is part of what is computed. Where it is
-exported by itself, PyTorch forgets it.
+torch.export and the ONNX exporter keep a hand-written way back here, because it is part of what is computed. Of a layer
+by itself they forget it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Any) -> 
         import onnx
         import onnxscript  # noqa: F401  # the exporter is written in it
     except ImportError as error:
-        raise ImportError("save_onnx: it takes the packages onnx and onnxscript: pip install 'chapter14[onnx]'.") from error
+        raise ImportError("save_onnx takes the packages onnx and onnxscript: pip install 'chapter14[onnx]'.") from error
     step = Descent(network, x, y).eval()
     theta = {name: p.detach() for name, p in network.given(x, y).theta.items() if p.requires_grad}
     names = [f"theta.{name}" for name in theta]

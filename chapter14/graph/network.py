@@ -3,8 +3,8 @@
     (x, y) → J, {name: dJ/dθ}, dJ/dx
 
 Its first half is the network. Its second half is a network too, of layers that are linear in g, whose weights the first
-half computes: a hypernetwork. Autograd has no part in it. As it is made of layers like any other, it has a forward_backward
-itself, and it can be compiled, exported, and run where there is no PyTorch.
+half computes: a hypernetwork. Autograd has no part in it. As it is made of layers like any other, it has a
+forward_backward itself, and it can be compiled, exported, and run where there is no PyTorch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .recorded import Given, Recorded, record
 
 
 class ForwardBackward(nn.Module):
-    """What `forward_backward` makes. It records the network when it first sees inputs of some shapes, and then runs that.
+    """What `forward_backward` makes: it records the network when it first sees inputs of some shapes, and runs that.
 
     θ and buffers are the model's own at every call: batch norm updates its running statistics, dropout draws anew.
     """
@@ -164,7 +164,8 @@ class Descent(nn.Module):
         recorded = network.record(x, y)
         given = network.given(x, y)
         graph = fx.Graph()
-        output = graph.graph_copy(recorded.module.graph, values := {})
+        values: dict[fx.Node, fx.Node] = {}
+        output = graph.graph_copy(recorded.module.graph, values)
         ends = [values[n] for n in recorded.module.graph.nodes if n.name in recorded.x_L]
         graph.output((output, ends))
         self.network = fx.GraphModule(recorded.module, graph, "Network")
