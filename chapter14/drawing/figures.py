@@ -154,9 +154,9 @@ def page(pictures: str, numbers: Sequence[str] = tuple(FIGURES)) -> str:
         "",
         "    python scripts/figures.py --out assets/figures --page docs/figures.md",
         "",
-        "Blue: parameters, and the weights of layers of the backward network. Green: data, forward. Red: what comes back.",
-        "Yellow: gradients of parameters. Sand: layers. The SVG files are dark where the reader's screen is; a PNG lies",
-        "beside each. `chapter14.draw(model, x)` draws the graph of any model.",
+        "Blue: parameters, and the weights of layers of the backward network. Green: data, forward. Red: what comes",
+        "back. Yellow: gradients of parameters. Sand: layers. The SVG files are dark where the reader's screen is; a",
+        "PNG lies beside each. `chapter14.draw(model, x)` draws the graph of any model.",
     ]
     for number in numbers:
         _, shows, computed = FIGURES[number]

@@ -14,8 +14,8 @@ ON = "#1b1f23"  # what is written on a colour
 RIM = "#7d8590"  # around what is coloured
 SHARED = "#d0d7de"  # the grey box of (14.2) and (14.3)
 
-#: What the three of a page become in an SVG that is looked at in the dark. What is coloured stays as it is.
-DARK = {PAPER: "#0d1117", INK: "#e6edf3", MUTED: "#9da7b1"}
+#: What those of a page become in an SVG that is looked at in the dark. What is coloured stays as it is.
+DARK = {PAPER: "#0d1117", INK: "#e6edf3", MUTED: "#9da7b1", SHARED: "#30363d"}
 
 DECIMALS = 10  # as many as every machine has alike: rounded first, 0.125 is written the same everywhere
 
