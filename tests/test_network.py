@@ -451,6 +451,20 @@ def test_dropout_draws_anew():
     close(network(x, y), native(model, x, y))
 
 
+def test_under_autocast_it_is_another_network():
+    torch.manual_seed(14)
+    model, x, y = chapter14.convert(mlp()[0]), torch.randn(8, 4), torch.randint(2, (8,))
+    network = chapter14.forward_backward(model, F.cross_entropy)
+    J = network(x, y)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        found, x = network(x, y), x.requires_grad_()
+        J_lower = F.cross_entropy(model(x), y)
+        g = torch.autograd.grad(J_lower, [*model.parameters(), x])
+    assert found[0] != J and network.latest.node("x_2").meta["dtype"] == torch.bfloat16
+    for a, b in zip(tree_leaves(found), (J_lower, *g), strict=True):
+        assert torch.equal(a, b)  # by the same layers, in the same order
+
+
 def test_what_asks_for_no_gradient_has_none_and_what_j_does_not_depend_on_has_0():
     _, converted, x, y = drawn(mlp)
     converted[0].requires_grad_(False)
