@@ -85,12 +85,6 @@ def test_benchmark_layers():
     assert "PyTorch" in run("benchmark_layers.py", "--quick")
 
 
-def test_benchmark_freeze():
-    short = "--sizes", 64, "--batches", 1, "--repeats", 1
-    said = run("benchmark_freeze.py", "squeezenet1_1:features.4", *short, "--of", "networks", "neurons", "place")
-    assert said.count("| squeezenet1_1:features.4 | 64 |") == 3
-
-
 def test_figures(tmp_path):
     run("figures.py", "14.2", "14.20", "--out", tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"14.02.svg", "14.02.png", "14.20.svg", "14.20.png"}
@@ -141,5 +135,5 @@ def test_test_versions(tmp_path):
 
 
 def test_every_script_is_run():
-    text = Path(__file__).read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert all(f'run("{script.name}"' in text for script in SCRIPTS.glob("*.py"))

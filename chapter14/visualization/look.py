@@ -19,7 +19,14 @@ PICTURE = "picture"  # and what comes before its first: x, as it is drawn, befor
 
 Look = Callable[[Tensor], dict[str, Tensor]]
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)  # of a network, at pictures
+FAILURES = (
+    RuntimeError,
+    ValueError,
+    AssertionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+)  # of a network, at pictures
 
 
 class Enough(Exception):
