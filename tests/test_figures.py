@@ -345,7 +345,7 @@ def test_the_command_writes_figures_and_a_page(tmp_path, capsys):
     assert {p.name for p in (tmp_path / "f").iterdir()} == {"14.02.svg", "14.02.png", "14.18.svg", "14.18.png"}
     assert (tmp_path / "f" / "14.02.svg").read_text(encoding="utf-8") == drawn("14.2")[1]
     text = (tmp_path / "p.md").read_text(encoding="utf-8")
-    assert "![Figure 14.18](f/14.18.svg)" in text and "14.3" not in text
+    assert "![Figure 14.18](f/14.18.svg)" in text and "## 14.3" not in text
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
