@@ -220,7 +220,7 @@ def _of_chain(chain: Chain, x: Any) -> Network:
     chain.forward(*x)
     network = Network()
     last = network.add(Node(("x_0",), "data"))
-    for l, (f, x_in) in enumerate(zip(chain.layers, chain.x, strict=False), 1):  # noqa: E741
+    for l, (f, x_in) in enumerate(zip(chain.layers, chain.x, strict=False), 1):
         last = network.add(Node((f"f_{l}", _named(f))), [(last, shape(tuple(x_in.shape)))])
     y = network.add(Node(("y",), "data"))
     of_y = shape(tuple(x[1].shape)) if isinstance(x[1], Tensor) else ""
