@@ -93,6 +93,13 @@ def test_what_cannot_be_drawn_is_said(network):
         chapter14.visualize(network, "a photo of a unicorn")
     with pytest.raises(ValueError, match="a picture does not pass through this layer"):
         chapter14.visualize(network, channel("text.out", 0))
+    for wrong in ({"size": "big"}, {"size": 0}, {"size": (8,)}):
+        with pytest.raises(ValueError, match="size is a number of pixels, or .height, width.; it is "):
+            chapter14.visualize(network, "a photo of a cat", **wrong)
+    with pytest.raises(ValueError, match=r"start is \[C, H, W\], or \[B, C, H, W\]; it is \[3\]"):
+        chapter14.visualize(network, "a photo of a cat", start=torch.zeros(3))
+    with pytest.raises(ValueError, match=r"cycles are from 0 up to 1, .* they are \(2,\)"):
+        chapter14.visualize(network, "a photo of a cat", cycles=(2,))
 
 
 def test_the_loop_is_plain_gradient_descent_on_the_data():
