@@ -1,4 +1,4 @@
-"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson`."""
+"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson | figures`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from .commands import auditing, checking, comparing, drawing, paging, teaching
+from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
 
 VERBS = {
     "visualize": (drawing, "what a neuron looks for, as a picture"),
@@ -15,6 +15,7 @@ VERBS = {
     "check": (checking, "hold your own layers to every check"),
     "audit": (auditing, "whose derivatives a network runs on"),
     "lesson": (teaching, "the chapter's algorithm as a page that one can touch"),
+    "figures": (figuring, "the figures of the chapter, from running code"),
 }
 
 

@@ -85,6 +85,11 @@ def test_benchmark_layers():
     assert "PyTorch" in run("benchmark_layers.py", "--quick")
 
 
+def test_figures(tmp_path):
+    run("figures.py", "14.2", "14.20", "--out", tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"14.02.svg", "14.02.png", "14.20.svg", "14.20.png"}
+
+
 def test_prove_networks():
     said = run("prove_networks.py", "LSTM language model")
     assert "1 networks, each in both modes; 0 wrong" in said and said.count("100%") == 2

@@ -170,13 +170,15 @@ class Correlate(Layer):
 
 
 def _correlate_by_conv(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
-    """As `Correlate`, for ONNX, which has no kernel for it: g slides over x, datapoints for channels, stride and dilation
-    exchanged."""
+    """As `Correlate`, for ONNX, which has no kernel for it: g slides over x, with datapoints for channels, and with
+    stride and dilation exchanged."""
     stride, padding, dilation, groups = slide
     B, C = x.shape[0], x.shape[1] // groups
     images = x.reshape(B, groups, C, *x.shape[2:]).transpose(0, 2).reshape(C, groups * B, *x.shape[2:])
     W = _CONV[len(stride) - 1](images, g.transpose(0, 1), None, dilation, padding, stride, groups).transpose(0, 1)
-    return W[(..., *(slice(k) for k in W_shape[2:]))]
+    for axis, k in enumerate(W_shape[2:], 2):
+        W = W.narrow(axis, 0, k)
+    return W
 
 
 def conv(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide) -> Tensor:

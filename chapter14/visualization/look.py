@@ -20,7 +20,14 @@ PICTURE = "picture"  # and what comes before its first: x, as it is drawn, befor
 Look = Callable[[Tensor], dict[str, Tensor]]
 Place = tuple[int | None, int | None]  # a row and a column; None: in the middle
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)  # of a network, at pictures
+FAILURES = (
+    RuntimeError,
+    ValueError,
+    AssertionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+)  # of a network, at pictures
 
 
 class Enough(Exception):

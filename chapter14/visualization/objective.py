@@ -119,13 +119,14 @@ def channel(layer: str, i: int, *, axis: int | None = None) -> Objective:
     """The mean of x_l[i] over all places of a layer [B, C, H, W], or over the tokens of a layer [B, T, N]."""
 
     def value(x_l: Tensor) -> Tensor:
-        return _each(F.mean_along(entry(x_l, layer, 1, i), range(1, x_l.ndim)))
+        return _mean(entry(x_l, layer, 1, i))
 
     return at_layer(f"channel {i} of {layer}", layer, value, axis)
 
 
 def label(which: str | int, softmax: bool = False) -> Objective:
-    """One class, by its name or number: the network's last layer there; of a CLIP, the caption that says so.
+    """One class, by its name or number: the network's last layer there, its mean where that is a map of classes; of a
+    CLIP, the caption that says so.
 
     Args:
         softmax: rather the logarithm of its probability, which falls where another class is as likely.
@@ -140,7 +141,7 @@ def label(which: str | int, softmax: bool = False) -> Objective:
             ours, *others = map(caption, [network.labels[i], *network.labels[:i], *network.labels[i + 1 :]])
             return text(ours, against=others if softmax else (), softmax=softmax).bind(network)
         said = F.log_softmax if softmax else lambda x, dim: x
-        return lambda x: _each(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
+        return lambda x: _mean(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
 
     return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
@@ -256,6 +257,11 @@ def at(x: Tensor, layer: str, place: Sequence[int | None]) -> Tensor:
     for dim, i in itertools.zip_longest(range(2, x.ndim), place[: x.ndim - 2]):
         x = entry(x, layer, dim, x.shape[dim] // 2 if i is None else i)
     return x
+
+
+def _mean(x: Tensor) -> Tensor:
+    """x [B, 1, *places] → [B]."""
+    return _each(F.mean_along(x, range(1, x.ndim)))
 
 
 def _each(x: Tensor) -> Tensor:
