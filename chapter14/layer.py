@@ -352,6 +352,12 @@ def _a_view_to_write_into(eager: Callable[..., Tensor]) -> Callable[..., Tensor]
     return of
 
 
+def is_plain(*inputs: Any) -> bool:
+    """Whether nobody but autograd, if anybody, looks at what is computed: no transform, compiler or recorder."""
+    watched = _compiling() or _transformed() or forward_ad._current_level >= 0 or (AT_WORK and recorder() is not None)
+    return not watched and not any(isinstance(x, Tensor) and functorch.is_legacy_batchedtensor(x) for x in inputs)
+
+
 def _wanted(inputs: Sequence[Any]) -> bool:
     return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
 
@@ -373,6 +379,8 @@ def _explained(cls: type[Layer], inputs: Sequence[Any], error: RuntimeError) -> 
 
 
 # autocast
+
+autocasting = _autocasting
 
 
 class Cast(LinearMap):
