@@ -2,7 +2,9 @@
 
 import copy
 import gc
+import textwrap
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,13 +156,7 @@ def test_the_backward_half_is_linear_in_g(make):
     close((J, *backward(g_L, remembered)), network(x, y))
 
 
-def test_it_is_printed_as_algorithm_14_1():
-    torch.manual_seed(14)
-    model = nn.Sequential(ours.Linear(4, 3), ours.ReLU(), ours.Linear(3, 2))
-    network = chapter14.forward_backward(model, F.l2_loss, torch.randn(8, 4), torch.randn(8, 2))
-    assert (
-        network.algorithm()
-        == """\
+PRINTED = """\
 Input:  θ = {0.weight [3 x 4], 0.bias [3], 2.weight [2 x 3], 2.bias [2]}
         datapoints {x_0 [8 x 4], y [8 x 2]}
 Output: J, dJ/dθ, dJ/dx = g_0
@@ -181,7 +177,16 @@ Backward pass:
   g_0 = linear(g_1, 0.weightᵀ)            [8 x 4]
   dJ/d0.weight = outer(g_1, x_0)          [3 x 4]
   dJ/d0.bias = total(g_1)                 [3]"""
-    )
+
+
+def test_it_is_printed_as_algorithm_14_1():
+    torch.manual_seed(14)
+    model = nn.Sequential(ours.Linear(4, 3), ours.ReLU(), ours.Linear(3, 2))
+    network = chapter14.forward_backward(model, F.l2_loss, torch.randn(8, 4), torch.randn(8, 2))
+    assert network.algorithm() == PRINTED
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert textwrap.indent(PRINTED[PRINTED.index("Forward") :], " " * 4) in readme
+    assert f"# {network.plan}: each value is freed" in readme
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)

@@ -1,6 +1,7 @@
 """Every script runs, small."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -71,6 +72,30 @@ def test_measure_spectrum(photographs, tmp_path):
 def test_visualize_neuron(tmp_path):
     said = run("visualize_neuron.py", "a photo of a cat", "--steps", 2, "--out", tmp_path / "cat.png")
     assert "100% of the gradient's nodes are by hand" in said and (tmp_path / "cat.png").exists()
+
+
+def test_train_without_torch(tmp_path):
+    """100 steps; and then the part that trains once more, where PyTorch cannot be imported."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    said = run("train_without_torch.py", "--out", tmp_path)
+    worst = re.search(r"after 100 steps, weights differ .* by (\S+) at most", said).group(1)
+    assert float(worst) < 1e-5 and re.search(r"of 320 digits that it has not seen, 9\d% right", said)
+    weights = dict(np.load(tmp_path / "weights.npz"))
+    (tmp_path / "weights.npz").unlink()
+    arguments = [str(SCRIPTS / "train_without_torch.py"), "--only", "train", "--out", str(tmp_path)]
+    path, without = arguments[0], "import runpy, sys; sys.modules['torch'] = None"
+    without += f"; sys.argv = {arguments}; runpy.run_path({path!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(np.array_equal(w, weights[name]) for name, w in np.load(tmp_path / "weights.npz").items())
+    said = run("training_page.py", "--folder", tmp_path, "--out", tmp_path / "new" / "training.html")
+    assert "training.html" in said and (tmp_path / "new" / "training.html").exists()
+
+
+def test_benchmark_network():
+    said = run("benchmark_network.py", "mlp", "--repeats", 1, "--no-compile")
+    assert re.search(r"^\| mlp \| \d+\.\d\d \| - \| 268,800 \| 1\.00 \|", said, re.M)
 
 
 def test_count_reuse():

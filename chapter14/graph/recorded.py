@@ -4,7 +4,7 @@
     x_1, ..., x_L    the forward pass, and then J
     g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers, linear in g, with weights from the forward pass
 
-Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it has one.
+Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it can.
 """
 
 from __future__ import annotations
