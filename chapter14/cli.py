@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
+from .visualization.look import no_memory
 
 VERBS = {
     "visualize": (drawing, "what a neuron looks for, as a picture"),
@@ -52,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except ERRORS as error:
         print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if not no_memory(error):
+            raise
+        print(f"chapter14 {options.verb}: it takes more memory than there is. {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"chapter14 {options.verb}: interrupted.", file=sys.stderr)

@@ -408,6 +408,7 @@ def test_several_processes_share_the_channels(here):
         (["a photo of a cat", "--diverse", "1"], "2 or more"),
         (["a photo of a cat", "--only", "1"], "there are 1"),
         (["a photo of a cat", "--grey", "--decorrelated"], "--grey has no colours"),
+        (["a photo of a cat", "--image", "maco", "--alpha"], "--image maco has no --alpha"),
         (["--class", "cat", "--against", "a photo of a dog"], "go with a sentence"),
         (["--again", "nothing.png"], "there is no such file"),
         (["--list", "nothing"], "no such network"),
@@ -421,6 +422,19 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(words, message, here, ca
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error and error.startswith("chapter14 visualize: ")
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["the network", "the picture"])
+def test_too_large_for_the_memory_is_said(where, here, monkeypatch, capsys):
+    def no_room(*arguments):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    if where == "the picture":
+        monkeypatch.setattr("chapter14.visualization.image.Pixels.parameters", no_room)
+    else:
+        monkeypatch.setattr("chapter14.models.clip.ImageTower.forward", no_room)
+    visualize("a photo of a cat", status=2)
+    assert "more memory than there is" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_photograph_that_is_none_is_said(here, capsys):

@@ -26,6 +26,8 @@ IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO
 def image(options: argparse.Namespace) -> Image:
     if options.grey and options.decorrelated:
         raise ValueError("--grey has no colours to be --decorrelated.")
+    if options.image == "maco" and options.alpha:
+        raise ValueError("--image maco has no --alpha: the spectrum of photographs says nothing of it.")
     its: Image = IMAGES[options.image]()
     its = Grey(its) if options.grey else Decorrelated(its) if options.decorrelated else its
     return Alpha(its) if options.alpha else its

@@ -145,11 +145,18 @@ def _near(name: str, modules: Mapping[str, nn.Module]) -> str:
     return f"{said}`chapter14 visualize --list` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
 
 
+def no_memory(error: Exception) -> bool:
+    """Whether it is that of a CPU, which is a RuntimeError like any other."""
+    return "DefaultCPUAllocator" in str(error)
+
+
 def failure(network: Pretrained, x: Tensor, error: Exception) -> Exception:
     """What to raise where a network fails: where it lacks a layer by hand, or memory, the very same."""
     if isinstance(error, NotImplementedError | torch.OutOfMemoryError):
         return error
     H, W = x.shape[-2:]
+    if no_memory(error):
+        return MemoryError(f"{network.called}: {len(x)} pictures of {H} x {W} pixels take more memory than there is.")
     other = "" if H == W == network.size else f"; it was made for {network.size} x {network.size}"
     return ValueError(
         f"{network.called}: it cannot look at pictures of {H} x {W} pixels{other}. {type(error).__name__}: {error}"
