@@ -121,15 +121,9 @@ def test_the_loop_is_plain_gradient_descent_on_the_data():
 
 def convolutions():
     torch.manual_seed(14)
-    layers = (
-        nn.Conv2d(3, 8, 3, 2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(8, 6, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(6, 5, 3),
-    )
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()).double().eval()
+    first = torch.nn.Conv2d(3, 8, 3, 2), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Conv2d(8, 6, 3, padding=1)
+    rest = torch.nn.ReLU(), torch.nn.Conv2d(6, 5, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    return torch.nn.Sequential(*first, *rest).double().eval()
 
 
 @pytest.mark.parametrize("place", [(), (2,), (1, -2)], ids=str)
