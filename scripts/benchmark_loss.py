@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 from benchmark_chain import in_turns
@@ -96,10 +97,8 @@ def main() -> None:
     for row in rows(1, SIZES[-1:]) if options.quick else rows(options.repeats):
         print(row["case"])
         for name, peak in row["bytes"].items():
-            print(
-                f"    {name:<8} {row[name]:8.3f} s   {row[name] / row['ours']:5.2f} of ours's   peak {peak / 1e6:8.1f} MB",
-                flush=True,
-            )
+            speed = row[name] / row["ours"]
+            print(f"    {name:<8} {row[name]:8.3f} s, {speed:5.2f} of ours; peak {peak / 1e6:8.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

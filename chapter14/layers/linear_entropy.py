@@ -32,8 +32,8 @@ from .entropy import counts, cross_entropy
 from .linear import linear, outer
 from .softmax import softmax
 
-#: So many scores at a time: in float32, 16 megabytes.
-SCORES = 2**22
+#: So many scores at a time: in float32, 32 megabytes. With fewer, dJ/dW is gone through too often.
+SCORES = 2**23
 
 
 class Classes(NamedTuple):
