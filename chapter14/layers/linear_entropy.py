@@ -32,8 +32,8 @@ from .entropy import counts, cross_entropy
 from .linear import linear, outer
 from .softmax import softmax
 
-#: So many scores at a time: in float32, 16 megabytes.
-SCORES = 2**22
+#: So many scores at a time: in float32, 32 megabytes. With fewer, dJ/dW is gone through too often.
+SCORES = 2**23
 
 
 class Classes(NamedTuple):
@@ -55,7 +55,8 @@ class Classes(NamedTuple):
         return cls(torch.where(k, y, 0), k.to(like), w_y * (1 - smoothing), v), 1 / w_y.sum()
 
     def split(self, rows: int) -> Iterator[Classes]:
-        return (Classes(*some, self.v) for some in zip(*(t.split(rows) for t in (self.y, self.k, self.a)), strict=True))
+        parts = zip(*(t.split(rows) for t in (self.y, self.k, self.a)), strict=True)
+        return (Classes(y, k, a, self.v) for y, k, a in parts)
 
     def J(self, logs: Tensor) -> Tensor:
         """-sum_c q[c] log s[c]: log s [B, C] → [B]."""
@@ -233,8 +234,9 @@ def linear_cross_entropy(
         raise RuntimeError("linear_cross_entropy: ignore_index is for targets of classes; it was given probabilities.")
     ignored = -100 if ignore_index is None else ignore_index
     how: Any = {"reduction": reduction, "ignore_index": ignored, "label_smoothing": label_smoothing}
-    tensors = input, linear_weight, linear_bias, target, weight
-    if not places and is_plain(*tensors) and _is_usual(scores, target, weight, reduction, label_smoothing):
+    floats = [t for t in (input, linear_weight, linear_bias) if t is not None]
+    usual = _is_usual(floats, target, weight, reduction, label_smoothing) and not places
+    if usual and is_plain(*floats, target, weight):
         return _in_parts(input, linear_weight, linear_bias, target, weight, **how)
     M = math.prod((C, *places))
     b = None if linear_bias is None else reshape(linear_bias, (M,))
@@ -242,23 +244,28 @@ def linear_cross_entropy(
     return cross_entropy(x, target, weight, **how)
 
 
-def _is_usual(scores: Sequence[int], y: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> bool:
-    """What the whole thing would not refuse, and more: no derivative by y or the weight."""
-    of_classes = y.dtype == torch.int64 and y.shape == scores[:-1]
-    of_probabilities = y.is_floating_point() and y.shape == scores and not y.requires_grad
-    fits = weight is None or (weight.shape == scores[-1:] and not weight.requires_grad)
-    return (of_classes or of_probabilities) and fits and reduction in ("none", "mean", "sum") and 0 <= smoothing <= 1
+def _is_usual(
+    given: Sequence[Tensor], y: Tensor, weight: Tensor | None, reduction: str, smoothing: float
+) -> bool:  # fmt: skip
+    """Whether it is nothing that `linear` and `cross_entropy` would refuse, and no derivative by y or the weight."""
+    x, W, *_ = given
+    kinds = {(t.dtype, t.device) for t in given}
+    floats = x.is_floating_point() and (len(kinds) == 1 or autocasting())
+    of_classes = y.dtype == torch.int64 and y.shape == x.shape[:-1]
+    of_probabilities = y.is_floating_point() and y.shape == (*x.shape[:-1], len(W)) and not y.requires_grad
+    fits = weight is None or (weight.shape == W.shape[:1] and not weight.requires_grad)
+    allowed = reduction in ("none", "mean", "sum") and 0 <= smoothing <= 1
+    return floats and (of_classes or of_probabilities) and fits and allowed
 
 
 def _in_parts(
     x: Tensor, W: Tensor, b: Tensor | None, y: Tensor, weight: Tensor | None, reduction: str, ignore_index: int,
     label_smoothing: float,
 ) -> Tensor:  # fmt: skip
-    dtype = x.dtype
+    B, dtype = x.shape[:-1], x.dtype
     if autocasting():
-        x, W, *rest = as_autocast("lower", (x, W) if b is None else (x, W, b))
-        b, dtype = rest[0] if rest else None, torch.float32
-    B = x.shape[:-1]
+        x, W, b = as_autocast("lower", (x, W, b))
+        dtype = torch.promote_types(x.dtype, torch.float32)
     if x.ndim == 1:
         x, y = reshape(x, (1, len(x))), y.unsqueeze(0)
     ahead = None
@@ -267,4 +274,4 @@ def _in_parts(
         ahead = ahead if any(ahead.needs) else None
     J = LinearCrossEntropy.of(x, W, b, y, weight, ignore_index, label_smoothing, reduction, ahead)
     J = reshape(J, B) if reduction == "none" else J
-    return cast(J, torch.promote_types(dtype, torch.float32) if dtype == torch.float64 else dtype)
+    return cast(J, dtype)
