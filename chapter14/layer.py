@@ -36,6 +36,7 @@ _transformed = torch._C._are_functorch_transforms_active
 _autocasting = torch._C._is_any_autocast_enabled
 _grad_enabled = torch.is_grad_enabled
 _compiling = torch.compiler.is_compiling
+_in_a_mode = torch._C._is_torch_function_mode_enabled
 
 
 class Node(Function):
@@ -302,6 +303,9 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
                 inputs = as_autocast(autocast, inputs)
             if AT_WORK and (listening := recorder()) is not None:
                 return listening.layer(cls, inputs)
+            if _in_a_mode() and passes_by(inputs):
+                with torch._C.DisableTorchFunction():
+                    return of(*inputs)
             if _transformed():
                 x_out = func.apply(*[Held(x) if isinstance(x, tuple | list | dict) else x for x in inputs])
                 return _read(cls, inputs, x_out) if cls.view else x_out
@@ -322,6 +326,17 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     return of
 
 
+def passes_by(inputs: Sequence[Any]) -> bool:
+    """Whether the one torch function mode at work lets layers be, and no input has a torch function of its own.
+
+    `by_hand` would hear of each operation, and of each shape that is asked for, and do nothing.
+    """
+    mode = torch._C._get_function_stack_at(0)
+    alone = torch._C._len_torch_function_stack() == 1 and getattr(mode, "lets_layers_be", False) and not AT_WORK
+    return alone and all(type(x) in _PLAIN or not isinstance(x, Tensor) for x in inputs)
+
+
+_PLAIN = Tensor, torch.nn.Parameter
 _set_creation_meta, _OWN = torch._C._autograd._set_creation_meta, torch._C._autograd.CreationMeta.DEFAULT
 
 
@@ -335,6 +350,12 @@ def _a_view_to_write_into(eager: Callable[..., Tensor]) -> Callable[..., Tensor]
         return x_out
 
     return of
+
+
+def is_plain(*inputs: Any) -> bool:
+    """Whether nobody but autograd, if anybody, looks at what is computed: no transform, compiler or recorder."""
+    watched = _compiling() or _transformed() or forward_ad._current_level >= 0 or (AT_WORK and recorder() is not None)
+    return not watched and not any(isinstance(x, Tensor) and functorch.is_legacy_batchedtensor(x) for x in inputs)
 
 
 def _wanted(inputs: Sequence[Any]) -> bool:
@@ -358,6 +379,8 @@ def _explained(cls: type[Layer], inputs: Sequence[Any], error: RuntimeError) -> 
 
 
 # autocast
+
+autocasting = _autocasting
 
 
 class Cast(LinearMap):

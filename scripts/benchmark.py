@@ -103,10 +103,10 @@ def main() -> None:
             if not its or found.network != its[-1].network:
                 print(f"{name}: {found.network} ...", file=sys.stderr, flush=True)
             its += results.stamped([found], given)
+            if options.write:
+                results.write(options.csv, results.joined(results.read(options.csv), its))
         print(tables.table(name, its), end="\n\n", flush=True)
         measured += its
-        if options.write:
-            results.write(options.csv, results.joined(results.read(options.csv), its))
     if short := list(tables.fell_short(measured)):
         print("What fell short:", *short, sep="\n- ")
     if options.write or options.readme:

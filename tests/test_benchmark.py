@@ -23,7 +23,7 @@ ROOT = SCRIPTS.parent
 
 def test_every_table_small(tmp_path):
     csv, page = tmp_path / "measured.csv", tmp_path / "page.md"
-    page.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n", encoding="utf-8")
+    page.write_text(f"before\n{tables.BEGIN}\nFORMER\n{tables.END}\nafter\n", encoding="utf-8")
     files = "--csv", csv, "--page", page, "--write", "--quick"
     said = run("benchmark.py", "memory", "speed", "place", "neurons", *files)
     found = results.read(csv)
@@ -34,7 +34,7 @@ def test_every_table_small(tmp_path):
     assert all(abs(1 - r.value) < 1e-5 for r in found if r.measure.endswith("cosine"))
     written = page.read_text(encoding="utf-8")
     assert written == tables.placed(written, found) and written.startswith("before\n") and written.endswith("after\n")
-    assert "old" not in written and "What fell short:" in said and "| small | 2 |" in said
+    assert "FORMER" not in written and "What fell short:" in said and "| small | 2 |" in said
 
 
 def test_another_run_replaces_what_the_same_machine_said(tmp_path):
@@ -68,8 +68,8 @@ def test_what_fell_short():
         row("memory", "resnet18", 1, "converted, times less", 44.0, "x"),
     ]
     assert list(goals.fell_short(results.stamped(rows, given))) == [
-        "bytes kept where it is converted: 1/45 is asked; 1/resnet18 44",
-        "the speed of the frozen network: 1.3 times native's is asked; resnet18 at 8 1.2",
+        "bytes kept where it is converted: 1/45 of PyTorch's is asked; resnet18 1/44",
+        "the speed of the frozen network: 1.3 of PyTorch's is asked; resnet18 at 8 1.2",
     ]
 
 

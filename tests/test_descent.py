@@ -140,6 +140,30 @@ def test_a_dead_neuron_among_others_is_told_apart():
     assert drawn.alive.tolist() == [True, False, True] and drawn.x.isfinite().all()
 
 
+def test_one_that_stays_dead_is_not_said_to_live():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU())
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.0, -1e4, -1.5]))
+    asleep = visualize(model, [channel("1", i) for i in range(3)], size=8, through_relu=20, steps=24, cycles=())
+    assert asleep.alive.tolist() == [True, False, True] and asleep.history[-1, 1] == 0
+
+
+def test_a_checkpoint_that_has_no_room_loses_nothing_that_is_drawn(network, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.warns(UserWarning, match="c.part: it could not be written. No space left on device"):
+        drawn = visualize(network, PROMPTS[0], checkpoint=tmp_path / "c.part", **SHORT)
+    assert torch.equal(drawn.x, visualize(network, PROMPTS[0], **SHORT).x) and not list(tmp_path.iterdir())
+
+
+def test_of_another_number_of_steps_not_every_one_is_said(network, tmp_path):
+    visualize(network, PROMPTS[0], steps=30, cycles=(), checkpoint=tmp_path / "c.part")
+    with pytest.raises(ValueError, match="cannot be resumed by this one: its steps are others$"):
+        visualize(network, PROMPTS[0], steps=31, cycles=(), checkpoint=tmp_path / "c.part", resume=True)
+
+
 class Functional(torch.nn.Module):
     """relu as a function, as a method, and written over."""
 

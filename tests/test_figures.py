@@ -1,6 +1,7 @@
 """The figures: their numbers are right, what is committed is what is drawn, and it can be read."""
 
 import functools
+import html
 import re
 from itertools import combinations
 from pathlib import Path
@@ -39,7 +40,7 @@ def numbers(number):
 
 def texts(svg):
     """What is written in an SVG: matplotlib says it in a comment beside the outlines of its letters."""
-    return re.findall(r"<!-- (.*?) -->", svg)
+    return [html.unescape(words) for words in re.findall(r"<!-- (.*?) -->", svg)]
 
 
 def committed(number, ending="svg"):
@@ -67,9 +68,9 @@ NAMES = {
     "db": "\\partial J/\\partial b", "x_in": "x_{in}", "x_out": "x_{out}", "g_in": "g_{in}", "g_out": "g_{out}",
     "L_x": "L^x", "L_theta": "L^\\theta", "H": "H'", "g_y": "g_{\\hat{y}}^T", "g_h": "g_{h}^T", "g_z": "g_{z}^T",
     "g_x": "g_{x}^T", "W_1_T": "W_1^T", "W_2_T": "W_2^T",
-    **{f"theta_{l}": f"\\theta_{l}" for l in (1, 2, 3)},
-    **{f"dtheta_{l}": f"\\partial J/\\partial \\theta_{l}" for l in (1, 2, 3)},
-    **{f"dW_{l}": f"\\partial J/\\partial W_{l}" for l in (1, 2, 3)},
+    **{f"theta_{i}": f"\\theta_{i}" for i in (1, 2, 3)},
+    **{f"dtheta_{i}": f"\\partial J/\\partial \\theta_{i}" for i in (1, 2, 3)},
+    **{f"dW_{i}": f"\\partial J/\\partial W_{i}" for i in (1, 2, 3)},
     **{f"in_{s}": f"x_{{in}}^{s}" for s in "ab"}, **{f"out_{s}": f"x_{{out}}^{s}" for s in "ab"},
     **{f"g_in_{s}": f"g_{{in}}^{s}" for s in "ab"}, **{f"g_out_{s}": f"g_{{out}}^{s}" for s in "ab"},
 }  # fmt: skip
@@ -84,8 +85,8 @@ def the_chain():
         xs.append((theta @ xs[-1]).tanh())
     J = (xs[-1] - y).square().sum()
     g = gradients(J, *xs, *thetas)
-    values = {f"x_{l}": x for l, x in enumerate(xs)} | {f"theta_{l}": t for l, t in enumerate(thetas, 1)} | {"J": J}
-    return values, {f"g_{l}": g[l] for l in range(4)} | {f"dtheta_{l}": g[3 + l] for l in (1, 2, 3)}
+    values = {f"x_{i}": x for i, x in enumerate(xs)} | {f"theta_{i}": t for i, t in enumerate(thetas, 1)} | {"J": J}
+    return values, {f"g_{i}": g[i] for i in range(4)} | {f"dtheta_{i}": g[3 + i] for i in (1, 2, 3)}
 
 
 def layer_2():
@@ -261,7 +262,7 @@ def test_the_committed_14_23_is_of_the_network_that_is_here():
 
 @pytest.mark.parametrize("number", EXACT)
 def test_what_is_committed_is_what_is_drawn(number):
-    """To the byte, with the matplotlib that drew it; another may place letters otherwise, and then all but places is."""
+    """To the byte, with the matplotlib that drew it; with another, whose letters may lie elsewhere, all but places."""
     svg, before = drawn(number)[1], committed(number).read_text(encoding="utf-8")
     assert texts(svg) == texts(before)
     style = re.compile(r'style="(.*?)"')
@@ -344,7 +345,7 @@ def test_the_command_writes_figures_and_a_page(tmp_path, capsys):
     assert {p.name for p in (tmp_path / "f").iterdir()} == {"14.02.svg", "14.02.png", "14.18.svg", "14.18.png"}
     assert (tmp_path / "f" / "14.02.svg").read_text(encoding="utf-8") == drawn("14.2")[1]
     text = (tmp_path / "p.md").read_text(encoding="utf-8")
-    assert "![Figure 14.18](f/14.18.svg)" in text and "14.3" not in text
+    assert "![Figure 14.18](f/14.18.svg)" in text and "## 14.3" not in text
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 

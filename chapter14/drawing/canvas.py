@@ -21,6 +21,7 @@ from .style import DARK, INK, ON, PAPER, RIM
 FONT = "DejaVu Sans"
 MARGIN = 0.15
 DPI = 150  # of a PNG
+LONGEST = 30_000  # pixels of a PNG: what matplotlib and others can do
 
 Point = tuple[float, float]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -100,9 +101,17 @@ class Picture:
 
     @styled
     def png(self) -> bytes:
+        """In a palette, which is a third of the size; a very long drawing in fewer dots per inch."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        self._figure.set_dpi(min(DPI, int(LONGEST / max(self._figure.get_size_inches()))))
+        agg = FigureCanvasAgg(self._figure)
+        agg.draw()
+        image = Image.frombuffer("RGBA", agg.get_width_height(), agg.buffer_rgba(), "raw", "RGBA", 0, 1)
         file = io.BytesIO()
-        self._figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
-        return _few_colours(file.getvalue())
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+        return file.getvalue()
 
     def save(self, path: str | Path) -> None:
         """Write it; the name says the format, .svg or .png.
@@ -120,16 +129,6 @@ class Picture:
 
     def _repr_svg_(self) -> str:
         return self.svg()
-
-
-def _few_colours(png: bytes) -> bytes:
-    """The same picture in a palette: a third of the size."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)
-    return file.getvalue()
 
 
 class Canvas:
@@ -193,16 +192,16 @@ class Canvas:
         look: dict[str, Any] = {"fc": colour, "ec": rim or "none", "lw": 1.0, "zorder": z}
         if round:
             style = f"round,pad=0,rounding_size={min(round, frame.h / 2, frame.w / 2):.3f}"
-            self._axes.add_patch(FancyBboxPatch(corner, frame.w, frame.h, style, clip_on=False, **look))
+            self._axes.add_artist(FancyBboxPatch(corner, frame.w, frame.h, style, clip_on=False, **look))
         else:
-            self._axes.add_patch(Rectangle(corner, frame.w, frame.h, clip_on=False, **look))
+            self._axes.add_artist(Rectangle(corner, frame.w, frame.h, clip_on=False, **look))
         self._seen(frame)
         return frame
 
     def dot(self, x: float, y: float, colour: str, words: str, r: float = 0.19) -> None:
         from matplotlib.patches import Circle
 
-        self._axes.add_patch(Circle((x, y), r, fc=colour, ec=RIM, lw=1.0, zorder=3, clip_on=False))
+        self._axes.add_artist(Circle((x, y), r, fc=colour, ec=RIM, lw=1.0, zorder=3, clip_on=False))
         self._seen(Frame(x, y, 2 * r, 2 * r))
         self.text(x, y, words, size=9, colour=ON)
 
@@ -227,11 +226,11 @@ class Canvas:
         for lw, shade, z in ((width + 1.1, RIM, 1.0), (width, colour, 1.1)):
             dashes = {"ls": (0, (1.6 * width / lw, 1.2 * width / lw))} if dotted else {}
             look = {"fc": "none", "ec": shade, "lw": lw, "zorder": z, "capstyle": "butt"}
-            self._axes.add_patch(PathPatch(path, clip_on=False, **look, **dashes))
+            self._axes.add_artist(PathPatch(path, clip_on=False, **look, **dashes))
         if head:
             side = (-along[1] * half, along[0] * half)
             corners = [(base[0] + side[0], base[1] + side[1]), tip, (base[0] - side[0], base[1] - side[1])]
-            self._axes.add_patch(Polygon(corners, fc=colour, ec=RIM, lw=0.6, zorder=1.2, clip_on=False))
+            self._axes.add_artist(Polygon(corners, fc=colour, ec=RIM, lw=0.6, zorder=1.2, clip_on=False))
         self._ends += points
 
     def brace(self, left: float, right: float, y: float, words: str) -> None:
@@ -245,7 +244,7 @@ class Canvas:
             (middle, y + r), (middle + r, y + r), (right - r, y + r), (right, y + r), (right, y),
         ]  # fmt: skip
         codes = [1, 3, 3, 2, 3, 3, 3, 3, 2, 3, 3]
-        self._axes.add_patch(PathPatch(Way(points, codes), fc="none", ec=INK, lw=1.2, zorder=1, clip_on=False))
+        self._axes.add_artist(PathPatch(Way(points, codes), fc="none", ec=INK, lw=1.2, zorder=1, clip_on=False))
         self._ends += [(left, y), (right, y)]
         self.text(middle, y + 2 * r + 0.13, words)
 

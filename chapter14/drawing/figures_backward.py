@@ -43,16 +43,16 @@ def reuse() -> Picture:
     x, g = chain()
     canvas = Canvas()
     items: list[Item] = [column("$x_0$", x["x_0"])]
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
     items += [Box("$L_2$"), column("$J$", x["J"])]
     frames = in_a_row(canvas, items, 0, gap=0.28, arrows=DATA)
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         named_into(canvas, f"$\\theta_{l}$", x[f"theta_{l}"], frames[2 * l - 1])
     up_into(canvas, column("$y$", x["y"]), frames[7])
     _tree(canvas, 2.25)
     L_x, L_theta = chain_Ls(x)
-    for l, y in ((1, 3.3), (2, 4.4)):  # noqa: E741
+    for l, y in ((1, 3.3), (2, 4.4)):
         _chain_rule(canvas, l, y, g, L_x, L_theta)
     (_, without), (_, once) = (f(g["x_3"], L_x, L_theta) for f in (without_reuse, with_reuse))
     canvas.text(
@@ -65,7 +65,7 @@ def reuse() -> Picture:
 def _tree(canvas: Canvas, y: float) -> None:
     """Data and parameters as nodes, functions as edges."""
     places = [-3.2, -1.6, 0.0, 1.6, 3.2]
-    for l, x in enumerate(places):  # noqa: E741
+    for l, x in enumerate(places):
         name = f"x_{l}" if l < 4 else "J"
         canvas.dot(x, y, DATA, f"${name}$")
         if l:
@@ -77,7 +77,7 @@ def _tree(canvas: Canvas, y: float) -> None:
             canvas.arrow([(x - 0.57, y - 0.36), (x - 0.17, y - 0.11)], colour)
 
 
-def _chain_rule(canvas: Canvas, l: int, y: float, g: dict, L_x: list[Tensor], L_theta: list[Tensor]) -> None:  # noqa: E741
+def _chain_rule(canvas: Canvas, l: int, y: float, g: dict, L_x: list[Tensor], L_theta: list[Tensor]) -> None:
     """(14.2) or (14.3), its matrices multiplied; what they have in common on grey."""
     top = f"$\\partial J/\\partial \\theta_{l}$"
     items: list[Item] = [row(top, g[f"theta_{l}"], GRADIENT), Sign("="), row("$\\partial J/\\partial x_3$", g["x_3"])]
@@ -139,11 +139,11 @@ def forward_pass() -> Picture:
     x, _ = chain()
     canvas = Canvas()
     items: list[Item] = [column("$x_0$", x["x_0"])]
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
     items += [Box("$L_2$"), column("$J$", x["J"])]
     frames = in_a_row(canvas, items, 0, gap=0.32, arrows=DATA)
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         into(canvas, Cells(f"$\\theta_{l}$", x[f"theta_{l}"], PARAMS), frames[2 * l - 1])
     into(canvas, column("$y$", x["y"]), frames[7], DATA)
     return canvas.picture(WIDTH)
@@ -154,11 +154,11 @@ def backward_pass() -> Picture:
     _, g = chain()
     canvas = Canvas()
     items: list[Item] = [row("$g_0$", g["x_0"])]
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         items += [Box(f"$f'_{l}$", w=0.5), row(f"$g_{l}$", g[f"x_{l}"])]
     items += [Box("$L'_2$", w=0.5), row("$g_J$", g["J"])]
     frames = in_a_row(canvas, items, 0, gap=0.23, arrows=BACK, back=True)
-    for l in (1, 2, 3):  # noqa: E741
+    for l in (1, 2, 3):
         name = f"$\\partial J/\\partial \\theta_{l}$"
         out_of(canvas, Cells(name, g[f"theta_{l}"], GRADIENT), frames[2 * l - 1])
     return canvas.picture(WIDTH)

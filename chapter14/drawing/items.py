@@ -75,7 +75,8 @@ class Sign:
     h: float = 0.2
 
     def draw(self, canvas: Canvas, x: float, y: float) -> Frame:
-        canvas.text(x, y, self.name, size=12, colour=INK)
+        if self.name:
+            canvas.text(x, y, self.name, size=12, colour=INK)
         return Frame(x, y, self.w, self.h)
 
 

@@ -21,36 +21,50 @@ PORT = 0.14  # between the ends of edges at one node
 
 class Layout(NamedTuple):
     places: dict[Name, Point]  # (across, along), of the middle of each node
-    ways: list[list[Point]]  # of each edge: the waypoints between its ends
+    ways: list[list[Point]]  # of each edge: where it passes a rank straight, from its one side to its other
     ranks: list[float]  # along, of each rank
 
 
 def layout(
-    sizes: Mapping[Name, Point], edges: Sequence[tuple[Name, Name]], gap: Point = (0.3, 0.35), way: float = 0.12
+    sizes: Mapping[Name, Point],
+    edges: Sequence[tuple[Name, Name]],
+    gap: Point = (0.3, 0.35),
+    way: float = 0.12,
+    values: Sequence[Any] | None = None,
 ) -> Layout:
     """Nodes in an order in which none comes before what it reads; sizes are (across, along), gaps likewise.
 
-    A waypoint is `way` wide.
+    A waypoint is `way` wide. `values` are what goes along each edge: those with the same one share their waypoints.
     """
     rank = _ranks(list(sizes), edges)
     ranks: list[list[Name]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     for name in sizes:
         ranks[rank[name]].append(name)
-    paths = [[a, *((i, r) for r in range(rank[a] + 1, rank[b])), b] for i, (a, b) in enumerate(edges)]
-    for path in paths:
-        for r, point in enumerate(path[1:-1], rank[path[0]] + 1):
-            ranks[r].append(point)
+    carried = range(len(edges)) if values is None else values
+    paths = [
+        [a, *(("way", value, r) for r in range(rank[a] + 1, rank[b])), b]
+        for (a, b), value in zip(edges, carried, strict=True)
+    ]
+    for point in dict.fromkeys(point for path in paths for point in path[1:-1]):
+        ranks[point[2]].append(point)
     before: dict[Name, list[Name]] = {name: [] for row in ranks for name in row}
     after: dict[Name, list[Name]] = {name: [] for row in ranks for name in row}
     for path in paths:
         for a, b in zip(path, path[1:], strict=False):
-            after[a].append(b)
-            before[b].append(a)
+            if b not in after[a]:
+                after[a].append(b)
+                before[b].append(a)
     _ordered(ranks, before, after)
     across = _placed(ranks, before, after, {name: sizes[name][0] if name in sizes else way for name in before}, gap[0])
-    along = _along(ranks, sizes, gap[1])
-    middle = {name: (round(across[name], 3), round(along[r], 3)) for r, row in enumerate(ranks) for name in row}
-    return Layout({name: middle[name] for name in sizes}, [[middle[p] for p in path[1:-1]] for path in paths], along)
+    tall = [max((sizes[name][1] for name in row if name in sizes), default=0.0) for row in ranks]
+    along = _along(tall, gap[1])
+    places = {name: (round(across[name], 3), round(along[rank[name]], 3)) for name in sizes}
+    ways = [[point for p in path[1:-1] for point in _past(across[p], along[p[2]], tall[p[2]])] for path in paths]
+    return Layout(places, ways, along)
+
+
+def _past(across: float, along: float, tall: float) -> list[Point]:
+    return [(round(across, 3), round(along + side * tall / 2, 3)) for side in (-1, 1)]
 
 
 def ports(
@@ -59,7 +73,8 @@ def ports(
     ways: Sequence[Sequence[Point]],
     room: Mapping[Name, float],
 ) -> list[tuple[float, float]]:
-    """How far beside the middles of its two nodes each edge ends, so that no two end at one point.
+    """How far beside the middles of its two nodes each edge ends, so that no two end at one point unless they go on as
+    one.
 
     `room` is how wide a node is there; they are in the order in which they come.
     """
@@ -70,9 +85,10 @@ def ports(
             there = way[-end][0] if way else places[edge[1 - end]][0]
             at.setdefault(edge[end], []).append((there, i))
         for name, comers in at.items():
-            step = min(PORT, room[name] / (len(comers) + 1))
-            for k, (_, i) in enumerate(sorted(comers)):
-                offsets[i][end] = round((k - (len(comers) - 1) / 2) * step, 4)
+            order = sorted({there for there, _ in comers})
+            step = min(PORT, room[name] / (len(order) + 1))
+            for there, i in comers:
+                offsets[i][end] = round((order.index(there) - (len(order) - 1) / 2) * step, 4)
     return [(a, b) for a, b in offsets]
 
 
@@ -151,10 +167,9 @@ def _apart(
     return [mean + left for mean, left in zip(means, offset, strict=False)]
 
 
-def _along(ranks: Sequence[Sequence[Name]], sizes: Mapping[Name, Point], gap: float) -> list[float]:
+def _along(tall: Sequence[float], gap: float) -> list[float]:
     found, end = [], 0.0
-    for row in ranks:
-        tall = max((sizes[name][1] for name in row if name in sizes), default=0.0)
-        found.append(end + tall / 2)
-        end += tall + gap
+    for h in tall:
+        found.append(end + h / 2)
+        end += h + gap
     return found

@@ -44,8 +44,8 @@ def draw(model: Any, x: Any, file: str | Path | None = None) -> Picture:
 def _drawn(network: Network) -> Picture:
     sizes = {i: _size(node) for i, node in enumerate(network.nodes)}
     edges = [(a, b) for a, b, _ in network.edges]
-    placed = layout(sizes, edges, gap=(0.28, 0.5), way=0.5)
-    canvas = Canvas()
+    placed = layout(sizes, edges, gap=(0.28, 0.5), way=0.5, values=[(a, along) for a, _, along in network.edges])
+    canvas, labels = Canvas(), set[tuple]()
     for i, node in enumerate(network.nodes):
         _node(canvas, node, Frame(*placed.places[i], *sizes[i]))
     users, reads = Counter(a for a, _ in edges), Counter(b for _, b in edges)
@@ -60,9 +60,17 @@ def _drawn(network: Network) -> Picture:
         elif users[a] == 1:
             place = (start[0], start[1] + 0.15)
         else:
-            place = way[len(way) // 2] if way else ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-        canvas.text(*place, along, size=7.5, colour=MUTED, ground=PAPER)
+            place = _middle(way) if way else ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+        if (along, place) not in labels:  # edges that share their way share what is said of it
+            labels.add((along, place))
+            canvas.text(*place, along, size=7.5, colour=MUTED, ground=PAPER)
     return canvas.picture()
+
+
+def _middle(way: list[tuple[float, float]]) -> tuple[float, float]:
+    """Of the rank that is passed halfway."""
+    k = len(way) // 4 * 2
+    return way[k][0], (way[k][1] + way[k + 1][1]) / 2
 
 
 def _size(node: Node) -> tuple[float, float]:

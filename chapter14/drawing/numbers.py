@@ -59,7 +59,7 @@ def chain() -> Passes:
 
 def chain_Ls(values: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """L^x and L^θ of the three layers."""
-    both = [jacobian(f, values[f"x_{l - 1}"], values[f"theta_{l}"]) for l in (1, 2, 3)]  # noqa: E741
+    both = [jacobian(f, values[f"x_{l - 1}"], values[f"theta_{l}"]) for l in (1, 2, 3)]
     return [L_x for L_x, _ in both], [L_theta for _, L_theta in both]
 
 

@@ -144,9 +144,9 @@ class Watcher(Recorder):
         if name == "__get__":  # .T, .mT, .data
             name = f.__self__.__name__
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        writes = name.endswith("_") and (not name.endswith("__") or name.startswith("__i"))
+        writes = name in _IN_PLACE or (name.endswith("_") and not name.endswith("__"))
         if writes or not any(t is x for t in results for x in given):  # else x as it is
-            self.note((name.strip("_"),), given, x_out)
+            self.note((_IN_PLACE.get(name, name.strip("_")),), given, x_out)
         return x_out
 
     @contextmanager
@@ -180,6 +180,9 @@ class Watcher(Recorder):
                     hooks.callback(module.register_forward_hook(left, with_kwargs=True, always_call=True).remove)
             yield
 
+
+#: `x += y`, and what it is.
+_IN_PLACE = {f"__i{f}__": f for f in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()}
 
 #: What gives its input as it is.
 _NOTHING = {"detach", "contiguous", "requires_grad_", "to", "alias"}
@@ -217,7 +220,7 @@ def _of_chain(chain: Chain, x: Any) -> Network:
     chain.forward(*x)
     network = Network()
     last = network.add(Node(("x_0",), "data"))
-    for l, (f, x_in) in enumerate(zip(chain.layers, chain.x, strict=False), 1):  # noqa: E741
+    for l, (f, x_in) in enumerate(zip(chain.layers, chain.x, strict=False), 1):
         last = network.add(Node((f"f_{l}", _named(f))), [(last, shape(tuple(x_in.shape)))])
     y = network.add(Node(("y",), "data"))
     of_y = shape(tuple(x[1].shape)) if isinstance(x[1], Tensor) else ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,17 +54,27 @@ def made(path: Path, factory: str) -> tuple[nn.Module, Any]:
     Raises:
         FileNotFoundError, ValueError: as `load`.
     """
-    function = getattr(imported(path), factory, None)
-    if not callable(function):
-        raise ValueError(f"{path}: it has no function {factory!r}.")
+    make = function(path, factory)
     try:
-        it = function()
+        it = make()
     except Exception as error:
         raise ValueError(f"{path}: {factory}() fails. {type(error).__name__}: {error}") from error
     model, said = it if isinstance(it, tuple) and len(it) == 2 else (it, {})
     if not isinstance(model, nn.Module):
         raise ValueError(f"{path}: {factory}() is a torch.nn.Module, or (module, inputs); it is {type(it).__name__}.")
     return model, said
+
+
+def function(path: Path, name: str) -> Callable[..., Any]:
+    """A function of a Python file.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, it does not run, or has no such function.
+    """
+    it = getattr(imported(path), name, None)
+    if not callable(it):
+        raise ValueError(f"{path}: it has no function {name!r}.")
+    return it
 
 
 def imported(file: Path) -> ModuleType:

@@ -60,10 +60,10 @@ def in_turns(steps: dict[str, Callable[[], Any]], given: Given) -> dict[str, lis
         if turn > 3 and time.monotonic() - begin > given.seconds:
             break
         for way, step in steps.items():
-            start = _now(given)
+            start = now(given)
             step()
             if turn:
-                taken[way].append(_now(given) - start)
+                taken[way].append(now(given) - start)
     return taken
 
 
@@ -77,7 +77,8 @@ def best(taken: dict[str, list[float]], *ways: str) -> str:
     return min((way for way in ways if way in taken), key=lambda way: statistics.median(taken[way]))
 
 
-def _now(given: Given) -> float:
+def now(given: Given) -> float:
+    """The time, when all that was asked for is done."""
     if given.device != "cpu":
         torch.cuda.synchronize()
         return time.perf_counter()

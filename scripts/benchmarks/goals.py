@@ -45,12 +45,10 @@ def fell_short(results: Iterable[Result]) -> Iterator[str]:
     for goal in GOALS:
         missed = [r for r in results if goal.is_of(r) and r.value < goal.least]
         if missed:
-            reached = ", ".join(f"{r.network}{_batch(r)} {r.value:.3g}" for r in missed)
-            kind = "a fraction" if goal.measure.endswith("times less") else "times"
-            asked = f"1/{goal.least:g}" if kind == "a fraction" else f"{goal.least:g} times native's"
-            if goal.measure.endswith("by hand"):
-                asked = "more than that"
-            yield f"{goal.what}: {asked} is asked; {'1/' if kind == 'a fraction' else ''}{reached}"
+            part = "1/" if goal.measure.endswith("times less") else ""
+            reached = ", ".join(f"{r.network}{_batch(r)} {part}{r.value:.4g}" for r in missed)
+            asked = "more than that" if goal.measure.endswith("by hand") else f"{part}{goal.least:g} of PyTorch's"
+            yield f"{goal.what}: {asked} is asked; {reached}"
 
 
 def _batch(r: Result) -> str:

@@ -107,10 +107,14 @@ def said(r: Result | None) -> str:
     if r is None:
         return ""
     if r.unit == "B":
-        return f"{r.value / 1e6:.3g} MB"
+        return f"{_number(r.value / 1e6)} MB"
     if r.unit == "s":
-        return f"{1e3 * r.value:.3g} ms" if r.value >= 1e-3 else f"{1e6 * r.value:.3g} µs"
+        return f"{_number(1e3 * r.value)} ms" if r.value >= 1e-3 else f"{_number(1e6 * r.value)} µs"
     return f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})" if r.low < r.high else f"{r.value:.3g}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def placed(page: str, results: Iterable[Result]) -> str:
