@@ -136,7 +136,7 @@ class Correlate(Layer):
 
     @staticmethod
     def forward(x, g, W_shape, slide):
-        if torch.onnx.is_in_onnx_export():
+        if torch.compiler.is_exporting():
             return _correlate_by_conv(x, g, W_shape, slide)
         stride, padding, dilation, groups = slide
         rest, wanted = (0,) * len(stride), (False, True, False)
@@ -170,8 +170,8 @@ class Correlate(Layer):
 
 
 def _correlate_by_conv(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
-    """As `Correlate`, for ONNX, which has no kernel for it: g slides over x, with datapoints for channels, and with
-    stride and dilation exchanged."""
+    """As `Correlate`, for what is exported, to ONNX, which has no kernel for it: g slides over x, with datapoints for
+    channels, and with stride and dilation exchanged."""
     stride, padding, dilation, groups = slide
     B, C = x.shape[0], x.shape[1] // groups
     images = x.reshape(B, groups, C, *x.shape[2:]).transpose(0, 2).reshape(C, groups * B, *x.shape[2:])
