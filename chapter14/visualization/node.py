@@ -18,7 +18,7 @@ from .objective import Objective, each
 from .redirect import redirected
 from .transform import Together, Transform
 
-Node = Callable[[int, Tensor, Sequence[Generator]], Tensor]
+Node = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Settings:
 def node(network: Pretrained, objectives: Sequence[Objective], settings: Settings) -> Iterator[Node]:
     """(step, x [B, C, H, W], B generators) → J [B] = -objective, an objective for each picture.
 
+    With `priors=False`, what J says of the picture itself is the same, and has no gradient.
+
     Raises, when it is called:
         ValueError: the network cannot take pictures of this size.
     """
@@ -63,8 +65,8 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
                     within.enter_context(redirected(network.model))
                 return plain(x)
 
-        def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
+        def J(step: int, x: Tensor, draws: Sequence[Generator], priors: bool = True) -> Tensor:
             x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
-            return F.scale(value(x_l | {PICTURE: x}), -1)
+            return F.scale(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
 
         yield J
