@@ -1,4 +1,4 @@
-"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson`."""
+"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson | figures`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from .commands import auditing, checking, comparing, drawing, paging, teaching
+from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
 from .visualization.look import no_memory
 
 VERBS = {
@@ -20,6 +20,7 @@ VERBS = {
     "check": (checking, "hold your own layers to every check"),
     "audit": (auditing, "whose derivatives a network runs on"),
     "lesson": (teaching, "the chapter's algorithm as a page that one can touch"),
+    "figures": (figuring, "the figures of the chapter, from running code"),
 }
 #: What was asked for cannot be done: not here, not so, or, as `NotImplementedError`, not by hand.
 ERRORS = (

@@ -71,7 +71,6 @@ from .layers.einsum import einsum as einsum
 from .layers.embedding import embedding as embedding
 from .layers.embedding import embedding_bag as embedding_bag
 from .layers.entropy import cross_entropy as cross_entropy
-from .layers.entropy import linear_cross_entropy as linear_cross_entropy
 from .layers.entropy import nll_loss as nll_loss
 from .layers.gather import gather as gather
 from .layers.gather import index_add as index_add
@@ -91,6 +90,7 @@ from .layers.leaky import prelu as prelu
 from .layers.leaky import rrelu as rrelu
 from .layers.linear import linear as linear
 from .layers.linear import outer as outer
+from .layers.linear_entropy import linear_cross_entropy as linear_cross_entropy
 from .layers.loss import l2_loss as l2_loss
 from .layers.loss_binary import binary_cross_entropy as binary_cross_entropy
 from .layers.loss_binary import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits

@@ -1,4 +1,4 @@
-"""Who listens while a network is written down (section 14.6.5): layers hand their calls to a `Recorder`, not to autograd.
+"""Who listens while a network is written down (section 14.6.5): layers tell a `Recorder` of their calls, not autograd.
 
 It is a torch function mode too, so that what is no layer, as a mask that is made of x, is heard of as well.
 """

@@ -2,10 +2,10 @@
 
     python scripts/benchmark_network.py [NETWORK ...] [--repeats 20] [--no-compile]
 
-Each computes J, every dJ/dθ and dJ/dx of the same network on the same data, one thread, in turns in one process. Bytes kept are
-those that the forward pass keeps for the backward pass: of PyTorch's, what autograd saves; of the bigger network, what its
-plan has alive between the two, the data among it in both. The peak is what PyTorch's allocator gave out at once, besides
-what was there before, measured by its profiler.
+Each computes J, every dJ/dθ and dJ/dx of the same network on the same data, one thread, in turns in one process. Bytes
+kept are those that the forward pass keeps for the backward pass: of PyTorch's, what autograd saves; of the bigger
+network, what its plan has alive between the two, the data among it in both. The peak is what PyTorch's allocator gave
+out at once, besides what was there before, measured by its profiler.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ def mlp() -> tuple[nn.Module, torch.Tensor]:
 
 
 def conv() -> tuple[nn.Module, torch.Tensor]:
-    body = nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3), nn.ReLU()
+    body = (
+        nn.Conv2d(3, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3),
+        nn.ReLU(),
+    )
     return nn.Sequential(*body, nn.Flatten(), nn.Linear(32 * 14 * 14, 10)), torch.randn(16, 3, 32, 32)
 
 
@@ -67,8 +74,8 @@ def main() -> None:
         parser.error(f"there is no network {unknown[0]!r}; there are {', '.join(NETWORKS)}")
     torch.set_num_threads(1)
     torch.manual_seed(14)
-    print("| network | time, of PyTorch's | compiled, of PyTorch's compiled | kept bytes | of PyTorch's | peak bytes | of PyTorch's |")
-    print("|---|---|---|---|---|---|---|")
+    columns = "network", "time", "compiled", "kept bytes", "of PyTorch's", "peak bytes", "of PyTorch's"
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name in options.networks or NETWORKS:
         print(row(name, options.repeats, not options.no_compile), flush=True)
 
@@ -98,9 +105,7 @@ def row(name: str, repeats: int, compiles: bool) -> str:
     bytes_kept = kept.total - saved_of_theirs(model, x, y, there)
     peak, own = peak_bytes(plain), peak_bytes(whole)
     plan = network.plan.kept
-    return (
-        f"| {name} | {ratio} | {compiled} | {plan:,} | {plan / bytes_kept:.2f} | {own:,} | {own / peak:.2f} |"
-    )
+    return f"| {name} | {ratio} | {compiled} | {plan:,} | {plan / bytes_kept:.2f} | {own:,} | {own / peak:.2f} |"
 
 
 def saved_of_theirs(model: nn.Module, x: torch.Tensor, y: torch.Tensor, there: int) -> int:

@@ -30,6 +30,9 @@ class NotByHand(NotImplementedError):
 class ByHand(TorchFunctionMode):
     """`native` counts the differentiable calls that ran natively, by name; not those that torch.compile traces."""
 
+    #: Layers are by hand already.
+    lets_layers_be = True
+
     def __init__(self, strict: bool = False):
         super().__init__()
         self.strict = strict

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..shape import ShapeError
+from .passes import LaidOut, Passes
 from .rule import SGD, Rule, Whole
 from .stages import leaves, loss_stage, stage, standing_for
 
@@ -38,7 +39,8 @@ class Chain:
         g: g_0, ..., g_L of the last backward pass, g_l in the shape of x_l. g_0 is the gradient of the data.
         gradients: dJ/dθ of the last backward pass: for each layer, a tuple in the order of its θ.
 
-    The memory of x_1 to x_L and of g is used again by the next pass: clone what is to outlast it.
+    The memory of x_1 to x_L and of g is used again by the next pass: clone what is to outlast it. Parameters may be
+    written to in between, by whomever; a chain whose modules got other ones, or in another dtype, says so.
 
     Raises:
         ValueError: the same `Block` stands at two places.
@@ -55,11 +57,20 @@ class Chain:
         self.g: list[Any] = [None] * (len(self.layers) + 1)
         self.gradients: list[tuple] = []
         self._last = ""
-        memory = [t.untyped_storage().data_ptr() for f in self.layers for t in f.theta]
+        memory = [t.untyped_storage().data_ptr() for f in self.layers for t in f.theta if t.numel()]
         self._shares = len(set(memory)) < len(memory)
-        self._first = next((l for l, f in enumerate(self.layers, 1) if f.theta), len(self.layers) + 1)  # with a θ
+        self._first = next((i for i, f in enumerate(self.layers, 1) if f.theta), len(self.layers) + 1)  # with a θ
         self._plain = SGD()
         self._descends = [getattr(f, "descend", None) or functools.partial(self._descend, f) for f in self.layers]
+        self._is_mlp = bool(self.layers) and all(isinstance(f, LaidOut) for f in self.layers)
+        self._passes: Passes | None = None
+        modules = [m for f in layers if isinstance(f, torch.nn.Module) for m in f.modules()]
+        self._held = [
+            (m._parameters, name, p, p.data_ptr(), p.requires_grad)
+            for m in modules
+            for name, p in m._parameters.items()
+            if p is not None
+        ]
 
     @classmethod
     def from_module(cls, model: torch.nn.Module, loss: Callable[[Tensor, Any], Tensor]) -> Chain:
@@ -78,17 +89,32 @@ class Chain:
 
         Raises:
             ShapeError: a layer does not fit what comes to it, or the loss is not one number.
+            RuntimeError: a module has other parameters than when the chain was made.
         """
         self._last = ""
-        self.x[0] = x = x0.detach() if x0.requires_grad else x0
+        for parameters, name, p, where, asks in self._held:
+            if parameters.get(name) is not p or p.data_ptr() != where or p.requires_grad is not asks:
+                raise RuntimeError(f"Chain: the parameter {name} of a layer is another now; make the chain again.")
+        x0 = x0.detach() if x0.requires_grad else x0
+        J = self.loss.forward(self._laid_out(x0) if self._is_mlp else self._layer_by_layer(x0), y)
+        self._last = "forward"
+        return J
+
+    def _layer_by_layer(self, x: Tensor) -> Tensor:
+        self.x[0] = x
         try:
             for l, f in enumerate(self.layers, 1):  # noqa: E741  # 5
                 self.x[l] = x = f.forward(x)  # 6
         except ShapeError as error:
             raise ShapeError(f"Chain, layer {l}: {error}") from error
-        J = self.loss.forward(x, y)
-        self._last = "forward"
-        return J
+        return x
+
+    def _laid_out(self, x0: Tensor) -> Tensor:
+        """The same, where all the layers' memory is laid out together."""
+        if self._passes is None or self._passes.made_for != (x0.shape, x0.dtype, x0.device):
+            self._passes = Passes(self.layers, x0)
+        self.x = [x0, *self._passes.x]
+        return self._passes.forward(x0)
 
     def backward(self, free: bool = False) -> list[tuple]:
         """dJ/dθ_l of the last forward pass: for each layer a tuple, empty where it has no θ.
@@ -99,6 +125,22 @@ class Chain:
             RuntimeError: there has been no forward pass, or θ has moved since.
         """
         self._must_follow("backward", "forward", "backward")
+        if self._passes is not None:
+            self._back_as_laid_out(self._passes, free)
+        else:
+            self._back_layer_by_layer(free)
+        self._last = "free" if free else "backward"
+        return self.gradients
+
+    def _back_as_laid_out(self, passes: Passes, free: bool) -> None:
+        """The same, where all the layers' memory is laid out together."""
+        self.gradients, self.g = passes.backward(self.loss.backward()), list(passes.g)
+        if free:
+            self.x[1:] = self.g[1:] = [None] * len(self.layers)
+            self._passes = None
+            _free(self.loss)
+
+    def _back_layer_by_layer(self, free: bool) -> None:
         self.g[-1] = g = self.loss.backward()  # 9
         self.gradients = [()] * len(self.layers)
         if free:
@@ -110,8 +152,6 @@ class Chain:
             if free:
                 self.x[l] = self.g[l] = None
                 _free(f)
-        self._last = "free" if free else "backward"
-        return self.gradients
 
     def update(self, lr: float | Rule) -> None:
         """θ_l ← θ_l - η dJ/dθ_l for each layer (14.9), or as a rule out of `graph.rule` says: `Adam`, or `SGD` with
@@ -121,6 +161,7 @@ class Chain:
             RuntimeError: there has been no backward pass since the last forward or update.
         """
         self._must_follow("update", "backward", "free")
+        self._last = "an update that failed"
         if isinstance(lr, Rule):
             self._move(lr, self.layers, self.gradients)
             lr.end()
@@ -145,10 +186,16 @@ class Chain:
             rule = lr
         else:
             rule, self._plain.lr = self._plain, lr
-        descends, g_of, first = self._descends, self.g, self._first
-        g_of[-1] = g = self.loss.backward()
-        for l in range(len(descends), 0, -1):  # noqa: E741
-            g_of[l - 1] = g = descends[l - 1](g, rule, l > first) if l >= first else None
+        self._last = "a descend that failed"
+        g = self.loss.backward()
+        if self._passes is not None:
+            self._passes.descend(g, rule)
+            self.g = [None, *self._passes.g[1:]]
+        else:
+            self.g[-1] = g
+            for l in range(len(self.layers), 0, -1):  # noqa: E741
+                wanted, descend = l >= self._first, self._descends[l - 1]
+                self.g[l - 1] = g = descend(g, rule, l > self._first) if wanted else None
         rule.end()
         self.gradients, self._last = [], "update"
 

@@ -1,13 +1,14 @@
 """The way back over a `Tape` (Algorithm 14.1, lines 8 to 13), written down on the same tape: layers, linear in g.
 
-    g_J = 1
-    g_in, dJ/dθ = g_out L^x, g_out L^θ       of each step, last to first: (14.10), (14.8)
-    g = g^a + g^b                            where a value went several ways: (14.46), and of a shared θ (14.47)
+g_J = 1
+g_in, dJ/dθ = g_out L^x, g_out L^θ       of each step, last to first: (14.10), (14.8)
+g = g^a + g^b                            where a value went several ways: (14.46), and of a shared θ (14.47)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -35,7 +36,8 @@ def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
         arrived[node] if node in arrived else torch.zeros(like.shape, dtype=like.dtype, device=like.device)
         for node, like in zip(step.outs, step.likes, strict=True)
     ]
-    g_in: Sequence[Tensor | None] = step.layer.backward(step.needs, tuple(g_out) if step.layer.many else g_out[0], *step.remembered)
+    g_of_all: Any = tuple(g_out) if step.layer.many else g_out[0]
+    g_in: Sequence[Tensor | None] = step.layer.backward(step.needs, g_of_all, *step.remembered)
     for node, g in zip(step.ins, g_in, strict=True):
         if node is not None and g is not None:
             arrived[node] = add_up(arrived[node], g) if node in arrived else g

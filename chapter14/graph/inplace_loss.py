@@ -12,14 +12,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
 from ..shape import ShapeError, in_words
 from .block import Block
-from .inplace_pointwise import TINY, seen_by_numpy
 
 
 class AnyLoss:
@@ -52,7 +50,7 @@ class Squares:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_error", "_vector", "g_in", "_error_", "_g_in_"):
+        for buffer in ("_error", "_vector", "g_in"):
             vars(self).pop(buffer, None)
         self._shape: Any = None
         self._dtype: Any = None
@@ -66,9 +64,6 @@ class Squares:
             self._vector = self._error.view(-1)
             self._one, self._share = n == 1, y_hat.new_full((), 1 / n if n else math.nan)  # the mean of nothing is NaN
             self._slope = 2 * self._share
-            self._tiny = y_hat.numel() <= TINY and seen_by_numpy(y_hat)
-            if self._tiny:
-                self._error_, self._slope_, self._g_in_ = (t.numpy() for t in (self._error, self._slope, self.g_in))
             self._shape, self._dtype = shape, y_hat.dtype
         if y.shape != shape:
             given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
@@ -79,11 +74,7 @@ class Squares:
 
     def backward(self) -> Tensor:
         """g_in [*y_hat], with g_out = 1 (14.35)."""
-        if self._tiny:
-            np.multiply(self._error_, self._slope_, self._g_in_)
-        else:
-            torch.mul(self._error, self._slope, out=self.g_in)
-        return self.g_in
+        return torch.mul(self._error, self._slope, out=self.g_in)
 
 
 class CrossEntropy:
@@ -95,7 +86,7 @@ class CrossEntropy:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_logs", "g_in"):
+        for buffer in ("_logs", "g_in", "_minus"):
             vars(self).pop(buffer, None)
         self._y: Tensor | None = None
         self._made_for: tuple | None = None
@@ -107,8 +98,9 @@ class CrossEntropy:
             return self.otherwise.forward(y_hat, y)
         if (y_hat.shape, y_hat.dtype, y_hat.device) != self._made_for:
             self._logs, self.g_in = torch.empty_like(y_hat), torch.empty_like(y_hat)
+            self._minus = y_hat.new_full((*y.shape, 1), -1)
             self._made_for = y_hat.shape, y_hat.dtype, y_hat.device
-        self._y = y
+        self._y = y.clone()  # it is y on the way back too, whatever became of the caller's
         torch.log_softmax(y_hat, -1, out=self._logs)
         return native.nll_loss(self._logs, y, self.weight, ignore_index=self.ignored, reduction=self.reduction)
 
@@ -116,10 +108,15 @@ class CrossEntropy:
         """g_in [*y_hat], with g_out = 1."""
         if self._y is None:
             return self.otherwise.backward()
-        counts = self._y != self.ignored
-        at = self._y * counts  # of an ignored one any class, which counts nothing
+        s, y = torch.exp(self._logs, out=self.g_in), self._y
+        ignored = y == self.ignored
+        if self.weight is None and y.device.type == "cpu" and not ignored.any():  # all count the same, in few calls
+            s.scatter_add_(-1, y.unsqueeze(-1), self._minus)
+            return s.mul_(1 / y.numel()) if self.reduction == "mean" and y.numel() else s
+        counts = ~ignored
+        at = y * counts  # of an ignored one any class, which counts nothing
         w = counts.to(self.g_in.dtype) if self.weight is None else self.weight[at] * counts
         if self.reduction == "mean":
             w = torch.where(counts, w / w.sum(), 0)  # where none counts, there is no mean
         w = w.unsqueeze(-1)
-        return torch.exp(self._logs, out=self.g_in).mul_(w).scatter_add_(-1, at.unsqueeze(-1), -w)
+        return s.mul_(w).scatter_add_(-1, at.unsqueeze(-1), -w)

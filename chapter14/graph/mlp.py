@@ -21,7 +21,6 @@ from .. import nn
 from ..jacobians import jacobian
 from . import inplace
 from .chain import Chain
-from .inplace_pointwise import Relu
 
 
 class Linear:
@@ -78,6 +77,6 @@ def backward_network(chain: Chain) -> list[Tensor]:
 def _L_x(f: Any, x_in: Tensor) -> Tensor:
     if isinstance(f, (inplace.Linear, Linear)):
         return f.W  # (14.16)
-    if isinstance(f, Relu):
+    if isinstance(f, inplace.Relu):
         return jacobian(lambda x: F.relu(x, at_zero=f.at_zero), x_in)[0]  # (14.30)
     raise TypeError(f"backward_network: an MLP has linear and relu layers; this chain has {f}.")

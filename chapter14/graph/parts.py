@@ -1,7 +1,7 @@
 """The two halves of the bigger network, each a module (figure 14.17): the second is linear in g.
 
-    forward     (x, y) → J, g_L, remembered          lines 4 to 9 of Algorithm 14.1
-    backward    g_L, remembered → dJ/dθ, g_0         lines 10 to 13;  f(a g + b g') = a f(g) + b f(g')
+forward     (x, y) → J, g_L, remembered          lines 4 to 9 of Algorithm 14.1
+backward    g_L, remembered → dJ/dθ, g_0         lines 10 to 13;  f(a g + b g') = a f(g) + b f(g')
 """
 
 from __future__ import annotations

@@ -108,7 +108,9 @@ def plan(graph: fx.Graph, is_theirs: Callable[[fx.Node], bool]) -> Plan:
     alive = [sum(size[m] for m in size if starts[m] <= i <= ends[m]) for i in range(len(nodes))]
     output = len(nodes) - 1
     passing = {  # J and the like: nobody but the caller waits for them
-        m for m in size if not any(turn < nodes.index(u) < output for n in nodes if n.meta.get("memory") == m for u in n.users)
+        m
+        for m in size
+        if not any(turn < nodes.index(u) < output for n in nodes if n.meta.get("memory") == m for u in n.users)
     }
     kept = sum(size[m] for m in size if starts[m] < turn < ends[m] and m not in passing)
     return Plan(kept, max(alive), sum(size.values()))

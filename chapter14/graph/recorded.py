@@ -2,9 +2,9 @@
 
     x_0, y, θ        placeholders: parameters are inputs like any other, (14.1)
     x_1, ..., x_L    the forward pass, and then J
-    g_J, g_L, ..., g_0, dJ_dθ     the backward pass: of layers too, linear in g, parameterised by the forward pass
+    g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers, linear in g, with weights from the forward pass
 
-Every node's `meta` has its "kind" (one of figure 14.17's four), and "layer", "module", "shape", "dtype" where it has one.
+Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it can.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS = ("params forward", "params backward", "data forward", "data backward")
 
 
 class Recorded(NamedTuple):
-    """`module` takes the leaves of x and y, then θ, then buffers; it gives J, dJ/dθ for each θ, and dJ/dx for each x."""
+    """`module` takes the leaves of x and y, then θ, then buffers; it gives J, dJ/dθ of each θ, and dJ/dx of each x."""
 
     module: fx.GraphModule
     plan: Plan
@@ -71,8 +71,11 @@ def record(
     with torch.random.fork_rng(device), torch.enable_grad(), tape:
         x = [tape.given(f"x_0{_of(i, given.x)}", t, True, what="x") for i, t in enumerate(given.x)]
         y = [tape.given(f"y{_of(i, given.y)}", t, False, what="y") for i, t in enumerate(given.y)]
-        theta = {n: tape.given(f"theta_{n}", t, t.requires_grad, what="theta", name=n) for n, t in given.theta.items()}
-        buffers = {n: tape.given(f"buffer_{n}", t, False, True, what="buffer", name=n) for n, t in given.buffers.items()}
+        theta, buffers = {}, {}
+        for n, t in given.theta.items():
+            theta[n] = tape.given(f"theta_{n}", t, t.requires_grad, what="theta", name=n)
+        for n, t in given.buffers.items():
+            buffers[n] = tape.given(f"buffer_{n}", t, False, fixed=True, what="buffer", name=n)
         with tape.following(model):
             x_L, J = run(x, y, theta | buffers)
         _must_be_one_number(J)
@@ -131,12 +134,12 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
     x_L = [new[node].name for node in ends]
     g_L = [new[gs[node]].name for node in ends if node in gs and gs[node] in new]
     inputs = [(torch.Size(n.meta["shape"]), n.meta["dtype"]) for n in final.nodes if n.meta.get("what") in ("x", "y")]
-    return Recorded(fx.GraphModule(tape.root, final, "Network"), used, L, x_L, g_L, inputs)
+    return Recorded(fx.GraphModule(tape.values.root, final, "Network"), used, L, x_L, g_L, inputs)
 
 
 def _kinds(graph: fx.Graph) -> None:
     """Data or params, forward or backward, by what a value depends on, and what depends on it."""
-    leads = {}  # to g of data, and not to dJ/dθ alone
+    leads: dict[fx.Node, bool] = {}  # to g of data, and not to dJ/dθ alone
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     backward: set[fx.Node] = set()
     data: set[fx.Node] = set()

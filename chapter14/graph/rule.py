@@ -24,12 +24,24 @@ class Product:
 
     __slots__ = ("a", "b")
 
-    def __init__(self, a: Any = None, b: Any = None):
+    def __init__(self, a: Tensor, b: Tensor):
         self.a, self.b = a, b
 
     def into(self, t: Tensor, beta: float, alpha: float) -> None:
         """t ← β t + α dJ/dθ."""
-        (t.addmm_ if t.ndim == 2 else t.addmv_)(self.a, self.b, beta=beta, alpha=alpha)
+        if t.ndim == 1:
+            t.addmv_(self.a, self.b, beta=beta, alpha=alpha)
+        elif self.a.shape[1] > 1:
+            t.addmm_(self.a, self.b, beta=beta, alpha=alpha)
+        elif beta:  # of one datapoint it is each entry by each (figure 14.9), in half the time
+            (t if beta == 1 else t.mul_(beta)).addcmul_(self.a, self.b, value=alpha)
+        else:
+            torch.mul(self.a, self.b, out=t)
+            if alpha != 1:
+                t.mul_(alpha)
+
+    def written_out(self) -> Tensor:
+        return self.a @ self.b
 
 
 class Whole:
@@ -120,7 +132,7 @@ class Adam(Rule):
         if not eps >= 0:
             raise ValueError(f"{type(self).__name__}: eps is 0 or more; it was given {eps}.")
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
-        self._seen: list[tuple] = []
+        self._seen: dict[int, tuple] = {}
 
     def move(self, theta: Tensor, gradient: Product | Whole) -> None:
         kept = self._kept.get(id(theta))
@@ -129,16 +141,16 @@ class Adam(Rule):
             t = torch.zeros((), device=theta.device)
             kept = self._kept[id(theta)] = theta, d, m, v, t, *v_max
         gradient.into(kept[1], 0.0, 1.0)
-        self._seen.append(kept)
+        self._seen[id(theta)] = kept
 
     def end(self) -> None:
         if not self._seen:
             return
-        theta, d, m, v, t, *v_max = map(list, zip(*self._seen, strict=True))
-        self._seen = []
+        theta, d, m, v, t, *v_max = map(list, zip(*self._seen.values(), strict=True))
+        self._seen = {}
         torch._foreach_add_(t, 1)
         step = torch._fused_adamw_ if self.decoupled else torch._fused_adam_  # what `fused=True` is, of torch.optim's
-        step(
+        step(  # type: ignore[call-overload]
             theta, d, m, v, *(v_max or [[]]), t, lr=self.lr, beta1=self.betas[0], beta2=self.betas[1],
             weight_decay=self.weight_decay, eps=self.eps, amsgrad=self.amsgrad, maximize=self.sign < 0,
         )  # fmt: skip

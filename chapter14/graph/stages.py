@@ -14,7 +14,7 @@ from ..layers.pointwise import Sigmoid, Tanh
 from . import inplace
 from .block import Block
 from .inplace_loss import AnyLoss, CrossEntropy, Squares
-from .inplace_pointwise import Pointwise, Relu
+from .inplace_pointwise import Pointwise
 
 #: A pointwise layer of `chapter14.nn` -> the `Layer` and its constants.
 POINTWISE: dict[type[torch.nn.Module], Any] = {
@@ -36,13 +36,13 @@ def stage(f: Any) -> Any:
     if not isinstance(f, torch.nn.Module) and all(hasattr(f, name) for name in ("forward", "backward", "update")):
         return f
     if f is F.relu:
-        return Relu()
+        return inplace.Relu()
     if not isinstance(f, torch.nn.Module) or is_hooked(f):
         return Block(f)
     if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()):
         return inplace.Linear(f.weight, f.bias)
     if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward:
-        return Relu(f.at_zero)
+        return inplace.Relu(f.at_zero)
     return Pointwise(*POINTWISE[type(f)](f)) if type(f) in POINTWISE else Block(f)
 
 
@@ -63,7 +63,7 @@ def loss_stage(loss: Any) -> Any:
 
 
 def standing_for(f: Any, name: str) -> Any:
-    """What stands here for a layer or a loss of PyTorch's: it is the same object, and of our class. Ours are themselves.
+    """What stands here for a layer or a loss of PyTorch's: the same object, and of our class. Ours are themselves.
 
     Raises:
         TypeError: nothing does.
@@ -76,8 +76,8 @@ def standing_for(f: Any, name: str) -> Any:
         made = twin.__new__(twin)
         object.__setattr__(made, "__dict__", vars(f))  # parameters and modes too are the same, now and later
         return made
-    of_theirs = getattr(native, getattr(f, "__name__", ""), None)
-    return getattr(F, f.__name__) if f is of_theirs and of_theirs is not None else f
+    function = getattr(f, "__name__", "")
+    return getattr(F, function) if function and f is getattr(native, function, None) else f
 
 
 def is_hooked(f: torch.nn.Module) -> bool:
@@ -95,4 +95,4 @@ def leaves(model: torch.nn.Module, name: str = "") -> list[tuple[str, torch.nn.M
         raise TypeError(f"Chain.from_module: model is a torch.nn.Module; it was given {type(model).__name__}.")
     if type(model).forward is not torch.nn.Sequential.forward or is_hooked(model):
         return [(name or "the model", model)]
-    return [leaf for i, f in model.named_children() for leaf in leaves(f, f"{name}.{i}".lstrip("."))]
+    return [leaf for i, f in model._modules.items() if f for leaf in leaves(f, f"{name}.{i}".lstrip("."))]

@@ -9,7 +9,6 @@ Out of two layers: log_softmax, then `nll`, the entries at y. Together they go b
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from ..shape import ShapeError, in_words
 from .arithmetic import keep, plus, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import branch, total
-from .linear import linear
 from .loss import reduced, the_reduction
 from .softmax import log_softmax
 
@@ -45,7 +43,7 @@ class NllTransposed(LinearMap):
     @staticmethod
     def forward(g, shape, y, weight, ignored, reduction):
         axis = 1 if len(shape) > 1 else 0
-        w = _counts(y, weight, ignored, g.dtype)
+        w = counts(y, weight, ignored, g.dtype)
         if reduction == "mean":  # w of those that count: where none does, there is no mean, and no gradient
             w = torch.where(y == ignored, 0, w / w.sum())
         at = torch.where(y == ignored, 0, y).unsqueeze(axis)
@@ -56,12 +54,10 @@ class NllTransposed(LinearMap):
         return Nll.of(G, y, weight, ignored, reduction)
 
 
-def _counts(y: Tensor, weight: Tensor | None, ignored: int, dtype: torch.dtype) -> Tensor:
+def counts(y: Tensor, weight: Tensor | None, ignored: int, dtype: torch.dtype) -> Tensor:
     """w[y]: how much each datapoint counts; 0 where it is ignored."""
-    counts = y != ignored
-    if weight is None:
-        return counts.to(dtype)
-    return torch.where(counts, weight[torch.where(counts, y, 0)], 0).to(dtype)
+    k = y != ignored
+    return k.to(dtype) if weight is None else torch.where(k, weight[torch.where(k, y, 0)], 0).to(dtype)
 
 
 def nll_loss(
@@ -99,37 +95,10 @@ def cross_entropy(
     J = Nll.of(logs, target, weight, ignore_index, reduction)
     even = keep(_added_up(scale(again, 1 / logs.shape[_class_axis(logs)]), weight), target != ignore_index)
     if reduction == "mean":
-        even = times(total(even, ()), 1 / _counts(target, weight, ignore_index, even.dtype).sum())
+        even = times(total(even, ()), 1 / counts(target, weight, ignore_index, even.dtype).sum())
     else:
         even = reduced(even, reduction, "cross_entropy")
     return plus(scale(J, 1 - label_smoothing), scale(even, label_smoothing))
-
-
-def linear_cross_entropy(
-    input: Tensor, linear_weight: Tensor, target: Tensor, *, linear_bias: Tensor | None = None,
-    weight: Tensor | None = None, reduction: str = "mean", ignore_index: int | None = None,
-    label_smoothing: float = 0.0, options: Any = None,
-) -> Tensor:  # fmt: skip
-    """`cross_entropy` of `linear`: input [B, N] or [N], linear_weight [C, *, N], linear_bias [C, *], target [B, *].
-
-    As `torch.nn.functional.linear_cross_entropy`. `options`, which save memory in PyTorch, have no effect.
-    """
-    C, *places, N = linear_weight.shape if linear_weight.ndim > 1 else (0, 0)
-    fits = linear_weight.ndim > 1 and input.ndim in (1, 2) and input.shape[-1] == N and not (places and input.ndim == 1)
-    if not fits or (linear_bias is not None and linear_bias.shape != (C, *places)):
-        given = ", ".join(in_words(t) for t in (input, linear_weight, linear_bias))
-        raise ShapeError(
-            f"linear_cross_entropy: it expects input [B, N], linear_weight [C, *, N], linear_bias [C, *], or input [N] "
-            f"and no *; it was given {given}."
-        )
-    scores = (*input.shape[:-1], C, *places)
-    if target.shape == scores and ignore_index is not None:
-        raise RuntimeError("linear_cross_entropy: ignore_index is for targets of classes; it was given probabilities.")
-    M = math.prod((C, *places))
-    b = None if linear_bias is None else reshape(linear_bias, (M,))
-    x = reshape(linear(input, reshape(linear_weight, (M, N)), b), scores)
-    how: Any = {"ignore_index": -100 if ignore_index is None else ignore_index, "label_smoothing": label_smoothing}
-    return cross_entropy(x, target, weight, reduction=reduction, **how)
 
 
 def _class_axis(x: Tensor) -> int:

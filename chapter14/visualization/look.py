@@ -18,6 +18,7 @@ OUTPUT = "output"  # the layer that is the network's last
 PICTURE = "picture"  # and what comes before its first: x, as it is drawn, before the transforms
 
 Look = Callable[[Tensor], dict[str, Tensor]]
+Place = tuple[int | None, int | None]  # a row and a column; None: in the middle
 
 FAILURES = (
     RuntimeError,
@@ -104,15 +105,22 @@ def watched(network: Pretrained, layers: frozenset[str], stop: bool = True) -> I
             hook.remove()
 
 
-def chained(network: Pretrained, layers: frozenset[str], precision: torch.dtype | None) -> Look | None:
-    """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences."""
+def chained(
+    network: Pretrained, layers: frozenset[str], precision: torch.dtype | None, at: Place | None = None
+) -> Look | None:
+    """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences.
+
+    `at`: one place of the layer, and what that sees; None where the network up to there sees more.
+    """
     within = layers - {PICTURE}
     if len(within) != 1 or network.reads or network.encode is not None:
         return None
     (layer,) = within
     if layer not in {OUTPUT, *(name for name, _ in network.model.named_modules())}:
         return None
-    chain = freeze(network.model, None if layer == OUTPUT else layer, precision)
+    chain = freeze(network.model, None if layer == OUTPUT else layer, precision, at)
+    if at is not None and chain.one is None:
+        return None
     turning = tokens_first(network.model)
 
     return lambda x: {layer: by_picture(chain(network.seen(x)), layer, x.shape[0], turning)}

@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,12 +40,14 @@ class Objective:
     """`bind(network)` makes the function of the activations x_l, by layer, whose value [B] is to be raised.
 
     `together`: the pictures of this objective look at each other, and are drawn in one batch.
+    `place`: of a neuron, the place of x_l that it is at, and the same objective of that place alone, [B, C, 1, 1].
     """
 
     name: str
     layers: frozenset[str]
     bind: Callable[[Pretrained], Value]
     together: bool = False
+    place: tuple[tuple[int | None, int | None], Objective] | None = None
 
     def __post_init__(self) -> None:
         if not self.bind.__module__.startswith("chapter14."):  # ours are made of layers, and need no help
@@ -107,7 +109,11 @@ def neuron(
     def value(x_l: Tensor) -> Tensor:
         return _each(at(entry(x_l, layer, 1, channel), layer, (row, column)))
 
-    return at_layer(name, layer, value, axis)
+    def there(x_l: Tensor) -> Tensor:
+        return _each(entry(x_l, layer, 1, channel))
+
+    whole = at_layer(name, layer, value, axis)
+    return replace(whole, place=((row, column), at_layer(name, layer, there))) if axis is None else whole
 
 
 def channel(layer: str, i: int, *, axis: int | None = None) -> Objective:
