@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -73,7 +74,7 @@ def network(path: Path) -> dict[str, Any]:
     if missing := {node.op_type for node in model.graph.node} - known:
         sys.exit(f"{path}: onnx.js does not compute {', '.join(sorted(missing))}")
     return {
-        "by": f"{model.producer_name} {model.producer_version.split('+')[0]}",
+        "by": f"{model.producer_name} {model.producer_version.split('+')[0]} and onnxscript {version('onnxscript')}",
         "takes": [value.name for value in model.graph.input],
         "gives": [value.name for value in model.graph.output],
         "nodes": [[n.op_type, list(n.input), list(n.output), _attributes(n)] for n in model.graph.node],

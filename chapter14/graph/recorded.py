@@ -127,8 +127,6 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
             fx.node.map_arg(node.args, new.__getitem__), fx.node.map_arg(node.kwargs, new.__getitem__), name,
         )  # fmt: skip
         new[node].meta = {key: value for key, value in node.meta.items() if key != "held"}
-        if "of" in node.meta:
-            new[node].meta["of"] = node.meta["of"].meta.get("symbol", "")
     final.lint()
     used = plan(final, lambda node: node.meta["what"] != "x")
     x_L = [new[node].name for node in ends]
