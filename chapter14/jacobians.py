@@ -11,6 +11,7 @@ No layer goes back this way: L is large, and mostly zeros.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any
 
 import torch
@@ -23,12 +24,15 @@ from .shape import ShapeError, in_words
 def jacobian(f: Callable[..., Any], *inputs: Any) -> tuple[Tensor, ...]:
     """The explicit L of f, [|x_out| x |input|], with respect to each floating-point tensor among the inputs.
 
-    An x_out of several tensors is one vector, theirs in order: so branch has L = [1, 1]^T, (14.45).
+    An x_out of several tensors is one vector, theirs in order: so branch has L = [1, 1]^T, (14.45). If f has a method
+    `jacobian` of its own, as a `Chain` has, that is asked.
 
     Raises:
         ValueError: no input is a floating-point tensor.
         TypeError: f returns something else than tensors.
     """
+    if isinstance(own := getattr(f, "jacobian", None), MethodType):
+        return own(*inputs)
     with torch.enable_grad():
         inputs = tuple(x.detach().requires_grad_() if _is_float(x) else x for x in inputs)
         leaves = [x for x in inputs if _is_float(x)]

@@ -168,3 +168,7 @@ def test_benchmark_chain():
 def test_benchmark_loss():
     said = run("benchmark_loss.py", "--quick")
     assert "V = 1000" in said and "native" in said and "peak" in said
+
+
+def test_benchmark_jacobian():
+    assert "4-3-2" in run("benchmark_jacobian.py", "--quick")

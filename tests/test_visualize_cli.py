@@ -127,6 +127,17 @@ def test_several_pictures_are_files_and_a_sheet(here, capsys):
     assert "to the last byte" in said or "by 1 of 255 at most: a batch of another size" in said
 
 
+def test_a_sheet_says_first_what_tells_its_pictures_apart(here, monkeypatch):
+    (here / "mine.py").write_text(
+        "import torch\n\n\ndef net():\n    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
+        "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
+    )
+    labels = []
+    monkeypatch.setattr(drawing.render, "sheet", lambda images, said, columns: labels.extend(said) or images[0])
+    visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--prior", "tv=0.5", "--out", "two.png")
+    assert labels == ["dead: channel 0 - 0.5 (total variation)", "channel 1 - 0.5 (total variation)"]
+
+
 def test_all_channels_are_all(here):
     visualize("--layer", "image.heads.0.0", "--channels", "all")
     assert len(list((here / "pictures" / "embedded_image_heads_0_0").glob("*.png"))) == 4
@@ -277,14 +288,14 @@ def test_options_that_are_said_twice_are_both_meant(here):
     visualize("a photo of a cat", "--prior", "tv=1", "--prior", "l2=2", "--against", "a photo of a dog",
               "--against", "a photo of a church", "--out", "a.png")  # fmt: skip
     both = "a photo of a cat against a photo of a dog, a photo of a church"
-    assert record_of("a.png").objective == f"{both} + -1 (total variation) + -2 (distance from grey)"
+    assert record_of("a.png").objective == f"{both} - 1 (total variation) - 2 (distance from grey)"
 
 
 def test_a_prior_of_ones_own(here, capsys):
     (here / "mine.py").write_text("def edges(x):\n    return (x[:, :, 1:] - x[:, :, :-1]).abs().flatten(1).mean(1)\n")
     visualize("a photo of a cat", "--prior", "mine.py:edges=100", "--report", "--out", "a.png")
     visualize("a photo of a cat", "--out", "b.png")
-    assert record_of("a.png").objective == "a photo of a cat + -100 (mine.py:edges)"
+    assert record_of("a.png").objective == "a photo of a cat - 100 (mine.py:edges)"
     assert main(["visualize", "--again", "a.png"]) == 0
     assert "to the last byte" in capsys.readouterr().out
     with Image.open("a.png") as a, Image.open("b.png") as b:

@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
 def _put_together(paths: Sequence[Path], title: str, options: argparse.Namespace, out: Path) -> None:
     """The sheet and the page of all pictures."""
     if len(paths) > 1:
-        _write_sheet(paths, options.columns, out)
+        _write_sheet(paths, options.layer, options.columns, out)
     if options.page:
         write_page(options.page, [(record.record_of(path), path) for path in paths], options.photos, 6, title)
         print(f"The page is {options.page}.")
@@ -306,14 +306,16 @@ def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> li
     return [[out.with_suffix("") / f"{name}_seed_{seed}.png" for seed in seeds] for name in names]
 
 
-def _write_sheet(paths: Sequence[Path], columns: int, out: Path) -> None:
+def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Path) -> None:
+    """`layer`: that all of them are of, and that is not said below each."""
     images, labels = [], []
     for path in paths:
         its = record.record_of(path)
         with Image.open(path) as image:
             size = (max(round(SMALL * image.width / image.height), 1), SMALL)
             images.append(image.resize(size, Image.Resampling.BICUBIC))
-        labels.append(its.objective if its.alive else f"{its.objective} (dead)")
+        name = its.objective.replace(f" of {layer}", "") if layer else its.objective
+        labels.append(name if its.alive else f"dead: {name}")  # at its end it might not be seen
     render.save(render.sheet(images, labels, columns), out)
 
 

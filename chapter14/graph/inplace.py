@@ -98,6 +98,14 @@ class Relu(LaidOut):
     def shape_out(self, x_in: Tensor) -> torch.Size:
         return x_in.shape
 
+    def slope(self, x_in: Any) -> tuple[Any, Any]:
+        """x_out and h', each [*x_in]; of an array of numpy's, arrays."""
+        of = np if isinstance(x_in, np.ndarray) else torch
+        opens = x_in >= 0 if self.at_zero else x_in > 0
+        x_out = of.where(opens, x_in, of.zeros_like(x_in))
+        h_prime = opens.astype(x_in.dtype) if of is np else opens.to(x_in.dtype)
+        return x_out, h_prime
+
     def lay_out(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, rate: Rate) -> Way:
         h_prime = torch.empty_like(x)
         if x.numel() <= TINY // 9 and seen_by_numpy(x):  # beyond, numpy's heaviside is the slower one

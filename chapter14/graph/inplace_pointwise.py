@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..layer import Layer
@@ -35,6 +36,16 @@ class Pointwise:
         x_out = self.layer.forward(*inputs)
         self._kept = self.layer.remember((True,), inputs, x_out)
         return x_out
+
+    def slope(self, x_in: Any) -> tuple[Any, Any]:
+        """x_out and h', each [*x_in]; of an array of numpy's, arrays."""
+        if not isinstance(x_in, Tensor):
+            x_out, h_prime = self.slope(torch.from_numpy(x_in))
+            return x_out.numpy(), h_prime.numpy()
+        inputs = x_in, *self.constants
+        x_out = self.layer.forward(*inputs)
+        kept = self.layer.remember((True,), inputs, x_out)
+        return x_out, self._back((True,), torch.ones_like(x_in), *kept)[0]
 
     def backward(self, g_out: Tensor) -> tuple[Tensor]:
         """g_out → g_in, as the only entry."""

@@ -19,7 +19,7 @@ from .objective import Objective, Value, each
 from .redirect import redirected
 from .transform import Together, Transform
 
-Node = Callable[[int, Tensor, Sequence[Generator]], Tensor]
+Node = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Settings:
 def node(network: Pretrained, objectives: Sequence[Objective], settings: Settings) -> Iterator[Node]:
     """(step, x [B, C, H, W], B generators) → J [B] = -objective, an objective for each picture.
 
+    With `priors=False`, what J says of the picture itself is the same, and has no gradient.
+
     Raises, when it is called:
         ValueError: the network cannot take pictures of this size.
     """
@@ -70,10 +72,10 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
                     within.enter_context(redirected(network.model))
                 return plain(x)
 
-        def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
+        def J(step: int, x: Tensor, draws: Sequence[Generator], priors: bool = True) -> Tensor:
             def cost(value: Value, seen: dict[str, Tensor]) -> Tensor:
                 x_l = {layer: cast(x_out, x.dtype) for layer, x_out in seen.items()}
-                return F.scale(value(x_l | {PICTURE: x}), -1)
+                return F.scale(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
 
             x_in = transform(x, draws)
             if lean is not None and step >= settings.through_relu:

@@ -63,7 +63,8 @@ class Objective:
             return lambda x: F.plus(a(x), b(x))
 
         both = self.together or other.together
-        return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind, both)
+        more = f"- {other.name[1:]}" if other.name.startswith("-") else f"+ {other.name}"
+        return Objective(f"{self.name} {more}", self.layers | other.layers, bind, both)
 
     def __mul__(self, c: float) -> Objective:
         if not isinstance(c, int | float):

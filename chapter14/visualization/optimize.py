@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .. import functional as F
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
 from .batches import fitting
@@ -17,8 +18,8 @@ from .descend import DeadNeuron, Move, Step, descend, generators, moves
 from .identity import identity
 from .image import Image, Pixels
 from .image_colour import Alpha
-from .look import fixed
-from .node import Settings, node
+from .look import PICTURE, fixed
+from .node import Node, Settings, node
 from .objective import Objective, text
 from .progress import Progress
 from .transform import Together, Transform
@@ -113,6 +114,8 @@ def visualize(
             these = slice(first, first + n)
             with node(network, objectives[these], settings) as J:
                 for step in descend(J, image, x[these], seeds[these], plan, len(done.J), done.theta):
+                    if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
+                        step = step._replace(alive=step.alive & _moved_by_the_network(J, step, seeds[these]))
                     _check(step, len(done.J), objectives[these], whole=n == len(seeds))
                     done.took(step, through_relu)
                     if on_step:
@@ -198,6 +201,14 @@ def _batch(
     while n < len(x) and objectives[n].together and objectives[n] is objectives[n - 1]:
         n += 1
     return n
+
+
+def _moved_by_the_network(J: Node, step: Step, seeds: Sequence[int]) -> Tensor:
+    """[B], whether J has a gradient that no prior gives it."""
+    x = step.x.detach().requires_grad_()
+    cost = J(step.i, x, generators(seeds, step.i), priors=False)
+    (g,) = torch.autograd.grad(F.total(cost, ()), x)
+    return g.flatten(1).any(1)
 
 
 def _check(step: Step, i: int, objectives: Sequence[Objective], whole: bool) -> None:
