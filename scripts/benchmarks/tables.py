@@ -95,13 +95,7 @@ def table(name: str, results: Sequence[Result]) -> str:
     found = {(r.network, None if one else r.batch, r.measure): r for r in results}
     keys = dict.fromkeys((network, batch) for network, batch, _ in found)
     batches = len({batch for _, batch in keys}) > 1
-    lines = [
-        [
-            "network" if name in ("memory", "speed", "place", "neurons") else "case",
-            *(["batch"] if batches else []),
-            *columns,
-        ]
-    ]
+    lines = [["network" if COLUMNS[name][1] else "case", *(["batch"] if batches else []), *columns]]
     for key in keys:
         cells = [said(found.get((*key, measure))) for measure in columns.values()]
         lines.append([key[0], *([str(key[1])] if batches else []), *cells])
