@@ -42,12 +42,12 @@ def rows_of(name: str, given: Given) -> Iterator[Row]:
         yield from OWN[name](given)
         return
     for line in importlib.import_module(f"benchmark_{name}").rows():
-        unit = line.get("unit", "s")
-        for measure, value in line.items():
-            if measure not in ("case", "unit") and value is not None:
-                yield row(name, line["case"], None, measure, value, unit)
-        if unit == "s":
-            yield row(name, line["case"], None, "times as fast", line["native"] / line["ours"], "x")
+        case, peaks = line.pop("case"), line.pop("bytes", {})
+        for way, seconds in line.items():
+            yield row(name, case, None, way, seconds, "s")
+        for way, n in peaks.items():
+            yield row(name, case, None, f"{way}, peak", n, "B")
+        yield row(name, case, None, "times as fast", line["native"] / line["ours"], "x")
 
 
 def there(name: str) -> bool:

@@ -45,7 +45,7 @@ def test_another_run_replaces_what_the_same_machine_said(tmp_path):
     new = results.stamped([row("speed", "a", 1, "native", [7, 6, 8], "s")], given)
     path = tmp_path / "it.csv"
     results.write(path, results.joined(old, new))
-    assert [(r.network, r.value, r.low, r.high) for r in results.read(path)] == [("b", 5, 5, 5), ("a", 7, 6, 8)]
+    assert [(r.network, r.value, r.low, r.high) for r in results.read(path)] == [("a", 7, 6, 8), ("b", 5, 5, 5)]
     elsewhere = [results.Result(**{**vars(r), "machine": "another"}) for r in old]
     assert len(results.joined(elsewhere, new)) == 3
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -62,8 +63,14 @@ def read(path: Path) -> list[Result]:
 
 
 def joined(old: Sequence[Result], new: Sequence[Result]) -> list[Result]:
+    """All, in the order in which networks first came."""
     measured = {(r.table, r.network, r.batch, r.machine) for r in new}
-    return [r for r in old if (r.table, r.network, r.batch, r.machine) not in measured] + list(new)
+    left = [r for r in old if (r.table, r.network, r.batch, r.machine) not in measured]
+    first: dict[Any, int] = {}
+    for r in (*old, *new):
+        first.setdefault(r.table, len(first))
+        first.setdefault((r.table, r.network), len(first))
+    return sorted([*left, *new], key=lambda r: (first[r.table], first[r.table, r.network], r.batch or 0))
 
 
 def write(path: Path, results: Sequence[Result]) -> None:

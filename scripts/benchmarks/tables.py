@@ -9,7 +9,7 @@ from .results import Result
 
 BEGIN, END = "<!-- benchmark: written by scripts/benchmark.py -->", "<!-- /benchmark -->"
 
-#: A table -> what it shows, and its columns: a measure each. Those of any other table are its measures as they come.
+#: A table -> what it shows, and its columns: a measure each. Where none are named, all, as they come.
 COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
     "memory": (
         "Kept for the way back of one picture, 224 x 224; and the peak of a process, on top of the network, for eight",
@@ -66,6 +66,9 @@ COLUMNS: dict[str, tuple[str, dict[str, str]]] = {
             "to the best by hand": "ours, to the best by hand",
         },
     ),
+    "chain": ("A training step of a `Chain`, beside `loss.backward()` and the optimizer, as it is and fused", {}),
+    "jacobian": ("The whole L of a network; PyTorch's is the faster of jacrev and jacfwd", {}),
+    "loss": ("Linear and cross entropy of many classes, forward and back", {}),
 }
 
 
@@ -84,17 +87,15 @@ def text(results: Sequence[Result]) -> str:
 
 
 def table(name: str, results: Sequence[Result]) -> str:
-    title, columns = COLUMNS.get(
-        name, (name, {measure: measure for measure in dict.fromkeys(r.measure for r in results)})
-    )
-    found = {(r.network, r.measure): r for r in results} if name == "memory" else {}
-    found |= {(r.network, r.batch, r.measure): r for r in results}
-    columns = {head: measure for head, measure in columns.items() if any(r.measure == measure for r in results)}
-    keys = dict.fromkeys((r.network, r.batch) for r in results)
-    if name == "memory":  # what is kept and the peak are of two batches, and one line
-        keys = dict.fromkeys((r.network,) for r in results)
-    batches = len({r.batch for r in results}) > 1 and name != "memory"
-    lines = [["network", *(["batch"] if batches else []), *columns]]
+    title, columns = COLUMNS[name]
+    measures = dict.fromkeys(r.measure for r in results)
+    columns = columns or {"PyTorch" if measure == "native" else measure: measure for measure in measures}
+    columns = {head: measure for head, measure in columns.items() if measure in measures}
+    one = name == "memory"  # what is kept is of one picture, and the peak of several: one line
+    found = {(r.network, None if one else r.batch, r.measure): r for r in results}
+    keys = dict.fromkeys((network, batch) for network, batch, _ in found)
+    batches = len({batch for _, batch in keys}) > 1
+    lines = [["network" if COLUMNS[name][1] else "case", *(["batch"] if batches else []), *columns]]
     for key in keys:
         cells = [said(found.get((*key, measure))) for measure in columns.values()]
         lines.append([key[0], *([str(key[1])] if batches else []), *cells])
