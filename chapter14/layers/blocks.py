@@ -23,7 +23,7 @@ def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def by_block(h_prime: Callable[..., Tensor]) -> Callable[..., tuple]:
-    """`backward_once` of a pointwise layer, g_in = g h' (14.33), block by block, of how h' is made of x and constants."""
+    """`backward_once` of a pointwise layer, g_in = g h' (14.33), block by block, out of h' of x and constants."""
 
     @functools.wraps(h_prime)
     def backward_once(needs, g, x, *constants):
