@@ -8,6 +8,7 @@ from .conversion.audit import saved_bytes as saved_bytes
 from .conversion.by_hand import by_hand as by_hand
 from .conversion.freeze import freeze as freeze
 from .conversion.model import convert as convert
+from .drawing.model import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
 from .graph.network import forward_backward as forward_backward

@@ -1,12 +1,17 @@
-"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson`."""
+"""The command line, one verb each: `chapter14 visualize | page | quality | check | audit | lesson | figures`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 
-from .commands import auditing, checking, comparing, drawing, paging, teaching
+import torch
+
+from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
+from .visualization.look import no_memory
 
 VERBS = {
     "visualize": (drawing, "what a neuron looks for, as a picture"),
@@ -15,7 +20,18 @@ VERBS = {
     "check": (checking, "hold your own layers to every check"),
     "audit": (auditing, "whose derivatives a network runs on"),
     "lesson": (teaching, "the chapter's algorithm as a page that one can touch"),
+    "figures": (figuring, "the figures of the chapter, from running code"),
 }
+#: What was asked for cannot be done: not here, not so, or, as `NotImplementedError`, not by hand.
+ERRORS = (
+    ValueError,
+    IndexError,
+    OSError,
+    FloatingPointError,
+    NotImplementedError,
+    MemoryError,
+    torch.OutOfMemoryError,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,11 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verb, (command, help) in VERBS.items():
         command.add_arguments(verbs.add_parser(verb, help=help))
     options = parser.parse_args(arguments)
+    said = warnings.formatwarning
     try:
-        return VERBS[options.verb][0].run(options)
-    except (ValueError, IndexError, OSError, FloatingPointError) as error:
+        warnings.formatwarning = lambda message, *_, **__: f"\nchapter14 {options.verb}: {message}\n"  # below a bar
+        status = VERBS[options.verb][0].run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads it has read enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ERRORS as error:
         print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if not no_memory(error):
+            raise
+        print(f"chapter14 {options.verb}: it takes more memory than there is. {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"chapter14 {options.verb}: interrupted.", file=sys.stderr)
         return 130
+    finally:
+        warnings.formatwarning = said

@@ -28,6 +28,7 @@ import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+from .levels import Held, forward_mode, in_func_vmap, jvp_level, let_go, primal, unwrapped, within
 from .recorder import AT_WORK, recorder
 from .shape import ShapeError, misfit, the_call
 
@@ -35,6 +36,7 @@ _transformed = torch._C._are_functorch_transforms_active
 _autocasting = torch._C._is_any_autocast_enabled
 _grad_enabled = torch.is_grad_enabled
 _compiling = torch.compiler.is_compiling
+_in_a_mode = torch._C._is_torch_function_mode_enabled
 
 
 class Node(Function):
@@ -179,6 +181,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     once, view = cls.backward_once, cls.view
 
     def go_back(ctx, *gs):
+        if _grad_enabled() and any(map(functorch.is_legacy_batchedtensor, gs)):
+            return in_func_vmap(lambda *gs: go_back(ctx, *gs), gs)
         g = gs if many else gs[0]
         rule = backward if once is None or _differentiated(gs) else once
         if _autocasting():
@@ -192,6 +196,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
             return backward(ctx.needs_input_grad, g, *kept(ctx))
 
     def go_back_through_levels(ctx, *gs):
+        if _grad_enabled() and any(functorch.is_legacy_batchedtensor(within(g)) for g in gs):
+            return in_func_vmap(lambda *gs: go_back_through_levels(ctx, *gs), gs)
         g = gs if many else gs[0]
         with torch._C._DisableAutocast():
             return backward(ctx.needs_input_grad, g, *kept(ctx)[: ctx.remembered])
@@ -223,7 +229,7 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
 
     def without_ctx(*inputs):
         with torch._C._DisableAutocast():
-            x_out = forward(*inputs)
+            x_out = forward(*map(let_go, inputs))
         if isinstance(x_out, Tensor) and x_out._is_zerotensor():
             x_out = torch.zeros_like(x_out)  # a zero without memory, from a zero tangent, cannot have a tangent itself
         return x_out
@@ -233,8 +239,9 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         _mark(ctx, x_out)
 
     def setup_with_jvp(ctx, inputs, x_out):
+        inputs = tuple(map(let_go, inputs))
         remembered = remember(ctx.needs_input_grad, inputs, x_out)
-        if not _forward_mode():
+        if not forward_mode():
             _keep(ctx, remembered)
             ctx.remembered = len(remembered)
         else:  # vmap keeps one list of batch axes for both ways, so both ways have one list of tensors
@@ -245,8 +252,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
 
     def push_forward_through_levels(ctx, *tangents):
         """torch.func: drop this level's tangent from what was kept, and let outer levels see through the rule."""
-        level = _jvp_level()
-        inputs = [_primal(t, level) for t in kept(ctx)[ctx.remembered :]]
+        level = jvp_level()
+        inputs = [primal(t, level) for t in kept(ctx)[ctx.remembered :]]
         with forward_ad._set_fwd_grad_enabled(True):
             return cls.jvp(tangents, *inputs)
 
@@ -265,7 +272,9 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
     compiled = form(forward=forward, setup_context=setup, backward=go_back_in_a_graph)
     func.generate_vmap_rule = compiled.generate_vmap_rule = True
     if cls.vmap is not None:
-        func.generate_vmap_rule, func.vmap = False, staticmethod(cls.vmap)
+        of_many = cls.vmap
+        func.generate_vmap_rule = False
+        func.vmap = staticmethod(lambda info, in_dims, *inputs: of_many(info, in_dims, *map(let_go, inputs)))
     return eager, func, compiled
 
 
@@ -294,9 +303,12 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
                 inputs = as_autocast(autocast, inputs)
             if AT_WORK and (listening := recorder()) is not None:
                 return listening.layer(cls, inputs)
+            if _in_a_mode() and passes_by(inputs):
+                with torch._C.DisableTorchFunction():
+                    return of(*inputs)
             if _transformed():
-                inputs = tuple(Constants(x) if type(x) in (tuple, list) else x for x in inputs)
-                return _read(cls, inputs, func.apply(*inputs)) if cls.view else func.apply(*inputs)
+                x_out = func.apply(*[Held(x) if isinstance(x, tuple | list | dict) else x for x in inputs])
+                return _read(cls, inputs, x_out) if cls.view else x_out
             if _grad_enabled():
                 for x in inputs:
                     if isinstance(x, Tensor) and x.requires_grad:
@@ -314,6 +326,17 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     return of
 
 
+def passes_by(inputs: Sequence[Any]) -> bool:
+    """Whether the one torch function mode at work lets layers be, and no input has a torch function of its own.
+
+    `by_hand` would hear of each operation, and of each shape that is asked for, and do nothing.
+    """
+    mode = torch._C._get_function_stack_at(0)
+    alone = torch._C._len_torch_function_stack() == 1 and getattr(mode, "lets_layers_be", False) and not AT_WORK
+    return alone and all(type(x) in _PLAIN or not isinstance(x, Tensor) for x in inputs)
+
+
+_PLAIN = Tensor, torch.nn.Parameter
 _set_creation_meta, _OWN = torch._C._autograd._set_creation_meta, torch._C._autograd.CreationMeta.DEFAULT
 
 
@@ -396,16 +419,12 @@ def as_autocast(policy: str, inputs: tuple) -> tuple:
     return tuple(cast(t, dtype) if id(t) in chosen else t for t in inputs)
 
 
-# torch.func's levels
-
-
-class Constants(tuple):
-    """A tuple that vmap takes for one input and not for as many as it has entries."""
+# in torch.func
 
 
 def _read(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
     """To autograd, x_out is no view there. So it says itself whose memory it reads, and how."""
-    if torch._C._is_alias_of(_unwrapped(x_out), _unwrapped(inputs[0])):  # type: ignore[attr-defined]
+    if torch._C._is_alias_of(unwrapped(x_out), unwrapped(inputs[0])):  # type: ignore[attr-defined]
         x_out.read_from = (inputs[0], layer, inputs[1:], inputs[0]._version)  # type: ignore[attr-defined]
     return x_out
 
@@ -413,45 +432,3 @@ def _read(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
 def read_from(x: Tensor) -> tuple[Tensor, type[Layer], Sequence[Any], int] | None:
     """Inside torch.func: whose memory x reads, by which layer, with what other inputs, since when. None: its own."""
     return getattr(x, "read_from", None) if _transformed() else None
-
-
-def _unwrapped(x: Tensor) -> Tensor:
-    while functorch.is_functorch_wrapped_tensor(x):
-        x = functorch.get_unwrapped(x)
-    return x
-
-
-def _batched(x: Tensor) -> bool:
-    """Whether some vmap has many of x."""
-    while functorch.is_functorch_wrapped_tensor(x):
-        if functorch.is_batchedtensor(x):
-            return True
-        x = functorch.get_unwrapped(x)
-    return False
-
-
-def _forward_mode() -> bool:
-    stack = functorch.get_interpreter_stack() or []
-    return forward_ad._current_level >= 0 or any(level.key() == functorch.TransformType.Jvp for level in stack)
-
-
-def _jvp_level() -> int | None:
-    """The level of the jvp that is at work: the innermost, batching aside."""
-    for level in reversed(functorch.get_interpreter_stack() or []):
-        if level.key() == functorch.TransformType.Jvp:
-            return level.level()
-        if level.key() != functorch.TransformType.Vmap:
-            break
-    return None
-
-
-def _primal(t: Any, level: int | None) -> Any:
-    """`t` without its tangent at `level`; other levels keep theirs."""
-    if not isinstance(t, Tensor) or level is None:
-        return t
-    if functorch.is_batchedtensor(t):
-        inner = _primal(functorch.get_unwrapped(t), level)
-        return functorch._add_batch_dim(inner, functorch.maybe_get_bdim(t), functorch.maybe_get_level(t))
-    if functorch.is_gradtrackingtensor(t) and functorch.maybe_get_level(t) == level:
-        return functorch._wrap_for_grad(functorch._unwrap_for_grad(t, level), level)
-    return t

@@ -4,7 +4,8 @@
 
 Three processes. The first writes step.onnx, the bigger network of section 14.6.5 with its update (14.9), and the
 digits. The second trains: it reads those two files, and has no PyTorch in it. The third trains the same network in
-PyTorch, torch.nn by autograd and torch.optim.SGD, and says how far apart the weights are. It takes `pip install '.[onnx]'`.
+PyTorch, torch.nn by autograd and torch.optim.SGD, and says how far apart the weights are. It takes what
+`pip install '.[onnx]'` installs.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def train(out: Path, steps: int) -> int:
     right = np.mean([step(x, y, 0)[2].argmax(1) == y for x, y in held_out])  # η = 0: the same file, and nothing moves
     print(f"of {len(held_out) * BATCH} digits that it has not seen, {right:.0%} right", flush=True)
     np.savez(out / "weights.npz", **theta)
-    if "torch" in sys.modules:
+    if sys.modules.get("torch"):
         print("PyTorch is in this process")
         return 1
     return 0

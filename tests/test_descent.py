@@ -7,7 +7,17 @@ from torch.testing import assert_close
 import chapter14
 import chapter14.nn as nn
 from chapter14.models.zoo import load
-from chapter14.visualization import DeadNeuron, Visualization, batches, channel, neuron, text, visualize
+from chapter14.visualization import (
+    DeadNeuron,
+    Visualization,
+    batches,
+    channel,
+    l2,
+    neuron,
+    text,
+    total_variation,
+    visualize,
+)
 from chapter14.visualization.objective import Objective
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.scales.1", 7)]
@@ -138,6 +148,42 @@ def test_a_dead_neuron_among_others_is_told_apart():
         model[0].bias.copy_(torch.tensor([0.0, -1e4, 0.0]))
     drawn = visualize(model, [channel("1", i) for i in range(3)], size=8, **SHORT)
     assert drawn.alive.tolist() == [True, False, True] and drawn.x.isfinite().all()
+
+
+def test_a_prior_does_not_hide_that_a_neuron_is_dead():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU())
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.0, -1e4, 0.0]))
+    with_it = [channel("1", i) - 0.5 * total_variation() for i in range(3)]
+    assert visualize(model, with_it, size=8, **SHORT).alive.tolist() == [True, False, True]
+    with pytest.raises(DeadNeuron, match="channel 1 of 1 - .* is dead"):
+        visualize(model, with_it[1], size=8, **SHORT)
+    assert visualize(model, 0 * channel("1", 0) - l2(), size=8, batch=1, count=2, **SHORT).alive.tolist() == [False] * 2
+    assert visualize(model, -l2(), size=8, **SHORT).alive.all()
+
+
+def test_one_that_stays_dead_is_not_said_to_live():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU())
+    with torch.no_grad():
+        model[0].bias.copy_(torch.tensor([0.0, -1e4, 0.0]))
+    asleep = visualize(model, [channel("1", i) for i in range(3)], size=8, through_relu=4, steps=6, cycles=())
+    assert asleep.alive.tolist() == [True, False, True] and asleep.history[-1, 1] == 0
+
+
+def test_a_checkpoint_that_has_no_room_loses_nothing_that_is_drawn(network, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.warns(UserWarning, match="c.part: it could not be written. No space left on device"):
+        drawn = visualize(network, PROMPTS[0], checkpoint=tmp_path / "c.part", **SHORT)
+    assert torch.equal(drawn.x, visualize(network, PROMPTS[0], **SHORT).x) and not list(tmp_path.iterdir())
+
+
+def test_of_another_number_of_steps_not_every_one_is_said(network, tmp_path):
+    visualize(network, PROMPTS[0], steps=30, cycles=(), checkpoint=tmp_path / "c.part")
+    with pytest.raises(ValueError, match="cannot be resumed by this one: its steps are others$"):
+        visualize(network, PROMPTS[0], steps=31, cycles=(), checkpoint=tmp_path / "c.part", resume=True)
 
 
 class Functional(torch.nn.Module):

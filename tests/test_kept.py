@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
 
 import chapter14.functional as F
-from chapter14 import by_hand, convert, saved_bytes
+from chapter14 import by_hand, convert, freeze, saved_bytes
 from chapter14.checking.checks import CHECKS
 from chapter14.layer import layer_of
 from chapter14.layers import mask, window
@@ -34,9 +34,18 @@ def test_no_more_than_natively_where_it_learns(name, size, training):
     assert ours <= native
 
 
-@pytest.mark.parametrize("name, times", [("resnet18", 45), ("squeezenet1_1", 31.5), ("vgg11", 19)])
+@pytest.mark.parametrize("name, times", [("resnet18", 45), ("resnet50", 61), ("squeezenet1_1", 31.5), ("vgg11", 19)])
 def test_little_where_parameters_are_fixed(name, times):
     ours, native = kept(name, 224, frozen=True)
+    assert native >= times * ours
+
+
+@pytest.mark.parametrize(
+    "name, times", [("resnet18", 76), ("resnet50", 71), ("squeezenet1_1", 53), ("vgg11", 52), ("vit_b_16", 1.1)]
+)
+def test_little_where_it_is_frozen(name, times):
+    model, x = getattr(torchvision.models, name)(weights=None).eval().requires_grad_(False), torch.randn(1, 3, 224, 224)
+    ours, native = (saved_bytes(f, x.clone().requires_grad_()).total for f in (freeze(model), model))
     assert native >= times * ours
 
 

@@ -352,3 +352,21 @@ def test_a_reference_of_which_the_network_says_nothing_finite():
 def test_objectives_of_other_tensors_have_other_names():
     assert direction("conv", V).name != direction("conv", -V).name
     assert invert("conv", PHOTO).name != invert("conv", -PHOTO).name
+
+
+def test_a_class_of_a_map_of_classes_is_its_mean():
+    model = torch.nn.Conv2d(3, 4, 3)
+    x = torch.randn(2, 3, 8, 8)
+    value = label(2).bind(Pretrained(model, 8))
+    x_out = model(x)
+    torch.testing.assert_close(value({"output": x_out}), x_out[:, 2].mean((1, 2)))
+
+
+@pytest.mark.parametrize("error", [KeyError, AttributeError])
+def test_whatever_a_network_fails_by_is_said_of_the_network(error):
+    class Fails(torch.nn.Module):
+        def forward(self, x):
+            raise error("mine")
+
+    with pytest.raises(ValueError, match=f"it cannot look at pictures of 8 x 8 pixels. {error.__name__}"):
+        layers(Pretrained(Fails(), 8))

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import re
+import sys
+import warnings
 
 import pytest
 import torch
@@ -227,12 +229,34 @@ def test_the_command_page_says_what_it_cannot_do(pictures, folder, tmp_path, cap
 
     assert "there is no picture in it that says how it was drawn" in said(folder)
     assert "nowhere: there is no such folder" in said(pictures, "--photos", "nowhere")
+    assert "--nearest -2: it is 1 or more" in said(pictures, "--photos", folder, "--nearest", "-2")
+    (pictures / "folder.png").mkdir()  # which is passed over
+    whole = (pictures / "1.png").read_bytes()
+    (pictures / "1.png").write_bytes(whole[:-200])
+    assert "1.png: it cannot be read as a picture" in said(pictures)
+    (pictures / "1.png").write_bytes(whole)
+    assert main(["page", str(pictures), "--out", str(pictures)]) == 2
+    assert "it is a folder" in capsys.readouterr().err
     save(noise(), pictures / "2.png", a_record("by hand", weights=record.record_of(pictures / "0.png").weights))
     assert "by hand: no command drew it" in said(pictures, "--photos", folder)
     save(noise(), pictures / "2.png", a_record("other", command=["visualize", "a photo of a cat"]))
     assert "embedded: its weights are not those that drew other" in said(pictures, "--photos", folder)
     monkeypatch.setattr("pathlib.Path.write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert "page.html: it could not be written. No space left" in said(pictures)
+
+
+def test_a_photograph_that_cannot_be_read_is_said_in_a_line(pictures, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    noise().save(tmp_path / "photos" / "a.png")
+    (tmp_path / "photos" / "b.png").write_text("no picture")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda *its: sys.stderr.write(warnings.formatwarning(*its[:4]))
+        assert (
+            main(["page", str(pictures), "--photos", str(tmp_path / "photos"), "--out", str(tmp_path / "p.html")]) == 0
+        )
+    said = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "left out" in line]
+    assert said[0].startswith(f"chapter14 page: {tmp_path / 'photos' / 'b.png'}: it cannot be read") and len(said) == 1
 
 
 def test_the_command_quality(pictures, folder, tmp_path, capsys):

@@ -105,7 +105,7 @@ def test_a_prior_is_an_objective_of_its_own():
     x = visualize(model, -1 * l2(), size=16, steps=40, cycles=()).x
     assert x.square().mean() < 0.4
     both = channel("0", 1) - 0.1 * total_variation()
-    assert both.layers == {"0", PICTURE} and both.name == "channel 1 of 0 + -1 (0.1 (total variation))"
+    assert both.layers == {"0", PICTURE} and both.name == "channel 1 of 0 - 1 (0.1 (total variation))"
 
 
 def test_what_does_not_fit_is_said():

@@ -1,6 +1,7 @@
 """Every script runs, small."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -73,6 +74,30 @@ def test_visualize_neuron(tmp_path):
     assert "100% of the gradient's nodes are by hand" in said and (tmp_path / "cat.png").exists()
 
 
+def test_train_without_torch(tmp_path):
+    """100 steps; and then the part that trains once more, where PyTorch cannot be imported."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    said = run("train_without_torch.py", "--out", tmp_path)
+    worst = re.search(r"after 100 steps, weights differ .* by (\S+) at most", said).group(1)
+    assert float(worst) < 1e-5 and re.search(r"of 320 digits that it has not seen, 9\d% right", said)
+    weights = dict(np.load(tmp_path / "weights.npz"))
+    (tmp_path / "weights.npz").unlink()
+    arguments = [str(SCRIPTS / "train_without_torch.py"), "--only", "train", "--out", str(tmp_path)]
+    path, without = arguments[0], "import runpy, sys; sys.modules['torch'] = None"
+    without += f"; sys.argv = {arguments}; runpy.run_path({path!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(np.array_equal(w, weights[name]) for name, w in np.load(tmp_path / "weights.npz").items())
+    said = run("training_page.py", "--folder", tmp_path, "--out", tmp_path / "new" / "training.html")
+    assert "training.html" in said and (tmp_path / "new" / "training.html").exists()
+
+
+def test_benchmark_network():
+    said = run("benchmark_network.py", "mlp", "--repeats", 1, "--no-compile")
+    assert re.search(r"^\| mlp \| \d+\.\d\d \| - \| 268,800 \| 1\.00 \|", said, re.M)
+
+
 def test_count_reuse():
     assert len(run("count_reuse.py").splitlines()) == 22
 
@@ -81,10 +106,9 @@ def test_benchmark_layers():
     assert "PyTorch" in run("benchmark_layers.py", "--quick")
 
 
-def test_benchmark_freeze():
-    short = "--sizes", 64, "--batches", 1, "--repeats", 1
-    said = run("benchmark_freeze.py", "squeezenet1_1:features.4", *short, "--of", "networks", "neurons", "place")
-    assert said.count("| squeezenet1_1:features.4 | 64 |") == 3
+def test_figures(tmp_path):
+    run("figures.py", "14.2", "14.20", "--out", tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"14.02.svg", "14.02.png", "14.20.svg", "14.20.png"}
 
 
 def test_prove_networks():
@@ -132,7 +156,7 @@ def test_test_versions(tmp_path):
 
 
 def test_every_script_is_run():
-    text = Path(__file__).read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert all(f'run("{script.name}"' in text for script in SCRIPTS.glob("*.py"))
 
 

@@ -1,6 +1,7 @@
 """Section 14.9's pictures: J falls, seeds repeat, and nothing of the network is changed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,11 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.zoo import load
+from chapter14.models.zoo import Pretrained, load
 from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
 from chapter14.visualization.descend import Move, descend
+from chapter14.visualization.node import Settings
+from chapter14.visualization.transform_move import Jitter
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,13 @@ def test_what_cannot_be_drawn_is_said(network):
         chapter14.visualize(network, "a photo of a unicorn")
     with pytest.raises(ValueError, match="a picture does not pass through this layer"):
         chapter14.visualize(network, channel("text.out", 0))
+    for wrong in ({"size": "big"}, {"size": 0}, {"size": (8,)}):
+        with pytest.raises(ValueError, match="size is a number of pixels, or .height, width.; it is "):
+            chapter14.visualize(network, "a photo of a cat", **wrong)
+    with pytest.raises(ValueError, match=r"start is \[C, H, W\], or \[B, C, H, W\]; it is \[3\]"):
+        chapter14.visualize(network, "a photo of a cat", start=torch.zeros(3))
+    with pytest.raises(ValueError, match=r"cycles are from 0 up to 1, .* they are \(2,\)"):
+        chapter14.visualize(network, "a photo of a cat", cycles=(2,))
 
 
 def test_the_loop_is_plain_gradient_descent_on_the_data():
@@ -107,3 +117,30 @@ def test_the_loop_is_plain_gradient_descent_on_the_data():
     direction = (w / w.norm()).view(1, 3, 8, 8)
     assert_close(xs[0], x + 0.5 * direction)
     assert_close(xs[1], x + 0.75 * direction)
+
+
+def convolutions():
+    torch.manual_seed(14)
+    first = torch.nn.Conv2d(3, 8, 3, 2), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Conv2d(8, 6, 3, padding=1)
+    rest = torch.nn.ReLU(), torch.nn.Conv2d(6, 5, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()
+    return torch.nn.Sequential(*first, *rest).double().eval()
+
+
+@pytest.mark.parametrize("place", [(), (2,), (1, -2)], ids=str)
+def test_of_one_neuron_no_more_than_its_place_is_computed(place):
+    network, one = Pretrained(convolutions(), 32), neuron("5", 3, *place)
+    whole, settings = replace(one, place=None), Settings((Jitter(3),))
+    look, there = settings.lean(network, one)
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert there is one.place[1] and look(x)["5"].shape == (2, 5, 1, 1)
+    pictures = [visualize(network, o, count=2, steps=5, transforms=(Jitter(3),)) for o in (one, whole)]
+    for a, b in zip(*pictures, strict=True):
+        assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def test_a_neuron_that_sees_all_or_that_is_not_there():
+    network, settings = Pretrained(convolutions(), 32), Settings(())
+    for o in (neuron("7", 3), 2 * neuron("5", 3), neuron("5", 3, axis=1)):
+        assert settings.lean(network, o)[1] is o  # no place of an image, more than a neuron, or no saying which axis
+    with pytest.raises(IndexError, match="5: there is no row 9; it has 5, 0 to 4"):
+        visualize(network, neuron("5", 3, 9, 0), steps=1)

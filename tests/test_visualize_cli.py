@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,7 +12,9 @@ from PIL import Image
 
 from chapter14.cli import main
 from chapter14.commands import asking, drawing
+from chapter14.commands.stopping import told_to_stop
 from chapter14.models.zoo import load
+from chapter14.visualization.files import NotWritten
 from chapter14.visualization.record import record_of
 
 SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
@@ -45,6 +48,7 @@ EVERY = {
     "--image": "maco",
     "--decorrelated": None,
     "--robust": None,
+    "--pad": "4",
     "--jitter": "2",
     "--rotate": "5",
     "--scale": "0.1",
@@ -123,6 +127,17 @@ def test_several_pictures_are_files_and_a_sheet(here, capsys):
     assert "to the last byte" in said or "by 1 of 255 at most: a batch of another size" in said
 
 
+def test_a_sheet_says_first_what_tells_its_pictures_apart(here, monkeypatch):
+    (here / "mine.py").write_text(
+        "import torch\n\n\ndef net():\n    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
+        "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
+    )
+    labels = []
+    monkeypatch.setattr(drawing.render, "sheet", lambda images, said, columns: labels.extend(said) or images[0])
+    visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--prior", "tv=0.5", "--out", "two.png")
+    assert labels == ["dead: channel 0 - 0.5 (total variation)", "channel 1 - 0.5 (total variation)"]
+
+
 def test_all_channels_are_all(here):
     visualize("--layer", "image.heads.0.0", "--channels", "all")
     assert len(list((here / "pictures" / "embedded_image_heads_0_0").glob("*.png"))) == 4
@@ -174,6 +189,62 @@ def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatc
     assert record_of("cat.png").history == record_of("whole.png").history
 
 
+def test_one_that_is_told_to_stop_keeps_what_there_is(here):
+    command = [
+        sys.executable,
+        "-m",
+        "chapter14",
+        "visualize",
+        "a photo of a cat",
+        "--steps",
+        "5000",
+        "--out",
+        "cat.png",
+    ]
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=here) as process:
+            said = ""
+            while "J=" not in said:  # it draws
+                said += process.stderr.read(1)
+            process.send_signal(told)
+            said += process.stderr.read()
+        assert process.returncode == 130 and "with --resume goes on" in said
+        assert {p.name for p in here.iterdir()} == {"cat.png", "cat.part"}
+
+
+def test_signals_that_are_ignored_stay_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with told_to_stop():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_whoever_reads_only_the_first_line_of_a_list_gets_no_error(here):
+    list = subprocess.Popen(
+        [sys.executable, "-m", "chapter14", "visualize", "--list", "embedded"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here,
+    )  # fmt: skip
+    list.stdout.close()
+    assert list.stderr.read() == "" and list.wait() == 0
+    list.stderr.close()
+
+
+def test_where_a_full_disk_leaves_what_is_drawn_is_said(here, monkeypatch, capsys):
+    def full(image, path, *_):
+        raise NotWritten(f"{path}: it could not be written. No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing.record, "save", full)
+        visualize("a photo of a cat", "--out", "cat.png", status=2)
+    said = "No space left on device. What is drawn is in cat.part: the same command with --resume goes on."
+    assert said in capsys.readouterr().err
+    visualize("a photo of a cat", "--out", "cat.png", "--resume")
+
+
 def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys):
     def full(*arguments):
         raise OSError("the disk is full")
@@ -203,6 +274,62 @@ def test_pictures_that_differ_in_their_alpha_or_colour_differ(here):
     assert "by 255 of 255 at most" in drawing._compared(here / "a.png", here / "b.png", [])
 
 
+def test_a_picture_is_drawn_again_where_and_how_it_was(here, capsys):
+    visualize("a photo of a cat", "--out", "a.png")
+    assert main(["visualize", "--again", "a.png", "--film", "b.gif", "--out", "b.png", "--device", "cpu"]) == 0
+    assert "to the last byte" in capsys.readouterr().out and (here / "b.gif").exists()
+    assert main(["visualize", "--again", "a.png", "--seed", "3"]) == 2
+    assert "--again draws a picture as it was drawn: --seed=3 cannot be said of it" in capsys.readouterr().err
+    assert main(["visualize", "--again", "a.json"]) == 2
+    assert "a.json: --again takes the picture itself" in capsys.readouterr().err
+
+
+def test_options_that_are_said_twice_are_both_meant(here):
+    visualize("a photo of a cat", "--prior", "tv=1", "--prior", "l2=2", "--against", "a photo of a dog",
+              "--against", "a photo of a church", "--out", "a.png")  # fmt: skip
+    both = "a photo of a cat against a photo of a dog, a photo of a church"
+    assert record_of("a.png").objective == f"{both} - 1 (total variation) - 2 (distance from grey)"
+
+
+def test_a_prior_of_ones_own(here, capsys):
+    (here / "mine.py").write_text("def edges(x):\n    return (x[:, :, 1:] - x[:, :, :-1]).abs().flatten(1).mean(1)\n")
+    visualize("a photo of a cat", "--prior", "mine.py:edges=100", "--report", "--out", "a.png")
+    visualize("a photo of a cat", "--out", "b.png")
+    assert record_of("a.png").objective == "a photo of a cat - 100 (mine.py:edges)"
+    assert main(["visualize", "--again", "a.png"]) == 0
+    assert "to the last byte" in capsys.readouterr().out
+    with Image.open("a.png") as a, Image.open("b.png") as b:
+        assert a.tobytes() != b.tobytes()
+
+
+def test_the_report_asks_without_the_priors_and_a_second_network_with_its_weights(here, capsys):
+    words = ["--layer", "features.0", "--channel", "1", "--model", "torchvision:squeezenet1_1", "--weights", "random",
+             "--size", "32"]  # fmt: skip
+    second = ["--second", words[5], "--second-weights", "random"]
+    visualize(*words, "--alpha", "--prior", "alpha=1", "--report", *second, "--out", "a.png")
+    quality = record_of("a.png").quality
+    assert quality["second"] is not None
+    assert "\nmean of 1 " in capsys.readouterr().out
+    visualize("a photo of a cat", "--size", "1", "--report", "--out", "b.png")
+    assert record_of("b.png").quality["spectrum"] == 0
+
+
+@pytest.mark.parametrize("words", [["--page", "there"], ["--film", "there.gif"], ["--out", "there.png"],
+                                   ["--out", "file/a.png"], ["--page", "file/a.html"]])  # fmt: skip
+def test_what_cannot_be_written_is_said_before_it_is_drawn(words, here, capsys, monkeypatch):
+    for name in ("there", "there.gif", "there.png"):
+        (here / name).mkdir()
+    (here / "file").touch()
+    monkeypatch.setattr(drawing.Drawing, "draw", lambda _: pytest.fail("it was drawn"))
+    visualize("a photo of a cat", *words, status=2)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(("it is a folder.", "is no folder."))
+
+
+def test_list_has_the_shapes_of_the_size_that_is_asked_for(capsys):
+    assert main(["visualize", "--list", "torchvision:squeezenet1_1", "--size", "64x96"]) == 0
+    assert "64 x 31 x 47" in capsys.readouterr().out
+
+
 def test_list_prints_the_layers(capsys):
     assert main(["visualize", "--list", "torchvision:squeezenet1_1"]) == 0
     said = capsys.readouterr().out
@@ -219,6 +346,12 @@ def test_a_dead_channel_is_said_to_be_dead(here, capsys):
     assert "Dead at the start, and so noise: channel 0 of 1. --through-relu" in said
     visualize("--model", "mine.py:net", "--layer", "1", "--channel", "0", status=2)
     assert "channel 0 of 1 is dead" in capsys.readouterr().err
+    visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--out", "two.png", "--through-relu", "2")
+    assert "Dead after --through-relu 2, and so noise: channel 0 of 1. More steps" in capsys.readouterr().out
+
+
+def test_a_name_is_no_longer_than_a_file_may_have():
+    assert len(drawing._slug("日本" * 60).encode()) <= 160 and drawing._slug("?") == "picture"
 
 
 def test_several_processes_share_the_channels(here):
@@ -241,6 +374,32 @@ def test_several_processes_share_the_channels(here):
         (["--layer", "image.scales.1", "--channels", "5-3"], "it is all, or numbers and ranges"),
         (["a photo of a cat", "--batch", "-1"], "--batch -1: it is 1 or more"),
         (["a photo of a cat", "--guidance", "nan"], "J is [nan]"),
+        (["a photo of a cat", "--rotate", "nan"], "--rotate nan: it is a number, and finite"),
+        (["a photo of a cat", "--blur", "inf"], "--blur inf: it is a number, and finite"),
+        (["a photo of a cat", "--scale", "1"], "--scale 1: Scale(low=0.0, high=2.0): factors are above 0"),
+        (["a photo of a cat", "--crop", "1.5"], "--crop 1.5: "),
+        (["a photo of a cat", "--through-relu", "-3"], "through_relu is 0 or more"),
+        (["a photo of a cat", "--device", "meta"], "no data"),
+        (["a photo of a cat", "--second", "embedded"], "--second is asked for the --report"),
+        (["a photo of a cat", "--second-weights", "random"], "those of a --second network"),
+        (["a photo of a cat", "--second", "nothing", "--report"], "nothing: no such network"),
+        (
+            [
+                "--layer",
+                "image.scales.1",
+                "--dream",
+                "--report",
+                "--second",
+                "torchvision:squeezenet1_1",
+                "--second-weights",
+                "random",
+            ],
+            "image.scales.1: the network has no such layer",
+        ),
+        (["a photo of a cat", "--size", "1000000"], "it takes 12000000.0 MB, and "),
+        (["--layer", "image.scales.1", "--direction", ",".join(["0.123456"] * 90)], "it has 90 entries"),
+        (["a photo of a cat", "--prior", "nothing.py:edges=1"], "nothing.py: there is no such file"),
+        (["--list", "embedded", "--size", "big"], "it is a number of pixels"),
         (["--layer", "image.scales.1", "--channels", "95-97"], "there is no channel 96"),
         (["--layer", "image.scales.1", "--neuron", "1,2"], "it is a number, or CHANNEL,ROW,COLUMN"),
         (["--layer", "image.scales.1", "--direction", "a"], "numbers with commas"),
@@ -260,6 +419,7 @@ def test_several_processes_share_the_channels(here):
         (["a photo of a cat", "--diverse", "1"], "2 or more"),
         (["a photo of a cat", "--only", "1"], "there are 1"),
         (["a photo of a cat", "--grey", "--decorrelated"], "--grey has no colours"),
+        (["a photo of a cat", "--image", "maco", "--alpha"], "--image maco has no --alpha"),
         (["--class", "cat", "--against", "a photo of a dog"], "go with a sentence"),
         (["--again", "nothing.png"], "there is no such file"),
         (["--list", "nothing"], "no such network"),
@@ -275,10 +435,26 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(words, message, here, ca
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["the network", "the picture"])
+def test_too_large_for_the_memory_is_said(where, here, monkeypatch, capsys):
+    def no_room(*arguments):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    if where == "the picture":
+        monkeypatch.setattr("chapter14.visualization.image.Pixels.parameters", no_room)
+    else:
+        monkeypatch.setattr("chapter14.models.clip.ImageTower.forward", no_room)
+    visualize("a photo of a cat", status=2)
+    assert "more memory than there is" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_photograph_that_is_none_is_said(here, capsys):
     (here / "a.png").write_text("no picture")
     visualize("--layer", "image.scales.1", "--invert", "a.png", status=2)
     assert "a.png: it cannot be read as a picture" in capsys.readouterr().err
+    (here / "v.txt").write_bytes(b"\xff\xfe\0")
+    visualize("--layer", "image.scales.1", "--direction", "v.txt", status=2)
+    assert "--direction v.txt: it is numbers with commas" in capsys.readouterr().err
 
 
 def test_the_words_of_a_command_are_its_options():

@@ -258,6 +258,15 @@ def wrong():
 
 def number():
     return 14
+
+def fails():
+    raise RuntimeError("my weights are gone")
+
+def takes(x):
+    return plain()
+
+def large():
+    return plain(), {"size": "large"}
 """
 
 
@@ -325,6 +334,10 @@ def test_torchscript_is_refused(tmp_path):
         ("MINE:wrong", None, ValueError, "wrong() gives a dict of some of about, encode, fixed, labels, mean"),
         ("MINE:number", None, ValueError, "number() is a torch.nn.Module, or (module, inputs); it is int"),
         ("MINE:nothing", None, ValueError, "it has no function 'nothing'"),
+        ("MINE:fails", None, ValueError, "mine.py: fails() fails. RuntimeError: my weights are gone"),
+        ("MINE:takes", None, ValueError, "mine.py: takes() fails. TypeError: takes() missing 1 required"),
+        ("MINE:large", None, ValueError, "mine.py: the size that large() gives is a number of pixels; it is 'large'"),
+        ("MINE", None, ValueError, "mine.py: which function of it makes the network? "),
         ("MINE:plain", "nothing", FileNotFoundError, "nothing: there is no such file"),
     ],
 )  # fmt: skip
@@ -342,6 +355,35 @@ def test_weights_of_another_network_are_said_to_be(name, mine, tiny, tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="w.safetensors: "):
         load(name.replace("MINE", mine), tmp_path / "w.safetensors")
+
+
+def test_a_file_that_ends_the_program_does_not(tmp_path):
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)")
+    with pytest.raises(ValueError, match="ends.py: it does not run. SystemExit: 3"):
+        load(f"{tmp_path}/ends.py:net")
+
+
+def test_the_names_of_another_networks_weights_are_not_all_said(tmp_path):
+    written({f"layer.{i}.weight": torch.zeros(1) for i in range(99)}, tmp_path / "w.pth")
+    with pytest.raises(ValueError) as said:
+        load(f"torchvision:{SMALL}", tmp_path / "w.pth")
+    assert max(map(len, str(said.value).splitlines())) < 250 and "features.0.weight" in str(said.value)
+
+
+def test_what_an_open_clip_is_made_of_may_be_missing(tiny, monkeypatch):
+    def offline(*arguments, **options):
+        raise OSError("We could not connect to the hub.\nSee how to run offline.")
+
+    monkeypatch.setattr("open_clip.create_model", offline)
+    with pytest.raises(
+        ValueError, match="tiny-of-ours: it cannot be built here. OSError: We could not connect to the hub.$"
+    ):
+        load("open_clip:tiny-of-ours", "random")
+
+
+def test_a_network_that_reads_and_has_no_classes_says_so(tiny):
+    with pytest.raises(ValueError, match="class 3: open_clip:tiny-of-ours has no classes, but reads: say a sentence"):
+        visualize(load("open_clip:tiny-of-ours", "random"), label(3), steps=1)
 
 
 def test_a_device_that_there_is_not(mine):

@@ -11,24 +11,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..models import own as files
 from ..models.pretrained import Pretrained
 from ..visualization import prior
 from ..visualization.features import direction, diversity, dream
-from ..visualization.image import Image, Pixels, Pyramid
-from ..visualization.image_colour import Alpha, Decorrelated, Grey
-from ..visualization.image_fourier import MACO, Fourier
 from ..visualization.listing import channels
-from ..visualization.nearest import shown
-from ..visualization.objective import Objective, channel, interpolate, label, neuron, text
+from ..visualization.look import PICTURE
+from ..visualization.objective import Objective, channel, interpolate, label, neuron, own, text
 from ..visualization.optimize import CYCLES
 from ..visualization.reference import caricature, invert, style
-from ..visualization.transform import Transform
-from ..visualization.transform_colour import Blur, Colour, Composite, Noise
-from ..visualization.transform_move import Flip, Jitter
-from ..visualization.transform_presets import ROBUST
-from ..visualization.transform_warp import ResizedCrop, Rotate, Scale
+from .shaping import IMAGES, is_number, photo, size
 
-IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
 PRIORS = {
     "tv": prior.total_variation,
     "l2": prior.l2,
@@ -39,10 +32,13 @@ PRIORS = {
 #: Of a layer, one of these.
 OF_A_LAYER = ("channel", "channels", "neuron", "direction", "dream", "invert", "caricature", "style")
 
+Target = tuple[Objective, dict[str, Any]]  # what is asked for, and the options that ask for it alone
+
 
 class Asked(NamedTuple):
     objective: Objective
-    alone: dict[str, Any]  # the options that ask for this one alone, where they are others
+    alone: dict[str, Any]
+    bare: Objective  # without priors: what a photograph is asked, too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
@@ -67,14 +63,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     say("--style", type=Path, metavar="PHOTO", help="the same correlations of its channels")
 
     say = group("and beside it")
-    say("--against", nargs="+", default=[], metavar="PROMPT", help="sentences that it is not to fit")
+    say("--against", nargs="+", action="extend", default=[], metavar="PROMPT", help="sentences that it is not to fit")
     say("--guidance", type=float, default=3.0, help="how far a sentence is told from other captions (3)")
     say("--softmax", action="store_true", help="the share of it among the others, as a probability")
     say("--to", metavar="PROMPT", help="from the one sentence to this one, in --between pictures")
-    say("--between", type=int, default=5, metavar="N", help="(5)")
+    say("--between", type=int, default=5, metavar="N", help="how many, those two among them (5)")
     say("--only", type=int, metavar="I", help="of several that are asked for, this one alone; the first is 0")
     say("--diverse", type=float, default=0, metavar="WEIGHT", help="--count pictures that differ at --layer, or output")
-    say("--prior", nargs="+", default=[], metavar="NAME=WEIGHT", help=f"less of {', '.join(PRIORS)}: tv=0.1")
+    priors = f"less of {', '.join(PRIORS)}: tv=0.1; or of a function of one's own, FILE.py:FUNCTION=0.1"
+    say("--prior", nargs="+", action="extend", default=[], metavar="NAME=WEIGHT", help=priors)
 
     say = group("the network")
     say("--model", default="embedded", help="embedded; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file")
@@ -94,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
     say = group("what is done to it before the network sees it, at each step")
     say("--robust", action="store_true", help="lucid's transforms: padded, moved, scaled and turned")
+    say("--pad", type=int, default=0, metavar="PIXELS", help="in a grey border, so wide (0)")
     say("--jitter", type=int, default=1, metavar="PIXELS", help="moved by up to so much (1)")
     say("--rotate", type=float, default=0, metavar="DEGREES", help="turned by up to so much (0)")
     say("--scale", type=float, default=0, metavar="SHARE", help="made larger or smaller by up to this share (0)")
@@ -107,7 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     say("--seed", type=int, default=0, help="repeats a picture exactly (0)")
     say("--count", type=int, default=1, help="how many pictures, from as many seeds (1)")
     say("--steps", type=int, default=60, help="steps of the first descent (60)")
-    say("--cycles", default=",".join(map(str, CYCLES)), help=f"then, with so much of it left; or none ({CYCLES})")
+    say("--cycles", default=",".join(map(str, CYCLES)), help="then, with so much of it left (%(default)s); or none")
     say("--through-relu", type=int, default=0, metavar="STEPS", help="wake a dead neuron through relus that are shut")
     say("--batch", type=int, help="how many pictures at a time (what memory allows)")
     return actions
@@ -150,10 +148,10 @@ def objectives(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
         if options.count < 2:
             raise ValueError("--diverse takes a --count of pictures that are to differ, 2 or more.")
         priors = [*priors, options.diverse * diversity(options.layer or "output")]
-    return [Asked(_sum([asked.objective, *priors]), asked.alone) for asked in found]
+    return [Asked(_sum([objective, *priors]), alone, objective) for objective, alone in found]
 
 
-def _targets(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
+def _targets(options: argparse.Namespace, network: Pretrained) -> list[Target]:
     inner = [name for name in OF_A_LAYER if (value := getattr(options, name)) is not None and value is not False]
     if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(inner)) != 1:
         raise ValueError("it takes one of a sentence, --class, and --layer with what of it; --help has a list.")
@@ -163,27 +161,27 @@ def _targets(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
         raise ValueError("--against and --to go with a sentence.")
     if options.label is not None:
         which = int(options.label) if options.label.isdecimal() else options.label
-        return [Asked(label(which, options.softmax), {})]
+        return [(label(which, options.softmax), {})]
     if options.layer is None or len(inner) != 1:
         those = ", ".join(f"--{name}" for name in OF_A_LAYER)
         raise ValueError(f"--layer takes one of {those}, and they take a --layer.")
     layer, (what,) = options.layer, inner
     if what == "channels":
-        every = _numbers(options.channels, lambda: channels(network, layer, size=square(options)))
-        return [Asked(channel(layer, i), {"channels": None, "channel": i}) for i in every]
-    return [Asked(_of_a_layer(options, network, layer, what), {})]
+        every = _numbers(options.channels, lambda: channels(network, layer, size=size(options, network)))
+        return [(channel(layer, i), {"channels": None, "channel": i}) for i in every]
+    return [(_of_a_layer(options, network, layer, what), {})]
 
 
-def _sentences(options: argparse.Namespace) -> list[Asked]:
+def _sentences(options: argparse.Namespace) -> list[Target]:
     def of(prompt: str) -> Objective:
         return text(prompt, options.guidance, options.against, options.softmax)
 
     if options.to is None:
-        return [Asked(of(prompt), {"prompt": [prompt]}) for prompt in options.prompt]
+        return [(of(prompt), {"prompt": [prompt]}) for prompt in options.prompt]
     if len(options.prompt) != 1:
         raise ValueError("--to takes one sentence to go from.")
     every = interpolate(of(options.prompt[0]), of(options.to), options.between)
-    return [Asked(objective, {"only": i}) for i, objective in enumerate(every)]
+    return [(objective, {"only": i}) for i, objective in enumerate(every)]
 
 
 def _of_a_layer(options: argparse.Namespace, network: Pretrained, layer: str, what: str) -> Objective:
@@ -205,10 +203,14 @@ def _of_a_layer(options: argparse.Namespace, network: Pretrained, layer: str, wh
 def _priors(options: argparse.Namespace) -> list[Objective]:
     found = []
     for word in options.prior:
-        name, _, weight = word.partition("=")
-        if name not in PRIORS or not _is_number(weight):
-            raise ValueError(f"--prior {word}: it is NAME=WEIGHT, with a name of {', '.join(PRIORS)}.")
-        found.append(-float(weight) * PRIORS[name]())
+        name, _, weight = word.rpartition("=")
+        file, _, function = name.rpartition(":")
+        if not (name in PRIORS or file.endswith(".py")) or not is_number(weight):
+            raise ValueError(
+                f"--prior {word}: it is NAME=WEIGHT, with a name of {', '.join(PRIORS)}, or FILE.py:FUNCTION."
+            )
+        made = own(files.function(Path(file), function), PICTURE, name=name) if file else PRIORS[name]()
+        found.append(-float(weight) * made)
     return found
 
 
@@ -217,66 +219,6 @@ def _sum(objectives: Sequence[Objective]) -> Objective:
     for more in rest:
         first = first + more
     return first
-
-
-def image(options: argparse.Namespace) -> Image:
-    if options.grey and options.decorrelated:
-        raise ValueError("--grey has no colours to be --decorrelated.")
-    its: Image = IMAGES[options.image]()
-    its = Grey(its) if options.grey else Decorrelated(its) if options.decorrelated else its
-    return Alpha(its) if options.alpha else its
-
-
-def transforms(options: argparse.Namespace) -> list[Transform]:
-    those: list[Transform] = [Composite()] if options.alpha else []
-    those += ROBUST if options.robust else ()
-    those += [Jitter(options.jitter)] if options.jitter else []
-    those += [] if options.no_flip else [Flip()]
-    those += [Rotate(options.rotate)] if options.rotate else []
-    those += [Scale(1 - options.scale, 1 + options.scale)] if options.scale else []
-    those += [ResizedCrop(options.crop, 1)] if options.crop != 1 else []
-    those += [Colour(*[options.colour] * 4)] if options.colour else []
-    those += [Blur(0, options.blur)] if options.blur else []
-    return [*those, Noise(options.noise)] if options.noise else those
-
-
-def cycles(options: argparse.Namespace) -> tuple[float, ...]:
-    words = [] if options.cycles == "none" else options.cycles.split(",")
-    if not all(_is_number(word) and 0 <= float(word) < 1 for word in words):
-        raise ValueError(f"--cycles {options.cycles}: they are numbers from 0 up to 1, as 0.4,0.6; or none.")
-    return tuple(map(float, words))
-
-
-def size(options: argparse.Namespace, network: Pretrained) -> tuple[int, int]:
-    """Of the picture that is drawn: its height and width."""
-    if options.size is None:
-        return network.size, network.size
-    sides = options.size.split("x")
-    if len(sides) not in (1, 2) or not all(side.isdecimal() and int(side) for side in sides):
-        raise ValueError(f"--size {options.size}: it is a number of pixels, or HEIGHTxWIDTH, as in 96x128.")
-    return int(sides[0]), int(sides[-1])
-
-
-def start(options: argparse.Namespace, network: Pretrained) -> Tensor | None:
-    return None if options.start is None else photo(options.start, *size(options, network))
-
-
-def photo(path: Path, H: int, W: int) -> Tensor:
-    """x [3, H, W], its middle.
-
-    Raises:
-        FileNotFoundError, ValueError: there is none, or it cannot be read.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
-    try:
-        return shown(path, (H, W))
-    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
-        raise ValueError(f"{path}: it cannot be read as a picture. {error}") from error
-
-
-def square(options: argparse.Namespace) -> int | None:
-    return int(options.size) if options.size and options.size.isdecimal() else None
 
 
 def _place(words: str) -> list[int]:
@@ -302,19 +244,12 @@ def _numbers(words: str, count: Any) -> list[int]:
 
 
 def _vector(words: str) -> Tensor:
-    said = Path(words).read_text().replace("\n", ",") if Path(words).is_file() else words
-    parts = [part.strip() for part in said.split(",") if part.strip()]
-    if not parts or not all(map(_is_number, parts)):
+    parts = [part.strip() for part in words.split(",") if part.strip()]
+    if not all(map(is_number, parts)) and Path(words).is_file():
+        parts = Path(words).read_text(errors="replace").replace(",", " ").split()
+    if not parts or not all(map(is_number, parts)):
         raise ValueError(f"--direction {words}: it is numbers with commas, one for each channel, or a file of them.")
     return torch.tensor([float(part) for part in parts])
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def quoted(words: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -12,21 +11,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from ..conversion.audit import audit
 from ..models.pretrained import Pretrained
 from ..models.zoo import load
 from ..visualization import animation, quality, record, render
 from ..visualization.descend import Step
+from ..visualization.files import NotWritten
 from ..visualization.listing import layers, table
-from ..visualization.nearest import photographs
 from ..visualization.optimize import Visualization, steps_in_all, visualize
 from ..visualization.record import Record
-from . import asking
+from . import asking, shaping
 from .asking import Asked
+from .beforehand import check, second_of
 from .paging import write_page
 from .ranks import everyone_is_here, rank, ranks
+from .stopping import told_to_stop
 
 EXAMPLES = """
 examples:
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     say("--photos", type=Path, metavar="FOLDER", help="beside each picture, the photographs that fit it most and least")
     say("--report", action="store_true", help="how good the pictures are, in numbers")
     say("--second", metavar="MODEL", help="in the report, what this network says of them")
+    say("--second-weights", metavar="WEIGHTS", help="of it, as --weights")
     say("--history", action="store_true", help="print J at every step")
     say("--resume", action="store_true", help="go on where the same command was interrupted")
     say("--again", type=Path, metavar="PICTURE", help="draw a picture once more, as it says that it was drawn")
@@ -73,24 +75,32 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.list is not None:
         random = "random" if ":" in options.list else None
-        print(table(layers(load(options.list, options.weights or random), asking.square(options))))
+        network = load(options.list, options.weights or random)
+        print(table(layers(network, shaping.size(options, network))))
         return 0
     if options.again is not None:
         return _again(options)
     network = load(options.model, options.weights, options.device)
     asked = asking.objectives(options, network)
+    second = second_of(options, asked)
     title = asked[0].objective.name if len(asked) == 1 else _all(options)
     out = options.out or Path("pictures") / f"{_slug(title)}.png"
-    _check(options, out)
     paths = _paths(asked, options, out)
-    drawing = Drawing(network, asked[rank() :: ranks()], paths[rank() :: ranks()], options, out)
+    drawing = Drawing(network, asked[rank() :: ranks()], paths[rank() :: ranks()], options, out, second)
+    check(options, out, drawing.bytes)
     try:
         if drawing.asked:
-            drawing.write(drawing.draw())
+            with told_to_stop():
+                drawing.write(drawing.draw())
             drawing.checkpoint.unlink(missing_ok=True)
     except KeyboardInterrupt:
         drawing.put_down()
         return 130
+    except NotWritten as error:
+        if not drawing.checkpoint.is_file():
+            raise
+        kept = f"What is drawn is in {drawing.checkpoint}: the same command with --resume goes on."
+        raise NotWritten(f"{error}. {kept}") from error
     everyone_is_here()
     if rank() == 0:
         _put_together([path for each in paths for path in each], title, options, out)
@@ -100,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
 def _put_together(paths: Sequence[Path], title: str, options: argparse.Namespace, out: Path) -> None:
     """The sheet and the page of all pictures."""
     if len(paths) > 1:
-        _write_sheet(paths, options.columns, out)
+        _write_sheet(paths, options.layer, options.columns, out)
     if options.page:
         write_page(options.page, [(record.record_of(path), path) for path in paths], options.photos, 6, title)
         print(f"The page is {options.page}.")
@@ -119,8 +129,10 @@ class Drawing:
         paths: Sequence[Sequence[Path]],
         options: argparse.Namespace,
         out: Path,
+        second: Pretrained | None = None,
     ):
         self.network, self.asked, self.paths, self.options, self.out = network, asked, paths, options, out
+        self.second = second
         self.last: Step | None = None
         self.by_hand = ""
         self.film = animation.Film(max(options.steps // 40, 1)) if options.film else None
@@ -128,17 +140,23 @@ class Drawing:
             "count": options.count,
             "seed": options.seed,
             "steps": options.steps,
-            "cycles": asking.cycles(options),
-            "size": asking.size(options, network),
-            "image": asking.image(options),
-            "start": asking.start(options, network),
+            "cycles": shaping.cycles(options),
+            "size": shaping.size(options, network),
+            "image": shaping.image(options),
+            "start": shaping.start(options, network),
             "way": options.way,
-            "transforms": asking.transforms(options),
+            "transforms": shaping.transforms(options),
             "through_relu": options.through_relu,
             "batch": options.batch,
             "precision": torch.bfloat16 if options.bf16 else None,
             "compile": options.compile,
         }
+
+    @property
+    def bytes(self) -> int:
+        """Of all the pictures as they are drawn, which a checkpoint keeps: float32."""
+        H, W = self.call["size"]
+        return 4 * len(self.asked) * self.options.count * self.call["image"].channels * H * W
 
     @property
     def checkpoint(self) -> Path:
@@ -211,8 +229,7 @@ class Drawing:
             return []
         import dataclasses
 
-        second = load(self.options.second, device=self.options.device) if self.options.second else None
-        found = quality.measure(self.network, [asked.objective for asked in each], drawn.x, second)
+        found = quality.measure(self.network, [asked.bare for asked in each], drawn.x, self.second)
         return [dataclasses.asdict(its) for its in found]
 
     def _say(self, drawn: Visualization, kept: Sequence[Record]) -> None:
@@ -224,11 +241,17 @@ class Drawing:
             by_name.setdefault(its.objective, []).append(its)
         for name, those in list(by_name.items())[:40]:
             first, last = (sum(its.history[i] for its in those) / len(those) for i in (0, -1))
-            print(f"{name}: J fell from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
+            went = "rose" if last > first else "fell"
+            print(f"{name}: J {went} from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
         if self.by_hand:
             print(f"{self.by_hand} of the gradient's nodes are by hand.")
         if dead := [its.objective for its in kept if not its.alive]:
-            print(f"Dead at the start, and so noise: {', '.join(dict.fromkeys(dead))}. --through-relu may wake them.")
+            names, helped = ", ".join(dict.fromkeys(dead)), self.options.through_relu
+            print(
+                f"Dead after --through-relu {helped}, and so noise: {names}. More steps may wake them."
+                if helped
+                else f"Dead at the start, and so noise: {names}. --through-relu may wake them."
+            )
         if self.options.report:
             print(quality.table({"": [(f"{its.objective}, seed {its.seed}", its.quality) for its in kept]}))
 
@@ -236,12 +259,16 @@ class Drawing:
 def _again(options: argparse.Namespace) -> int:
     """Draws what a picture says of itself."""
     its = record.record_of(options.again)
+    if others := asking.typed(options, {"device": None}):
+        raise ValueError(f"--again draws a picture as it was drawn: {' '.join(others)} cannot be said of it.")
     if its.command[:1] != ["visualize"]:
         raise ValueError(f"{options.again}: no command drew it.")
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    asking.add_arguments(parser)
     out = options.out or options.again.with_stem(f"{options.again.stem}_again")
-    then = parser.parse_args([*its.command[1:], "--out", str(out), "--height", str(_height(options.again))])
+    asked = vars(parser.parse_args(its.command[1:]))
+    goes = {"out": out, "height": _height(options.again), "again": None, "device": options.device or asked["device"]}
+    then = argparse.Namespace(**vars(options) | asked | goes)
     print(asking.quoted(its.command[1:]))
     if status := run(then):
         return status
@@ -263,27 +290,11 @@ def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
 
 
 def _height(path: Path) -> int:
-    with Image.open(path) as image:
-        return image.height
-
-
-def _check(options: argparse.Namespace, out: Path) -> None:
-    """What would fail in the end fails now."""
-    render.check(out)
-    if options.film:
-        animation.check(options.film)
-    if options.photos and not options.page:
-        raise ValueError("--photos are shown on a --page.")
-    if options.photos:
-        photographs(options.photos)
-    for name in ("count", "steps", "height", "columns", "between", "batch"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            raise ValueError(f"--{name} {value}: it is 1 or more.")
-    if out.with_suffix("").is_file():
-        raise ValueError(f"{out.with_suffix('')}: it is a file, and would be the folder of the pictures.")
-    there = next(folder for folder in out.absolute().parents if folder.exists())
-    if not os.access(there, os.W_OK):
-        raise ValueError(f"{out}: {there} is a folder that cannot be written in.")
+    try:
+        with Image.open(path) as image:
+            return image.height
+    except UnidentifiedImageError as error:  # but a record
+        raise ValueError(f"{path}: --again takes the picture itself.") from error
 
 
 def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> list[list[Path]]:
@@ -295,14 +306,16 @@ def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> li
     return [[out.with_suffix("") / f"{name}_seed_{seed}.png" for seed in seeds] for name in names]
 
 
-def _write_sheet(paths: Sequence[Path], columns: int, out: Path) -> None:
+def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Path) -> None:
+    """`layer`: that all of them are of, and that is not said below each."""
     images, labels = [], []
     for path in paths:
         its = record.record_of(path)
         with Image.open(path) as image:
             size = (max(round(SMALL * image.width / image.height), 1), SMALL)
             images.append(image.resize(size, Image.Resampling.BICUBIC))
-        labels.append(its.objective if its.alive else f"{its.objective} (dead)")
+        name = its.objective.replace(f" of {layer}", "") if layer else its.objective
+        labels.append(name if its.alive else f"dead: {name}")  # at its end it might not be seen
     render.save(render.sheet(images, labels, columns), out)
 
 
@@ -313,4 +326,5 @@ def _all(options: argparse.Namespace) -> str:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"\W+", "_", name.lower()).strip("_")[:80] or "picture"
+    slug = re.sub(r"\W+", "_", name.lower()).strip("_")[:80]
+    return slug.encode()[:160].decode(errors="ignore") or "picture"  # of a file, a name has 255 bytes at most

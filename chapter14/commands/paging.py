@@ -11,11 +11,11 @@ from PIL import Image
 
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
-from ..visualization.files import whole
+from ..visualization.files import check, whole
 from ..visualization.nearest import Nearest, nearest, photographs
 from ..visualization.page import page
 from ..visualization.record import Record, records_in
-from . import asking
+from . import asking, shaping
 
 DESCRIPTION = """
 One file that needs no other: each picture with how it was drawn, and with the photographs that the same objective
@@ -39,6 +39,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError, FileNotFoundError: no picture has its record, or the photographs cannot be looked at.
     """
+    check(options.out)
+    if options.nearest < 1:
+        raise ValueError(f"--nearest {options.nearest}: it is 1 or more.")
     drawn = records_in(options.folder)
     write_page(options.out, drawn, options.photos, options.nearest, options.title)
     print(f"The page of {len(drawn)} pictures is {options.out}.")
@@ -78,7 +81,7 @@ def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
         weights = fingerprint(network.model.state_dict())
         if others := [record.objective for record, _ in its if record.weights != weights]:
             raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
-        sizes = {id(record): asking.size(options, network) for record, options in its}
+        sizes = {id(record): shaping.size(options, network) for record, options in its}
         for size in dict.fromkeys(sizes.values()):
             of_size = [(record, options) for record, options in its if sizes[id(record)] == size]
             found |= _nearest(network, of_size, folder, n, size)
@@ -94,13 +97,16 @@ def _nearest(
 ) -> dict[int, Nearest]:
     from tqdm import tqdm
 
-    asked = [asking.objectives(options, network)[0].objective for _, options in those]
+    asked = [asking.objectives(options, network)[0].bare for _, options in those]
     with tqdm(total=len(photographs(folder)), desc="photographs", file=sys.stderr) as bar:
         near = nearest(network, asked, folder, n, size=size, on_batch=bar.update)
     return {id(record): beside for (record, _), beside in zip(those, near, strict=True)}
 
 
 def _read(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        image.load()
-        return image
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
+        raise ValueError(f"{path}: it cannot be read as a picture. {error}") from error

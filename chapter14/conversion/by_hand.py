@@ -30,6 +30,9 @@ class NotByHand(NotImplementedError):
 class ByHand(TorchFunctionMode):
     """`native` counts the differentiable calls that ran natively, by name; not those that torch.compile traces."""
 
+    #: Layers are by hand already.
+    lets_layers_be = True
+
     def __init__(self, strict: bool = False):
         super().__init__()
         self.strict = strict
@@ -67,7 +70,13 @@ def _anew(x: Any) -> Any:
     return list(map(_anew, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
 
 
+#: What most calls give: somebody asks for a shape, a dtype, a number.
+_NO_TENSORS = bool, int, float, str, type(None), torch.Size, torch.dtype, torch.device
+
+
 def _made_a_node(x_out: Any, inputs: Any) -> bool:
+    if isinstance(x_out, _NO_TENSORS) or (isinstance(x_out, Tensor) and x_out.grad_fn is None):
+        return False
     outputs = [t for t in tree_leaves(x_out) if isinstance(t, Tensor) and t.grad_fn is not None]
     if not outputs:
         return False

@@ -19,7 +19,8 @@ from torch.fx.node import map_aggregate, map_arg
 from ..frozen.chain import Chain
 from ..frozen.field import Field
 from ..frozen.steps import Unfit
-from ..layer import _autocasting, _batched, _compiling, _forward_mode, _transformed
+from ..layer import _autocasting, _compiling, _transformed
+from ..levels import forward_mode, is_batched
 from .by_hand import by_hand
 from .fold import Folded, Run
 from .heads import opened
@@ -229,7 +230,7 @@ class Frozen(nn.Module):
 
 def _many_or_along(x: Tensor) -> bool:
     """Whether torch.func has many of x, or goes along with it: what the chain does not see through."""
-    return _transformed() and (_batched(x) or _forward_mode())
+    return _transformed() and (is_batched(x) or forward_mode())
 
 
 def _reached(module: nn.Module, inputs: Any, x_out: Any) -> None:

@@ -23,13 +23,14 @@ from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 from ..layer import Layer
 from ..layers.arrange import permute
 from ..layers.branch import spread
+from ..levels import legacy_level, legacy_unbatched
 from .steps import Unfit
 
 SOME = 8  # images
 
 
 class Shapes(list):
-    """Those of all registers, filled in on the way. To vmap, one input, and not as many as it has entries."""
+    """Those of all registers, filled in on the way."""
 
 
 class Through(Layer):
@@ -132,26 +133,12 @@ def _called(
     layer: type[Layer], chain: Any, shapes: Shapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
 ) -> Any:
     """The layer. The older vmap, of is_grads_batched, has no rules: its axis is taken off here, and put on again."""
-    levels = {level for t in g if is_legacy_batchedtensor(t) for level in [_level(t)]}
-    if not levels:
+    if not any(map(is_legacy_batchedtensor, g)):
         return layer.of(chain, shapes, lead, len(g), *g, *kept)
-    (level,) = levels
-    size = next(len(_unbatched(t, level)) for t in g if is_legacy_batchedtensor(t))
-    g = [_unbatched(t, level) if is_legacy_batchedtensor(t) else _in_front(t, None, size) for t in g]
+    level, size = legacy_level(g)
+    g = [legacy_unbatched(t, level) if is_legacy_batchedtensor(t) else _in_front(t, None, size) for t in g]
     x_out = layer.of(chain, shapes, (size, *lead), len(g), *g, *kept)
     return tuple(torch._add_batch_dim(t, 0, level) for t in x_out)  # type: ignore[attr-defined]
-
-
-def _unbatched(t: Tensor, level: int) -> Tensor:
-    return torch._remove_batch_dim(t, level, 1, 0)  # type: ignore[attr-defined]
-
-
-def _level(t: Tensor) -> int:
-    """Of the older vmap that t is batched by: a tensor does not say."""
-    for level in range(1, 65):
-        if not is_legacy_batchedtensor(_unbatched(t, level)):
-            return level
-    raise NotImplementedError("freeze: is_grads_batched inside is_grads_batched. torch.func.vmap can be nested.")
 
 
 def _many(layer: type[Layer], size: int, dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:

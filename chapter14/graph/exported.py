@@ -9,6 +9,7 @@ by itself they forget it.
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from torch import Tensor
 from .network import Descent, ForwardBackward
 
 
-def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Any) -> Path:
-    """Writes a step of descent on inputs of these shapes to an ONNX file. It takes the packages onnx and onnxscript.
+def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) -> Path:
+    """Writes a step of descent on inputs of these shapes to an ONNX file.
 
     Raises:
-        ImportError: they are not there.
+        ImportError: the packages onnx and onnxscript are not there.
+        ValueError: the network writes into buffers as it runs, which an ONNX file cannot.
     """
     try:
         import onnx
@@ -31,18 +33,34 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Any) -> 
     except ImportError as error:
         raise ImportError("save_onnx takes the packages onnx and onnxscript: pip install 'chapter14[onnx]'.") from error
     step = Descent(network, x, y).eval()
+    if step.writes:
+        raise ValueError(
+            f"save_onnx: the network writes into {', '.join(step.writes)} as it runs, which an ONNX file cannot; put "
+            "it into evaluation mode first."
+        )
     theta = {name: p.detach() for name, p in network.given(x, y).theta.items() if p.requires_grad}
     names = [f"theta.{name}" for name in theta]
+    eta = torch.tensor(0.1, dtype=next(iter(theta.values())).dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # those of the exporter, about itself
         exported: Any = torch.onnx.export(
-            step, (theta, x, y, torch.tensor(0.1)), dynamo=True, verbose=False,
+            step, (theta, x, y, eta), dynamo=True, verbose=False,
             input_names=[*names, "x", "y", "eta"], output_names=[*(f"{n}.next" for n in names), "J", "x_L"],
         )  # fmt: skip
     model = exported.model_proto
+    for part in (
+        model,
+        model.graph,
+        *model.graph.node,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        part.ClearField("metadata_props")  # where in which file of whose machine it was traced
     for name, p in zip(names, theta.values(), strict=True):
-        model.graph.initializer.append(onnx.numpy_helper.from_array(p.numpy(), name))  # what it is unless given
+        model.graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # what it is unless given
     onnx.checker.check_model(model)
     path = Path(path)
-    path.write_bytes(model.SerializeToString())
-    return path
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    beside.write_bytes(model.SerializeToString())
+    return beside.replace(path)

@@ -31,7 +31,6 @@ def go_back(tape: Tape, J: Tensor) -> dict[fx.Node, fx.Node]:
 
 def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
     tape.inside.append(step.module)
-    before = len(tape.graph.nodes)
     g_out = [
         arrived[node] if node in arrived else torch.zeros(like.shape, dtype=like.dtype, device=like.device)
         for node, like in zip(step.outs, step.likes, strict=True)
@@ -41,6 +40,4 @@ def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
     for node, g in zip(step.ins, g_in, strict=True):
         if node is not None and g is not None:
             arrived[node] = add_up(arrived[node], g) if node in arrived else g
-    for node in list(tape.graph.nodes)[before:]:
-        node.meta["of"] = step.outs[0]
     tape.inside.pop()

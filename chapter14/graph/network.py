@@ -35,6 +35,7 @@ class ForwardBackward(nn.Module):
         super().__init__()
         self.model = model
         self.loss = loss
+        self._state()
         self._recorded: dict[Any, Recorded] = {}
         self._last: Recorded | None = None
 
@@ -42,10 +43,12 @@ class ForwardBackward(nn.Module):
         """x, a tensor or several; y → J [], {name: dJ/dθ [*θ]}, dJ/dx as x is, None for whole numbers."""
         recorded = self.record(x, y)
         xs, form = tree_flatten(x)
-        inputs = [*_tensors(xs), *_tensors(tree_leaves(y)), *self._theta().values(), *self._kept_buffers().values()]
+        theta, buffers = self._state()
         with _without_autograd():
-            J, gradients, g_0 = recorded.module(*inputs)
-        names = [name for name, p in self._theta().items() if p.requires_grad]
+            J, gradients, g_0 = recorded.module(
+                *_tensors(xs), *_tensors(tree_leaves(y)), *theta.values(), *buffers.values()
+            )
+        names = [name for name, p in theta.items() if p.requires_grad]
         left = iter(g_0)
         g_x = tree_unflatten([next(left) if isinstance(t, Tensor) else None for t in xs], form)
         return J, dict(zip(names, gradients, strict=True)), g_x
@@ -101,56 +104,65 @@ class ForwardBackward(nn.Module):
 
     def parts(self, x: Any, y: Any) -> tuple[Forward, Backward]:
         """The two halves as modules: (x, y) → J, g_L, remembered; and g_L, remembered → {name: dJ/dθ}, g_0."""
-        names = [name for name, p in self._theta().items() if p.requires_grad]
+        names = [name for name, p in self._state()[0].items() if p.requires_grad]
         forward, backward, ends = parted(self.record(x, y))
         return Forward(self, forward, len(ends)), Backward(backward, names, tree_flatten(x)[1])
 
     def given(self, x: Any, y: Any) -> Given:
         """The leaves of x and y, θ and buffers, as the graph takes them."""
-        return Given(_tensors(tree_leaves(x)), _tensors(tree_leaves(y)), self._theta(), self._kept_buffers())
+        return Given(_tensors(tree_leaves(x)), _tensors(tree_leaves(y)), *self._state())
 
-    def _theta(self) -> dict[str, Tensor]:
-        theta: dict[str, Tensor] = dict(self.model.named_parameters())
-        if isinstance(self.loss, nn.Module):
-            theta.update((f"loss.{name}", p) for name, p in self.loss.named_parameters())
-        return theta
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """θ and buffers by name: the model's own names, the loss's with "loss." in front; of a shared one, one name.
 
-    def _kept_buffers(self) -> dict[str, Tensor]:
-        buffers = dict(self.model.named_buffers())
-        if isinstance(self.loss, nn.Module):
-            buffers.update((f"loss.{name}", b) for name, b in self.loss.named_buffers())
-        return buffers
+        Raises:
+            ValueError: two have the same name.
+        """
+        theta: dict[str, Tensor] = {_name(n): p for n, p in self.named_parameters()}
+        buffers = {_name(n): b for n, b in self.named_buffers()}
+        if len(theta) + len(buffers) < sum(1 for _ in (*self.parameters(), *self.buffers())):
+            raise ValueError(
+                "forward_backward: the model has a module 'loss', whose parameters have the names of the loss's."
+            )
+        return theta, buffers
 
     def _key(self, x: Any, y: Any) -> Any:
-        state = (*self._theta().values(), *self._kept_buffers().values())
+        theta, buffers = self._state()
+        state = (*theta.values(), *buffers.values())
         likes = tuple([_like(t) for t in (*tree_leaves((x, y)), *state)])
         flags = tuple([t.requires_grad for t in state]), tuple([m.training for m in self.modules()])
         lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         return likes, flags, str(tree_structure((x, y))), lower
 
+    @torch.compiler.disable
     def _made(self, x: Any, y: Any) -> Recorded:
         (xs, x_form), (ys, y_form) = tree_flatten(x), tree_flatten(y)
         if not _tensors(xs):
             raise TypeError(f"forward_backward: x is a tensor, or several; it was given {type(x).__name__}.")
 
         def run(x_0: list[Any], y_0: list[Any], state: dict[str, Tensor]) -> tuple[Any, Any]:
-            of_loss = {n.removeprefix("loss."): t for n, t in state.items() if n not in own}
             inputs = tree_unflatten(_put_back(xs, x_0), x_form)
-            several = isinstance(inputs, tuple)
-            x_L = torch.func.functional_call(
-                self.model, {n: t for n, t in state.items() if n in own}, inputs if several else (inputs,)
-            )
+            own = {n: state[_name(n)] for n, _ in (*self.named_parameters(), *self.named_buffers())}
             y = tree_unflatten(_put_back(ys, y_0), y_form)
-            if isinstance(self.loss, nn.Module) and of_loss:
-                return x_L, torch.func.functional_call(self.loss, of_loss, (x_L, y))
-            return x_L, self.loss(x_L, y)
+            return torch.func.functional_call(_Whole(self.model, self.loss), own, (inputs, y))
 
-        own = dict(self.model.named_parameters()).keys() | dict(self.model.named_buffers()).keys()
         return record(run, self.given(x, y), self.model)._replace(modes=[m.training for m in self.modules()])
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was recorded: it is recorded again where it is read or copied."""
         return {**super().__getstate__(), "_recorded": {}, "_last": None}  # type: ignore[misc]
+
+
+class _Whole(nn.Module):
+    """x, y → x_L, J."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[Any, Any], Tensor]):
+        super().__init__()
+        self.model, self.loss = model, loss
+
+    def forward(self, x: Any, y: Any) -> tuple[Any, Any]:
+        x_L = self.model(*x) if isinstance(x, tuple) else self.model(x)
+        return x_L, self.loss(x_L, y)
 
 
 class Descent(nn.Module):
@@ -170,6 +182,7 @@ class Descent(nn.Module):
         graph.output((output, ends))
         self.network = fx.GraphModule(recorded.module, graph, "Network")
         self.names = [name for name, p in given.theta.items() if p.requires_grad]
+        self.writes = [n.args[0].meta["name"] for n in recorded.module.graph.nodes if n.meta.get("writes")]
         self._all = list(given.theta)
         self.fixed = {n: p for n, p in given.theta.items() if not p.requires_grad}
         self._held = list(given.buffers.values())
@@ -217,6 +230,11 @@ def forward_backward(
 def _without_autograd() -> AbstractContextManager[Any]:
     """Unless somebody records it: then it is a network like any other."""
     return nullcontext() if AT_WORK and recorder() is not None else torch.no_grad()
+
+
+def _name(n: str) -> str:
+    """What θ is called, that is `n` of a `ForwardBackward`."""
+    return n.removeprefix("model.")
 
 
 def _tensors(leaves: list[Any]) -> list[Tensor]:

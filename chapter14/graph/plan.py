@@ -6,9 +6,12 @@ back, as a mask, is made as late as what it is made of is there anyway (`sunk`),
 
 from __future__ import annotations
 
+import itertools
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import fx
 
@@ -40,21 +43,18 @@ def without_the_dead(graph: fx.Graph) -> None:
 def sunk(graph: fx.Graph) -> None:
     """Moves what is no layer as far down as it goes without keeping anything longer."""
     touched = written(graph.nodes)
-    order = list(graph.nodes)
-    moves = {node for node in order if node.users and "layer" not in node.meta and not stays(node, touched)}
-    for node in reversed(list(order)):
+    moves = {node for node in graph.nodes if node.users and "layer" not in node.meta and not stays(node, touched)}
+    sharing: dict[Any, list[fx.Node]] = defaultdict(list)
+    for node in graph.nodes:
+        sharing[node.meta.get("memory")].append(node)
+    for node in reversed(list(graph.nodes)):
         if node in moves:
-            place = {n: i for i, n in enumerate(order)}
-            until = min(place[user] for user in node.users)
+            until = min(node.users)  # nodes compare by their place
             for anchor in _anchors(node, moves):
-                memory = anchor.meta.get("memory")
-                uses = [place[u] for n in order if n.meta.get("memory") == memory for u in n.users if u not in moves]
-                until = min(until, max(uses, default=place[anchor]))
-            if until > place[node] + 1:
-                order.remove(node)
-                order.insert(until - 1, node)
-    for node in order:
-        graph._root.prepend(node)
+                uses = [u for n in sharing[anchor.meta.get("memory")] for u in n.users if u not in moves]
+                until = min(until, max(uses, default=anchor))
+            if node < until:
+                until.prepend(node)
     _unpacked_at_once(graph)
 
 
@@ -93,24 +93,20 @@ class Plan:
 
 def plan(graph: fx.Graph, is_theirs: Callable[[fx.Node], bool]) -> Plan:
     """`is_theirs` says which placeholders do not count."""
-    nodes = list(graph.nodes)
-    ends: dict[int, int] = {}
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    theirs = {n.meta.get("memory") for n in place if n.op == "get_attr" or (n.op == "placeholder" and is_theirs(n))}
     size: dict[int, int] = {}
-    starts: dict[int, int] = {}
-    theirs = {n.meta.get("memory") for n in nodes if n.op == "get_attr" or (n.op == "placeholder" and is_theirs(n))}
-    for i, node in enumerate(nodes):
+    times: dict[int, list[int]] = {}  # of each memory: when it is made, and when it is used
+    for node, i in place.items():
         memory = node.meta.get("memory")
         if memory is not None and memory not in theirs:
             size[memory] = node.meta["bytes"]
-            starts.setdefault(memory, i)
-            ends[memory] = max([ends.get(memory, i), *(nodes.index(user) for user in node.users)])
-    turn = next(i for i, node in enumerate(nodes) if node.meta.get("turn"))
-    alive = [sum(size[m] for m in size if starts[m] <= i <= ends[m]) for i in range(len(nodes))]
-    output = len(nodes) - 1
-    passing = {  # J and the like: nobody but the caller waits for them
-        m
-        for m in size
-        if not any(turn < nodes.index(u) < output for n in nodes if n.meta.get("memory") == m for u in n.users)
-    }
-    kept = sum(size[m] for m in size if starts[m] < turn < ends[m] and m not in passing)
-    return Plan(kept, max(alive), sum(size.values()))
+            times.setdefault(memory, [i]).extend(place[user] for user in node.users)
+    turn = next(i for node, i in place.items() if node.meta.get("turn"))
+    output = len(place) - 1  # for which J and the like wait, and nobody else
+    kept = sum(size[m] for m, at in times.items() if at[0] < turn and any(turn < i < output for i in at))
+    changes = [0] * (len(place) + 1)
+    for m, at in times.items():
+        changes[at[0]] += size[m]
+        changes[max(at) + 1] -= size[m]
+    return Plan(kept, max(itertools.accumulate(changes)), sum(size.values()))

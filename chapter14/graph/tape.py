@@ -147,6 +147,8 @@ class Tape(Recorder):
         name = getattr(f, "__name__", "")
         if self.paused or name == "requires_grad_":
             return f(*args, **kwargs)
+        if name == "__get__" and not isinstance(x_out := f(*args, **kwargs), Tensor):
+            return x_out  # as x.shape, which is asked for all the time
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         self._refuse(name, given, kwargs)
         x_out = f(*args, **kwargs)

@@ -86,14 +86,19 @@ class BatchNormAtRest(Layer):
 
     @staticmethod
     def backward_once(needs, g, x, w, mean, variance, eps):
-        rest, dtype = AtRest(g, mean, variance, eps), variance.dtype
+        wide, dtype = torch.promote_types(g.dtype, torch.float32), variance.dtype
 
         def sums(t: Tensor) -> Tensor:  # several times faster than over all axes at once
-            return t.reshape(*t.shape[:2], -1).sum(-1, dtype=rest.wide).sum(0)
+            return t.reshape(*t.shape[:2], -1).sum(-1, dtype=wide).sum(0)
 
+        g_x = None
+        if needs[0]:
+            a = (variance.to(wide) + eps).rsqrt_()
+            a = (a if w is None else a.mul_(w)).view(-1, *[1] * (g.ndim - 2))
+            g_x = g.mul(a).to(g.dtype)
         return (
-            g.mul(rest.a(w)).to(g.dtype) if needs[0] else None,
-            sums(rest.x_hat(x).mul_(g)).to(dtype) if needs[1] else None,
+            g_x,
+            sums(AtRest(g, mean, variance, eps).x_hat(x).mul_(g)).to(dtype) if needs[1] else None,
             sums(g).to(dtype) if needs[2] else None,
             *[None] * 3,
         )

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
-from ..layer import Layer, LinearMap, Node, _keep, _transformed, cast, read_from
+from ..layer import Layer, LinearMap, Node, _in_a_mode, _keep, _transformed, cast, passes_by, read_from
 from ..recorder import AT_WORK, recorder
 from .arrange import permute
 from .view import Part, Replaced, Strided
@@ -140,6 +140,9 @@ def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
 
     Then x_out is remembered where it lies, and not beside it.
     """
+    if _in_a_mode() and passes_by((x,)):
+        with torch._C.DisableTorchFunction():
+            return over(layer, x, *constants)
     if _graph(x) and forward_ad._current_level < 0 and x._base is None and x.grad_fn is not None:
         return _that_writes(layer)(x, *constants)
     return in_place(x, layer.of(x, *constants))

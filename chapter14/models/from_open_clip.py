@@ -42,7 +42,11 @@ def load(name: str, weights: str | Path | None) -> Pretrained:
         said = ", ".join([*tags, "'random', or a file"])
         raise ValueError(f"open_clip:{name}: which weights? (--weights) There are: {said}.")
     if weights == "random":
-        return _pretrained(name, _created(name), "random")
+        try:
+            return _pretrained(name, _created(name), "random")
+        except (OSError, RuntimeError) as error:  # parts of it may be another library's, and be fetched
+            why = str(error).strip().splitlines()[0]
+            raise ValueError(f"open_clip:{name}: it cannot be built here. {type(error).__name__}: {why}") from error
     if path := local(weights):
         with told(path, f"open_clip:{name}"), tensors_only(path):
             return _pretrained(name, _created(name, str(path), force_preprocess_cfg=_agreed(name, tags)), str(path))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,7 @@ def load(path: Path, factory: str, weights: str | Path | None) -> Pretrained:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it has no such function, or that makes no network.
+        ValueError: it has no such function, or that fails, or makes no network.
     """
     model, said = made(path, factory)
     if not isinstance(said, dict) or not said.keys() <= FIELDS:
@@ -41,6 +42,8 @@ def load(path: Path, factory: str, weights: str | Path | None) -> Pretrained:
         if file is None:
             raise FileNotFoundError(f"{weights}: there is no such file.")
         fill(model, read(file), file, f"{path}:{factory}")
+    if not isinstance(size := said.get("size", 224), int) or size < 1:
+        raise ValueError(f"{path}: the size that {factory}() gives is a number of pixels; it is {size!r}.")
     tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
     return Pretrained(model.eval(), **{"size": 224, "name": f"{path}:{factory}"} | tuples)
 
@@ -51,14 +54,27 @@ def made(path: Path, factory: str) -> tuple[nn.Module, Any]:
     Raises:
         FileNotFoundError, ValueError: as `load`.
     """
-    function = getattr(imported(path), factory, None)
-    if not callable(function):
-        raise ValueError(f"{path}: it has no function {factory!r}.")
-    it = function()
+    make = function(path, factory)
+    try:
+        it = make()
+    except Exception as error:
+        raise ValueError(f"{path}: {factory}() fails. {type(error).__name__}: {error}") from error
     model, said = it if isinstance(it, tuple) and len(it) == 2 else (it, {})
     if not isinstance(model, nn.Module):
         raise ValueError(f"{path}: {factory}() is a torch.nn.Module, or (module, inputs); it is {type(it).__name__}.")
     return model, said
+
+
+def function(path: Path, name: str) -> Callable[..., Any]:
+    """A function of a Python file.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, it does not run, or has no such function.
+    """
+    it = getattr(imported(path), name, None)
+    if not callable(it):
+        raise ValueError(f"{path}: it has no function {name!r}.")
+    return it
 
 
 def imported(file: Path) -> ModuleType:
@@ -71,6 +87,6 @@ def imported(file: Path) -> ModuleType:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where the Dynamo of PyTorch 2.7 asks
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{file}: it does not run. {type(error).__name__}: {error}") from error
     return module

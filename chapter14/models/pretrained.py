@@ -87,6 +87,8 @@ class Pretrained:
             ValueError: none has; it says which are near.
         """
         labels = self.labels
+        if self.reads and not labels:
+            raise ValueError(f"class {which}: {self.called} has no classes, but reads: say a sentence.")
         if isinstance(which, int):
             if labels and not 0 <= which < len(labels):
                 raise ValueError(f"class {which}: the network has classes 0 to {len(labels) - 1}.")

@@ -88,7 +88,15 @@ def told(path: Path, name: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}: these are not the weights of {name}. {error}") from error
+        why = (
+            f"{error} is not in it." if isinstance(error, KeyError) else "\n".join(map(_short, str(error).splitlines()))
+        )
+        raise ValueError(f"{path}: these are not the weights of {name}. {why}") from error
+
+
+def _short(line: str) -> str:
+    """Of all the names of another network, the first say it."""
+    return line if len(line) <= 160 else f"{line[:160]}..."
 
 
 def classes(model: nn.Module, state: Mapping[str, Tensor]) -> int | None:

@@ -62,6 +62,8 @@ def _loaded(name: str, weights: str | Path | None) -> Pretrained:
     path, colon, last = name.rpartition(":")
     if path.endswith(".py"):
         return own.load(Path(path), last, weights)
+    if name.endswith(".py"):
+        raise ValueError(f"{name}: which function of it makes the network? {name}:FACTORY.")
     if colon and not Path(name).is_file():
         return _of_library(name, weights)
     file = ASSETS / "clip.safetensors" if name == "embedded" else Path(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,22 @@ from pathlib import Path
 
 class NotWritten(OSError):
     """A file could not be written; what was there before is there."""
+
+
+def check(path: Path, size: int = 0) -> None:
+    """
+    Raises:
+        ValueError: `path` cannot be written, or `size` bytes have no room there.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path}: it is a folder.")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise ValueError(f"{path}: {there} is no folder.")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{path}: {there} is a folder that cannot be written in.")
+    if (free := shutil.disk_usage(there).free) < size:
+        raise ValueError(f"{path}: it takes {size / 1e6:.1f} MB, and {there} has room for {free / 1e6:.1f} MB.")
 
 
 @contextmanager

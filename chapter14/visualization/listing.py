@@ -12,6 +12,8 @@ from ..models.pretrained import Pretrained
 from .axes import by_picture, channels_first, tokens_first
 from .look import FAILURES, OUTPUT, activations, failure, fixed
 
+Size = int | tuple[int, int] | None  # of a picture, or its (height, width); by default the network's
+
 
 class LayerInfo(NamedTuple):
     name: str
@@ -19,7 +21,7 @@ class LayerInfo(NamedTuple):
     shape: tuple[int, ...] | None  # of one picture's x_l; None where it has no rows by picture
 
 
-def layers(network: Pretrained, size: int | None = None) -> list[LayerInfo]:
+def layers(network: Pretrained, size: Size = None) -> list[LayerInfo]:
     """Every layer that a picture passes through, in that order, and the network's output.
 
     Raises:
@@ -60,7 +62,7 @@ def table(rows: Sequence[LayerInfo]) -> str:
     )
 
 
-def channels(network: Pretrained, layer: str, axis: int | None = None, size: int | None = None) -> int:
+def channels(network: Pretrained, layer: str, axis: int | None = None, size: Size = None) -> int:
     """How many channels, or neurons, a layer has.
 
     Raises:
@@ -71,6 +73,6 @@ def channels(network: Pretrained, layer: str, axis: int | None = None, size: int
     return channels_first(x_l, layer, x, axis).shape[1]
 
 
-def _blank(network: Pretrained, size: int | None) -> torch.Tensor:
-    like = next(network.model.parameters(), torch.zeros(()))
-    return torch.zeros(1, 3, *[size or network.size] * 2).to(like)
+def _blank(network: Pretrained, size: Size) -> torch.Tensor:
+    like, size = next(network.model.parameters(), torch.zeros(())), size or network.size
+    return torch.zeros(1, 3, *((size, size) if isinstance(size, int) else size)).to(like)

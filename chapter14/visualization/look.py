@@ -18,8 +18,16 @@ OUTPUT = "output"  # the layer that is the network's last
 PICTURE = "picture"  # and what comes before its first: x, as it is drawn, before the transforms
 
 Look = Callable[[Tensor], dict[str, Tensor]]
+Place = tuple[int | None, int | None]  # a row and a column; None: in the middle
 
-FAILURES = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)  # of a network, at pictures
+FAILURES = (
+    RuntimeError,
+    ValueError,
+    AssertionError,
+    LookupError,
+    AttributeError,
+    TypeError,
+)  # of a network, at pictures
 
 
 class Enough(Exception):
@@ -97,15 +105,22 @@ def watched(network: Pretrained, layers: frozenset[str], stop: bool = True) -> I
             hook.remove()
 
 
-def chained(network: Pretrained, layers: frozenset[str], precision: torch.dtype | None) -> Look | None:
-    """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences."""
+def chained(
+    network: Pretrained, layers: frozenset[str], precision: torch.dtype | None, at: Place | None = None
+) -> Look | None:
+    """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences.
+
+    `at`: one place of the layer, and what that sees; None where the network up to there sees more.
+    """
     within = layers - {PICTURE}
     if len(within) != 1 or network.reads or network.encode is not None:
         return None
     (layer,) = within
     if layer not in {OUTPUT, *(name for name, _ in network.model.named_modules())}:
         return None
-    chain = freeze(network.model, None if layer == OUTPUT else layer, precision)
+    chain = freeze(network.model, None if layer == OUTPUT else layer, precision, at)
+    if at is not None and chain.one is None:
+        return None
     turning = tokens_first(network.model)
 
     return lambda x: {layer: by_picture(chain(network.seen(x)), layer, x.shape[0], turning)}
@@ -130,11 +145,18 @@ def _near(name: str, modules: Mapping[str, nn.Module]) -> str:
     return f"{said}`chapter14 visualize --list` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
 
 
+def no_memory(error: Exception) -> bool:
+    """Whether it is that of a CPU, which is a RuntimeError like any other."""
+    return "DefaultCPUAllocator" in str(error)
+
+
 def failure(network: Pretrained, x: Tensor, error: Exception) -> Exception:
     """What to raise where a network fails: where it lacks a layer by hand, or memory, the very same."""
     if isinstance(error, NotImplementedError | torch.OutOfMemoryError):
         return error
     H, W = x.shape[-2:]
+    if no_memory(error):
+        return MemoryError(f"{network.called}: {len(x)} pictures of {H} x {W} pixels take more memory than there is.")
     other = "" if H == W == network.size else f"; it was made for {network.size} x {network.size}"
     return ValueError(
         f"{network.called}: it cannot look at pictures of {H} x {W} pixels{other}. {type(error).__name__}: {error}"

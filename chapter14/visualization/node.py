@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -13,12 +14,12 @@ from .. import functional as F
 from ..conversion.by_hand import by_hand
 from ..layer import cast
 from ..models.zoo import Pretrained
-from .look import FAILURES, PICTURE, Look, chained, watched
-from .objective import Objective, each
+from .look import FAILURES, PICTURE, Look, Place, chained, watched
+from .objective import Objective, Value, each
 from .redirect import redirected
 from .transform import Together, Transform
 
-Node = Callable[[int, Tensor, Sequence[Generator]], Tensor]
+Node = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
@@ -29,32 +30,40 @@ class Settings:
     through_relu: int = 0
     precision: torch.dtype | None = None
     compile: bool = False
-    _chains: dict[frozenset[str], Look | None] = field(default_factory=dict, repr=False, compare=False)
+    _chains: dict[Any, Look | None] = field(default_factory=dict, repr=False, compare=False)
 
-    def chain(self, network: Pretrained, layers: frozenset[str]) -> Look | None:
+    def chain(self, network: Pretrained, layers: frozenset[str], at: Place | None = None) -> Look | None:
         """The network as one chain, made once; None where it cannot be."""
-        if layers not in self._chains:
-            self._chains[layers] = chained(network, layers, self.precision)
-        return self._chains[layers]
+        if (layers, at) not in self._chains:
+            self._chains[layers, at] = chained(network, layers, self.precision, at)
+        return self._chains[layers, at]
+
+    def lean(self, network: Pretrained, objective: Objective) -> tuple[Look | None, Objective]:
+        """A chain, and the objective of what that gives: of one neuron, no more than its place."""
+        if self.compile:
+            return None, objective
+        if objective.place and (look := self.chain(network, objective.layers, objective.place[0])):
+            return look, objective.place[1]
+        return self.chain(network, objective.layers), objective
 
 
 @contextmanager
 def node(network: Pretrained, objectives: Sequence[Objective], settings: Settings) -> Iterator[Node]:
     """(step, x [B, C, H, W], B generators) → J [B] = -objective, an objective for each picture.
 
+    With `priors=False`, what J says of the picture itself is the same, and has no gradient.
+
     Raises, when it is called:
         ValueError: the network cannot take pictures of this size.
     """
     objective, transform = each(objectives), Together(settings.transforms)
     value = objective.bind(network)
-    lean = None if settings.compile else settings.chain(network, objective.layers)
+    lean, its = settings.lean(network, objective)
+    value_there = its.bind(network)
     with watched(network, objective.layers, stop=not settings.compile) as watch:
         plain = torch.compile(watch) if settings.compile else watch
 
         def look(step: int, x: Tensor) -> dict[str, Tensor]:
-            if lean is not None and step >= settings.through_relu:
-                with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
-                    return lean(x)
             with ExitStack() as within:
                 within.enter_context(by_hand())
                 if settings.precision is not None:
@@ -63,8 +72,15 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
                     within.enter_context(redirected(network.model))
                 return plain(x)
 
-        def J(step: int, x: Tensor, draws: Sequence[Generator]) -> Tensor:
-            x_l = {layer: cast(x_out, x.dtype) for layer, x_out in look(step, transform(x, draws)).items()}
-            return F.scale(value(x_l | {PICTURE: x}), -1)
+        def J(step: int, x: Tensor, draws: Sequence[Generator], priors: bool = True) -> Tensor:
+            def cost(value: Value, seen: dict[str, Tensor]) -> Tensor:
+                x_l = {layer: cast(x_out, x.dtype) for layer, x_out in seen.items()}
+                return F.scale(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
+
+            x_in = transform(x, draws)
+            if lean is not None and step >= settings.through_relu:
+                with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
+                    return cost(value_there, lean(x_in))
+            return cost(value, look(step, x_in))
 
         yield J

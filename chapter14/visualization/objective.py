@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,12 +40,14 @@ class Objective:
     """`bind(network)` makes the function of the activations x_l, by layer, whose value [B] is to be raised.
 
     `together`: the pictures of this objective look at each other, and are drawn in one batch.
+    `place`: of a neuron, the place of x_l that it is at, and the same objective of that place alone, [B, C, 1, 1].
     """
 
     name: str
     layers: frozenset[str]
     bind: Callable[[Pretrained], Value]
     together: bool = False
+    place: tuple[tuple[int | None, int | None], Objective] | None = None
 
     def __post_init__(self) -> None:
         if not self.bind.__module__.startswith("chapter14."):  # ours are made of layers, and need no help
@@ -61,7 +63,8 @@ class Objective:
             return lambda x: F.plus(a(x), b(x))
 
         both = self.together or other.together
-        return Objective(f"{self.name} + {other.name}", self.layers | other.layers, bind, both)
+        more = f"- {other.name[1:]}" if other.name.startswith("-") else f"+ {other.name}"
+        return Objective(f"{self.name} {more}", self.layers | other.layers, bind, both)
 
     def __mul__(self, c: float) -> Objective:
         if not isinstance(c, int | float):
@@ -106,20 +109,25 @@ def neuron(
     def value(x_l: Tensor) -> Tensor:
         return _each(at(entry(x_l, layer, 1, channel), layer, (row, column)))
 
-    return at_layer(name, layer, value, axis)
+    def there(x_l: Tensor) -> Tensor:
+        return _each(entry(x_l, layer, 1, channel))
+
+    whole = at_layer(name, layer, value, axis)
+    return replace(whole, place=((row, column), at_layer(name, layer, there))) if axis is None else whole
 
 
 def channel(layer: str, i: int, *, axis: int | None = None) -> Objective:
     """The mean of x_l[i] over all places of a layer [B, C, H, W], or over the tokens of a layer [B, T, N]."""
 
     def value(x_l: Tensor) -> Tensor:
-        return _each(F.mean_along(entry(x_l, layer, 1, i), range(1, x_l.ndim)))
+        return _mean(entry(x_l, layer, 1, i))
 
     return at_layer(f"channel {i} of {layer}", layer, value, axis)
 
 
 def label(which: str | int, softmax: bool = False) -> Objective:
-    """One class, by its name or number: the network's last layer there; of a CLIP, the caption that says so.
+    """One class, by its name or number: the network's last layer there, its mean where that is a map of classes; of a
+    CLIP, the caption that says so.
 
     Args:
         softmax: rather the logarithm of its probability, which falls where another class is as likely.
@@ -134,7 +142,7 @@ def label(which: str | int, softmax: bool = False) -> Objective:
             ours, *others = map(caption, [network.labels[i], *network.labels[:i], *network.labels[i + 1 :]])
             return text(ours, against=others if softmax else (), softmax=softmax).bind(network)
         said = F.log_softmax if softmax else lambda x, dim: x
-        return lambda x: _each(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
+        return lambda x: _mean(entry(said(x[OUTPUT], 1), OUTPUT, 1, i))
 
     return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
@@ -250,6 +258,11 @@ def at(x: Tensor, layer: str, place: Sequence[int | None]) -> Tensor:
     for dim, i in itertools.zip_longest(range(2, x.ndim), place[: x.ndim - 2]):
         x = entry(x, layer, dim, x.shape[dim] // 2 if i is None else i)
     return x
+
+
+def _mean(x: Tensor) -> Tensor:
+    """x [B, 1, *places] → [B]."""
+    return _each(F.mean_along(x, range(1, x.ndim)))
 
 
 def _each(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .. import functional as F
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
 from .batches import fitting
@@ -17,8 +18,8 @@ from .descend import DeadNeuron, Move, Step, descend, generators, moves
 from .identity import identity
 from .image import Image, Pixels
 from .image_colour import Alpha
-from .look import fixed
-from .node import Settings, node
+from .look import PICTURE, fixed
+from .node import Node, Settings, node
 from .objective import Objective, text
 from .progress import Progress
 from .transform import Together, Transform
@@ -31,7 +32,7 @@ CYCLES = (0.4, 0.6, 0.8)
 class Visualization(NamedTuple):
     x: Tensor  # [B, C, H, W], entries from -1 to 1
     history: Tensor  # [steps, B], J before each step
-    alive: Tensor  # [B], False where J had no gradient at the first step
+    alive: Tensor  # [B], False where J had no gradient at the first step; with through_relu, at the first without it
 
 
 def visualize(
@@ -98,6 +99,10 @@ def visualize(
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
         raise ValueError(f"visualize: count, steps and batch are 1 or more; they are {count}, {steps} and {batch}.")
     objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
+    if not all(0 <= a < 1 for a in cycles) or through_relu < 0:
+        raise ValueError(
+            f"visualize: cycles are from 0 up to 1, through_relu is 0 or more; they are {cycles} and {through_relu}."
+        )
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
     _check_image(image, x, transforms)
@@ -109,8 +114,10 @@ def visualize(
             these = slice(first, first + n)
             with node(network, objectives[these], settings) as J:
                 for step in descend(J, image, x[these], seeds[these], plan, len(done.J), done.theta):
+                    if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
+                        step = step._replace(alive=step.alive & _moved_by_the_network(J, step, seeds[these]))
                     _check(step, len(done.J), objectives[these], whole=n == len(seeds))
-                    done.took(step)
+                    done.took(step, through_relu)
                     if on_step:
                         on_step(step)
             done.finished()
@@ -151,14 +158,23 @@ def _beginning(
 ) -> tuple[Tensor, list[Move]]:
     """x [B, C, H, W] before the first step, and the steps."""
     parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
+    if start is not None and start.ndim not in (3, 4):
+        raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
     if start is not None and start.ndim == 4 and len(start) not in (1, count):
         raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
     if start is not None:
         x = start.to(parameter).expand(count, *start.shape[-3:])
         return x, [move._replace(mix=None) for move in moves(way, x[0].numel(), steps, ())]
-    H, W = [size or network.size] * 2 if size is None or isinstance(size, int) else size
+    H, W = _sides(network.size if size is None else size)
     x = torch.zeros(count, image.channels, H, W).to(parameter)
     return x, moves(way, x[0].numel(), steps, cycles)
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
+        raise ValueError(f"visualize: size is a number of pixels, or (height, width); it is {size!r}.")
+    return sides
 
 
 def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> None:
@@ -185,6 +201,14 @@ def _batch(
     while n < len(x) and objectives[n].together and objectives[n] is objectives[n - 1]:
         n += 1
     return n
+
+
+def _moved_by_the_network(J: Node, step: Step, seeds: Sequence[int]) -> Tensor:
+    """[B], whether J has a gradient that no prior gives it."""
+    x = step.x.detach().requires_grad_()
+    cost = J(step.i, x, generators(seeds, step.i), priors=False)
+    (g,) = torch.autograd.grad(F.total(cost, ()), x)
+    return g.flatten(1).any(1)
 
 
 def _check(step: Step, i: int, objectives: Sequence[Objective], whole: bool) -> None:

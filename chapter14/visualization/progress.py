@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -55,15 +56,14 @@ class Progress:
         """How many are being drawn."""
         return None if self.theta is None else len(self.theta)
 
-    def took(self, step: Step) -> None:
+    def took(self, step: Step, through_relu: int = 0) -> None:
+        """Of the first `through_relu` steps, whose gradient came through shut relus, none says who is alive."""
         self.theta, self.now = step.theta, step.x
-        self.living = step.alive if self.living is None else self.living
+        self.living = step.alive if self.living is None or step.i <= through_relu else self.living
         self.J.append(step.J.detach())
         if self.path and time.monotonic() - self.saved > EVERY:
-            try:
+            with _warned():
                 self.save()
-            except NotWritten as error:
-                warnings.warn(str(error), stacklevel=2)  # the drawing goes on
 
     def finished(self) -> None:
         assert self.living is not None
@@ -77,11 +77,8 @@ class Progress:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.path is not None and (self.x or self.J):
-            if error is None:
+            with suppress(NotWritten) if error else _warned():  # what interrupted it is what is to be said
                 self.save()
-            else:
-                with suppress(NotWritten):  # what interrupted it is what is to be said
-                    self.save()
 
     def save(self) -> None:
         from safetensors import SafetensorError
@@ -125,8 +122,22 @@ class Progress:
             self.theta, self.living, self.J = tensors["theta"], tensors["living"], list(tensors["J"])
 
 
+@contextmanager
+def _warned() -> Iterator[None]:
+    """Where a checkpoint cannot be written, the drawing goes on, and what is drawn is given back."""
+    try:
+        yield
+    except NotWritten as error:
+        warnings.warn(str(error), stacklevel=4)
+
+
 def _differing(said: str | None, now: str) -> str:
     if said is None:
         return "it does not say of which."
     then, this = json.loads(said), json.loads(now)
-    return "; ".join(f"{key} was {then.get(key)}, and is {this[key]}" for key in this if then.get(key) != this[key])
+    return "; ".join(_was(key, then.get(key), this[key]) for key in this if then.get(key) != this[key])
+
+
+def _was(key: str, then: object, now: object) -> str:
+    said = f"{key} was {then}, and is {now}"
+    return said if len(said) <= 300 else f"its {key} are others"

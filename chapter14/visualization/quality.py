@@ -105,6 +105,8 @@ def in_colours(x: Tensor) -> Tensor:
 def spectrum_distance(x: Tensor) -> Tensor:
     """[B], from the amplitudes of photographs, of brightness, whatever the contrast; in decibels."""
     H, W = x.shape[-2:]
+    if min(H, W) < 2:  # which has no frequencies
+        return x.new_zeros(len(x))
     fy, fx = torch.fft.fftfreq(H, device=x.device)[:, None], torch.fft.rfftfreq(W, device=x.device)
     k = torch.hypot(fy, fx) * min(H, W)
     bright = x.mean(1, keepdim=True)
@@ -126,7 +128,12 @@ def table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]
             raise ValueError(f"{setting}: no picture in it has a measure of its quality.")
         rows += [[f"  {name}", *(_number(q.get(key)) for key in names)] for name, q in pictures]
         several = [[q[key] for _, q in pictures if q.get(key) is not None] for key in names]
-        rows.append([f"{setting}, mean of {len(pictures)}", *(_number(_mean(column)) for column in several)])
+        rows.append(
+            [
+                f"{setting}, mean of {len(pictures)}" if setting else f"mean of {len(pictures)}",
+                *(_number(_mean(column)) for column in several),
+            ]
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 
 from ..models.weights import fingerprint
@@ -139,7 +139,9 @@ def records_in(folder: str | Path) -> list[tuple[Record, Path]]:
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
-    for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS), key=_by_number):
+    for path in sorted(
+        (p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS and p.is_file()), key=_by_number
+    ):
         try:
             found.append((record_of(path), path))
         except ValueError:
@@ -172,7 +174,7 @@ def _carried(path: Path) -> str | None:
     try:
         with Image.open(path) as image:
             return image.info.get(KEY)
-    except UnidentifiedImageError as error:
+    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
         raise ValueError(f"{path}: it is no picture.") from error
 
 

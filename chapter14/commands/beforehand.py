@@ -1,0 +1,48 @@
+"""What would fail when all is drawn fails before."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..models.pretrained import Pretrained
+from ..models.zoo import load
+from ..visualization import animation, files, render
+from ..visualization.nearest import measured, photographs
+from .asking import Asked
+
+
+def second_of(options: argparse.Namespace, asked: Sequence[Asked]) -> Pretrained | None:
+    """The network that is asked in the end, where it can be."""
+    if options.second is None:
+        if options.second_weights:
+            raise ValueError("--second-weights are those of a --second network.")
+        return None
+    if not options.report:
+        raise ValueError("--second is asked for the --report.")
+    second = load(options.second, options.second_weights, options.device)
+    with measured(second, [its.bare for its in asked]) as measure:
+        measure(torch.zeros(1, 3, second.size, second.size))
+    return second
+
+
+def check(options: argparse.Namespace, out: Path, size: int) -> None:
+    """What would fail in the end fails now. `size`: in bytes, of what is drawn."""
+    render.check(out)
+    if options.film:
+        animation.check(options.film)
+    for path in filter(None, (options.film, options.page)):
+        files.check(path)
+    files.check(out, size)
+    if options.photos and not options.page:
+        raise ValueError("--photos are shown on a --page.")
+    if options.photos:
+        photographs(options.photos)
+    for name in ("count", "steps", "height", "columns", "between", "batch"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise ValueError(f"--{name} {value}: it is 1 or more.")
+    if out.with_suffix("").is_file():
+        raise ValueError(f"{out.with_suffix('')}: it is a file, and would be the folder of the pictures.")

@@ -1,0 +1,44 @@
+"""`chapter14 figures`: the figures of the chapter, drawn from running code."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..drawing.figures import FIGURES, figure, stem, write_page
+
+DESCRIPTION = """
+Figures 14.1 to 14.23, each with the numbers that were computed for it, as SVG and PNG.
+
+    chapter14 figures
+    chapter14 figures 14.17 14.20 --out pictures
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="which, as in 14.17 (all)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("figures"), help="the folder that they are written to (figures)"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="a page in Markdown that shows them")
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Raises:
+        ValueError: the chapter has no such figure, or matplotlib is not installed.
+        NotWritten: a file could not be.
+    """
+    numbers = options.numbers or list(FIGURES)
+    if unknown := [number for number in numbers if number not in FIGURES]:
+        raise ValueError(f"{', '.join(unknown)}: the chapter has figures 14.1 to 14.{len(FIGURES)}.")
+    for number in numbers:
+        picture = figure(number)
+        for ending in (".svg", ".png"):
+            picture.save(options.out / f"{stem(number)}{ending}")
+        print(options.out / f"{stem(number)}.svg", flush=True)
+    if options.page:
+        write_page(options.page, options.out, numbers)
+        print(options.page)
+    return 0

@@ -1,0 +1,288 @@
+"""A sheet to draw on, in inches from the top left, and the picture that it becomes: SVG and PNG.
+
+The same drawing gives the same bytes: the font comes with matplotlib, letters are outlines, nothing has a date or a
+random name. Another version of matplotlib may place a letter a hair's breadth elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from ..visualization.files import whole
+from .style import DARK, INK, ON, PAPER, RIM
+
+FONT = "DejaVu Sans"
+MARGIN = 0.15
+DPI = 150  # of a PNG
+LONGEST = 30_000  # pixels of a PNG: what matplotlib and others can do
+
+Point = tuple[float, float]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Frame(NamedTuple):
+    """A rectangle by its middle."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def left(self) -> float:
+        return self.x - self.w / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w / 2
+
+    @property
+    def top(self) -> float:
+        return self.y - self.h / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.h / 2
+
+
+def styled(f: F) -> F:
+    """f, whatever a matplotlibrc says.
+
+    Raises:
+        ValueError: matplotlib is not installed.
+    """
+
+    @functools.wraps(f)
+    def drawn(*args: Any, **kwargs: Any) -> Any:
+        try:
+            import matplotlib
+        except ImportError as error:
+            raise ValueError("figures: matplotlib is not installed; pip install 'chapter14[figures]'") from error
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update({"svg.hashsalt": "chapter14", "svg.fonttype": "path", "font.family": FONT})
+            return f(*args, **kwargs)
+
+    return drawn  # type: ignore[return-value]
+
+
+class Picture:
+    """What was drawn.
+
+    Attributes:
+        texts: all that is written in it, each with its frame.
+        numbers: the values that are shown in it, by name.
+    """
+
+    def __init__(self, figure: Any, texts: list[tuple[str, Frame]], numbers: dict[str, Tensor]):
+        self._figure = figure
+        self.texts = texts
+        self.numbers = numbers
+
+    @styled
+    def svg(self) -> str:
+        """It needs no font and no other file, and follows the reader from light to dark."""
+        file = io.StringIO()
+        self._figure.savefig(file, format="svg", metadata={"Date": None})
+        rules = "".join(
+            f'[style*="{what}: {light}"] {{{what}: {dark} !important}}'
+            for light, dark in DARK.items()
+            for what in ("fill", "stroke")
+        )
+        style = f"<style>@media (prefers-color-scheme: dark) {{{rules}}}</style>\n </defs>"
+        return "\n".join(line.rstrip() for line in file.getvalue().replace("</defs>", style, 1).splitlines()) + "\n"
+
+    @styled
+    def png(self) -> bytes:
+        """In a palette, which is a third of the size; a very long drawing in fewer dots per inch."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        self._figure.set_dpi(min(DPI, int(LONGEST / max(self._figure.get_size_inches()))))
+        agg = FigureCanvasAgg(self._figure)
+        agg.draw()
+        image = Image.frombuffer("RGBA", agg.get_width_height(), agg.buffer_rgba(), "raw", "RGBA", 0, 1)
+        file = io.BytesIO()
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+        return file.getvalue()
+
+    def save(self, path: str | Path) -> None:
+        """Write it; the name says the format, .svg or .png.
+
+        Raises:
+            ValueError: it says another.
+            NotWritten: it could not be.
+        """
+        path = Path(path)
+        if path.suffix not in (".svg", ".png"):
+            raise ValueError(f"{path}: a drawing's name ends in .svg or .png.")
+        content = self.svg().encode() if path.suffix == ".svg" else self.png()
+        with whole(path) as beside:
+            beside.write_bytes(content)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+class Canvas:
+    """The middle of a thing says where it is."""
+
+    def __init__(self) -> None:
+        from matplotlib.figure import Figure
+
+        self._figure = Figure(facecolor=PAPER)
+        self._axes = self._figure.add_axes((0, 0, 1, 1))
+        self._axes.axis("off")
+        self.texts: list[tuple[str, Frame]] = []
+        self.numbers: dict[str, Tensor] = {}
+        self._ends: list[Point] = []
+
+    def picture(self, width: float | None = None) -> Picture:
+        """All that was drawn, in the middle of a sheet of that width.
+
+        Raises:
+            ValueError: it is wider.
+        """
+        left, right = min(x for x, _ in self._ends) - MARGIN, max(x for x, _ in self._ends) + MARGIN
+        top, bottom = min(y for _, y in self._ends) - MARGIN, max(y for _, y in self._ends) + MARGIN
+        spare = (width or right - left) - (right - left)
+        if spare < -1e-6:
+            raise ValueError(f"a figure of {right - left:.2f} inches does not fit into {width}.")
+        left, right = left - spare / 2, right + spare / 2
+        self._axes.set(xlim=(left, right), ylim=(bottom, top))
+        self._figure.set_size_inches(right - left, bottom - top)
+        return Picture(self._figure, self.texts, self.numbers)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        size: float = 10.5,
+        colour: str = INK,
+        align: str = "center",
+        weight: str = "normal",
+        ground: str | None = None,
+        family: str = FONT,
+    ) -> Frame:
+        """One line; `$...$` is an equation. `ground` is a colour behind it."""
+        w, h = _measured(words, size, weight, family)
+        frame = Frame(x + {"left": w / 2, "center": 0, "right": -w / 2}[align], y, w, h)
+        if ground:
+            self.box(Frame(frame.x, y, w + 0.06, h + 0.05), ground, rim=None, z=2, round=0)
+        self._axes.text(
+            x, y, words, size=size, color=colour, ha=align, va="center_baseline" if "$" not in words else "center",
+            weight=weight, family=family, zorder=5, math_fontfamily="dejavusans",
+        )  # fmt: skip
+        self.texts.append((words, frame))
+        self._seen(frame)
+        return frame
+
+    def box(self, frame: Frame, colour: str, rim: str | None = RIM, z: float = 3, round: float = 0.06) -> Frame:
+        from matplotlib.patches import FancyBboxPatch, Rectangle
+
+        corner = (frame.left, frame.top)
+        look: dict[str, Any] = {"fc": colour, "ec": rim or "none", "lw": 1.0, "zorder": z}
+        if round:
+            style = f"round,pad=0,rounding_size={min(round, frame.h / 2, frame.w / 2):.3f}"
+            self._axes.add_artist(FancyBboxPatch(corner, frame.w, frame.h, style, clip_on=False, **look))
+        else:
+            self._axes.add_artist(Rectangle(corner, frame.w, frame.h, clip_on=False, **look))
+        self._seen(frame)
+        return frame
+
+    def dot(self, x: float, y: float, colour: str, words: str, r: float = 0.19) -> None:
+        from matplotlib.patches import Circle
+
+        self._axes.add_artist(Circle((x, y), r, fc=colour, ec=RIM, lw=1.0, zorder=3, clip_on=False))
+        self._seen(Frame(x, y, 2 * r, 2 * r))
+        self.text(x, y, words, size=9, colour=ON)
+
+    def arrow(
+        self,
+        points: Sequence[Point],
+        colour: str,
+        dotted: bool = False,
+        head: bool = True,
+        curved: Point | None = None,
+        width: float = 2.4,
+    ) -> None:
+        """Along these points; `curved`, a smooth way through them that leaves and arrives in this direction."""
+        from matplotlib.patches import PathPatch, Polygon
+
+        *_, before, tip = points
+        away = math.hypot(tip[0] - before[0], tip[1] - before[1])
+        along = curved or ((tip[0] - before[0]) / away, (tip[1] - before[1]) / away)
+        length, half = (0.125, 0.062) if head else (0.0, 0.0)
+        base = (tip[0] - length * along[0], tip[1] - length * along[1])
+        path = _path([*points[:-1], base], curved)
+        for lw, shade, z in ((width + 1.1, RIM, 1.0), (width, colour, 1.1)):
+            dashes = {"ls": (0, (1.6 * width / lw, 1.2 * width / lw))} if dotted else {}
+            look = {"fc": "none", "ec": shade, "lw": lw, "zorder": z, "capstyle": "butt"}
+            self._axes.add_artist(PathPatch(path, clip_on=False, **look, **dashes))
+        if head:
+            side = (-along[1] * half, along[0] * half)
+            corners = [(base[0] + side[0], base[1] + side[1]), tip, (base[0] - side[0], base[1] - side[1])]
+            self._axes.add_artist(Polygon(corners, fc=colour, ec=RIM, lw=0.6, zorder=1.2, clip_on=False))
+        self._ends += points
+
+    def brace(self, left: float, right: float, y: float, words: str) -> None:
+        """A brace below what lies between left and right, and what it says."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path as Way
+
+        middle, r = (left + right) / 2, 0.07
+        points = [
+            (left, y), (left, y + r), (left + r, y + r), (middle - r, y + r), (middle, y + r), (middle, y + 2 * r),
+            (middle, y + r), (middle + r, y + r), (right - r, y + r), (right, y + r), (right, y),
+        ]  # fmt: skip
+        codes = [1, 3, 3, 2, 3, 3, 3, 3, 2, 3, 3]
+        self._axes.add_artist(PathPatch(Way(points, codes), fc="none", ec=INK, lw=1.2, zorder=1, clip_on=False))
+        self._ends += [(left, y), (right, y)]
+        self.text(middle, y + 2 * r + 0.13, words)
+
+    def image(self, frame: Frame, pixels: Any) -> None:
+        """A picture, its pixels as they are."""
+        extent = (frame.left, frame.right, frame.bottom, frame.top)
+        self._axes.imshow(pixels, extent=extent, interpolation="none", aspect="auto", zorder=3, clip_on=False)
+        self._seen(frame)
+
+    def curve(self, points: Sequence[Point], colour: str) -> None:
+        """A thin line through points."""
+        xs, ys = zip(*points, strict=True)
+        self._axes.plot(xs, ys, color=colour, lw=1.4, zorder=3, clip_on=False)
+        self._ends += points
+
+    def _seen(self, frame: Frame) -> None:
+        self._ends += [(frame.left, frame.top), (frame.right, frame.bottom)]
+
+
+def _path(points: Sequence[Point], along: Point | None) -> Any:
+    from matplotlib.path import Path as Way
+
+    if along is None:
+        return Way([(round(x, 4), round(y, 4)) for x, y in points])
+    vertices, codes = [points[0]], [Way.MOVETO]
+    for (x, y), (u, v) in zip(points, points[1:], strict=False):
+        half = ((u - x) / 2 * abs(along[0]), (v - y) / 2 * abs(along[1]))
+        vertices += [(x + half[0], y + half[1]), (u - half[0], v - half[1]), (u, v)]
+        codes += [Way.CURVE4] * 3
+    return Way([(round(x, 4), round(y, 4)) for x, y in vertices], codes)
+
+
+@functools.cache
+def _measured(words: str, size: float, weight: str, family: str) -> Point:
+    """Width and height in inches, upwards to a hundredth."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family=family, size=size, weight=weight, math_fontfamily="dejavusans")
+    w, h, _ = text_to_path.get_text_width_height_descent(words, font, "$" in words)
+    return math.ceil(w / 72 * 100) / 100, math.ceil(h / 72 * 100) / 100

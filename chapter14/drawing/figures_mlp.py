@@ -1,0 +1,221 @@
+"""Section 14.6: linear, pointwise and loss layers, and an MLP of them. Figures 14.8 to 14.16."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .. import functional as F
+from ..graph import mlp as algorithms
+from ..jacobians import jacobian
+from .canvas import Canvas, Picture
+from .items import WIDTH, Box, Cells, Item, Sign, column, in_a_row, into, out_of, row
+from .numbers import G_OUT, X_IN, OneLayer, W, b, example, given, linear, through
+from .style import BACK, DATA, GRADIENT, INK, MUTED, PARAMS, said
+
+MIDDLES = (-2.1, 2.1)  # of the way forward and the way back, side by side
+
+
+def products_of_linear() -> Picture:
+    """14.8"""
+    layer = through(lambda x, W: F.linear(x, W), X_IN, G_OUT, W)
+    canvas = Canvas()
+    _headed(canvas, -0.95)
+    forward: list[Item] = [
+        column("$x_{out}$", layer.x_out),
+        Sign("="),
+        Cells("$W$", W, PARAMS),
+        column("$x_{in}$", X_IN),
+    ]
+    back: list[Item] = [row("$g_{in}$", layer.g_in), Sign("="), row("$g_{out}$", G_OUT), Cells("$W$", W, PARAMS)]
+    in_a_row(canvas, forward, 0, MIDDLES[0], gap=0.16)
+    in_a_row(canvas, back, 0, MIDDLES[1], gap=0.16)
+    return canvas.picture(WIDTH)
+
+
+def product_of_the_gradient() -> Picture:
+    """14.9"""
+    dJdW = _there(linear().gradients[0]).mT  # [N x M], as the chapter has it
+    canvas = Canvas()
+    name = "$\\partial J/\\partial W$"
+    items: list[Item] = [Cells(name, dJdW, GRADIENT), Sign("="), column("$x_{in}$", X_IN), row("$g_{out}$", G_OUT)]
+    in_a_row(canvas, items, 0)
+    return canvas.picture(WIDTH)
+
+
+def linear_both_ways() -> Picture:
+    """14.10"""
+    layer = linear()
+    dJdW, dJdb = map(_there, layer.gradients)
+    canvas = Canvas()
+    _headed(canvas, -2.25)
+    forward: list[Item] = [column("$x_{in}$", X_IN), Box("linear"), column("$x_{out}$", layer.x_out)]
+    _, frame, _ = in_a_row(canvas, forward, 0, MIDDLES[0], gap=0.35, arrows=DATA)
+    into(canvas, Cells("$W$", W, PARAMS), frame, dx=-0.4, reach=0.5, to=-0.15)
+    into(canvas, column("$b$", b, PARAMS), frame, dx=0.75, reach=0.5, to=0.18)
+    _equations(canvas, MIDDLES[0], 0.85, "$x_{out} = W x_{in} + b$")
+    back: list[Item] = [row("$g_{in}$", layer.g_in), Box("linear"), row("$g_{out}$", G_OUT)]
+    _, frame, _ = in_a_row(canvas, back, 0, MIDDLES[1], gap=0.3, arrows=BACK, back=True)
+    into(canvas, Cells("$W$", W, PARAMS), frame, dx=-0.4, reach=0.5, to=-0.15)
+    into(canvas, column("$x_{in}$", X_IN), frame, DATA, dx=0.75, reach=0.5, to=0.18)
+    out_of(canvas, Cells("$\\partial J/\\partial W$", dJdW, GRADIENT), frame, dx=-0.4, reach=0.45, to=-0.15)
+    out_of(canvas, row("$\\partial J/\\partial b$", dJdb, GRADIENT), frame, dx=0.95, reach=0.45, to=0.18)
+    _equations(canvas, MIDDLES[1] - 1.1, 2.1, "$g_{in} = g_{out} W$")
+    _equations(
+        canvas,
+        MIDDLES[1] + 0.75,
+        2.1,
+        "$\\partial J/\\partial W = (x_{in}\\, g_{out})^T,\\;\\; \\partial J/\\partial b = g_{out}$",
+    )
+    return canvas.picture(WIDTH)
+
+
+def code_of_linear() -> Picture:
+    """14.11"""
+    layer = algorithms.Linear(W, b)
+    x_out = layer.forward(X_IN)
+    g_in, dJdW, dJdb = layer.backward(G_OUT)
+    canvas = Canvas()
+    lines = inspect.getsource(algorithms.Linear).rstrip().splitlines()
+    lines += ["", "# with the numbers of figure 14.10:", ">>> layer = Linear(W, b)"]
+    lines += [f">>> layer.forward(x_in)   # {_listed(x_out)}"]
+    lines += [f">>> layer.backward(g_out) # {_listed(g_in)}, {_listed(dJdW)}, {_listed(dJdb)}"]
+    for i, line in enumerate(lines):
+        code, comment = _commented(line)
+        x, y = 0.0711 * (len(line) - len(line.lstrip())), 0.195 * i
+        for words, colour in ((code, MUTED if code.startswith('"""') else INK), (comment, MUTED)):
+            if words:
+                frame = canvas.text(x, y, words, 8.5, colour, align="left", family="DejaVu Sans Mono")
+                x = frame.right + 0.13
+    return canvas.picture(WIDTH)
+
+
+def product_of_pointwise() -> Picture:
+    """14.12"""
+    layer, H = _relu()
+    canvas = Canvas()
+    items: list[Item] = [
+        row("$g_{in}$", layer.g_in),
+        Sign("="),
+        row("$g_{out}$", layer.g_out),
+        Cells("$H'$", H, PARAMS),
+    ]
+    in_a_row(canvas, items, 0, -0.6)
+    canvas.text(2.75, -0.12, "diagonal: $h'(x_{in}[i])$", size=9.5)
+    canvas.text(2.75, 0.18, f"$x_{{in}}$ = ({_listed(layer.x_in)[1:-1]})", size=9.5)
+    return canvas.picture(WIDTH)
+
+
+def pointwise_both_ways() -> Picture:
+    """14.13"""
+    layer, _ = _relu()
+    canvas = Canvas()
+    _headed(canvas, -2.05)
+    forward: list[Item] = [column("$x_{in}$", layer.x_in), Box("relu"), column("$x_{out}$", layer.x_out)]
+    in_a_row(canvas, forward, 0, MIDDLES[0], gap=0.4, arrows=DATA)
+    _equations(canvas, MIDDLES[0], 0.95, "$x_{out}[i] = h(x_{in}[i])$")
+    back: list[Item] = [row("$g_{in}$", layer.g_in), Box("relu"), row("$g_{out}$", layer.g_out)]
+    _, frame, _ = in_a_row(canvas, back, 0, MIDDLES[1], gap=0.22, arrows=BACK, back=True)
+    into(canvas, column("$x_{in}$", layer.x_in), frame, DATA)
+    _equations(canvas, MIDDLES[1], 0.95, "$g_{in}[i] = g_{out}[i]\\, h'(x_{in}[i])$")
+    return canvas.picture(WIDTH)
+
+
+def loss_both_ways() -> Picture:
+    """14.14"""
+    y_hat, y = given([0.75, -0.5]), given([0.5, 1])
+    layer = through(lambda y_hat, y: F.l2_loss(y_hat, y), y_hat, torch.ones((), dtype=torch.float64), y)
+    canvas = Canvas()
+    _headed(canvas, -1.8)
+    forward: list[Item] = [column("$\\hat{y}$", y_hat), Box("$L_2$"), column("$J$", layer.x_out)]
+    _, frame, _ = in_a_row(canvas, forward, 0, MIDDLES[0], gap=0.4, arrows=DATA)
+    into(canvas, column("$y$", y), frame, DATA)
+    _equations(canvas, MIDDLES[0], 0.8, "$J = \\|\\hat{y} - y\\|_2^2$")
+    back: list[Item] = [row("$g_{in}$", layer.g_in), Box("$L_2$"), row("$g_{out}$", layer.g_out)]
+    _, frame, _ = in_a_row(canvas, back, 0, MIDDLES[1], gap=0.4, arrows=BACK, back=True)
+    into(canvas, row("$\\hat{y} - y$", y_hat - y, DATA), frame, DATA)
+    _equations(canvas, MIDDLES[1], 0.8, "$g_{in} = g_{out} \\ast 2(\\hat{y} - y)$")
+    return canvas.picture(WIDTH)
+
+
+def forward_through_an_mlp() -> Picture:
+    """14.15"""
+    x, _ = example("chain")
+    canvas = Canvas()
+    products: list[list[Item]] = [
+        [column("$z$", x["x_1"]), Sign("="), Cells("$W_1$", x["W_1"], PARAMS), column("$x$", x["x_0"])],
+        [column("$h$", x["x_2"]), Sign("= relu", w=0.55), column("$z$", x["x_1"])],
+        [column("$\\hat{y}$", x["x_3"]), Sign("="), Cells("$W_2$", x["W_2"], PARAMS), column("$h$", x["x_2"])],
+        [column("$J$", x["J"]), Sign("= ‖", w=0.35), column("$\\hat{y}$", x["x_3"]), Sign("−"), column("$y$", x["y"]),
+         Sign("‖²")],
+    ]  # fmt: skip
+    _four(canvas, products)
+    return canvas.picture(WIDTH)
+
+
+def backward_through_an_mlp() -> Picture:
+    """14.16"""
+    x, g = example("chain")
+    mlp = algorithms.mlp()
+    for f, name in ((mlp.layers[0], "W_1"), (mlp.layers[2], "W_2")):
+        f.W, f.theta = x[name], [x[name]]
+    mlp.forward(x["x_0"], x["y"])
+    W_2, H, W_1 = algorithms.backward_network(mlp)
+    g_y, g_h, g_z, g_x = (g[name].reshape(-1, 1) for name in ("x_3", "x_2", "x_1", "x_0"))
+    canvas = Canvas()
+    products: list[list[Item]] = [
+        [_g("\\hat{y}", g_y), Sign("= 2 (", w=0.42), column("$\\hat{y}$", x["x_3"]), Sign("−"), column("$y$", x["y"]),
+         Sign(")")],
+        [_g("h", g_h), Sign("="), Cells("$W_2^T$", W_2, PARAMS), _g("\\hat{y}", g_y)],
+        [_g("z", g_z), Sign("="), Cells("$H'$", H, PARAMS), _g("h", g_h)],
+        [_g("x", g_x), Sign("="), Cells("$W_1^T$", W_1, PARAMS), _g("z", g_z)],
+    ]  # fmt: skip
+    _four(canvas, products)
+    return canvas.picture(WIDTH)
+
+
+def _g(name: str, g: Tensor) -> Cells:
+    return Cells(f"$g_{{{name}}}^T$", g, BACK)
+
+
+def _four(canvas: Canvas, products: Sequence[Sequence[Item]]) -> None:
+    """Two rows of two."""
+    for i, items in enumerate(products):
+        in_a_row(canvas, items, 1.75 * (i // 2), MIDDLES[i % 2], gap=0.14)
+
+
+def _headed(canvas: Canvas, y: float) -> None:
+    for x, words in zip(MIDDLES, ("forward", "backward"), strict=True):
+        canvas.text(x, y, words, weight="bold")
+
+
+def _equations(canvas: Canvas, x: float, y: float, *lines: str) -> None:
+    for i, line in enumerate(lines):
+        canvas.text(x, y + 0.3 * i, line)
+
+
+@functools.cache
+def _relu() -> tuple[OneLayer, Tensor]:
+    """The layer, and its L^x = H'."""
+    x_in, g_out = given([0.8, -1.5, 2]), given([0.5, 1, -0.75])
+    (H,) = jacobian(F.relu, x_in)
+    return through(F.relu, x_in, g_out), H
+
+
+def _there(gradient: Tensor | None) -> Tensor:
+    assert gradient is not None, "of a floating-point θ there is one"
+    return gradient
+
+
+def _listed(t: Tensor) -> str:
+    return f"[{', '.join(_listed(row) if row.ndim else said(float(row)) for row in t)}]"
+
+
+def _commented(line: str) -> tuple[str, str]:
+    """The code of a line, and its comment."""
+    code, sharp, comment = line.partition("#")
+    return code.strip(), sharp + comment

@@ -1,0 +1,59 @@
+"""What no program can go below: of memory, what must be known of the kinks; of time, the products at the best rate."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+from torch.utils.flop_counter import FlopCounterMode
+
+import chapter14
+from chapter14.frozen.maxpool import MaxPool
+from chapter14.frozen.steps import Unfit
+
+from .clock import Given, now
+
+#: Images and kernels, of which one is the best that a machine does: B, C, H, M, K.
+SHAPES = (8, 64, 56, 64, 3), (8, 128, 28, 128, 3), (8, 256, 28, 256, 3), (8, 512, 14, 512, 3), (8, 256, 56, 256, 1)
+
+
+def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
+    """One bit a relu; log2(k² + 1) a max pool of k x k with its relu. None: a network with other bends than these."""
+    (*_, chain), rest = chapter14.freeze(model).chains or (None,), 0.0
+    shapes: list[torch.Size] = []
+    if chain is None or len(chain.gives) != 1 or x.requires_grad:
+        return None
+    with torch.no_grad(), suppress(Unfit):
+        x_out, native = chain.through([x], shapes)[0], model(x)
+    if len(shapes) <= len(chain.steps) or x_out.shape != native.shape or not torch.allclose(x_out, native, 1e-3, 1e-3):
+        return None  # there is more to it than this chain
+    for step, shape in zip(chain.steps, shapes[chain.inputs :], strict=True):
+        if isinstance(step, MaxPool):
+            rest += shape.numel() * math.log2(step.size**2 + int(step.relu))
+        elif step.relu:
+            rest += shape.numel()
+    return rest / 8
+
+
+def seconds(model: nn.Module, x: Tensor, rate: float) -> float:
+    """As many products as two passes forward have."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        model(x)
+    return 2 * counted.get_total_flops() / rate
+
+
+def rate(given: Given) -> float:
+    """Operations a second of the fastest convolution here."""
+    found = 0.0
+    with torch.no_grad():
+        for B, C, H, M, K in SHAPES:
+            x = torch.randn(B, C, H, H, device=given.device).contiguous(memory_format=torch.channels_last)
+            W = torch.randn(M, C, K, K, device=given.device).contiguous(memory_format=torch.channels_last)
+            for _ in range(4):
+                start = now(given)
+                x_out = conv2d(x, W, padding=K // 2)
+                found = max(found, 2 * x_out.numel() * C * K * K / (now(given) - start))
+    return found

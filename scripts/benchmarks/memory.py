@@ -1,0 +1,80 @@
+"""Bytes that are kept for the way back, at batch 1; and the most memory that a process of its own takes.
+
+What is kept is counted, and is the same at every run. The peak is of the resident memory of a process that does nothing
+else, from when the network is there: what the passes, and whatever is laid out for them, take on top.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+import chapter14
+
+from . import limit
+from .clock import Given, Row, row
+from .networks import NETWORKS, WAYS, made, step
+
+KEPT = "native", "tuned", "checkpointed", "memsave", "converted", "frozen"
+PEAKS = "native", "tuned", "converted", "frozen"
+
+
+def rows(given: Given) -> Iterator[Row]:
+    for name in given.networks or NETWORKS:
+        model, until = made(name)
+        x = given.pixels(1).cpu()
+        kept = {}
+        for way in KEPT:
+            if (f := WAYS[way](model, until)) is not None:
+                kept[way] = chapter14.saved_bytes(f, x.clone().requires_grad_()).total
+                yield row("memory", name, 1, f"{way}, kept", kept[way], "B")
+        for way in ("converted", "frozen"):
+            yield row("memory", name, 1, f"{way}, times less", kept["native"] / kept[way], "x")
+        if (bound := limit.bytes_of_kinks(model, x)) is not None:
+            yield row("memory", name, 1, "limit, kept", bound, "B")
+        batch = max(given.batches)
+        peaks = {way: _peak(given, way, name, batch) for way in PEAKS}
+        for way, (on_top, _) in peaks.items():
+            yield row("memory", name, batch, f"{way}, peak", on_top, "B")
+        for way in ("converted", "frozen"):
+            (native, all_native), (ours, all_ours) = peaks["native"], peaks[way]
+            yield row("memory", name, batch, f"{way}, peak, times less", native / ours, "x")
+            if given.device == "cpu":
+                yield row("memory", name, batch, f"{way}, whole peak, times less", all_native / all_ours, "x")
+
+
+def _peak(given: Given, way: str, name: str, batch: int) -> tuple[int, int]:
+    """Bytes on top of the network, and in all, as a process of its own says."""
+    script = Path(__file__).parents[1] / "benchmark.py"
+    how = "--peak", way, name, str(batch), "--size", str(given.size), "--device", given.device
+    said = subprocess.run(
+        [sys.executable, str(script), *how, "--threads", str(given.threads)], capture_output=True, text=True, check=True
+    )
+    on_top, whole = said.stdout.split()
+    return int(on_top), int(whole)
+
+
+def own_peak(given: Given, way: str, name: str, batch: int) -> None:
+    """In the process of its own."""
+    model, until = made(name)
+    x = given.pixels(batch)
+    if given.device != "cpu":
+        model.to(given.device)
+        before = torch.cuda.memory_allocated()
+    else:
+        before = _status("VmRSS")
+    g_in = step(WAYS[way](model, until), x)
+    del model
+    g_in(), g_in()
+    most = _status("VmHWM") if given.device == "cpu" else torch.cuda.max_memory_allocated()
+    print(max(most - before, 1), most)
+
+
+def _status(what: str) -> int:
+    """Of this process, in bytes; ru_maxrss would be the parent's, where that is more."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split(f"{what}:")[1].split()[0]) * 1024
