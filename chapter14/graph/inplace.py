@@ -102,9 +102,7 @@ class Relu(LaidOut):
         """x_out and h', each [*x_in]; of an array of numpy's, arrays."""
         of = np if isinstance(x_in, np.ndarray) else torch
         opens = x_in >= 0 if self.at_zero else x_in > 0
-        x_out = of.where(opens, x_in, of.zeros_like(x_in))
-        h_prime = opens.astype(x_in.dtype) if of is np else opens.to(x_in.dtype)
-        return x_out, h_prime
+        return x_in.clip(0), opens.astype(x_in.dtype) if of is np else opens.to(x_in.dtype)
 
     def lay_out(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, rate: Rate) -> Way:
         h_prime = torch.empty_like(x)

@@ -12,12 +12,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
 from ..shape import ShapeError, in_words
 from .block import Block
+from .passes import TINY, seen_by_numpy
 
 
 class AnyLoss:
@@ -86,7 +88,7 @@ class CrossEntropy:
 
     def free(self) -> None:
         """Drop what is kept for the way back, and the buffers."""
-        for buffer in ("_logs", "g_in", "_minus"):
+        for buffer in ("_logs", "g_in", "_logs_", "_g_in_", "_rows_"):
             vars(self).pop(buffer, None)
         self._y: Tensor | None = None
         self._made_for: tuple | None = None
@@ -97,8 +99,11 @@ class CrossEntropy:
             self._y = None
             return self.otherwise.forward(y_hat, y)
         if (y_hat.shape, y_hat.dtype, y_hat.device) != self._made_for:
-            self._logs, self.g_in = torch.empty_like(y_hat), torch.empty_like(y_hat)
-            self._minus = y_hat.new_full((*y.shape, 1), -1)
+            self._logs, self.g_in = (y_hat.new_empty(y_hat.shape) for _ in range(2))
+            self._tiny = self.weight is None and 0 < y_hat.numel() <= TINY and seen_by_numpy(self._logs)
+            if self._tiny:
+                self._logs_, self._g_in_ = (t.view(-1, y_hat.shape[-1]).numpy() for t in (self._logs, self.g_in))
+                self._rows_ = np.arange(len(self._logs_))
             self._made_for = y_hat.shape, y_hat.dtype, y_hat.device
         self._y = y.clone()  # it is y on the way back too, whatever became of the caller's
         torch.log_softmax(y_hat, -1, out=self._logs)
@@ -108,12 +113,15 @@ class CrossEntropy:
         """g_in [*y_hat], with g_out = 1."""
         if self._y is None:
             return self.otherwise.backward()
-        s, y = torch.exp(self._logs, out=self.g_in), self._y
-        ignored = y == self.ignored
-        if self.weight is None and y.device.type == "cpu" and not ignored.any():  # all count the same, in few calls
-            s.scatter_add_(-1, y.unsqueeze(-1), self._minus)
-            return s.mul_(1 / y.numel()) if self.reduction == "mean" and y.numel() else s
-        counts = ~ignored
+        y = self._y
+        if self._tiny and not ((y_ := y.numpy().reshape(-1)) == self.ignored).any():  # all count the same, in few calls
+            s_ = np.exp(self._logs_, out=self._g_in_)
+            s_[self._rows_, y_] -= 1
+            if self.reduction == "mean":
+                s_ /= len(s_)
+            return self.g_in
+        s = torch.exp(self._logs, out=self.g_in)
+        counts = y != self.ignored
         at = y * counts  # of an ignored one any class, which counts nothing
         w = counts.to(self.g_in.dtype) if self.weight is None else self.weight[at] * counts
         if self.reduction == "mean":

@@ -48,16 +48,16 @@ class Gelu(PointwiseLayer):
 
     @staticmethod
     @by_block
-    def backward_once(needs, g, x, approximate):
+    def backward_once(x, approximate):
         if approximate == "none":
             cdf = native.gelu(x).div_(x).nan_to_num_(0.5)  # the kernel's erf is fast; at x = 0 it is 1/2
-            pdf = torch.square(x).mul_(-0.5 * math.log2(math.e)).exp2_()  # twice as fast as exp
-            return cdf.addcmul_(x, pdf, value=1 / math.sqrt(2 * math.pi)).mul_(g), None
+            pdf = torch.addcmul(x.new_zeros(()), x, x, value=-0.5 * math.log2(math.e)).exp2_()  # twice as fast as exp
+            return cdf.addcmul_(x, pdf, value=1 / math.sqrt(2 * math.pi))
         k, c = math.sqrt(2 / math.pi), 0.044715
         square = torch.square(x)
         s = torch.mul(square, 2 * c * k).add_(2 * k).mul_(x).sigmoid_()  # (1 + tanh) / 2, and 4 s (1 - s) is sech²
         slope = square.mul_(6 * c * k).add_(2 * k).mul_(x)
-        return torch.addcmul(s, s, s, value=-1).mul_(slope).add_(s).mul_(g), None
+        return torch.addcmul(s, s, s, value=-1).mul_(slope).add_(s)
 
 
 class Silu(PointwiseLayer):
@@ -90,11 +90,11 @@ class Mish(PointwiseLayer):
 
     @staticmethod
     @by_block
-    def backward_once(needs, g, x):
+    def backward_once(x):
         e = x.clamp(max=20).mul_(math.log2(math.e)).exp2_()  # t = n / (n + 2) with n = e (e + 2); beyond 20 it is 1
         n = e.square().add_(e, alpha=2)
         t, slope = n.div_(n + 2), x.sigmoid().mul_(x)
-        return (torch.addcmul(slope, slope, torch.square(t), value=-1).add_(t).mul_(g),)
+        return torch.addcmul(slope, slope, torch.square(t), value=-1).add_(t)
 
 
 class Hardswish(PointwiseLayer):
@@ -111,9 +111,9 @@ class Hardswish(PointwiseLayer):
 
     @staticmethod
     @by_block
-    def backward_once(needs, g, x):
+    def backward_once(x):
         up = native.threshold(x, -3, -1.5).neg_()  # x, but where h' is constant the x at which the line has that value
-        return (torch.threshold_(up, -3, -1.5).mul_(-1 / 3).add_(0.5).mul_(g),)
+        return torch.threshold_(up, -3, -1.5).mul_(-1 / 3).add_(0.5)
 
 
 class Glu(Layer):

@@ -22,16 +22,17 @@ def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(t.split(rows) for t in tensors), strict=True)
 
 
-def by_block(backward_once: Callable[..., tuple]) -> Callable[..., tuple]:
-    """`backward_once` of a pointwise layer, block by block."""
+def by_block(h_prime: Callable[..., Tensor]) -> Callable[..., tuple]:
+    """`backward_once` of a pointwise layer, g_in = g h' (14.33), block by block, out of h' of x and constants."""
 
-    @functools.wraps(backward_once)
-    def blockwise(needs, g, x, *constants):
+    @functools.wraps(h_prime)
+    def backward_once(needs, g, x, *constants):
+        rest = [None] * len(constants)
         if x.numel() <= BLOCK or x.device.type != "cpu" or not (x.is_contiguous() and g.is_contiguous()):
-            return backward_once(needs, g, x, *constants)
+            return h_prime(x, *constants).mul_(g), *rest
         g_in = torch.empty_like(x)
         for into, g_block, x_block in zip(*(t.view(-1).split(BLOCK) for t in (g_in, g, x)), strict=True):
-            into.copy_(backward_once(needs, g_block, x_block, *constants)[0])
-        return g_in, *[None] * len(constants)
+            torch.mul(h_prime(x_block, *constants), g_block, out=into)
+        return g_in, *rest
 
-    return blockwise
+    return backward_once

@@ -37,11 +37,11 @@ class Elu(PointwiseLayer):
 
     @staticmethod
     @by_block
-    def backward_once(needs, g, x, alpha, s, c):
+    def backward_once(x, alpha, s, c):
         h_prime = x.clamp(max=0).mul_(c).exp_()  # 1 where x > 0
         if alpha * c != 1:
             h_prime.mul_(alpha * c).add_((x > 0).view(torch.uint8).to(x.dtype), alpha=1 - alpha * c)
-        return h_prime.mul_(s).mul_(g), None, None, None
+        return h_prime.mul_(s)
 
 
 class Softplus(PointwiseLayer):
@@ -58,10 +58,10 @@ class Softplus(PointwiseLayer):
 
     @staticmethod
     @by_block
-    def backward_once(needs, g, x, beta, threshold):
+    def backward_once(x, beta, threshold):
         h_prime = x * beta
         straight = (h_prime > threshold).view(torch.uint8).to(x.dtype)
-        return h_prime.sigmoid_().add_(straight).clamp_(max=1).mul_(g), None, None
+        return h_prime.sigmoid_().add_(straight).clamp_(max=1)
 
 
 class LogSigmoid(PointwiseLayer):
