@@ -47,6 +47,8 @@ def rows_of(name: str, given: Given) -> Iterator[Row]:
             yield row(name, case, None, way, seconds, "s")
         for way, n in peaks.items():
             yield row(name, case, None, f"{way}, peak", n, "B")
+        if peaks:
+            yield row(name, case, None, "peak, times less", peaks["native"] / peaks["ours"], "x")
         yield row(name, case, None, "times as fast", line["native"] / line["ours"], "x")
 
 
