@@ -31,6 +31,7 @@ def go_back(tape: Tape, J: Tensor) -> dict[fx.Node, fx.Node]:
 
 def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
     tape.inside.append(step.module)
+    tape.of = step.outs[0]
     g_out = [
         arrived[node] if node in arrived else torch.zeros(like.shape, dtype=like.dtype, device=like.device)
         for node, like in zip(step.outs, step.likes, strict=True)

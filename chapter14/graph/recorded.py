@@ -4,7 +4,8 @@
     x_1, ..., x_L    the forward pass, and then J
     g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers, linear in g, with weights from the forward pass
 
-Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it can.
+Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it can;
+going back, "of" is the value of the layer that it is the way back of.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
             fx.node.map_arg(node.args, new.__getitem__), fx.node.map_arg(node.kwargs, new.__getitem__), name,
         )  # fmt: skip
         new[node].meta = {key: value for key, value in node.meta.items() if key != "held"}
+        if node.meta.get("of") is not None:
+            new[node].meta["of"] = node.meta["of"].meta.get("symbol", "")
     final.lint()
     used = plan(final, lambda node: node.meta["what"] != "x")
     x_L = [new[node].name for node in ends]

@@ -55,6 +55,7 @@ class Tape(Recorder):
         self.steps: list[Step] = []
         self.goes_back = False  # then nothing is remembered any more
         self.inside = [""]  # the modules that run
+        self.of: fx.Node | None = None  # what the layer made whose way back is written down
         self._native: list[tuple[str, str]] = []  # what is not by hand, and where
         self._reads: dict[int, Read] = {}
         self._versions: dict[int, int] = {}
@@ -103,7 +104,7 @@ class Tape(Recorder):
         with self._computing():
             x_out = layer.forward(*inputs)
         node = self.graph.call_function(layer.of, args)
-        node.meta.update(layer=layer, module=self.inside[-1])
+        node.meta.update(layer=layer, module=self.inside[-1], of=self.of)
         wants = torch.is_grad_enabled() and any(needs) and not self.goes_back
         x_out = self.values.made(node, x_out, wants)
         if layer.view and memory_of(x_out) == memory_of(inputs[0]):
