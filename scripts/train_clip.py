@@ -104,8 +104,9 @@ class Run:
         model, out = self.models["mean"], self.options.out
         weights.save(model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state)
         network = Pretrained(model, model.config.size, tuple(self.labels))
-        drawn = [visualize(network, caption("cat"), count=6, seed=1).x]
-        drawn += [visualize(network, caption(label), seed=1).x for label in self.labels]
+        how = {"seed": 1, "steps": self.options.steps}
+        drawn = [visualize(network, caption("cat"), count=6, **how).x]
+        drawn += [visualize(network, caption(label), **how).x for label in self.labels]
         images = [to_image(x, 144) for x in torch.cat(drawn)]
         save(sheet(images, ["cat"] * 6 + self.labels, 6), out / f"sheet_{self.images:08d}.png")
 
@@ -122,6 +123,7 @@ def main() -> None:
     parser.add_argument("--clean", type=int, default=12, help="clean photographs a step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="the learning rate, at its height")
     parser.add_argument("--every", type=float, default=5.0, help="minutes between checkpoints, each with a sheet")
+    parser.add_argument("--steps", type=int, default=60, help="of the first descent of a sheet's pictures (60)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--bf16", action="store_true", help="compute the image tower in bfloat16")

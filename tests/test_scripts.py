@@ -36,7 +36,7 @@ def photographs(tmp_path_factory):
 
 
 def test_train_and_evaluate(photographs, tmp_path):
-    small = ("--images", 12, "--batch", 4, "--clean", 2)
+    small = ("--images", 12, "--batch", 4, "--clean", 2, "--steps", 1)
     assert "the weights are in" in run("train_clip.py", photographs, "--out", tmp_path, *small)
     assert {"checkpoint.safetensors", "clip.safetensors"} <= {p.name for p in tmp_path.iterdir()}
     more = run("train_clip.py", photographs, "--out", tmp_path, "--images", 18, *small[2:])
