@@ -108,7 +108,7 @@ class Chain:
     def _layer_by_layer(self, x: Tensor) -> Tensor:
         self.x[0] = x
         try:
-            for l, f in enumerate(self.layers, 1):  # noqa: E741  # 5
+            for l, f in enumerate(self.layers, 1):  # 5
                 self.x[l] = x = f.forward(x)  # 6
         except ShapeError as error:
             raise ShapeError(f"Chain, layer {l}: {error}") from error
@@ -150,7 +150,7 @@ class Chain:
         self.gradients = [()] * len(self.layers)
         if free:
             _free(self.loss)
-        for l in range(len(self.layers), 0, -1):  # noqa: E741  # 10
+        for l in range(len(self.layers), 0, -1):  # 10
             f = self.layers[l - 1]
             g, *dJdtheta = f.backward(g)  # 11, 12, 13: L_l is in the layer, as a product and not as a matrix
             self.g[l - 1], self.gradients[l - 1] = g, tuple(dJdtheta)
@@ -198,7 +198,7 @@ class Chain:
             self.g = [None, *self._passes.g[1:]]
         else:
             self.g[-1] = g
-            for l in range(len(self.layers), 0, -1):  # noqa: E741
+            for l in range(len(self.layers), 0, -1):
                 wanted, descend = l >= self._first, self._descends[l - 1]
                 self.g[l - 1] = g = descend(g, rule, l > self._first) if wanted else None
         rule.end()

@@ -107,7 +107,7 @@ class Passes:
             for call in self._descend[wants_g_0]:
                 call()
             return
-        for l in range(len(self._ways) - 1, -1 if wants_g_0 else self._moving - 1, -1):  # noqa: E741
+        for l in range(len(self._ways) - 1, -1 if wants_g_0 else self._moving - 1, -1):
             if wants_g_0 or l > self._moving:
                 for call in self._ways[l].back:
                     call()
@@ -117,7 +117,7 @@ class Passes:
     def _all_steps(self, wants_g_0: bool) -> list[Callable[[], Any]]:
         """Last to first, g_in of each layer by its W before the step; what no step waits for is left out."""
         calls: list[Callable[[], Any]] = []
-        for l in range(len(self._ways) - 1, -1 if wants_g_0 else self._moving - 1, -1):  # noqa: E741
+        for l in range(len(self._ways) - 1, -1 if wants_g_0 else self._moving - 1, -1):
             way = self._ways[l]
             if wants_g_0 or l > self._moving:
                 calls += way.both or (*way.back, *way.step)

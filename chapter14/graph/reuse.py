@@ -31,7 +31,7 @@ def without_reuse(g_L: Tensor, L_x: Sequence[Tensor], L_theta: Sequence[Tensor])
     g_L is dJ/dx_L [|x_L|]. L_x[l - 1] is dx_l/dx_{l-1} [|x_l| x |x_{l-1}|]; L_theta[l - 1], dx_l/dθ_l [|x_l| x |θ_l|].
     """
     times, gradients = Multiplier(), []
-    for l in range(1, len(L_x) + 1):  # noqa: E741
+    for l in range(1, len(L_x) + 1):
         product = g_L
         for k in range(len(L_x), l, -1):
             product = times(product, L_x[k - 1])
@@ -42,7 +42,7 @@ def without_reuse(g_L: Tensor, L_x: Sequence[Tensor], L_theta: Sequence[Tensor])
 def with_reuse(g_L: Tensor, L_x: Sequence[Tensor], L_theta: Sequence[Tensor]) -> tuple[list[Tensor], int]:
     """The same by g_{l-1} = g_l L_l^x (14.10), as in Algorithm 14.1; g_0, the gradient of the data, is left out."""
     times, gradients, g = Multiplier(), [], g_L
-    for l in range(len(L_x), 0, -1):  # noqa: E741
+    for l in range(len(L_x), 0, -1):
         gradients.append(times(g, L_theta[l - 1]))
         if l > 1:
             g = times(g, L_x[l - 1])

@@ -26,7 +26,7 @@ class Bilinear(Layer):
 
     @staticmethod
     def forward(x1, x2, W, b):
-        M, I, J = W.shape  # noqa: E741
+        M, I, J = W.shape
         products = (x1 @ W.movedim(1, 0).reshape(I, M * J)).reshape(*x1.shape[:-1], M, J)
         x_out = (products @ x2[..., None]).squeeze(-1)
         return x_out if b is None else x_out + b
@@ -62,7 +62,7 @@ class Bilinear(Layer):
 
 
 def _W_prime(g: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
-    (*batch, I), J = x1.shape, x2.shape[-1]  # noqa: E741
+    (*batch, I), J = x1.shape, x2.shape[-1]
     products = times(reshape(x1, (*batch, I, 1)), reshape(x2, (*batch, 1, J)))
     return reshape(outer(g, reshape(products, (*batch, I * J))), (g.shape[-1], I, J))
 

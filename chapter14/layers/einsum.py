@@ -61,7 +61,7 @@ def _contract(x: Tensor, x_axes: Axes, y: Tensor, y_axes: Axes, keep: set) -> tu
     b, j = [a for a in both if a in keep], [a for a in both if a not in keep]
     i, k = [a for a in x_axes if a not in both], [a for a in y_axes if a not in both]
     x, y = _ordered(x, x_axes, b + i + j), _ordered(y, y_axes, b + j + k)
-    B, I, J = x.shape[: len(b)], x.shape[len(b) : len(b) + len(i)], x.shape[len(b) + len(i) :]  # noqa: E741
+    B, I, J = x.shape[: len(b)], x.shape[len(b) : len(b) + len(i)], x.shape[len(b) + len(i) :]
     K = y.shape[len(both) :]
     if not j:
         x_out = times(reshape(x, (*B, *I, *(1 for _ in K))), reshape(y, (*B, *(1 for _ in I), *K)))

@@ -64,7 +64,7 @@ class Linear(Layer):
     def L(x, W):
         """Of one datapoint: W, (14.16); x_in[k] where i == j, else 0, (14.14); I, (14.17)."""
         (M, N), B = W.shape, x.shape[:-1].numel()
-        I = torch.eye(M).to(x)  # noqa: E741  # the chapter's letter
+        I = torch.eye(M).to(x)  # the chapter's letter
         L_x = torch.kron(torch.eye(B).to(x), W)
         L_W = (I[:, :, None] * x.reshape(B, 1, 1, N)).reshape(B * M, M * N)
         return L_x, L_W, I.repeat(B, 1)
