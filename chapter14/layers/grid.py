@@ -7,7 +7,7 @@ of each axis on its own. A pixel of the image is one of each axis; its weight is
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer
-from .arithmetic import scale, shift, times
+from .arithmetic import plus, times
 from .arrange import reshape, take
 
 
@@ -47,69 +47,88 @@ class Piece(Layer):
         return times(tangents[0], slope)
 
 
-class Tap(NamedTuple):
-    """A pixel of one axis: which, [B, P], its weight, and the weight's derivative by u."""
+class Taps(NamedTuple):
+    """The K pixels that one axis is read at, `at` [B, K, P]. Their weights are polynomials in t [B, 1, P].
+
+    t is what the place is past the whole number below it, a function of u with a slope; c are the coefficients.
+    """
 
     at: Tensor
-    w: Tensor
-    w_prime: Tensor
+    t: Tensor
+    slope: Tensor
+    c: Sequence[Sequence[float]]
+
+    def w(self) -> Tensor:
+        return _polynomials(self.c, self.t)
+
+    def w_prime(self) -> Tensor:
+        """By u."""
+        return times(_polynomials([_derivative(c) for c in self.c], self.t), self.slope)
 
 
-class Corner(NamedTuple):
-    """A pixel of the image, by its place in memory, [B, P]; whether it is there; its weight, and that by each u."""
+class Corners(NamedTuple):
+    """The K pixels of the image that each place is read at: `at` [B, K, P], by their place in memory.
+
+    One that is not there has the number of pixels for its place: it is the one after the last.
+    """
 
     at: Tensor
-    there: Tensor
-    w: Tensor
-    w_prime: list[Tensor]
+    taps: list[Taps]
+
+    def w(self) -> Tensor:
+        """Their weights, [B, K, P]."""
+        return functools.reduce(_times, [taps.w() for taps in self.taps])
+
+    def w_prime(self) -> list[Tensor]:
+        """Those by each u."""
+        every = range(len(self.taps))
+        return [
+            functools.reduce(_times, [self.taps[k].w_prime() if k == d else self.taps[k].w() for k in every])
+            for d in every
+        ]
 
 
-def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> list[Corner]:
-    """The pixels that an image of `size` is read at, for grid [B, P, axes] in torch's order: x, y, z."""
+def by_axis(grid: Tensor) -> list[Tensor]:
+    """[B, P, axes] → [B, 1, P] of each."""
     B, P, axes = grid.shape
     index = torch.arange(axes, device=grid.device)
-    us = [reshape(take(grid, index[k : k + 1], -1), (B, P)) for k in range(axes)]
-    taps = [_taps(u, n, reading) for u, n in zip(us, reversed(size), strict=True)]
-    return [_corner(of_each, size) for of_each in itertools.product(*taps)]
+    return [reshape(take(grid, index[k : k + 1], -1), (B, 1, P)) for k in range(axes)]
 
 
-def _corner(taps: Sequence[Tap], size: Sequence[int]) -> Corner:
-    at, stride = torch.zeros_like(taps[0].at, dtype=torch.long), 1
-    there = torch.ones_like(at, dtype=torch.bool)
+def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> Corners:
+    """The pixels that an image of `size` is read at, for grid [B, P, axes] in torch's order: x, y, z."""
+    taps = [_taps(u, n, reading) for u, n in zip(by_axis(grid), reversed(size), strict=True)]
+    at, there, stride = torch.zeros_like(taps[0].t.detach()), torch.ones_like(taps[0].t, dtype=torch.bool), 1
     for tap, n in zip(taps, reversed(size), strict=True):
-        inside = (tap.at >= 0) & (tap.at < n)
-        there = there & inside
-        at = at + torch.where(inside, tap.at, 0).long() * stride
+        at = torch.add(*_of_each_two(at, tap.at * stride)).flatten(1, 2)
+        there = torch.bitwise_and(*_of_each_two(there, (tap.at >= 0) & (tap.at < n))).flatten(1, 2)
         stride *= n
-    primes = [_product([t.w_prime if k == d else t.w for k, t in enumerate(taps)]) for d in range(len(taps))]
-    return Corner(at, there, _product([t.w for t in taps]), primes)
+    return Corners(torch.where(there, at, stride).long(), taps)
 
 
-def _product(factors: Sequence[Tensor]) -> Tensor:
-    x_out = factors[0]
-    for factor in factors[1:]:
-        x_out = times(x_out, factor)
-    return x_out
+def _of_each_two(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixels of some axes beside those of one more: [B, K, 1, P], [B, 1, M, P]."""
+    return reshape(a, (*a.shape[:2], 1, a.shape[2])), reshape(b, (b.shape[0], 1, *b.shape[1:]))
 
 
-def _taps(u: Tensor, n: int, reading: Reading) -> list[Tap]:
-    c = u.detach()
-    place = (c + 1) / 2 * (n - 1) if reading.align_corners else ((c + 1) * n - 1) / 2
-    slope = torch.full_like(c, (n - 1) / 2 if reading.align_corners else n / 2)
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    return reshape(times(*_of_each_two(a, b)), (a.shape[0], a.shape[1] * b.shape[1], a.shape[2]))
+
+
+def _taps(u: Tensor, n: int, reading: Reading) -> Taps:
+    v = u.detach()
+    place = (v + 1) / 2 * (n - 1) if reading.align_corners else ((v + 1) * n - 1) / 2
+    slope = torch.full_like(v, (n - 1) / 2 if reading.align_corners else n / 2)
     if reading.mode != "bicubic":
         place, sign = onto(place, n, reading)
         slope = slope * sign
     place = torch.where(place.abs() < 2**31, place, -100)  # so far outside, or no number, as torch has it
-    if reading.mode == "nearest":
-        return [Tap(place.round(), torch.ones_like(place), torch.zeros_like(place))]
-    low = place.floor()
-    t = Piece.of(u, place - low, slope)
-    if reading.mode == "bilinear":
-        return [Tap(low, shift(scale(t, -1), 1), -slope), Tap(low + 1, t, slope)]
-    return [
-        Tap(onto(low + k, n, reading)[0], _polynomial(w, t), times(_polynomial(_derivative(w), t), slope))
-        for k, w in enumerate(_CUBIC, -1)
-    ]
+    low = place.round() if reading.mode == "nearest" else place.floor()
+    c = _WEIGHTS[reading.mode]
+    at = low + torch.arange(len(c), dtype=low.dtype, device=low.device)[:, None]
+    if reading.mode == "bicubic":
+        at = onto(at - 1, n, reading)[0]
+    return Taps(at, Piece.of(u, place - low, slope), slope, c)
 
 
 def onto(place: Tensor, n: int, reading: Reading) -> tuple[Tensor, Tensor]:
@@ -131,17 +150,22 @@ def onto(place: Tensor, n: int, reading: Reading) -> tuple[Tensor, Tensor]:
     return place, sign
 
 
-#: Bicubic: the weights of the pixels at -1, 0, 1 and 2, as polynomials in t, lowest power first; a = -3/4.
-_CUBIC = (0, -0.75, 1.5, -0.75), (1, 0, -2.25, 1.25), (0, 0.75, 1.5, -1.25), (0, 0, -0.75, 0.75)
+#: The weights of the pixels read, as polynomials in t, lowest power first. Of bicubic's, at -1, 0, 1, 2, a = -3/4.
+_WEIGHTS = {
+    "nearest": ((1,),),
+    "bilinear": ((1, -1), (0, 1)),
+    "bicubic": ((0, -0.75, 1.5, -0.75), (1, 0, -2.25, 1.25), (0, 0.75, 1.5, -1.25), (0, 0, -0.75, 0.75)),
+}
 
 
-def _polynomial(c: Sequence[float], t: Tensor) -> Tensor:
-    x_out = scale(t, c[-1])
-    for k, factor in enumerate(reversed(c[:-1])):
-        x_out = shift(x_out, factor)
-        x_out = x_out if k == len(c) - 2 else times(x_out, t)
+def _polynomials(c: Sequence[Sequence[float]], t: Tensor) -> Tensor:
+    """c [K, powers] of t [B, 1, P] → [B, K, P], by Horner's rule."""
+    *lower, highest = torch.tensor(c, dtype=t.dtype, device=t.device)[..., None].unbind(1)
+    x_out = highest.expand(t.shape[0], -1, t.shape[2])
+    for factor in reversed(lower):
+        x_out = plus(times(x_out, t), factor)
     return x_out
 
 
 def _derivative(c: Sequence[float]) -> list[float]:
-    return [k * factor for k, factor in enumerate(c)][1:]
+    return [k * factor for k, factor in enumerate(c)][1:] or [0]

@@ -2,27 +2,28 @@
 
     x_out[p] = sum_k w_k(grid[p]) x_in[at_k[p]],  k over the pixels around the place
 
-    g_in[at_k[p]] += w_k(grid[p]) g_out[p]                            the transposed map: what comes back, put in place
-    dJ/dgrid[p]    = sum_k w_k'(grid[p]) <g_out[p], x_in[at_k[p]]>
+    read    x_out[p]        = sum_k w_k[p] x[at_k[p]]
+    spread  x_out[at_k[p]] += w_k[p] g[p]
+    match   x_out_k[p]      = <g[p], x[at_k[p]]>
 
-Of <g, sample(x, grid)>, which is linear in g and in x, these are the gradients; so the way back of the transposed map
-is made of the same three.
+<g, read(x, w)> = <x, spread(g, w)> = <w, match(g, x)> is linear in each of the three: the way back of each layer is
+made of the other two. With w(grid), a composition of layers, this is all that grid_sample needs:
+
+    g_in = spread(g_out, w(grid)),  dJ/dgrid = sum_k match(g_out, x_in)_k w_k'(grid)
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import added, gate, keep, sum_along, times
+from .arithmetic import added, sum_along, times
 from .arrange import reshape
-from .gather import pick, place
-from .grid import Corner, Reading, corners
+from .grid import Reading, by_axis, corners
 from .merge import merge
 
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
@@ -45,11 +46,14 @@ class GridSample(Layer):
 
     @staticmethod
     def backward(needs, g, x, grid, shape, reading):
-        return (
-            GridPlace.of(g, grid, shape, reading) if needs[0] else None,
-            _grid_prime(g, x, grid, reading) if needs[1] else None,
-            None,
-        )
+        around, rows = corners(_in_a_row(grid), shape[2:], reading), _pixels(g)
+        dx = dgrid = None
+        if needs[0]:
+            dx = reshape(Spread.of(rows, around.w(), around.at, shape[2:].numel()), shape)
+        if needs[1]:
+            matched = Match.of(rows, _pixels(x), around.at)
+            dgrid = reshape(_stacked([sum_along(times(matched, w), 1) for w in around.w_prime()]), grid.shape)
+        return dx, dgrid, None
 
     @staticmethod
     def jvp(tangents, x, grid, reading):
@@ -60,90 +64,98 @@ class GridSample(Layer):
         )
 
 
-class GridPlace(Layer):
-    """The map back from x_out to x_in."""
-
-    @staticmethod
-    def forward(g, grid, shape, reading):
-        flat = g.reshape(*shape[:2], g.shape[2:].numel())
-        x_out = flat.new_zeros(*shape[:2], math.prod(shape[2:]))
-        for corner in corners(_in_a_row(grid), shape[2:], reading):
-            part = flat * (corner.w * corner.there)[:, None]
-            x_out = x_out.scatter_add(-1, corner.at[:, None].expand(part.shape), part)
-        return x_out.reshape(shape)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        g, grid, shape, reading = inputs
-        return g if needs[1] else None, grid, reading
-
-    @staticmethod
-    def backward(needs, G, g, grid, reading):
-        return (
-            GridSample.of(G, grid, reading) if needs[0] else None,
-            _grid_prime(g, G, grid, reading) if needs[1] else None,
-            None,
-            None,
-        )
-
-    @staticmethod
-    def jvp(tangents, g, grid, shape, reading):
-        dg, dgrid, *_ = tangents
-        return added(
-            None if dg is None else GridPlace.of(dg, grid, shape, reading),
-            None if dgrid is None else _placed_along(g, grid, dgrid, shape, reading),
-        )
-
-
-# The derivatives by the grid, of layers: [B, C, P] are images in a row, and [B, P, axes] is the grid.
+def _sampled_along(x: Tensor, grid: Tensor, dgrid: Tensor, reading: Reading) -> Tensor:
+    around, along = corners(_in_a_row(grid), x.shape[2:], reading), by_axis(_in_a_row(dgrid))
+    dw = added(*[times(w, du) for w, du in zip(around.w_prime(), along, strict=True)])
+    return reshape(Read.of(_pixels(x), dw, around.at), (*x.shape[:2], *grid.shape[1:-1]))
 
 
 def _in_a_row(grid: Tensor) -> Tensor:
+    """[B, ..., axes] → [B, P, axes]."""
     return reshape(grid, (grid.shape[0], grid.shape[1:-1].numel(), grid.shape[-1]))
 
 
 def _pixels(x: Tensor) -> Tensor:
+    """[B, C, ...] → [B, C, P]."""
     return reshape(x, (*x.shape[:2], x.shape[2:].numel()))
-
-
-def _read(pixels: Tensor, corner: Corner) -> Tensor:
-    B, C = pixels.shape[:2]
-    return pick(pixels, corner.at[:, None].expand(B, C, corner.at.shape[-1]), -1)
 
 
 def _stacked(terms: Sequence[Tensor]) -> Tensor:
     return merge(*[reshape(t, (*t.shape, 1)) for t in terms], dim=-1)
 
 
-def _grid_prime(g: Tensor, x: Tensor, grid: Tensor, reading: Reading) -> Tensor:
-    pixels, rows, of_each = _pixels(x), _pixels(g), []
-    for corner in corners(_in_a_row(grid), x.shape[2:], reading):
-        dots = reshape(sum_along(times(rows, _read(pixels, corner)), 1), corner.at.shape)
-        of_each.append([times(keep(dots, corner.there), w) for w in corner.w_prime])
-    by_axis = [added(*terms) for terms in zip(*of_each, strict=True)]
-    return reshape(_stacked(by_axis), grid.shape)
+# [B, C, N] are images, [B, C, P] what is read; w and at are [B, K, P]. A pixel that is not there is at N.
 
 
-def _weight_along(corner: Corner, dgrid: Tensor) -> Tensor:
-    """The derivative of its weight along dgrid [B, P, axes]: [B, 1, P]."""
-    along = reshape(sum_along(times(_stacked(corner.w_prime), dgrid), -1), corner.at.shape)
-    return reshape(gate(along, corner.there), (along.shape[0], 1, along.shape[1]))
+def _one_by_one(x: Tensor, at: Tensor) -> Iterator[Tensor]:
+    """x[at_k] for each k, [B, C, P]; 0 where there is none."""
+    x = torch.nn.functional.pad(x, (0, 1))
+    for of_k in at.unbind(1):
+        yield x.gather(-1, of_k[:, None].expand(-1, x.shape[1], -1))
 
 
-def _sampled_along(x: Tensor, grid: Tensor, dgrid: Tensor, reading: Reading) -> Tensor:
-    pixels, tangent = _pixels(x), _in_a_row(dgrid)
-    there = corners(_in_a_row(grid), x.shape[2:], reading)
-    x_out = added(*[times(_read(pixels, corner), _weight_along(corner, tangent)) for corner in there])
-    return reshape(x_out, (*x.shape[:2], *grid.shape[1:-1]))
+class Read(Layer):
+    @staticmethod
+    def forward(x, w, at):
+        return sum(part * of_k[:, None] for part, of_k in zip(_one_by_one(x, at), w.unbind(1), strict=True))
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, w, at = inputs
+        return x if needs[1] else None, w if needs[0] else None, at, x.shape[-1]
+
+    @staticmethod
+    def backward(needs, g, x, w, at, N):
+        return Spread.of(g, w, at, N) if needs[0] else None, Match.of(g, x, at) if needs[1] else None, None
+
+    @staticmethod
+    def jvp(tangents, x, w, at):
+        dx, dw, _ = tangents
+        return added(None if dx is None else Read.of(dx, w, at), None if dw is None else Read.of(x, dw, at))
 
 
-def _placed_along(g: Tensor, grid: Tensor, dgrid: Tensor, shape: torch.Size, reading: Reading) -> Tensor:
-    rows, tangent, terms = _pixels(g), _in_a_row(dgrid), []
-    for corner in corners(_in_a_row(grid), shape[2:], reading):
-        part = times(rows, _weight_along(corner, tangent))
-        whole = torch.Size((*shape[:2], math.prod(shape[2:])))
-        terms.append(place(part, corner.at[:, None].expand(part.shape), -1, whole))
-    return reshape(added(*terms), shape)
+class Spread(Layer):
+    @staticmethod
+    def forward(g, w, at, N):
+        x_out = g.new_zeros(*g.shape[:2], N + 1)
+        for of_k, at_k in zip(w.unbind(1), at.unbind(1), strict=True):
+            x_out = x_out.scatter_add(-1, at_k[:, None].expand(g.shape), g * of_k[:, None])
+        return x_out[..., :N].contiguous()
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        g, w, at, _ = inputs
+        return g if needs[1] else None, w if needs[0] else None, at
+
+    @staticmethod
+    def backward(needs, G, g, w, at):
+        return Read.of(G, w, at) if needs[0] else None, Match.of(g, G, at) if needs[1] else None, None, None
+
+    @staticmethod
+    def jvp(tangents, g, w, at, N):
+        dg, dw, *_ = tangents
+        return added(None if dg is None else Spread.of(dg, w, at, N), None if dw is None else Spread.of(g, dw, at, N))
+
+
+class Match(Layer):
+    @staticmethod
+    def forward(g, x, at):
+        dots = torch.stack([(g * part).sum(1) for part in _one_by_one(x, at)], 1)
+        return dots.where(at < x.shape[-1], 0)  # of an infinite g too
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        g, x, at = inputs
+        return g if needs[1] else None, x if needs[0] else None, at, x.shape[-1]
+
+    @staticmethod
+    def backward(needs, W, g, x, at, N):
+        return Read.of(x, W, at) if needs[0] else None, Spread.of(g, W, at, N) if needs[1] else None, None
+
+    @staticmethod
+    def jvp(tangents, g, x, at):
+        dg, dx, _ = tangents
+        return added(None if dg is None else Match.of(dg, x, at), None if dx is None else Match.of(g, dx, at))
 
 
 class AffineGrid(LinearMap):
