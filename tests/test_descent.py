@@ -9,6 +9,9 @@ import chapter14.nn as nn
 from chapter14.models.zoo import load
 from chapter14.visualization import (
     DeadNeuron,
+    Decorrelated,
+    Fourier,
+    Pixels,
     Visualization,
     batches,
     channel,
@@ -304,3 +307,26 @@ def test_every_derivative_is_by_hand_whoever_wrote_the_network():
         **SHORT,
     )
     assert all(audit.fraction == 1 for audit in audits)
+
+
+def test_what_a_neuron_does_not_see_is_of_no_importance():
+    at_5_4 = visualize(relu_network(torch.nn.Tanh()), neuron("2", 0, 5, 4), size=16, transforms=(), **SHORT).importance
+    seen = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    seen[..., 5:10, 4:9] = True  # two convolutions, of 3 pixels each
+    assert torch.equal(at_5_4 > 0, seen)
+
+
+@pytest.mark.parametrize("image", [Pixels(), Decorrelated(Fourier())], ids=str)
+def test_importance_is_how_much_each_pixel_is_asked_to_change(image):
+    model, steps = relu_network(torch.nn.Tanh()), []
+    options = {"size": 16, "count": 2, "image": image, "transforms": (), "on_step": steps.append}
+    drawn = visualize(model, channel("2", 0), **options, **SHORT)
+    expected = 0
+    for step in steps:  # J's own gradient at the picture before the step
+        before = steps[step.i - 1].x if step.i else None
+        if before is not None and step.i != 4:  # where noise is mixed in
+            x = before.detach().requires_grad_()
+            (g,) = torch.autograd.grad(-model(x)[:, 0].mean((1, 2)).sum(), x)
+            assert_close(step.g, g)
+        expected = expected + step.g.abs().mean(1, keepdim=True) / len(steps)
+    assert_close(drawn.importance, expected)

@@ -169,7 +169,7 @@ def drawn(network, image, **options):
 
 @each_image
 def test_each_image_descends(image, network):
-    x, history, _ = drawn(network, image)
+    x, history, *_ = drawn(network, image)
     assert x.shape == (2, image.channels, 48, 48) and x.abs().max() <= 1
     assert (history[-1] < history[0]).all()
 
@@ -188,7 +188,7 @@ def test_a_photograph_without_alpha_begins_opaque(network):
 @pytest.mark.parametrize("image", [Pixels(channels=1), Fourier(channels=1), MACO(channels=1)], ids=str)
 def test_a_network_that_takes_one_channel(image):
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh())
-    x, history, _ = chapter14.visualize(
+    x, history, *_ = chapter14.visualize(
         model, channel("1", 2), size=(16, 21), steps=8, cycles=(), image=image, transforms=()
     )
     assert x.shape == (1, 1, 16, 21) and history[-1] < history[0]

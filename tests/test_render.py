@@ -30,6 +30,16 @@ def test_a_tensor_is_a_picture_in_as_many_channels():
     assert render.to_image(torch.zeros(4, 4, 6), 8).size == (12, 8)
 
 
+def test_the_pixels_that_mattered_most_are_opaque():
+    importance = torch.tensor([0.0, 0, 1, 2, 3, 4, 5, 6])[None, None]
+    x = torch.rand(3, 1, 8)
+    over = render.opaque(x, importance, 0.4)  # of the six that mattered, those from 4 on
+    assert torch.equal(over[:3], x)
+    assert torch.equal(over[3, 0], torch.tensor([-1, -1, -0.5, 0, 0.5, 1, 1, 1]))
+    assert render.to_image(render.opaque(x[:1], importance)).mode == "RGBA"
+    assert torch.equal(render.opaque(x, 0 * importance)[3], torch.full((1, 8), -1.0))  # a dead neuron's
+
+
 @pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4), (1, 3, 4, 4)])
 def test_what_is_no_picture_is_said(shape):
     with pytest.raises(ValueError, match=r"x is \[C, H, W\] with C one of 1, 3 and 4"):
@@ -102,7 +112,7 @@ def steps(n, B=1, size=8):
     """White that grows darker, step by step."""
     for i in range(n):
         x = torch.full((B, 3, size, size), 1 - 2 * i / (n - 1))
-        yield Step(torch.zeros(B), x, x, torch.ones(B, dtype=torch.bool), i)
+        yield Step(torch.zeros(B), x, x, x, torch.ones(B, dtype=torch.bool), i)
 
 
 def shades(film):

@@ -100,6 +100,7 @@ def test_each_option_changes_the_picture_or_what_is_kept_of_it(option, here):
         ["--channel", "3", "--start", "photo.png"],
         ["--channel", "3", "--alpha", "--image", "fourier", "--prior", "alpha=1"],
         ["--channel", "3", "--grey", "--image", "pyramid"],
+        ["--channel", "3", "--importance", "--image", "maco"],
     ],
     ids=" ".join,
 )
@@ -109,7 +110,8 @@ def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(wo
     assert main(["visualize", "--again", "a.png"]) == 0
     assert "It is a.png, to the last byte." in capsys.readouterr().out
     with Image.open("a.png") as image:
-        assert image.mode == ("RGBA" if "--alpha" in words else "RGB") and image.height == 48
+        opacity = {"--alpha", "--importance"} & set(words)
+        assert image.mode == ("RGBA" if opacity else "RGB") and image.height == 48
 
 
 def test_several_pictures_are_files_and_a_sheet(here, capsys):
@@ -420,6 +422,7 @@ def test_several_processes_share_the_channels(here):
         (["a photo of a cat", "--only", "1"], "there are 1"),
         (["a photo of a cat", "--grey", "--decorrelated"], "--grey has no colours"),
         (["a photo of a cat", "--image", "maco", "--alpha"], "--image maco has no --alpha"),
+        (["a photo of a cat", "--alpha", "--importance"], "--alpha and --importance both say how opaque"),
         (["--class", "cat", "--against", "a photo of a dog"], "go with a sentence"),
         (["--again", "nothing.png"], "there is no such file"),
         (["--list", "nothing"], "no such network"),

@@ -85,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     say("--decorrelated", action="store_true", help="in decorrelated colours")
     say("--grey", action="store_true", help="without colours")
     say("--alpha", action="store_true", help="with a channel that lets the background through")
+    say("--importance", action="store_true", help="transparent where the objective asked for little change")
     say("--size", metavar="N[xM]", help="of the picture that is drawn, in pixels; or its height and width, 96x128")
     say("--start", type=Path, metavar="PHOTO", help="begin with this photograph")
     say("--way", type=float, help="how far to go; 1 is from noise to a photograph")

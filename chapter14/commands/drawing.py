@@ -217,7 +217,8 @@ class Drawing:
             commands=commands,
             quality=measured,
         )
-        for its, x, path in zip(kept, drawn.x, (path for each in self.paths for path in each), strict=True):
+        pictures = map(render.opaque, drawn.x, drawn.importance) if options.importance else drawn.x
+        for its, x, path in zip(kept, pictures, (path for each in self.paths for path in each), strict=True):
             record.save(render.to_image(x, options.height), path, its)
         if self.film and self.film.batches:  # of a descent that was resumed at its end there is none
             self.film.save(options.film, options.height if len(each) == 1 else SMALL, options.columns)

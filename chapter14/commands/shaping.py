@@ -28,6 +28,8 @@ def image(options: argparse.Namespace) -> Image:
         raise ValueError("--grey has no colours to be --decorrelated.")
     if options.image == "maco" and options.alpha:
         raise ValueError("--image maco has no --alpha: the spectrum of photographs says nothing of it.")
+    if options.alpha and options.importance:
+        raise ValueError("--alpha and --importance both say how opaque the picture is: it is one of them.")
     its: Image = IMAGES[options.image]()
     its = Grey(its) if options.grey else Decorrelated(its) if options.decorrelated else its
     return Alpha(its) if options.alpha else its

@@ -40,6 +40,7 @@ class Move(NamedTuple):
 class Step(NamedTuple):
     J: Tensor  # [B], before the step, with its graph
     x: Tensor  # [B, C, H, W], after the step
+    g: Tensor  # [B, C, H, W], dJ/dx before it
     theta: Tensor  # whose picture x is
     alive: Tensor  # [B], whether J had a gradient
     i: int  # which step of the descent it is
@@ -97,11 +98,12 @@ def descend(
             x = image.picture(theta).clamp(-1, 1) if i else x
             theta = image.parameters(move.mix * x + (1 - move.mix) * noise(image, x, draws))
         theta = theta.detach().requires_grad_()
-        cost = J(i, image.picture(theta), draws)
-        (g,) = torch.autograd.grad(F.total(cost, ()), theta)
+        x = image.picture(theta)
+        cost = J(i, x, draws)
+        g_x, g = torch.autograd.grad(F.total(cost, ()), (x, theta))
         with torch.no_grad():
             norm = image.moved(theta, g).flatten(1).norm(dim=1)
             eta = torch.where(norm == 0, 0, move.length / norm)
             theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
             x = image.picture(theta)
-        yield Step(cost, x, theta, norm != 0, i)
+        yield Step(cost, x, g_x, theta, norm != 0, i)

@@ -33,6 +33,7 @@ class Visualization(NamedTuple):
     x: Tensor  # [B, C, H, W], entries from -1 to 1
     history: Tensor  # [steps, B], J before each step
     alive: Tensor  # [B], False where J had no gradient at the first step; with through_relu, at the first without it
+    importance: Tensor  # [B, 1, H, W], how much J asked each pixel to change: |dJ/dx|, a mean over channels and steps
 
 
 def visualize(
@@ -121,7 +122,9 @@ def visualize(
                     if on_step:
                         on_step(step)
             done.finished()
-    return Visualization(torch.cat(done.x).clamp(-1, 1), torch.cat(done.history, 1), torch.cat(done.alive))
+    history = torch.cat(done.history, 1)
+    importance = torch.cat(done.importance) / len(history)
+    return Visualization(torch.cat(done.x).clamp(-1, 1), history, torch.cat(done.alive), importance)
 
 
 def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:

@@ -18,10 +18,11 @@ from .descend import Step
 from .files import NotWritten, whole
 
 EVERY = 60  # seconds
+OF_BATCHES = ("x", "history", "alive", "importance")  # that are finished
 
 
 class Progress:
-    """Pictures that are finished, and those that are being drawn: their θ, and J at each step so far.
+    """Pictures that are finished, and of those that are being drawn: θ, J at each step so far, the sum of |dJ/dx|.
 
     As a context, it keeps `path` up to date: once a minute, and in the end, however it comes.
 
@@ -40,9 +41,11 @@ class Progress:
         self.x: list[Tensor] = []  # of each batch that is finished
         self.history: list[Tensor] = []
         self.alive: list[Tensor] = []
+        self.importance: list[Tensor] = []
         self.theta: Tensor | None = None
         self.J: list[Tensor] = []
         self.living: Tensor | None = None
+        self.asked: Tensor | float = 0.0  # the sum of |dJ/dx|, a mean over channels
         self.saved = time.monotonic()
         if resume:
             self._load()
@@ -61,16 +64,18 @@ class Progress:
         self.theta, self.now = step.theta, step.x
         self.living = step.alive if self.living is None or step.i <= through_relu else self.living
         self.J.append(step.J.detach())
+        self.asked = self.asked + step.g.abs().mean(1, keepdim=True)
         if self.path and time.monotonic() - self.saved > EVERY:
             with _warned():
                 self.save()
 
     def finished(self) -> None:
-        assert self.living is not None
+        assert self.living is not None and isinstance(self.asked, Tensor)
         self.x.append(self.now)
         self.history.append(torch.stack(self.J))
         self.alive.append(self.living)
-        self.theta, self.J, self.living = None, [], None
+        self.importance.append(self.asked)
+        self.theta, self.J, self.living, self.asked = None, [], None, 0.0
 
     def __enter__(self) -> Progress:
         return self
@@ -86,10 +91,10 @@ class Progress:
 
         assert self.path is not None
         tensors: dict[str, Tensor] = {}
-        for i, (x, history, alive) in enumerate(zip(self.x, self.history, self.alive, strict=True)):
-            tensors |= {f"{i}.x": x, f"{i}.history": history, f"{i}.alive": alive}
-        if self.theta is not None and self.living is not None:
-            tensors |= {"theta": self.theta, "J": torch.stack(self.J), "living": self.living}
+        for name in OF_BATCHES:
+            tensors |= {f"{i}.{name}": t for i, t in enumerate(getattr(self, name))}
+        if self.theta is not None and self.living is not None and isinstance(self.asked, Tensor):
+            tensors |= {"theta": self.theta, "J": torch.stack(self.J), "living": self.living, "asked": self.asked}
         self.saved = time.monotonic()
         with whole(self.path) as beside:
             try:
@@ -115,11 +120,11 @@ class Progress:
                 f"{self.path} is of another call, and cannot be resumed by this one: {_differing(said, self.said)}"
             )
         batches = sum(name.endswith(".x") for name in tensors)
-        self.x, self.history, self.alive = (
-            [tensors[f"{i}.{name}"] for i in range(batches)] for name in ("x", "history", "alive")
-        )
+        for name in OF_BATCHES:
+            setattr(self, name, [tensors[f"{i}.{name}"] for i in range(batches)])
         if "theta" in tensors:
             self.theta, self.living, self.J = tensors["theta"], tensors["living"], list(tensors["J"])
+            self.asked = tensors["asked"]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
@@ -31,6 +32,16 @@ def to_image(x: Tensor, size: int | None = None) -> Image.Image:
     if size is None:
         return image
     return image.resize((max(round(size * image.width / image.height), 1), size), Image.Resampling.BICUBIC)
+
+
+def opaque(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
+    """x [C, H, W] with C 1 or 3, as transparent as it mattered little → [4, H, W] (Fel et al., 2023).
+
+    Of the pixels with an importance [1, H, W] above 0, the `share` with the largest are opaque.
+    """
+    moved = importance[importance > 0]
+    most = moved.quantile(1 - share) if len(moved) else 1
+    return torch.cat([x.expand(3, -1, -1), 2 * (importance / most).clamp(max=1) - 1])
 
 
 def flat(image: Image.Image, background: str = "white") -> Image.Image:
