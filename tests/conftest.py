@@ -1,5 +1,6 @@
 """What all tests share: one thread each, where several processes share the machine; what this PyTorch has otherwise."""
 
+import gc
 import os
 
 import pytest
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if reason := SKIPPED.get(item.nodeid.removeprefix("tests/")):
             item.add_marker(pytest.mark.skip(reason))
+
+
+def pytest_collection_finish():
+    """What is there now stays until the end: looking for cycles in it, again and again, took a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")
