@@ -4,11 +4,11 @@
     python scripts/benchmark_visualize.py --networks resnet18 resnet50 vgg11 vit_b_16 --batches 1
 
 Each runs in a process of its own, in turns with the bare loop: a frozen network with random weights, a forward hook,
-Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process, medians over
-repeats, and are given as how many times as fast as the bare loop. `_bf16` computes in bfloat16. `chapter14_channels`
-draws as many channels of the layer as the batch is large; the bare loop, and each of the peers, has to draw them one by
-one. Peers: `pip install torch-lucent torch-dreams faccent horama`; who is not installed, or fails, is listed with the
-reason.
+Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process, by one thread, or
+by `--threads` seconds on the clock, medians over repeats, and are given as how many times as fast as the bare loop.
+`_bf16` computes in bfloat16. `chapter14_channels` draws as many channels of the layer as the batch is large; the bare
+loop, and each of the peers, has to draw them one by one. Peers: `pip install torch-lucent torch-dreams faccent horama`;
+who is not installed, or fails, is listed with the reason.
 """
 
 from __future__ import annotations
@@ -173,10 +173,11 @@ THOSE: dict[str, Callable[[nn.Module, str, int], Run]] = {
 }
 
 
-def measure(who: str, name: str, batch: int, steps: int, repeats: int) -> dict:
+def measure(who: str, name: str, batch: int, steps: int, repeats: int, threads: int) -> dict:
     """One of THOSE beside the bare loop, in this process."""
     warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
+    now = time.process_time if threads == 1 else time.perf_counter
     os.chdir(tempfile.mkdtemp())  # some leave files behind
     model = network(name)
     # who draws different channels is held to the bare loop on one after the other, as its peers have to draw them
@@ -188,11 +189,11 @@ def measure(who: str, name: str, batch: int, steps: int, repeats: int) -> dict:
     reference(3)
     ratios = []
     for _ in range(repeats):
-        a = time.process_time()
+        a = now()
         reference(steps)
-        b = time.process_time()
+        b = now()
         run(steps)
-        ratios.append(one_by_one * (b - a) / (time.process_time() - b))
+        ratios.append(one_by_one * (b - a) / (now() - b))
     return {
         "ratio": statistics.median(ratios),
         "range": [min(ratios), max(ratios)],
@@ -209,11 +210,12 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--steps", type=int, default=60, help="of a call; by default as many as visualize takes")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--one", nargs=3, metavar=("WHO", "NETWORK", "BATCH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         who, name, batch = options.one
-        print(json.dumps(measure(who, name, int(batch), options.steps, options.repeats)))
+        print(json.dumps(measure(who, name, int(batch), options.steps, options.repeats, options.threads)))
         return
     print(
         f"{'network':14} {'batch':>5}  {'who':23} {'x bare':>6} {'range':>12} {'peak MB':>8} {'p.grad':>6} {'hooks':>5}"
@@ -227,7 +229,8 @@ def main() -> None:
 def _row(who: str, name: str, batch: int, options: argparse.Namespace) -> str:
     """In a process of its own: what one leaves behind does not slow the next."""
     command = [sys.executable, __file__, "--one", who, name, str(batch)]
-    command += ["--steps", str(options.steps), "--repeats", str(options.repeats)]
+    for option in ("steps", "repeats", "threads"):
+        command += [f"--{option}", str(getattr(options, option))]
     ran = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
     if ran.returncode:
         return f"failed: {(ran.stderr.strip().splitlines() or ['killed'])[-1][:150]}"
