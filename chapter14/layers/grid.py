@@ -98,12 +98,13 @@ def by_axis(grid: Tensor) -> list[Tensor]:
 def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> Corners:
     """The pixels that an image of `size` is read at, for grid [B, P, axes] in torch's order: x, y, z."""
     taps = [_taps(u, n, reading) for u, n in zip(by_axis(grid), reversed(size), strict=True)]
-    at, there, stride = torch.zeros_like(taps[0].t.detach()), torch.ones_like(taps[0].t, dtype=torch.bool), 1
+    at, there = (torch.full_like(taps[0].t, i, dtype=dtype) for i, dtype in ((0, torch.long), (1, torch.bool)))
+    stride = 1
     for tap, n in zip(taps, reversed(size), strict=True):
-        at = torch.add(*_of_each_two(at, tap.at * stride)).flatten(1, 2)
+        at = torch.add(*_of_each_two(at, tap.at.long() * stride)).flatten(1, 2)
         there = torch.bitwise_and(*_of_each_two(there, (tap.at >= 0) & (tap.at < n))).flatten(1, 2)
         stride *= n
-    return Corners(torch.where(there, at, stride).long(), taps)
+    return Corners(torch.where(there, at, stride), taps)
 
 
 def _of_each_two(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
