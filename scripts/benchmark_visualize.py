@@ -4,8 +4,8 @@
     python scripts/benchmark_visualize.py --networks resnet18 resnet50 vgg11 vit_b_16 --batches 1
 
 Each runs in a process of its own, in turns with the bare loop: a frozen network with random weights, a forward hook,
-Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process, by one thread, or
-by `--threads` seconds on the clock, medians over repeats, and are given as how many times as fast as the bare loop.
+Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process; of several
+`--threads`, seconds on the clock; medians over repeats, given as how many times as fast as the bare loop.
 `_bf16` computes in bfloat16. `chapter14_channels` draws as many channels of the layer as the batch is large; the bare
 loop, and each of the peers, has to draw them one by one. Peers: `pip install torch-lucent torch-dreams faccent horama`;
 who is not installed, or fails, is listed with the reason.

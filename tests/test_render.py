@@ -36,7 +36,7 @@ def test_the_pixels_that_mattered_most_are_opaque():
     over = render.opaque(x, importance, 0.4)  # of the six that mattered, those from 4 on
     assert torch.equal(over[:3], x)
     assert torch.equal(over[3, 0], torch.tensor([-1, -1, -0.5, 0, 0.5, 1, 1, 1]))
-    assert render.to_image(render.opaque(x[:1], importance)).mode == "RGBA"
+    assert render.to_image(render.opaque(x[:1].bfloat16(), importance.bfloat16())).mode == "RGBA"
     assert torch.equal(render.opaque(x, 0 * importance)[3], torch.full((1, 8), -1.0))  # a dead neuron's
 
 

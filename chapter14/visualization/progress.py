@@ -120,11 +120,14 @@ class Progress:
                 f"{self.path} is of another call, and cannot be resumed by this one: {_differing(said, self.said)}"
             )
         batches = sum(name.endswith(".x") for name in tensors)
-        for name in OF_BATCHES:
-            setattr(self, name, [tensors[f"{i}.{name}"] for i in range(batches)])
-        if "theta" in tensors:
-            self.theta, self.living, self.J = tensors["theta"], tensors["living"], list(tensors["J"])
-            self.asked = tensors["asked"]
+        try:
+            for name in OF_BATCHES:
+                setattr(self, name, [tensors[f"{i}.{name}"] for i in range(batches)])
+            if "theta" in tensors:
+                self.theta, self.living, self.J = tensors["theta"], tensors["living"], list(tensors["J"])
+                self.asked = tensors["asked"]
+        except KeyError as error:
+            raise ValueError(f"{self.path} is not a visualization to resume: it has no {error}.") from error
 
 
 @contextmanager

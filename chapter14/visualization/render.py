@@ -39,6 +39,7 @@ def opaque(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
 
     Of the pixels with an importance [1, H, W] above 0, the `share` with the largest are opaque.
     """
+    importance = importance.float()
     moved = importance[importance > 0]
     most = moved.quantile(1 - share) if len(moved) else 1
     return torch.cat([x.expand(3, -1, -1), 2 * (importance / most).clamp(max=1) - 1])
