@@ -7,7 +7,7 @@ was kept of x is read once, and used for each of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from typing import Any
 
 import torch
@@ -16,8 +16,12 @@ from torch.autograd import forward_ad
 
 from ..layer import _transformed, cast
 from .bits import TOGETHER, gated, packed, together, unpacked
+from .convolution import has_kernels
 from .steps import Step, fit, last
 from .way import Shapes, Through
+
+#: Sums of numbers that are smaller than this do not overflow, in float32 and bfloat16 neither.
+LARGE = 2.0**126
 
 
 class Chain(nn.Module):
@@ -38,6 +42,12 @@ class Chain(nn.Module):
         for step in self._all():
             step.rounded(dtype)
 
+    def alike(self, other: Chain) -> bool:
+        """Whether it computes the same, from the same parameters."""
+        form, theirs = ((c.inputs, c.gives, c.reads, c.strided, c.precision) for c in (self, other))
+        both = zip(self._all(), other._all(), strict=False)
+        return form == theirs and len(self.steps) == len(other.steps) and all(a.alike(b) for a, b in both)
+
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
         fit(all(isinstance(t, Tensor) for t in x))
         if self.precision is not None:
@@ -47,15 +57,17 @@ class Chain(nn.Module):
             return Through.of(self, Shapes(), *x)[: len(self.gives)]
         return self.through(x, None)
 
-    def through(self, x: Sequence[Tensor], shapes: list[torch.Size] | None) -> tuple[Tensor, ...]:
+    def through(self, x: Sequence[Tensor], shapes: MutableSequence[torch.Size] | None) -> tuple[Tensor, ...]:
         """x_in → x_out, then what A depends on; `shapes` takes those of all registers. None: nothing is kept."""
         registers: list[Any] = list(x)
+        bounds = [math.inf] * len(x) if has_kernels(x[0]) else None
         masks: list[Tensor] = []
         packs, others, n = [], [], 0
         if shapes is not None:
-            shapes += [t.shape for t in x]
+            shapes[:] = [t.shape for t in x]
         for step, reads, done in zip(self._all(), self.reads, self._done, strict=True):
-            x_out, kept = step.run([registers[r] for r in reads], shapes is not None)
+            finite = bounds is not None and _is_finite(step, reads, registers, bounds)
+            x_out, kept = step.run([registers[r] for r in reads], shapes is not None, finite)
             registers.append(x_out)
             for r in done:
                 registers[r] = None
@@ -139,6 +151,22 @@ class Chain(nn.Module):
             if pack != now:
                 now, masks = pack, unpacked(kept[pack], lengths[pack])
             yield others.get(i, masks), first
+
+
+def _is_finite(step: Step, reads: Sequence[int], registers: Sequence[Tensor], bounds: list[float]) -> bool:
+    """Whether a step overflows nowhere, by the bounds of what it reads. Its own is added to them."""
+    bound = step.bound([bounds[r] for r in reads])
+    if step.relu and not bound < LARGE:
+        for r in reads:
+            bounds[r] = _largest(registers[r])
+        bound = step.bound([bounds[r] for r in reads])
+    bounds.append(bound)
+    return bound < LARGE
+
+
+def _largest(x: Tensor) -> float:
+    """The largest |x|; NaN where x has one."""
+    return max(abs(v.item()) for v in torch.aminmax(x.detach())) if x.numel() else 0.0
 
 
 def _one_batch(t: Tensor, shape: torch.Size, lead: Sequence[int]) -> Tensor:

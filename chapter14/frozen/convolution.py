@@ -184,8 +184,13 @@ class Fixed:
     def _aW(self) -> Tensor:
         return self.W if self.a is None else self.a.view(-1, 1, 1, 1) * self.W
 
+    def bound(self, x: float, b: Tensor | None) -> float:
+        """The largest |a W x + b| that there can be, of the largest |x|."""
+        aW = self._once("bound", lambda: self._aW().float().abs().sum((1, 2, 3)).max().item())
+        return aW * x + (0.0 if b is None else self._once("b", lambda: b.float().abs().max().item()))
+
     def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
-        """x → relu(a W x + b), or without relu."""
+        """x → relu(a W x + b), or without relu. With relu, where no NaN can come before it: oneDNN makes it 0."""
         if not has_kernels(x):
             return Plain(self._aW(), b, self.slide, relu)
         if _is_product(self.W.shape, self.slide, x.shape):

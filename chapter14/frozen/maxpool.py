@@ -30,7 +30,7 @@ class MaxPool(Step):
         super().__init__()
         self.size, self.stride, self.padding, self.ceil_mode = size, stride, padding, ceil_mode
 
-    def run(self, x, keep):
+    def run(self, x, keep, finite):
         (x,) = x
         fit(x.ndim == 4)
         if not keep:

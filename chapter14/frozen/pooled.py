@@ -37,6 +37,9 @@ class Pooled(Mean):
             return self._through(whole.forward(x.flatten(1)))
         return self._through(self.linear.forward(self._mean(x).flatten(1)))
 
+    def bound(self, x):
+        return max(x) if self.linear is None else torch.inf
+
     def back(self, g, like, kept):
         B, image = len(g), like[0][1:]
         if self.linear is not None:

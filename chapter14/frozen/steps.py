@@ -48,15 +48,37 @@ class Step(nn.Module):
         """Its parameters, in a dtype of less precision: in memory of their own."""
         self.to(dtype)
 
-    def run(self, x: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor | None]:
-        """x_out, and what the step itself keeps: a row of bytes."""
+    def alike(self, other: nn.Module) -> bool:
+        """Whether it computes the same, from the same parameters."""
+        if type(self) is not type(other):
+            return False
+        ours, theirs = self.__getstate__(), other.__getstate__()
+        both = zip(ours.pop("_buffers").values(), theirs.pop("_buffers").values(), strict=True)
+        inner = zip(ours.pop("_modules").values(), theirs.pop("_modules").values(), strict=True)
+        return (
+            ours == theirs
+            and all(a is b or (a is not None and b is not None and _equal(a, b)) for a, b in both)
+            and all(a is b or (a is not None and a.alike(b)) for a, b in inner)
+        )
+
+    def run(self, x: Sequence[Tensor], keep: bool, finite: bool) -> tuple[Tensor, Tensor | None]:
+        """x_out, and what the step itself keeps: a row of bytes. `finite`: there is no NaN before the relu."""
         return self.forward(*x), None
+
+    def bound(self, x: Sequence[float]) -> float:
+        """The largest |x_out| that there can be, of those of |x_in|; infinite where the step does not say."""
+        return max(x)
 
     def back(self, g: Tensor, like: Sequence[torch.Size], kept: Any) -> Sequence[Tensor]:
         raise NotImplementedError
 
     def along(self, dx: Sequence[Tensor], like: Sequence[torch.Size], kept: Any) -> Tensor:
         raise NotImplementedError
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    lies = [(t.data_ptr(), t.shape, t.stride(), t.dtype) for t in (a, b)]
+    return lies[0] == lies[1] or (a.dtype == b.dtype and a.device == b.device and torch.equal(a, b))
 
 
 def fit(fits: bool) -> None:
@@ -91,8 +113,15 @@ class Convolution(Step):
             self.W, self.a = self.a.view(-1, 1, 1, 1) * self.W, None
         super().rounded(dtype)
 
-    def forward(self, x):
-        return self._form("forward", x)(x)
+    def run(self, x, keep, finite):
+        return self.forward(*x, fused=finite), None
+
+    def forward(self, x, fused=False):
+        x_out = self._form("fused" if fused and self.relu else "forward", x)(x)
+        return x_out.relu_() if self.relu and not fused else x_out
+
+    def bound(self, x):
+        return self._of_W().bound(x[0], self.b)
 
     def back(self, g, like, kept):
         return (self._form(like[0][2:], g)(last(g)),)
@@ -100,21 +129,24 @@ class Convolution(Step):
     def along(self, dx, like, kept):
         return self._form("along", dx[0])(dx[0])
 
-    def _form(self, which: Any, x: Tensor) -> Form:
+    def _of_W(self) -> Fixed:
         W = self.W
         if self._fixed is None or self._fixed.W is not W or self._fixed.version != W._version:
             self._fixed, self._forms = Fixed(W, self.a, self.slide), {}
-        key = which, x.shape, x.dtype, x.device
+        return self._fixed
+
+    def _form(self, which: Any, x: Tensor) -> Form:
+        fixed, key = self._of_W(), (which, x.shape, x.dtype, x.device)
         if key not in self._forms:
-            self._forms[key] = self._made(self._fixed, which, x)
+            self._forms[key] = self._made(fixed, which, x)
         return self._forms[key]
 
     def _made(self, fixed: Fixed, which: Any, x: Tensor) -> Form:
-        if which == "forward" or which == "along":
+        if isinstance(which, str):
             fit(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
             _, p, d, _ = self.slide
             fit(all(n + 2 * p > d * (k - 1) for n, p, d, k in zip(x.shape[2:], p, d, self.W.shape[2:], strict=True)))
-            return fixed.forward(x, self.b if which == "forward" else None, which == "forward" and self.relu)
+            return fixed.forward(x, None if which == "along" else self.b, which == "fused")
         return fixed.back(x, which)
 
     def __getstate__(self):
@@ -134,6 +166,9 @@ class Affine(Step):
     def forward(self, x):
         x_out = torch.addcmul(self._over(self.c, x), x, self._over(self.a, x))
         return x_out.relu_() if self.relu else x_out
+
+    def bound(self, x):
+        return torch.inf
 
     def back(self, g, like, kept):
         return (g * self._over(self.a, g),)
@@ -162,10 +197,19 @@ class Linear(Step):
         self.register_buffer("b", b)
         self._forms: dict[Any, Any] = {}
 
-    def forward(self, x):
+    def run(self, x, keep, finite):
+        return self.forward(*x, fused=finite), None
+
+    def bound(self, x):
+        return torch.inf
+
+    def forward(self, x, fused=False):
         fit(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
         if self._many(x):
-            return self._form("forward", lambda W: Rows(W, self.b, len(x), self.relu))(x)
+            fused = fused and self.relu
+            form = self._form("fused" if fused else "forward", lambda W: Rows(W, self.b, len(x), fused))
+            x_out = form(x)
+            return x_out.relu_() if self.relu and not fused else x_out
         x_out = nn.functional.linear(x, self.W, self.b)
         return x_out.relu_() if self.relu else x_out
 
@@ -219,6 +263,9 @@ class Add(Step):
         x_out = a + b
         return x_out.relu_() if self.relu else x_out
 
+    def bound(self, x):
+        return sum(x)
+
     def back(self, g, like, kept):
         return g, g
 
@@ -269,6 +316,9 @@ class Mean(Step):
     def forward(self, x):
         x_out = self.windows.mean(x)
         return x_out.relu_() if self.relu else x_out
+
+    def bound(self, x):
+        return torch.inf if getattr(self.windows, "divisor", None) else max(x)
 
     def back(self, g, like, kept):
         if self.windows == Parts((1, 1)):
