@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 from typing import Any
 
 import torch
@@ -23,6 +24,9 @@ from .algorithm import algorithm
 from .parts import Backward, Forward, parted
 from .plan import Plan
 from .recorded import Given, Recorded, record
+
+#: While a network is recorded, its parameters are the graph's own: one thread at a time.
+_RECORDING = RLock()
 
 
 class ForwardBackward(nn.Module):
@@ -41,9 +45,8 @@ class ForwardBackward(nn.Module):
 
     def forward(self, x: Any, y: Any) -> tuple[Tensor, dict[str, Tensor], Any]:
         """x, a tensor or several; y → J [], {name: dJ/dθ [*θ]}, dJ/dx as x is, None for whole numbers."""
-        recorded = self.record(x, y)
+        recorded, (theta, buffers) = self._ready(x, y)
         xs, form = tree_flatten(x)
-        theta, buffers = self._state()
         with _without_autograd():
             J, gradients, g_0 = recorded.module(
                 *_tensors(xs), *_tensors(tree_leaves(y)), *theta.values(), *buffers.values()
@@ -52,6 +55,12 @@ class ForwardBackward(nn.Module):
         left = iter(g_0)
         g_x = tree_unflatten([next(left) if isinstance(t, Tensor) else None for t in xs], form)
         return J, dict(zip(names, gradients, strict=True)), g_x
+
+    def _ready(self, x: Any, y: Any) -> tuple[Recorded, tuple[dict[str, Tensor], dict[str, Tensor]]]:
+        if torch.compiler.is_compiling():
+            return self._seen(x, y), self._state()
+        with _RECORDING:
+            return self.record(x, y), self._state()
 
     def record(self, x: Any, y: Any) -> Recorded:
         """The fx graph for inputs of these shapes, `.module`, and what it keeps in memory, `.plan`.
@@ -63,11 +72,12 @@ class ForwardBackward(nn.Module):
         """
         if torch.compiler.is_compiling():
             return self._seen(x, y)
-        key = self._key(x, y)
-        if key not in self._recorded:
-            self._recorded[key] = self._made(x, y)
-        self._last = self._recorded[key]
-        return self._last
+        with _RECORDING:
+            key = self._key(x, y)
+            if key not in self._recorded:
+                self._recorded[key] = self._made(x, y)
+            self._last = self._recorded[key]
+            return self._last
 
     def _seen(self, x: Any, y: Any) -> Recorded:
         """As `record`, where shapes may be symbols and nothing can be recorded."""
