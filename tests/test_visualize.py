@@ -130,9 +130,9 @@ def convolutions():
 def test_of_one_neuron_no_more_than_its_place_is_computed(place):
     network, one = Pretrained(convolutions(), 32), neuron("5", 3, *place)
     whole, settings = replace(one, place=None), Settings((Jitter(3),))
-    look, there = settings.lean(network, one)
+    (look, there), (_, all_of_it) = settings.lean(network, one)
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
-    assert there is one.place[1] and look(x)["5"].shape == (2, 5, 1, 1)
+    assert there is one.place[1] and all_of_it is one and look(x)["5"].shape == (2, 5, 1, 1)
     pictures = [visualize(network, o, count=2, steps=5, transforms=(Jitter(3),)) for o in (one, whole)]
     for a, b in zip(*pictures, strict=True):
         assert_close(a, b, rtol=1e-9, atol=1e-9)
@@ -140,7 +140,10 @@ def test_of_one_neuron_no_more_than_its_place_is_computed(place):
 
 def test_a_neuron_that_sees_all_or_that_is_not_there():
     network, settings = Pretrained(convolutions(), 32), Settings(())
+    x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     for o in (neuron("7", 3), 2 * neuron("5", 3), neuron("5", 3, axis=1)):
-        assert settings.lean(network, o)[1] is o  # no place of an image, more than a neuron, or no saying which axis
+        *places, (_, last) = settings.lean(network, o)
+        assert last is o  # no place of an image, more than a neuron, or no saying which axis
+        assert all(look(x) is None for look, _ in places)
     with pytest.raises(IndexError, match="5: there is no row 9; it has 5, 0 to 4"):
         visualize(network, neuron("5", 3, 9, 0), steps=1)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..layer import layer_of
+from ..recorder import following
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,6 @@ def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:
     Memory that several layers keep is counted once, for the first; parameters and buffers, which are there anyway, are
     not counted.
     """
-    modules = dict(model.named_modules()) if isinstance(model, nn.Module) else {}
     owned = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
     there = {t.untyped_storage().data_ptr() for t in owned}
     kept: dict[int, tuple[str, int]] = {}
@@ -107,22 +106,10 @@ def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:
             kept.setdefault(memory.data_ptr(), (inside[-1], memory.nbytes()))
         return t.detach()  # t itself, as the output of the node that keeps it, would keep the whole graph alive
 
-    with _followed(modules, inside), saved_tensors_hooks(keep, lambda t: t), torch.enable_grad():
+    with following(model, inside), saved_tensors_hooks(keep, lambda t: t), torch.enable_grad():
         x_out = model(*inputs)  # held until the bytes are counted, so that no memory is counted for another
     del x_out
     layers: Counter[str] = Counter()
     for name, n in kept.values():
         layers[name] += n
     return Saved(dict(layers))
-
-
-@contextmanager
-def _followed(modules: dict[str, nn.Module], inside: list[str]) -> Iterator[None]:
-    """`inside` ends with the name of the module that runs."""
-    with ExitStack() as hooks:
-        for name, module in modules.items():
-            enter = module.register_forward_pre_hook(lambda *_, name=name: inside.append(name))
-            leave = module.register_forward_hook(lambda *_: inside.pop() and None, always_call=True)
-            hooks.callback(enter.remove)
-            hooks.callback(leave.remove)
-        yield

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
 
 from ..layers.inplace import anew
+from ..recorder import AT_WORK, recorder
 from . import inplace as inplace
 from .table import TWINS
 
@@ -51,6 +52,8 @@ class ByHand(TorchFunctionMode):
                 with self:
                     return opened(*args, **kwargs)
         x_out = func(*args, **kwargs)
+        if AT_WORK and recorder() is not None:
+            return x_out  # who records hears of each call
         if not torch.compiler.is_compiling() and _made_a_node(x_out, (args, kwargs)):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
@@ -60,7 +63,13 @@ class ByHand(TorchFunctionMode):
 
 
 def _differentiated() -> bool:
-    return torch.is_grad_enabled() or forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+    """Whether calls are differentiated now, or layers recorded; not so inside a layer."""
+    return (
+        torch.is_grad_enabled()
+        or forward_ad._current_level >= 0
+        or torch._C._are_functorch_transforms_active()
+        or bool(AT_WORK and recorder() is not None)
+    )
 
 
 def _anew(x: Any) -> Any:

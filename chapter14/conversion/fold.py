@@ -1,4 +1,4 @@
-"""A traced network in parts: runs of steps, each one chain, and single nodes, which stay as they were written.
+"""A traced network in parts: runs of steps, each one chain, and single nodes.
 
     batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
     relu            after a step                        is the step's own
@@ -10,7 +10,8 @@ A step takes in the one after it where nobody else uses its output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import operator
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -19,7 +20,8 @@ from ..frozen.chain import Chain
 from ..frozen.maxpool import MaxPool
 from ..frozen.pooled import Pooled
 from ..frozen.steps import Affine, Convolution, Flatten, Linear, Relu, Step
-from .recognise import is_nothing, looks_at_strides, step_of, writes
+from .recognise import looks_at_strides, step_of
+from .trace import Traced, is_constant
 
 
 class Run:
@@ -44,25 +46,29 @@ Part = Run | fx.Node
 class Folded:
     """`parts` in their order; `same` says whose value a node has that is no step of its own.
 
-    `done` says, for each part, whose values nobody reads after it.
+    `done` says, for each part, whose values nobody reads after it; `fixed` has the values that do not depend on x.
     """
 
-    def __init__(self, nodes: Sequence[fx.Node], module_of: Callable[[fx.Node], nn.Module | None]):
+    def __init__(self, traced: Traced):
+        self.traced = traced
         self.parts: list[Part] = []
         self.same: dict[fx.Node, fx.Node] = {}
+        self.fixed: dict[fx.Node, Any] = {}
         self._run = Run()
-        self._tensors: set[fx.Node] = set()
-        for node in nodes:
-            self._take(node, module_of(node))
+        for node in traced.graph.nodes:
+            if is_constant(node) and node.op != "output":
+                self.fixed[node] = constant(node, traced.constants)
+            else:
+                self._take(node)
         last = {x: i for i, part in enumerate(self.parts) for x in self.reads(part)}
         wanted = set(last)
         self.done = [[x for x in wanted if last[x] == i] for i in range(len(self.parts))]
         strided = {part for part in self.parts if isinstance(part, fx.Node) and looks_at_strides(part)}
         ends = {x for part in self.parts if isinstance(part, fx.Node) and part.op == "output" for x in self.reads(part)}
-        for part in self.parts:
-            if isinstance(part, Run):
-                part.close(wanted)
-                part.chain.strided = bool(strided or ends & part.steps.keys())
+        self.runs = [part for part in self.parts if isinstance(part, Run)]
+        for run in self.runs:
+            run.close(wanted)
+            run.chain.strided = bool(strided or ends & run.steps.keys())
 
     def source(self, node: fx.Node) -> fx.Node:
         return self.same.get(node, node)
@@ -70,37 +76,34 @@ class Folded:
     def reads(self, part: Part) -> set[fx.Node]:
         """The nodes whose values a part needs."""
         if isinstance(part, fx.Node):
-            return {self.source(x) for x in part.all_input_nodes}
+            return {self.source(x) for x in part.all_input_nodes if x not in self.fixed}
         return {x for reads in part.reads.values() for x in reads if x not in part.steps}
 
-    def _take(self, node: fx.Node, module: nn.Module | None) -> None:
-        if node.op in ("placeholder", "get_attr"):
+    def _take(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
             self.parts.append(node)
             return
-        x = [self.source(t) for t in node.all_input_nodes]
-        if is_nothing(node, module):
-            self.same[node] = x[0]
-            self._run.nodes.append(node)
+        x = [self.source(t) for t in node.all_input_nodes if t not in self.fixed]
+        if node.target is operator.getitem and x[0] in self._run.steps:
+            self._within(node, x[0])  # x_out of a step that gives more
             return
-        step = step_of(node, module)
-        known = node.op == "call_module" or any(t in self._tensors for t in x)  # and no numbers, as sizes are
-        if step is None or not known:
+        args = fx.node.map_arg(node.args, lambda t: self.fixed.get(t, t))
+        step = step_of(node, args)
+        if step is None:
             return self._end(node)
         alone = x[0] in self._run.steps and self._alone(node.all_input_nodes[0])
         if alone and len(x) == 1 and took(self._run.steps[x[0]], step):
-            self.same[node] = x[0]
-            self._run.nodes.append(node)
+            self._within(node, x[0])
             return
-        if writes(node, module) and not (alone and not isinstance(self._run.steps[x[0]], Flatten)):
-            return self._end(node)
         self._run.nodes.append(node)
         self._run.steps[node], self._run.reads[node] = step, x
-        self._tensors.add(node)
+
+    def _within(self, node: fx.Node, source: fx.Node) -> None:
+        self.same[node] = source
+        self._run.nodes.append(node)
 
     def _end(self, node: fx.Node) -> None:
-        if not self._run.steps:
-            self.parts += [n for n in self._run.nodes]
-        else:
+        if self._run.steps:
             self.parts.append(self._run)
         self._run = Run()
         self.parts.append(node)
@@ -112,6 +115,11 @@ class Folded:
                 return True
             node = node.all_input_nodes[0]
         return False
+
+
+def constant(node: fx.Node, constants: nn.Module) -> Any:
+    """The value of a node that does not depend on x."""
+    return getattr(constants, str(node.target)) if node.op == "get_attr" else node.meta["held"]
 
 
 def took(step: Step, then: Step) -> bool:

@@ -1,20 +1,24 @@
 """freeze(model): the network with its parameters fixed, as one lean chain: same outputs, same g_in.
 
-The model's forward is traced once. Runs of steps that the chain knows (frozen/steps.py) become one layer, with batch
-norm folded and relu fused; what is between them, and a model that cannot be traced, runs by hand as it was written.
+The network is traced when it first sees an input of some shape. Runs of layers that the chain knows
+(frozen/steps.py) become one layer, with batch norm folded and relu fused; what is between them, and what no graph can
+state, runs by hand.
 """
 
 from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.node import map_aggregate, map_arg
+from torch.fx.node import map_arg
+from torch.nn.modules import module as torch_module
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..frozen.chain import Chain
 from ..frozen.field import Field
@@ -23,8 +27,11 @@ from ..layer import _autocasting, _compiling, _transformed
 from ..levels import forward_mode, is_batched
 from .by_hand import by_hand
 from .fold import Folded, Run
-from .heads import opened
-from .model import OURS, Rerouted, convert, original
+from .model import Rerouted, convert, original, rerouted
+from .trace import HOOKS, Call, Reached, reached, trace
+
+#: How many traces are held. Each new shape, layout, dtype or grad mode of the input has its own.
+HELD = 32
 
 
 def freeze(
@@ -32,11 +39,16 @@ def freeze(
     until: str | None = None,
     precision: torch.dtype | None = None,
     at: tuple[int | None, int | None] | None = None,
-) -> nn.Module:
+) -> Frozen:
     """The network with its parameters fixed and in evaluation mode: same outputs, same g_in, and lean.
 
-    Parameters that are not folded are the model's own, in its memory. Where the model has learned since, freeze it
-    again. Weights of convolutions, and of linear layers that see many rows, lie once more for each way.
+    The model's forward runs once, as a trace, for each shape, layout and dtype of the input, and again where a
+    parameter was written into since. A module whose forward a graph cannot state runs by hand as it was written: one
+    that switches grad mode or autocast, has hooks, calls a `torch.autograd.Function` or an operation that has no layer,
+    reads a tensor, draws, or changes an attribute. Such a module also runs in the trace.
+
+    Parameters that are not folded are the model's own, in its memory. Weights of convolutions, and of linear layers
+    that see many rows, are held once more for each pass.
 
     Args:
         until: the name of a module of the model; then the network ends there, and its output is what that gives.
@@ -82,46 +94,10 @@ def _fixed(model: nn.Module) -> nn.Module:
     return fixed
 
 
-class _Reached(Exception):
-    """The module that the network is to end at has given its output."""
-
-    def __init__(self, x_out: Any):
-        self.x_out = x_out
-
-
-class _Whole(nn.Module):
-    """The model as a function of one x: its other arguments are what they are by default."""
-
-    model: nn.Module
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x):
-        return self.model(x)
-
-
-class _Tracer(fx.Tracer):
-    """`found` is what `until` gives the first time that it is called, and the last node then."""
-
-    def __init__(self, until: nn.Module | None):
-        super().__init__()
-        self.until, self.found = until, None
-
-    def is_leaf_module(self, module, name):
-        hooked = any(vars(module)[kind] for kind in vars(module) if kind.endswith("_hooks"))
-        return hooked or type(module).__module__.startswith(OURS) or super().is_leaf_module(module, name)
-
-    def call_module(self, module, forward, args, kwargs):
-        x_out = super().call_module(module, forward, args, kwargs)
-        if self.found is None and module is self.until:
-            self.found = x_out, next(iter(reversed(self.graph.nodes)))
-        return x_out
-
-
 class Frozen(nn.Module):
-    """What `freeze` makes. `chains` are the runs of steps that became one layer; the rest is as it was written."""
+    """What `freeze` makes. It stays in evaluation mode."""
+
+    sealed = True  # a hook on a module inside would make that module run as it was written
 
     def __init__(
         self,
@@ -131,57 +107,145 @@ class Frozen(nn.Module):
         at: Sequence[int | None] | None = None,
     ):
         super().__init__()
-        self.until, self.precision = until, precision
-        self.whole = _Whole(model)
-        self._folded = _folded(self.whole, until)
-        parts = self._folded.parts if self._folded else []
-        self.chains = nn.ModuleList(part.chain for part in parts if isinstance(part, Run))
-        if precision is not None:
-            for chain in self.chains:
-                chain.rounded(precision)  # type: ignore[operator]
-        self.field = None if at is None else Field(at)
-        self.one = self._one_chain()
-        convert(model, inplace=True)
+        self.until, self.precision, self.at = until, precision, at
+        self.model = convert(model, inplace=True)
+        for module in model.modules():  # each call is heard of while the network is traced
+            if not isinstance(module, Rerouted):
+                module.__class__ = rerouted(type(module))
         if until is not None:
-            model.get_submodule(until).register_forward_hook(_reached)
-
-    def _one_chain(self) -> Chain | None:
-        """What the network is, if it is one chain, of which a place can be cut."""
-        match self._folded.parts if self._folded else []:
-            case [fx.Node(), Run(chain=chain), fx.Node(op="output", args=[fx.Node()])] if Field.suits(chain):
-                return chain
-        return None
+            model.get_submodule(until).register_forward_hook(reached)
+        super().train(False)
+        self._lock = threading.RLock()
+        self._forget()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        if self.field is None:
-            return self._wholly(*args, **kwargs)
-        if self.one is not None and self._chained(args, kwargs):
+        parts = self.parts(*args, **kwargs)
+        if parts is not None:
             with suppress(Unfit):
-                return self.field(self.one, args[0])
-        return self.field.of(self._wholly(*args, **kwargs))
+                return parts(args[0])
+        x_out = self._as_written(*args, **kwargs)
+        return x_out if self.field is None else self.field.of(x_out)
 
-    @staticmethod
-    def _chained(args: Sequence[Any], kwargs: Any) -> bool:
-        """Whether the chains can take what is given."""
-        plain = len(args) == 1 and not kwargs and type(args[0]) is Tensor
-        return plain and not (_autocasting() or _compiling() or _many_or_along(args[0]))
+    def parts(self, *args: Any, **kwargs: Any) -> Parts | None:
+        """What the network is to this input, in parts; None where all of it runs by hand as it was written."""
+        if len(args) != 1 or kwargs or type(args[0]) is not Tensor or _many_or_along(args[0]) or _globally_hooked():
+            return None
+        x: Tensor = args[0]
+        with torch._C.DisableTorchFunction():  # whoever listens need not know
+            if _autocasting() or _compiling() or x.layout != torch.strided:
+                return None
+            wants = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), x.requires_grad
+            key = x.shape, x.stride(), x.dtype, x.device, x.is_inference(), wants
+            now = self._now()
+        with self._lock:
+            if self._then != now:
+                self._forget()
+            if key not in self._traced:
+                while len(self._traced) >= HELD:
+                    del self._traced[next(iter(self._traced))]
+                self._traced[key] = self._made(x)
+            return self._traced[key]
 
-    def _wholly(self, *args: Any, **kwargs: Any) -> Any:
+    def cuts(self, x: Tensor) -> bool:
+        """Whether only what the place sees is computed."""
+        parts = self.parts(x)
+        return parts is not None and parts.one is not None
+
+    def _made(self, x: Tensor) -> Parts | None:
+        traced = trace(self.model, x, ends=self.until is not None)
+        if traced is None:
+            return None
+        folded = Folded(traced)
+        held = [chain for parts in self._traced.values() if parts for chain in parts.chains]
+        for run in folded.runs:
+            if self.precision is not None:
+                run.chain.rounded(self.precision)
+            run.chain = next((chain for chain in held if chain.alike(run.chain)), run.chain)
+        return Parts(self, folded)
+
+    def _as_written(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._folded is not None and self._chained(args, kwargs):
-                return self._in_parts(self._folded, args[0])
-            with self._by_hand(args):
-                x_out = self.whole.model(*args, **kwargs)
-        except _Reached as reached:
-            return reached.x_out
+            with by_hand(), self.in_precision(args):
+                x_out = self.model(*args, **kwargs)
+        except Reached as end:
+            return end.x_out
         if self.until is not None:
             raise ValueError(f"freeze: the network does not come by {self.until!r}.")
         return x_out
 
-    def _in_parts(self, folded: Folded, x: Tensor) -> Any:
+    def in_precision(self, x: Sequence[Any]) -> AbstractContextManager[Any]:
+        """What is no step of a chain computes in `precision`, too."""
+        if self.precision is None:
+            return nullcontext()
+        return torch.autocast(next((t.device.type for t in x if isinstance(t, Tensor)), "cpu"), self.precision)
+
+    def train(self, mode: bool = True) -> Frozen:
+        return super().train(False)
+
+    # when a trace no longer holds
+
+    def _forget(self) -> None:
+        self._traced: dict[Any, Parts | None] = {}
+        self.field = None if self.at is None else Field(self.at)
+        modules = list(self.model.modules())
+        self._hooks = [vars(module)[kind] for module in modules for kind in HOOKS]
+        self._state = [t for t in (*self.model.parameters(), *self.model.buffers()) if not t.is_inference()]
+        self._then = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        """It becomes another with each write into a parameter or buffer, and with each hook."""
+        return sum([t._version for t in self._state]), sum(map(len, self._hooks))
+
+    def _apply(self, fn, recurse=True):
+        """Parameters move: what was traced holds no longer."""
+        super()._apply(fn, recurse)
+        self._forget()
+        return self
+
+    def __getstate__(self):
+        return {k: v for k, v in super().__getstate__().items() if k not in ("_lock", "_traced", "_hooks", "_state")}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._lock = threading.RLock()
+        self._forget()
+
+
+class Parts:
+    """A traced network: `chains` are the runs of layers that became one, the rest is called node by node."""
+
+    def __init__(self, frozen: Frozen, folded: Folded):
+        self._frozen, self._folded = frozen, folded
+        self.chains = [run.chain for run in folded.runs]
+        self._field = frozen.field
+        self.one = self._one_chain() if self._field else None
+
+    def _one_chain(self) -> Chain | None:
+        """What the network is, if it is one chain, of which a place can be cut."""
+        match self._folded.parts:
+            case [fx.Node(), Run(chain=chain), fx.Node(op="output", args=[[fx.Node()]])] if Field.suits(chain):
+                return chain
+        return None
+
+    def __call__(self, x: Tensor) -> Any:
+        """
+        Raises:
+            Unfit: the network has to run as it was written.
+        """
+        if self._field is None:
+            return self._run(x)
+        if self.one is not None:
+            with suppress(Unfit):
+                return self._field(self.one, x)
+        return self._field.of(self._run(x))
+
+    def _run(self, x: Tensor) -> Any:
+        folded = self._folded
         values: dict[fx.Node, Any] = {}
 
         def value(node: fx.Node) -> Any:
+            if node in folded.fixed:
+                return folded.fixed[node]
             return values[node] if node in values else values[folded.source(node)]
 
         def write(node: fx.Node) -> None:
@@ -193,39 +257,50 @@ class Frozen(nn.Module):
                     x_out = part.chain(*map(value, part.ins))
                     values.update(zip(part.outs, x_out, strict=True))
                 except Unfit:
-                    with self._by_hand([x]):
-                        for node in part.nodes:
-                            write(node)
+                    for node in part.nodes:
+                        write(node)
             elif part.op == "output":
-                return map_arg(part.args[0], value)
+                return self._given(part, value)
             else:
-                with self._by_hand([x]):
-                    write(part)
+                write(part)
             for node in done:
                 values.pop(node, None)
         raise AssertionError("a graph has an output")
 
-    @contextmanager
-    def _by_hand(self, x: Sequence[Any]) -> Iterator[None]:
-        """As the model was written, by hand, and in `precision`."""
-        with by_hand():
-            if self.precision is None:
-                yield
-                return
-            where = next((t.device.type for t in x if isinstance(t, Tensor)), "cpu")
-            with torch.autocast(where, self.precision):
-                yield
+    def _given(self, output: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
+        nodes: Any = output.args[0]
+        tensors = iter([value(n).clone() if n in self._folded.fixed else value(n) for n in nodes])
+        traced = self._folded.traced
+        return tree_unflatten([next(tensors) if t is Tensor else t for t in traced.leaves], traced.form)
 
     def _value(self, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
-        args, kwargs, target = map_arg(node.args, value), map_arg(node.kwargs, value), node.target
-        if node.op == "get_attr":
-            where, _, name = str(target).rpartition(".")
-            return getattr(self.whole.get_submodule(where), name)
-        if node.op == "call_module":
-            return self.whole.get_submodule(str(target))(*args, **kwargs)
-        if node.op == "call_method":
-            return getattr(args[0], str(target))(*args[1:], **kwargs)
-        return target(*args, **kwargs)  # type: ignore[operator]
+        args: Any = map_arg(node.args, value)
+        kwargs, target = map_arg(node.kwargs, value), node.target
+        with self._frozen.in_precision(args):
+            if node.op == "call_module":
+                return _called(self._frozen.model.get_submodule(str(target)), node.meta["call"], args)
+            if node.op == "call_method":
+                return getattr(args[0], str(target))(*args[1:], **kwargs)
+            return target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _called(module: nn.Module, call: Call, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors that a module gives, called as it was written.
+
+    Raises:
+        Unfit: it gives something else than when the network was traced.
+    """
+    given = iter(tensors)
+    args, kwargs = tree_unflatten([next(given) if t is Tensor else t for t in call.given], call.form)
+    try:
+        with by_hand():
+            x_out = module(*args, **kwargs)
+    except Reached as end:
+        x_out = end.x_out
+    made, form = tree_flatten(x_out)
+    if form != call.form_out or [*map(Call.describe, made)] != call.made:
+        raise Unfit
+    return [t for t in made if isinstance(t, Tensor)]
 
 
 def _many_or_along(x: Tensor) -> bool:
@@ -233,32 +308,5 @@ def _many_or_along(x: Tensor) -> bool:
     return _transformed() and (is_batched(x) or forward_mode())
 
 
-def _reached(module: nn.Module, inputs: Any, x_out: Any) -> None:
-    raise _Reached(x_out)
-
-
-def _folded(whole: _Whole, until: str | None) -> Folded | None:
-    """What the network computes until there, in parts; None where its forward cannot be traced."""
-    tracer = _Tracer(None if until is None else whole.model.get_submodule(until))
-    chance = torch.get_rng_state()
-    try:
-        graph = tracer.trace(whole)
-    except Exception:  # whatever a forward does that has no x to do it with
-        return None
-    finally:
-        drawn = not torch.equal(chance, torch.get_rng_state())
-        torch.set_rng_state(chance)
-    if drawn:  # what a forward draws anew each time would be drawn once for all
-        return None
-    if until is not None:
-        if tracer.found is None:
-            return None
-        x_out, last = tracer.found
-        for node in reversed(graph.nodes):
-            if node is last:
-                break
-            graph.erase_node(node)
-        graph.output(map_aggregate(x_out, lambda t: t.node if isinstance(t, fx.Proxy) else t))
-    opened(graph, whole)
-    modules = dict(whole.named_modules())
-    return Folded(list(graph.nodes), lambda node: modules.get(str(node.target)) if node.op == "call_module" else None)
+def _globally_hooked() -> bool:
+    return any(getattr(torch_module, f"_global{kind}") for kind in HOOKS)

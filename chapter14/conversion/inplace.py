@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..layers.inplace import in_place
+from ..recorder import AT_WORK, recorder
 from . import calls as calls
 from .table import TWINS
 
@@ -32,7 +33,8 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if torch.compiler.is_compiling():  # which sees to it that what is remembered stays
+        if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):
+            # Dynamo copies what is saved and written over; a recorder saves nothing
             y = twin(x, *args, **kwargs)
         elif torch._C._are_functorch_transforms_active():  # where there are no hooks
             y = twin(x.clone(), *args, **kwargs)

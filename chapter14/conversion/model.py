@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import nn as ours
+from ..recorder import AT_WORK, recorder
 from .by_hand import by_hand
 
 
@@ -106,8 +107,11 @@ class Rerouted:
     __original: type[nn.Module]  # mangled: a module may well have something of that name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        run = super().__call__  # type: ignore[misc]
         with by_hand():
-            return super().__call__(*args, **kwargs)  # type: ignore[misc]
+            if AT_WORK and (listening := recorder()) is not None:
+                return listening.module(self, run, args, kwargs)
+            return run(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """As its own class does it, made anew where it is read: the mixed class has no place to be imported from."""

@@ -1,144 +1,108 @@
-"""Which nodes of a traced network are steps of a chain (frozen/steps.py), their parameters fixed."""
+"""Which layers of a traced network are steps of a chain (frozen/steps.py), their parameters fixed."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import fx, nn
-from torch.nn import functional as native
+from torch import Tensor, fx
 
 from ..frozen.maxpool import MaxPool
 from ..frozen.pooled import Pooled
 from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
-from ..layers.convolution import Slide
-from ..layers.pool import Parts, Windows, each
-from .model import MODULES
+from ..layer import Layer
+from ..layers import arithmetic, batchnorm, linear, maxpool, merge, piecewise, pool, view
+from ..layers.arrange import Reshape
+from ..layers.convolution import Conv, Slide
+from ..layers.pool import Parts, Windows
 
 
-def step_of(node: fx.Node, module: nn.Module | None) -> Step | None:
-    """The step that a node is, on its own; None where it is none."""
-    if node.op == "call_module":
-        assert module is not None
-        if _hooked(module) or len(node.args) != 1 or node.kwargs or not isinstance(node.args[0], fx.Node):
-            return None
-        made = _MODULES.get(_NATIVE.get(type(module), type(module)))
-        return made(module) if made else None
-    made = _CALLS.get(node.target) if node.op in ("call_function", "call_method") else None
-    return made(*node.args, **node.kwargs) if made else None
-
-
-def is_nothing(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a node gives its input, as dropout does when it is at rest."""
-    cls = _NATIVE.get(type(module), type(module)) if module is not None else None
-    return cls in (nn.Dropout, nn.Dropout2d, nn.Identity) and not _hooked(module)
-
-
-def writes(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether a step is written where its input lies."""
-    asked = getattr(module, "inplace", False) or node.kwargs.get("inplace", False)
-    return bool(asked) or node.target in (operator.iadd, "add_")
+def step_of(node: fx.Node, args: tuple) -> Step | None:
+    """The step that a layer is, on its own; None where it is none. In `args`, what does not depend on x is a value."""
+    made = _STEPS.get(node.meta.get("layer"))  # type: ignore[arg-type]
+    return made(node, *args) if made else None
 
 
 def looks_at_strides(node: fx.Node) -> bool:
-    """Whether a node minds how its input lies in memory."""
-    return node.target in ("view", "view_as", "as_strided", "stride", "is_contiguous", "data_ptr", torch.as_strided)
+    """Whether a node depends on the layout of its input in memory."""
+    return node.op == "call_module" or node.meta.get("layer") in (view.View, view.Part, view.Strided)
 
 
-def _hooked(module: Any) -> bool:
-    return any(vars(module)[name] for name in vars(module) if name.endswith("_hooks")) or "forward" in vars(module)
+def _conv(node: fx.Node, x: Any, W: Any, b: Any, slide: Slide) -> Step | None:
+    return Convolution(W, b, slide) if _are_fixed(W, b) and _is_image(x) and len(slide.stride) == 2 else None
 
 
-def _conv(m: nn.Conv2d) -> Step | None:
-    if m.padding_mode != "zeros" or isinstance(m.padding, str):
-        return None
-    slide = Slide(m.stride, m.padding, m.dilation, m.groups)
-    return Convolution(m.weight.detach(), None if m.bias is None else m.bias.detach(), slide)
+def _linear(node: fx.Node, x: Any, W: Any, b: Any) -> Step | None:
+    return Linear(W, b) if _are_fixed(W, b) else None
 
 
-def _linear(m: nn.Linear) -> Step | None:
-    return Linear(m.weight.detach(), None if m.bias is None else m.bias.detach())
-
-
-def _norm(m: nn.BatchNorm2d) -> Step | None:
-    if m.training or m.running_mean is None or m.running_var is None:
+def _norm(node: fx.Node, x: Any, w: Any, b: Any, mean: Any, variance: Any, eps: float) -> Step | None:
+    if not _are_fixed(w, b, mean, variance):
         return None
     wide = torch.float64  # rounded once
-    r = (m.running_var.to(wide) + m.eps).rsqrt()
-    a = r if m.weight is None else m.weight.detach().to(wide) * r
-    c = -a * m.running_mean.to(wide)
-    c = c if m.bias is None else c + m.bias.detach().to(wide)
-    return Affine(a.to(m.running_var.dtype), c.to(m.running_var.dtype))
+    r = (variance.to(wide) + eps).rsqrt()
+    a = r if w is None else w.to(wide) * r
+    c = -a * mean.to(wide)
+    c = c if b is None else c + b.to(wide)
+    return Affine(a.to(variance.dtype), c.to(variance.dtype))
 
 
-def _one(value: Any) -> int | None:
-    """The number, where it is the same along both axes."""
-    both = each(value, 2)
-    return both[0] if both[0] == both[1] else None
+def _relu(node: fx.Node, x: Any, at_zero: float) -> Step | None:
+    return None if at_zero else Relu()
 
 
-def _max(kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False) -> Step | None:
-    stride = kernel_size if stride is None or stride == () else stride
-    size, stride, padding, dilation = map(_one, (kernel_size, stride, padding, dilation))
-    if size is None or stride is None or padding is None or dilation != 1 or return_indices or size > 3:
+def _max(node: fx.Node, x: Any, axes: int, largest: Any, corners: Any) -> Step | None:
+    if not isinstance(largest, maxpool.Largest) or not _is_image(x) or axes != 2 or _gives_indices(node):
         return None
-    return MaxPool(size, stride, padding, ceil_mode)
+    (size, *sizes), (stride, *strides), (padding, *paddings) = largest.size, largest.stride, largest.padding
+    if sizes != [size] or strides != [stride] or paddings != [padding] or set(largest.dilation) != {1} or size > 3:
+        return None
+    return MaxPool(size, stride, padding, largest.ceil_mode)
 
 
-def _avg(size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor=None) -> Step:
-    size = each(size, 2)
-    stride = size if stride is None or stride == () else each(stride, 2)
-    return Mean(Windows(size, stride, each(padding, 2), ceil_mode, count_include_pad, divisor))
+def _avg(node: fx.Node, x: Any, windows: Windows | Parts) -> Step | None:
+    if not _is_image(x) or len(windows.size) != 2:
+        return None
+    return Pooled(windows) if isinstance(windows, Parts) else Mean(windows)
 
 
-def _parts(size: Any) -> Step | None:
-    size = (size, size) if isinstance(size, int | None) else tuple(size)
-    return None if None in size else Pooled(Parts(size))
+def _flatten(node: fx.Node, x: fx.Node, shape: Any) -> Step | None:
+    image, row = x.meta["shape"], node.meta["shape"]
+    return Flatten() if len(image) > 1 and len(row) == 2 and row[0] == image[0] else None
 
 
-def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Step | None:
-    return Flatten() if (start_dim, end_dim) == (1, -1) else None
+def _add(node: fx.Node, a: Any, b: Any) -> Step | None:
+    both = isinstance(a, fx.Node) and isinstance(b, fx.Node) and a is not b
+    return Add() if both and a.meta["shape"] == b.meta["shape"] else None
 
 
-def _add(a: Any, b: Any, alpha: Any = 1) -> Step | None:
-    return Add() if isinstance(a, fx.Node) and isinstance(b, fx.Node) and a is not b and alpha == 1 else None
+def _merge(node: fx.Node, dim: int, *pieces: Any) -> Step | None:
+    nodes = all(isinstance(x, fx.Node) for x in pieces) and len(set(pieces)) == len(pieces)
+    return Merge() if nodes and dim % len(node.meta["shape"]) == 1 else None
 
 
-def _cat(tensors: Any, dim: Any = 0) -> Step | None:
-    nodes = isinstance(tensors, list | tuple) and all(isinstance(t, fx.Node) for t in tensors)
-    return Merge() if nodes and dim == 1 and len(set(tensors)) == len(tensors) else None
+def _is_image(x: fx.Node) -> bool:
+    return len(x.meta["shape"]) == 4
 
 
-_MODULES: dict[type, Callable[[Any], Step | None]] = {
-    nn.Conv2d: _conv,
-    nn.Linear: _linear,
-    nn.BatchNorm2d: _norm,
-    nn.BatchNorm1d: _norm,
-    nn.ReLU: lambda m: Relu(),
-    nn.MaxPool2d: lambda m: _max(m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices),
-    nn.AvgPool2d: lambda m: _avg(
-        m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
-    ),
-    nn.AdaptiveAvgPool2d: lambda m: _parts(m.output_size),
-    nn.Flatten: lambda m: _flatten(None, m.start_dim, m.end_dim),
-}
+def _gives_indices(pool: fx.Node) -> bool:
+    return any(entry.args[1] == 1 for entry in pool.users)
 
-_NATIVE = {ours: native for native, ours in MODULES.items()}  # relu of a converted model is PyTorch's, with h'(0) = 0
 
-_CALLS: dict[Any, Callable[..., Step | None]] = {
-    operator.add: _add,
-    operator.iadd: _add,
-    torch.add: _add,
-    "add": _add,
-    "add_": _add,
-    torch.cat: _cat,
-    torch.flatten: _flatten,
-    "flatten": _flatten,
-    native.adaptive_avg_pool2d: lambda input, output_size: _parts(output_size),
-    native.max_pool2d: lambda input, *how, **named: _max(*how, **named),
-    native.relu: lambda input, inplace=False: Relu(),
-    torch.relu: lambda input: Relu(),
-    "relu": lambda input: Relu(),
+def _are_fixed(*parameters: Any) -> bool:
+    return all(p is None or isinstance(p, Tensor) for p in parameters)
+
+
+_STEPS: dict[type[Layer], Callable[..., Step | None]] = {
+    Conv: _conv,
+    linear.Linear: _linear,
+    batchnorm.BatchNormAtRest: _norm,
+    piecewise.Relu: _relu,
+    maxpool.MaxPool: _max,
+    pool.AvgPool: _avg,
+    Reshape: _flatten,
+    view.View: _flatten,
+    arithmetic.Plus: _add,
+    merge.Merge: _merge,
 }

@@ -36,7 +36,7 @@ class Field(nn.Module):
         super().__init__()
         self.place = place
         self._made: dict[Any, Chain] = {}
-        self._bare: dict[int, Step] = {}
+        self._bare: dict[Any, Step] = {}
 
     @staticmethod
     def suits(chain: Chain) -> bool:
@@ -46,9 +46,9 @@ class Field(nn.Module):
     def forward(self, chain: Chain, x: Tensor) -> Tensor:
         fit(x.ndim == 4)
         size = tuple(x.shape[2:])
-        if size not in self._made:
-            self._made[size] = self._cut(chain, size)
-        return self._made[size](x)[0]
+        if (chain, size) not in self._made:
+            self._made[chain, size] = self._cut(chain, size)
+        return self._made[chain, size](x)[0]
 
     def of(self, x_l: Any) -> Tensor:
         """The place of an image that is there already."""
@@ -100,12 +100,12 @@ class Field(nn.Module):
                 cut = tuple((lo - first, hi - first) for (lo, hi), (first, _) in zip(needs, held[r], strict=True))
                 key = r if needs == held[r] else (r, cut, beyond)
                 now.append(places[key] if key in places else wrote(key, Cut(cut, beyond), [places[r]]))
-            wrote(1 + i, self._without_padding(i, step, held[1 + i], needs, sizes[chain.reads[i][0]]), now)
+            wrote(1 + i, self._without_padding((chain, i), step, held[1 + i], needs, sizes[chain.reads[i][0]]), now)
         cut_chain = Chain(made, from_, 1, [places[chain.gives[0]]])
         cut_chain.precision = chain.precision
         return cut_chain
 
-    def _without_padding(self, i: int, step: Any, out: list[Range], needs: list[Range], size: Sequence[int]) -> Step:
+    def _without_padding(self, i: Any, step: Any, out: list[Range], needs: list[Range], size: Sequence[int]) -> Step:
         if isinstance(step, Mean):
             A = [
                 A[a:b, max(lo, 0) : hi]

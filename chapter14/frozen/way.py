@@ -13,6 +13,7 @@ Many g of one x are one [K, *shape of g]: A is read once for all of them. So vma
 from __future__ import annotations
 
 import math
+from collections import UserList
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,8 +30,8 @@ from .steps import Unfit
 SOME = 8  # images
 
 
-class Shapes(list):
-    """Those of all registers, filled in on the way."""
+class Shapes(UserList):
+    """Those of all registers, filled in by each forward pass: one object to a graph, where a list would be a copy."""
 
 
 class Through(Layer):

@@ -11,9 +11,23 @@ from torch import Tensor
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __complex__ equal allclose is_nonzero".split()
 )
+#: What asks autograd, or tells it something: functions, methods and attributes.
+AUTOGRAD = frozenset(
+    "register_hook register_post_accumulate_grad_hook retain_grad backward grad grad_fn is_leaf _base _version "
+    "_backward_hooks retains_grad".split()
+)
 SHAPES = frozenset("nonzero argwhere unique unique_consecutive masked_select bincount".split())
 _DRAWS = frozenset(
-    "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm".split()
+    "bernoulli binomial cauchy exponential geometric log_normal multinomial normal poisson rand rand_like randint "
+    "randint_like randn randn_like random randperm uniform".split()
+)
+#: What says something of a tensor that does not depend on its values: functions, methods and attributes.
+DESCRIBES = frozenset(
+    "broadcast_shapes can_cast device dim dtype element_size get_device is_complex is_contiguous is_cpu is_cuda "
+    "is_floating_point is_meta is_mkldnn is_mps is_nested is_quantized is_same_size is_signed is_sparse "
+    "is_tensor is_xpu itemsize layout name names nbytes ndim ndimension nelement numel promote_types requires_grad "
+    "result_type shape size storage_offset stride type __len__ is_inference is_conj is_neg is_ipu is_xla "
+    "is_maia is_mtia is_sparse_csr is_vulkan has_names dim_order is_distributed is_shared is_pinned".split()
 )
 
 

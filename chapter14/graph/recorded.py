@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
+from ..recorder import following
 from ..shape import ShapeError, in_words
 from .goback import go_back
 from .plan import Plan, plan, sunk, without_the_dead
@@ -77,7 +78,7 @@ def record(
             theta[n] = tape.given(f"theta_{n}", t, t.requires_grad, what="theta", name=n)
         for n, t in given.buffers.items():
             buffers[n] = tape.given(f"buffer_{n}", t, False, fixed=True, what="buffer", name=n)
-        with tape.following(model):
+        with following(model, tape.inside):
             x_L, J = run(x, y, theta | buffers)
         _must_be_one_number(J)
         if not tape.has_gradient(J):

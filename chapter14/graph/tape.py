@@ -10,18 +10,18 @@ Shapes and what follows from them are constants of the graph. What follows from 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
 from ..layer import Layer
 from ..layers.view import Replaced
 from ..recorder import Recorder
 from . import calls
-from .values import Values, memory_of
+from .values import Values, grad_fn_of, memory_of
 
 
 class Step(NamedTuple):
@@ -58,6 +58,7 @@ class Tape(Recorder):
         self.of: fx.Node | None = None  # what the layer made whose way back is written down
         self._native: list[tuple[str, str]] = []  # what is not by hand, and where
         self._reads: dict[int, Read] = {}
+        self.shared: set[int] = set()  # the memory of tensors that other tensors lie in, unknown to `_reads`
         self._versions: dict[int, int] = {}
 
     @property
@@ -87,14 +88,21 @@ class Tape(Recorder):
         """
         if not isinstance(x, Tensor) or not x.requires_grad:
             return False
-        if x.grad_fn is not None:
-            name, where = self._native[0] if self._native else (x.grad_fn.name(), self.inside[-1])
-            raise TypeError(
-                f"forward_backward: {name}{f' in {where!r}' if where else ''} is PyTorch's, and not written by hand. "
-                "Make the network of chapter14.nn and chapter14.functional, or give it to chapter14.convert; the loss "
-                "likewise."
+        if (node := grad_fn_of(x)) is not None:
+            name, where = self._native[0] if self._native else (node.name(), self.inside[-1])
+            self.refuse(
+                f"{name}{_in(where)} is PyTorch's, and not written by hand. Make the network of chapter14.nn and "
+                "chapter14.functional, or give it to chapter14.convert; the loss likewise."
             )
         return self.values.knows(x)
+
+    def refuse(self, why: str) -> None:
+        """The graph cannot state what just ran.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(f"forward_backward: {why}")
 
     # what runs
 
@@ -129,6 +137,8 @@ class Tape(Recorder):
         return self.values.made(self.graph.call_function(f, self._arguments(tuple(args))), x_out, False)
 
     def put(self, x: Tensor, y: Tensor) -> Tensor:
+        if memory_of(x) in self.shared:
+            self.refuse(f"a tensor is written into{_in(self.inside[-1])} that shares memory with another.")
         read = self._reads.get(id(x))
         if read is not None:
             self.node(x)
@@ -136,7 +146,7 @@ class Tape(Recorder):
         elif not self._fixed(x):
             self._become(x, y)
         elif self.has_gradient(y):
-            raise TypeError("forward_backward: a buffer is written into with what has a gradient; detach it first.")
+            self.refuse("a buffer is written into with what has a gradient; detach it first.")
         else:
             node = self.graph.call_method("copy_", (self.node(x), self.node(y)))
             node.meta["writes"] = True
@@ -149,16 +159,19 @@ class Tape(Recorder):
         if self.paused or name == "requires_grad_":
             return f(*args, **kwargs)
         if name == "__get__" and not isinstance(x_out := f(*args, **kwargs), Tensor):
+            self._asked(getattr(f.__self__, "__name__", ""))
             return x_out  # as x.shape, which is asked for all the time
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
-        self._refuse(name, given, kwargs)
+        self._check(name, given, kwargs)
         x_out = f(*args, **kwargs)
         made = [t for t in tree_leaves(x_out) if isinstance(t, Tensor)]
-        if any(t.grad_fn is not None for t in made):
+        if any(grad_fn_of(t) is not None for t in made):
             self._native.append((name, self.inside[-1]))
+        if {memory_of(t) for t in made} & {memory_of(t) for t in given if not any(t is x for x in made)}:
+            self.shared.update(map(memory_of, made))
         writes = calls.writes(name)
         if name == "detach":
-            self.values.put(x_out, self.node(given[0]))
+            self.detached(x_out, given[0])
         elif writes or (made and not any(x_out is x for x in given)):  # else it is a number, or one of them as it is
             target, arguments = calls.as_fx_calls(f, name, args)
             call = self.graph.call_method if isinstance(target, str) else self.graph.call_function
@@ -167,18 +180,29 @@ class Tape(Recorder):
             self.values.noted(node, x_out if made else ())
         return x_out
 
-    def _refuse(self, name: str, given: list[Tensor], kwargs: dict) -> None:
-        where = f" in {self.inside[-1]!r}" if self.inside[-1] else ""
+    def _asked(self, name: str) -> None:
+        """Something that is no tensor is asked of a tensor."""
+        if name in calls.AUTOGRAD:
+            self.refuse(f"{name}{_in(self.inside[-1])} is autograd's, which has no part in this graph.")
+
+    def _check(self, name: str, given: list[Tensor], kwargs: dict) -> None:
+        where = _in(self.inside[-1])
         if kwargs.get("out") is not None:
-            raise TypeError(f"forward_backward: {name}(..., out=...){where} writes into a tensor that is there before.")
+            self.refuse(f"{name}(..., out=...){where} writes into a tensor that is there before.")
         if calls.writes(name) and given[0].requires_grad:
-            raise TypeError(f"forward_backward: {name}{where} writes into what has a gradient, and is not by hand.")
+            self.refuse(f"{name}{where} writes into what has a gradient, and is not by hand.")
+        if name in calls.AUTOGRAD:
+            self._asked(name)
         if name in calls.READS | calls.SHAPES and any(map(self.values.depends, given)):
             what = "Python reads a tensor" if name in calls.READS else "a shape depends on a tensor"
-            raise TypeError(
-                f"forward_backward: {what} by {name}{where}, so what the network does depends on its data. As one "
-                "graph it does the same for all data of one shape."
+            self.refuse(
+                f"{what} by {name}{where}, so what the network does depends on its data. As one graph it does the same "
+                "for all data of one shape."
             )
+
+    def detached(self, x_out: Tensor, x: Tensor) -> None:
+        """x_out is x, without a gradient: of that, `steps` know."""
+        self.values.put(x_out, self.node(x))
 
     # how it is written down
 
@@ -207,14 +231,6 @@ class Tape(Recorder):
     def _version(self, x: Tensor) -> int:
         return self._versions.get(id(x), 0)
 
-    @contextmanager
-    def following(self, model: Any) -> Iterator[None]:
-        """`inside` ends with the name of the module that runs."""
-        modules = model.named_modules() if isinstance(model, nn.Module) else ()
-        with ExitStack() as hooks:
-            for name, module in modules:
-                enter = module.register_forward_pre_hook(lambda *_, name=name: self.inside.append(name))
-                leave = module.register_forward_hook(lambda *_: self.inside.__delitem__(-1), always_call=True)
-                hooks.callback(enter.remove)
-                hooks.callback(leave.remove)
-            yield
+
+def _in(module: str) -> str:
+    return f" in {module!r}" if module else ""

@@ -49,9 +49,13 @@ class Values:
 
     def node(self, x: Tensor) -> fx.Node:
         if not self.knows(x):
-            self._fixed.add(id(x))
-            self.put(x, self.constant(x))
+            self.fix(x, x)
         return self._nodes[id(x)][1]
+
+    def fix(self, x: Tensor, value: Tensor) -> None:
+        """x is a constant, of this value."""
+        self._fixed.add(id(x))
+        self.put(x, self.constant(value))
 
     def put(self, x: Tensor, node: fx.Node) -> None:
         """x is the value of that node, from now on."""
@@ -75,7 +79,7 @@ class Values:
     def made(self, node: fx.Node, x_out: Any, wants: bool) -> Any:
         """x_out of a layer as new tensors: leaves that have a gradient, where `wants` says so."""
         if not isinstance(x_out, Tensor):
-            return tuple(self.made(self._entry(node, i), x, wants) for i, x in enumerate(x_out))
+            return tuple(self.made(self.entry(node, i), x, wants) for i, x in enumerate(x_out))
         with _unheard():
             x_out = x_out.detach()
             x_out.requires_grad_(wants and (x_out.is_floating_point() or x_out.is_complex()))
@@ -90,7 +94,7 @@ class Values:
             return
         for i, x in enumerate(x_out):
             if isinstance(x, Tensor):
-                self.noted(self._entry(node, i), x)
+                self.noted(self.entry(node, i), x)
 
     def describe(self, node: fx.Node, x: Tensor) -> None:
         with _unheard():
@@ -126,16 +130,22 @@ class Values:
                 ahead += node.all_input_nodes
         return False
 
-    def _entry(self, node: fx.Node, i: int) -> fx.Node:
+    def entry(self, node: fx.Node, i: int) -> fx.Node:
         return self.graph.call_function(operator.getitem, (node, i))
 
 
 def memory_of(x: Tensor) -> int:
-    return x.untyped_storage()._cdata
+    with _unheard():
+        return x.untyped_storage()._cdata
+
+
+def grad_fn_of(x: Tensor) -> Any:
+    with torch._C.DisableTorchFunction():
+        return x.grad_fn
 
 
 @contextmanager
 def _unheard() -> Iterator[None]:
     """Nobody listens to what runs."""
-    with torch.no_grad(), torch._C.DisableTorchFunction():
+    with torch._C.DisableTorchFunction(), torch.no_grad():
         yield

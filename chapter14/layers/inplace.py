@@ -143,6 +143,8 @@ def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
     if _in_a_mode() and passes_by((x,)):
         with torch._C.DisableTorchFunction():
             return over(layer, x, *constants)
+    if AT_WORK and recorder() is not None:
+        return in_place(x, layer.of(x, *constants))
     if _graph(x) and forward_ad._current_level < 0 and x._base is None and x.grad_fn is not None:
         return _that_writes(layer)(x, *constants)
     return in_place(x, layer.of(x, *constants))
@@ -184,7 +186,7 @@ def _turned(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
 
 def anew(x: Tensor) -> Tensor:
     """x; and if it is a view of what has been written into since, that, read anew from its base."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):  # who records knows what x is now
         return x
     if _transformed():
         if (read := read_from(x)) is None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..layer import _compiling, _transformed
-from ..recorder import as_one
+from ..recorder import AT_WORK, as_one, recorder
 
 #: Of fewer entries, packing takes longer than the layer: some microseconds, there and back.
 SMALL = 2**12
@@ -73,15 +73,19 @@ def _places(like: Tensor) -> Tensor:
     return torch.arange(7, -1, -1, dtype=torch.uint8, device=like.device)
 
 
-def learns(node: Any, layers: int = 3) -> bool:
+def learns(x: Tensor) -> bool:
     """Whether one of the last layers has a parameter that wants a gradient: an input other than its first, a leaf.
 
-    Then the layers behind are likely to have one too, and to keep their x_in.
+    Then the layers behind are likely to have one too, and to keep their x_in. A recorder has no graph behind x.
     """
+    return not (AT_WORK and recorder() is not None) and _learns(x.grad_fn, 3)
+
+
+def _learns(node: Any, layers: int) -> bool:
     if node is None or not layers:
         return False
     before = [earlier for earlier, _ in node.next_functions]
-    return any(map(_is_parameter, before[1:])) or any(learns(earlier, layers - 1) for earlier in before)
+    return any(map(_is_parameter, before[1:])) or any(_learns(earlier, layers - 1) for earlier in before)
 
 
 def _is_parameter(node: Any) -> bool:

@@ -10,8 +10,8 @@ number of its largest entry, which is a byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -83,17 +83,29 @@ def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], corner
     return (x_out, index) if return_indices else x_out
 
 
+class Largest(NamedTuple):
+    """The largest entry of each window, and its index. Sizes have a number for each of the axes."""
+
+    axes: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    ceil_mode: bool
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return _MAX[self.axes](x, *self[1:], return_indices=True)
+
+    def corners(self, image: Sequence[int], outputs: Sequence[int]) -> tuple[list[list[int]], list[range]]:
+        begins = [[p * s - b for p in range(n)] for n, s, b in zip(outputs, self.stride, self.padding, strict=True)]
+        return begins, [range(0, k * d, d) for k, d in zip(self.size, self.dilation, strict=True)]
+
+
 def _max_windows(axes, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    def largest(x):
-        return _MAX[axes](x, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
-
-    def corners(image, outputs):
-        size, gap = each(kernel_size, axes), each(dilation, axes)
-        apart, border = size if stride is None or stride == () else each(stride, axes), each(padding, axes)
-        begins = [[p * s - b for p in range(n)] for n, s, b in zip(outputs, apart, border, strict=True)]
-        return begins, [range(0, k * d, d) for k, d in zip(size, gap, strict=True)]
-
-    return _max(axes, input, largest, corners, return_indices)
+    size = each(kernel_size, axes)
+    stride = size if stride is None or stride == () else each(stride, axes)
+    largest = Largest(axes, size, stride, each(padding, axes), each(dilation, axes), ceil_mode)
+    return _max(axes, input, largest, largest.corners, return_indices)
 
 
 def _adaptive_max(axes, input, output_size, return_indices):

@@ -49,7 +49,7 @@ class Gated(Layer):
         x, *constants = inputs
         if not cls.told(*constants):
             kept = packed(cls.mask(x.detach(), *constants))
-        elif is_plain(x_out) and learns(x.grad_fn):
+        elif is_plain(x_out) and learns(x):
             kept = x_out
         else:
             kept = packed(cls.seen(x_out.detach(), *constants))

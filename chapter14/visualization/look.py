@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,7 @@ OUTPUT = "output"  # the layer that is the network's last
 PICTURE = "picture"  # and what comes before its first: x, as it is drawn, before the transforms
 
 Look = Callable[[Tensor], dict[str, Tensor]]
+Lean = Callable[[Tensor], dict[str, Tensor] | None]
 Place = tuple[int | None, int | None]  # a row and a column; None: in the middle
 
 FAILURES = (
@@ -34,9 +37,19 @@ class Enough(Exception):
     """Every layer that is watched has been seen: the rest of the forward pass is not needed."""
 
 
+#: Who looks through a model changes it for a while: one thread at a time.
+_LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
+
+
 @contextmanager
 def fixed(model: nn.Module) -> Iterator[None]:
-    """Parameters that want no gradient, and evaluation mode."""
+    """Parameters that want no gradient, and evaluation mode. Other threads that ask for the same wait."""
+    with _LOCKS.setdefault(model, RLock()), _fixed(model):
+        yield
+
+
+@contextmanager
+def _fixed(model: nn.Module) -> Iterator[None]:
     wanted = [p for p in model.parameters() if p.requires_grad]
     training = [module for module in model.modules() if module.training]
     try:
@@ -107,10 +120,10 @@ def watched(network: Pretrained, layers: frozenset[str], stop: bool = True) -> I
 
 def chained(
     network: Pretrained, layers: frozenset[str], precision: torch.dtype | None, at: Place | None = None
-) -> Look | None:
+) -> Lean | None:
     """The same as `watched`, by one lean chain; None where more than one layer is asked for, or it reads sentences.
 
-    `at`: one place of the layer, and what that sees; None where the network up to there sees more.
+    `at`: one place of the layer, and what that sees; it gives None where the network up to there sees more.
     """
     within = layers - {PICTURE}
     if len(within) != 1 or network.reads or network.encode is not None:
@@ -118,12 +131,16 @@ def chained(
     (layer,) = within
     if layer not in {OUTPUT, *(name for name, _ in network.model.named_modules())}:
         return None
-    chain = freeze(network.model, None if layer == OUTPUT else layer, precision, at)
-    if at is not None and chain.one is None:
-        return None
+    frozen = freeze(network.model, None if layer == OUTPUT else layer, precision, at)
     turning = tokens_first(network.model)
 
-    return lambda x: {layer: by_picture(chain(network.seen(x)), layer, x.shape[0], turning)}
+    def look(x: Tensor) -> dict[str, Tensor] | None:
+        seen = network.seen(x)
+        if at is not None and not frozen.cuts(seen):
+            return None
+        return {layer: by_picture(frozen(seen), layer, x.shape[0], turning)}
+
+    return look
 
 
 def activations(network: Pretrained, layers: frozenset[str], x: Tensor) -> dict[str, Tensor]:

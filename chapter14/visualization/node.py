@@ -14,7 +14,7 @@ from .. import functional as F
 from ..conversion.by_hand import by_hand
 from ..layer import cast
 from ..models.zoo import Pretrained
-from .look import FAILURES, PICTURE, Look, Place, chained, watched
+from .look import FAILURES, PICTURE, Lean, Place, chained, watched
 from .objective import Objective, Value, each
 from .redirect import redirected
 from .transform import Together, Transform
@@ -30,21 +30,23 @@ class Settings:
     through_relu: int = 0
     precision: torch.dtype | None = None
     compile: bool = False
-    _chains: dict[Any, Look | None] = field(default_factory=dict, repr=False, compare=False)
+    _chains: dict[Any, Lean | None] = field(default_factory=dict, repr=False, compare=False)
 
-    def chain(self, network: Pretrained, layers: frozenset[str], at: Place | None = None) -> Look | None:
+    def chain(self, network: Pretrained, layers: frozenset[str], at: Place | None = None) -> Lean | None:
         """The network as one chain, made once; None where it cannot be."""
         if (layers, at) not in self._chains:
             self._chains[layers, at] = chained(network, layers, self.precision, at)
         return self._chains[layers, at]
 
-    def lean(self, network: Pretrained, objective: Objective) -> tuple[Look | None, Objective]:
-        """A chain, and the objective of what that gives: of one neuron, no more than its place."""
+    def lean(self, network: Pretrained, objective: Objective) -> list[tuple[Lean, Objective]]:
+        """Chains, and the objective of what each gives: first, of one neuron, no more than its place."""
         if self.compile:
-            return None, objective
-        if objective.place and (look := self.chain(network, objective.layers, objective.place[0])):
-            return look, objective.place[1]
-        return self.chain(network, objective.layers), objective
+            return []
+        asked = [(self.chain(network, objective.layers), objective)]
+        if objective.place:
+            at, there = objective.place
+            asked.insert(0, (self.chain(network, objective.layers, at), there))
+        return [(chain, its) for chain, its in asked if chain is not None]
 
 
 @contextmanager
@@ -58,8 +60,7 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
     """
     objective, transform = each(objectives), Together(settings.transforms)
     value = objective.bind(network)
-    lean, its = settings.lean(network, objective)
-    value_there = its.bind(network)
+    lean = [(chain, its.bind(network)) for chain, its in settings.lean(network, objective)]
     with watched(network, objective.layers, stop=not settings.compile) as watch:
         plain = torch.compile(watch) if settings.compile else watch
 
@@ -78,9 +79,10 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
                 return F.scale(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
 
             x_in = transform(x, draws)
-            if lean is not None and step >= settings.through_relu:
-                with suppress(*FAILURES):  # then the plain way says what is wrong, in the words of the network
-                    return cost(value_there, lean(x_in))
+            for chain, its in lean if step >= settings.through_relu else ():
+                with suppress(*FAILURES):  # then the network itself says what is wrong, in its own words
+                    if (seen := chain(x_in)) is not None:
+                        return cost(its, seen)
             return cost(value, look(step, x_in))
 
         yield J

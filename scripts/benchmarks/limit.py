@@ -22,7 +22,8 @@ SHAPES = (8, 64, 56, 64, 3), (8, 128, 28, 128, 3), (8, 256, 28, 256, 3), (8, 512
 
 def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
     """One bit a relu; log2(k² + 1) a max pool of k x k with its relu. None: a network with other bends than these."""
-    (*_, chain), rest = chapter14.freeze(model).chains or (None,), 0.0
+    parts, rest = chapter14.freeze(model).parts(x), 0.0
+    (*_, chain) = (None,) if parts is None else parts.chains or (None,)
     shapes: list[torch.Size] = []
     if chain is None or len(chain.gives) != 1 or x.requires_grad:
         return None
