@@ -26,7 +26,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from ..graph import calls
 from ..graph.plan import without_the_dead
 from ..graph.tape import Tape
-from ..graph.values import Values, memory_of
+from ..graph.values import Values, lasting, memory_of
 from ..layer import _autocasting, _transformed
 from ..levels import unwrapped
 
@@ -228,8 +228,7 @@ class Trace(Tape):
         values = iter(self._entries(node, [t for t in made if isinstance(t, Tensor)]))
         x_out = tree_unflatten([next(values) if isinstance(t, Tensor) else t for t in made], form_out)
         if shares:
-            self.shared.update(memory_of(t) for t in leaves if isinstance(t, Tensor))
-            self.shared.update(memory_of(t) for t in tree_flatten(x_out)[0] if isinstance(t, Tensor))
+            self.shared.update(lasting(t) for t in (*leaves, *tree_flatten(x_out)[0]) if isinstance(t, Tensor))
         if ended:
             raise Reached(x_out)
         return x_out

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
 from ..layer import Layer
 from ..layers.view import Replaced
 from ..recorder import Recorder
 from . import calls
-from .values import Values, grad_fn_of, memory_of
+from .values import Values, grad_fn_of, lasting, memory_of
 
 
 class Step(NamedTuple):
@@ -58,7 +59,7 @@ class Tape(Recorder):
         self.of: fx.Node | None = None  # what the layer made whose way back is written down
         self._native: list[tuple[str, str]] = []  # what is not by hand, and where
         self._reads: dict[int, Read] = {}
-        self.shared: set[int] = set()  # the memory of tensors that other tensors lie in, unknown to `_reads`
+        self.shared: set[StorageWeakRef] = set()  # the memory of tensors that other tensors lie in, unknown to `_reads`
         self._versions: dict[int, int] = {}
 
     @property
@@ -122,8 +123,10 @@ class Tape(Recorder):
         return x_out
 
     def _remember(self, layer: Any, needs: list[bool], inputs: Sequence[Any], x_out: Any) -> None:
+        shared = set(self.shared)
         with torch.no_grad():
             remembered = layer.remember(needs, inputs, x_out)
+        self.shared = shared  # a layer reads x.detach(), and keeps nothing in it
         ins = [self.node(x) if need else None for x, need in zip(inputs, needs, strict=True)]
         outs = [x_out] if isinstance(x_out, Tensor) else list(x_out)
         nodes = [self.node(x) for x in outs]
@@ -137,7 +140,7 @@ class Tape(Recorder):
         return self.values.made(self.graph.call_function(f, self._arguments(tuple(args))), x_out, False)
 
     def put(self, x: Tensor, y: Tensor) -> Tensor:
-        if memory_of(x) in self.shared:
+        if lasting(x) in self.shared:
             self.refuse(f"a tensor is written into{_in(self.inside[-1])} that shares memory with another.")
         read = self._reads.get(id(x))
         if read is not None:
@@ -168,7 +171,7 @@ class Tape(Recorder):
         if any(grad_fn_of(t) is not None for t in made):
             self._native.append((name, self.inside[-1]))
         if {memory_of(t) for t in made} & {memory_of(t) for t in given if not any(t is x for x in made)}:
-            self.shared.update(map(memory_of, made))
+            self.shared.update(map(lasting, made))
         writes = calls.writes(name)
         if name == "detach":
             self.detached(x_out, given[0])

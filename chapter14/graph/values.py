@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 #: What may stand in an fx graph as it is.
 _PLAIN = (str, int, float, bool, complex, torch.dtype, torch.device, torch.memory_format, torch.layout)
@@ -137,6 +138,12 @@ class Values:
 def memory_of(x: Tensor) -> int:
     with _unheard():
         return x.untyped_storage()._cdata
+
+
+def lasting(x: Tensor) -> StorageWeakRef:
+    """The memory of x, equal to no other's later, when this is free."""
+    with _unheard():
+        return StorageWeakRef(x.untyped_storage())
 
 
 def grad_fn_of(x: Tensor) -> Any:
