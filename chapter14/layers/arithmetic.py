@@ -134,7 +134,7 @@ class Power(Layer):
 
     @staticmethod
     def backward(needs, g, x, p):
-        return times(g, _power_prime(x, p)), None
+        return times(g, conjugate(_power_prime(x, p))), None
 
     @staticmethod
     def jvp(tangents, x, p):

@@ -13,6 +13,7 @@ Each L is a diagonal, over the shape that a and b broadcast to; `total` adds up 
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from ..layer import Layer, LinearMap
 from .arithmetic import added, keep, minus, plus, power, scale, shift, times
 from .branch import spread, total
+from .complex import conjugate
 from .pointwise import log, sigmoid
 from .transcendental import log1p
 
@@ -42,8 +44,8 @@ class Binary(Layer):
     @classmethod
     def backward(cls, needs, g, a, b):
         return (
-            total(times(g, cls.h_a(a, b)), a.shape) if needs[0] else None,
-            total(times(g, cls.h_b(a, b)), b.shape) if needs[1] else None,
+            total(times(g, conjugate(cls.h_a(a, b))), a.shape) if needs[0] else None,
+            total(times(g, conjugate(cls.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @classmethod
@@ -68,8 +70,8 @@ class Divide(Binary):
     @staticmethod
     def backward(needs, g, a, b, a_shape):
         return (
-            total(divide(g, b), a_shape) if needs[0] else None,
-            total(times(g, Divide.h_b(a, b)), b.shape) if needs[1] else None,
+            total(divide(g, conjugate(b)), a_shape) if needs[0] else None,
+            total(times(g, conjugate(Divide.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -90,7 +92,7 @@ class DivideBy(LinearMap):
 
     @staticmethod
     def transpose(g, shape, c):
-        return divide_by(g, c)
+        return divide_by(g, c.conjugate())
 
 
 class Raised(Binary):
@@ -110,7 +112,11 @@ class Raised(Binary):
 
     @staticmethod
     def h_b(a, b):
-        return keep(times(raised(a, b), log(a)), ~((a.detach() == 0) & (b.detach() >= 0)))
+        return keep(times(raised(a, b), log(a)), ~((a.detach() == 0) & _not_negative(b.detach())))
+
+
+def _not_negative(x: Tensor) -> Tensor:
+    return (x.real >= 0) & (x.imag == 0) if x.is_complex() else x >= 0
 
 
 class Exponential(Layer):
@@ -126,12 +132,14 @@ class Exponential(Layer):
     def h_prime(c, x):
         if c == 0:
             x = x.detach()
-            return torch.where(x >= 0, 0, -(c**x))
+            return torch.where(_not_negative(x), 0, -(c**x))
+        if isinstance(c, complex) or x.is_complex():
+            return scale(exponential(c, x), cmath.log(c))
         return scale(exponential(c, x), math.log(c) if c > 0 else math.nan)
 
     @staticmethod
     def backward(needs, g, c, x):
-        return None, times(g, Exponential.h_prime(c, x))
+        return None, times(g, conjugate(Exponential.h_prime(c, x)))
 
     @staticmethod
     def jvp(tangents, c, x):

@@ -9,6 +9,8 @@ g is complex where x_out is: its parts are the gradients of the parts, as autogr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -62,3 +64,8 @@ def view_as_complex(x: Tensor) -> Tensor:
 def conjugate(x: Tensor) -> Tensor:
     """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
     return Conjugate.of(x) if x.is_complex() else x
+
+
+def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """Of each, and None of None."""
+    return tuple(None if x is None else conjugate(x) for x in tensors)

@@ -127,7 +127,7 @@ def multilabel_soft_margin_loss(
     As `torch.nn.functional.multilabel_soft_margin_loss`.
     """
     reduction = the_reduction("multilabel_soft_margin_loss", size_average, reduce, reduction)
-    x, y = in_one_shape(input, target if target.is_floating_point() else target.to(input.dtype))
+    x, y = in_one_shape(input, target if target.is_floating_point() or target.is_complex() else target.to(input.dtype))
     J = BinaryCrossEntropyWithLogits.of(x, y, None, "none")
     J = J if weight is None else times(J, weight)
     axis = input.ndim - 1

@@ -21,6 +21,7 @@ from ..layer import Layer, LinearMap
 from ..shape import ShapeError, in_words
 from .arithmetic import added, minus, times
 from .arrange import flip, narrow, pad
+from .complex import conjugate, conjugates
 from .pointwise import exp
 
 
@@ -58,6 +59,7 @@ class Recur(Layer):
 
     @staticmethod
     def backward(needs, g, a, x, dim):
+        a, x = conjugates(a, x)
         t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _shifted(recur(a, x, dim), dim)) if needs[0] else None, t if needs[1] else None, None
 
@@ -77,6 +79,7 @@ class CumProd(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
+        x = conjugate(x)
         t = flip(recur(flip(_after(x, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _shifted(cumprod(x, dim), dim, 1)), None
 
@@ -95,7 +98,7 @@ class LogCumSumExp(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        y = logcumsumexp(x, dim)
+        x, y = conjugates(x, logcumsumexp(x, dim))
         a = _ratio(_shifted(y, dim), y)
         t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _ratio(x, y)), None

@@ -22,6 +22,7 @@ from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
 from .blocks import row_blocks
 from .branch import spread
+from .complex import conjugate
 from .pointwise import exp
 
 
@@ -39,7 +40,7 @@ class Softmax(Layer):
 
     @staticmethod
     def backward(needs, g, s, dim):
-        return _softmax_prime(g, s, dim), None
+        return _softmax_prime(g, conjugate(s), dim), None
 
     @staticmethod
     def backward_once(needs, g, s, dim):
@@ -78,7 +79,7 @@ class LogSoftmax(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        return minus(g, times(Softmax.of(x, dim), sum_along(g, dim))), None
+        return minus(g, times(conjugate(Softmax.of(x, dim)), sum_along(g, dim))), None
 
     @staticmethod
     def backward_once(needs, g, x, dim):
@@ -99,7 +100,7 @@ class LogSumExp(Layer):
 
     @staticmethod
     def backward(needs, g, x, dims):
-        return times(_soft(x, dims), spread(g, x.shape)), None
+        return times(conjugate(_soft(x, dims)), spread(g, x.shape)), None
 
     @staticmethod
     def jvp(tangents, x, dims):
@@ -107,8 +108,8 @@ class LogSumExp(Layer):
 
 
 def _soft(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Softmax over several axes: exp(x - logsumexp(x))."""
-    return Softmax.of(x, dims[0]) if len(dims) == 1 else exp(minus(x, LogSumExp.of(x, dims)))
+    """Softmax over several axes, or of complex numbers: exp(x - logsumexp(x))."""
+    return Softmax.of(x, dims[0]) if len(dims) == 1 and not x.is_complex() else exp(minus(x, LogSumExp.of(x, dims)))
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
