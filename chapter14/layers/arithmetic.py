@@ -104,6 +104,8 @@ class Times(Layer):
 class Scale(LinearMap):
     @staticmethod
     def forward(x, c):
+        if c == -1 and x.is_complex():
+            return -x  # a product with -1 + 0 i makes NaN of infinity
         return x * c
 
     @staticmethod

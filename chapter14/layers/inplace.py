@@ -120,10 +120,10 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         whole, layer, arguments, _ = read
         return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
     if AT_WORK and (listening := recorder()) is not None:
-        return listening.put(x, cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y)
+        return listening.put(x, _as_dtype(y, x))
     if not _graph(x, y):
         return x.copy_(y)
-    y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
+    y = _as_dtype(y, x)
     base = x._base
     if base is not None and _refused(x, y):
         return x.copy_(y)  # autograd says why
@@ -133,6 +133,11 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     _WrittenOver.apply(base, y, lies)
     return anew(x)
+
+
+def _as_dtype(y: Tensor, x: Tensor) -> Tensor:
+    """y in x's dtype; of whole numbers, which have no gradient, the copy sees to it."""
+    return cast(y, x.dtype) if y.is_floating_point() and (x.is_floating_point() or x.is_complex()) else y
 
 
 def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:

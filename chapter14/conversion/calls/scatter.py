@@ -26,7 +26,7 @@ def like(input: Tensor, value: Any) -> Tensor:
         return torch.full((), value, dtype=input.dtype, device=input.device)
     if value.is_complex() and not input.is_complex():
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
-    return cast(value, input.dtype) if value.is_floating_point() else value.to(input.dtype)
+    return cast(value, input.dtype) if value.is_floating_point() or value.is_complex() else value.to(input.dtype)
 
 
 @stands_for("take")
