@@ -228,13 +228,14 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         if not (view or many) and x_out._base is not None:
             x_out = _of_its_own(x_out, inputs)
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
-        is_complex = (x_out[0] if many else x_out).is_complex()
-        if is_complex:
+        if (x_out[0] if many else x_out).is_complex():
             _note_reals(ctx, inputs)
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in inputs])
             ctx.inputs = [None if isinstance(t, Tensor) else t for t in inputs]
-            ctx.is_complex = is_complex
+            ctx.dtype = None if many else x_out.dtype
+            with forward_ad._set_fwd_grad_enabled(True):
+                ctx.moved = [isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None for t in inputs]
         if many:
             _mark(ctx, x_out)
         return x_out
@@ -246,10 +247,11 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
             for t, c in zip(ctx.saved_tensors, ctx.inputs, strict=True)
         ]
         ctx.inputs = None
-        return tangent(ctx, cls.jvp(tangents, *inputs))
+        moved = [t if is_moved else None for t, is_moved in zip(tangents, ctx.moved, strict=True)]
+        return tangent(ctx, cls.jvp(moved, *inputs))  # not zeros, which autograd hands on: times infinity these are NaN
 
     def tangent(ctx, dx_out):
-        return dx_out if ctx.is_complex or many else real(dx_out)
+        return dx_out if many else cast(dx_out, ctx.dtype)
 
     def without_ctx(*inputs):
         with torch._C._DisableAutocast():
@@ -266,8 +268,8 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
 
     def setup_with_jvp(ctx, inputs, x_out):
         inputs = tuple(map(let_go, inputs))
-        ctx.is_complex = (x_out[0] if many else x_out).is_complex()
-        if ctx.is_complex:
+        ctx.dtype = None if many else x_out.dtype
+        if (x_out[0] if many else x_out).is_complex():
             _note_reals(ctx, inputs)
         remembered = remember(ctx.needs_input_grad, inputs, x_out)
         if not forward_mode():

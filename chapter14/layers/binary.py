@@ -19,7 +19,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..layer import Layer, LinearMap
+from ..layer import Layer, LinearMap, cast
 from .arithmetic import added, keep, minus, plus, power, scale, shift, times
 from .branch import spread, total
 from .complex import conjugate
@@ -222,9 +222,23 @@ class XLog1PY(Binary):
         return divide(a, shift(b, 1))
 
 
+def _of_one_kind(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers beside others become such: in their own dtype, what L is made of would overflow, or be rounded. Real
+    numbers beside complex ones become complex: log -1 is NaN, or iπ."""
+    return (a, b) if a.dtype == b.dtype else (_as_kind(a, b), _as_kind(b, a))
+
+
+def _as_kind(x: Tensor, other: Tensor) -> Tensor:
+    if x.is_complex() or not (other.is_floating_point() or other.is_complex()):
+        return x
+    if not x.is_floating_point():
+        return x.to(other.dtype)
+    return cast(x, x.dtype.to_complex()) if other.is_complex() else x
+
+
 def divide(a: Tensor, b: Tensor) -> Tensor:
     """a / b, entry by entry, broadcast, as `torch.div`."""
-    return Divide.of(a, b)
+    return Divide.of(*_of_one_kind(a, b))
 
 
 def divide_by(x: Tensor, c: float) -> Tensor:
@@ -234,7 +248,7 @@ def divide_by(x: Tensor, c: float) -> Tensor:
 
 def raised(a: Tensor, b: Tensor) -> Tensor:
     """a^b, entry by entry, broadcast, as `torch.pow` of two tensors."""
-    return Raised.of(a, b)
+    return Raised.of(*_of_one_kind(a, b))
 
 
 def exponential(c: float, x: Tensor) -> Tensor:
@@ -244,24 +258,24 @@ def exponential(c: float, x: Tensor) -> Tensor:
 
 def atan2(a: Tensor, b: Tensor) -> Tensor:
     """The angle of the point (b, a), broadcast, as `torch.atan2`."""
-    return Atan2.of(a, b)
+    return Atan2.of(*_of_one_kind(a, b))
 
 
 def hypot(a: Tensor, b: Tensor) -> Tensor:
     """√(a² + b²), broadcast, as `torch.hypot`."""
-    return Hypot.of(a, b)
+    return Hypot.of(*_of_one_kind(a, b))
 
 
 def logaddexp(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) + exp(b)), broadcast, as `torch.logaddexp`."""
-    return LogAddExp.of(a, b)
+    return LogAddExp.of(*_of_one_kind(a, b))
 
 
 def xlogy(a: Tensor, b: Tensor) -> Tensor:
     """a log b, and 0 where a is 0, broadcast, as `torch.xlogy`."""
-    return XLogY.of(a, b)
+    return XLogY.of(*_of_one_kind(a, b))
 
 
 def xlog1py(a: Tensor, b: Tensor) -> Tensor:
     """a log(1 + b), and 0 where a is 0, broadcast, as `torch.special.xlog1py`."""
-    return XLog1PY.of(a, b)
+    return XLog1PY.of(*_of_one_kind(a, b))

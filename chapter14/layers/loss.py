@@ -173,7 +173,7 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     if reduction == "none":
         return J
     if reduction == "sum":
-        return total(J, ())
+        return total(J, ()) if J.is_floating_point() or J.is_complex() else J.sum()
     check_floating(loss, J=J)
     return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..shape import ShapeError, check_floating, in_words
+from ..shape import ShapeError, check_floating, check_real, in_words
 from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import spread
@@ -142,6 +142,7 @@ def soft_margin_loss(
     """log(1 + exp(-y x)): input [*] of scores, target [*] of 1 and -1. As `torch.nn.functional.soft_margin_loss`."""
     reduction = the_reduction("soft_margin_loss", size_average, reduce, reduction)
     check_floating("soft_margin_loss", input=input)
+    check_real("soft_margin_loss", input=input, target=target)
     return SoftMargin.of(input, spread(target, input.shape), reduction)
 
 

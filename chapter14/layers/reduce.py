@@ -224,11 +224,13 @@ def mean_over(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 def var(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The variance over some axes or all, as `torch.var`."""
+    check_floating("var", x=x)
     return Var.of(x, axes(x, dim), keepdim, correction)
 
 
 def std(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The standard deviation over some axes or all, as `torch.std`."""
+    check_floating("std", x=x)
     return Std.of(x, axes(x, dim), keepdim, correction)
 
 

@@ -16,6 +16,7 @@ from ..shape import check_floating, in_words
 from .arithmetic import gate, minus, plus, power, scale, shift, sum_along, times
 from .branch import branch
 from .complex import conjugate
+from .move import copied
 from .pointwise import absolute
 
 
@@ -95,7 +96,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: it expects input [B, C, ...]; it was given input {in_words(input)}.")
     if not input.numel():
-        return scale(input, 1)
-    x, also = branch(input)
-    square = NearMean.of(power(also, 2), size // 2, (size - 1) // 2)
+        return copied(input)
+    x, *also = branch(input, 3)
+    square = NearMean.of(times(*also), size // 2, (size - 1) // 2)
     return times(x, power(shift(scale(square, alpha), k), -beta))

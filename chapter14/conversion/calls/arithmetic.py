@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
 from ...layers.binary import divide, divide_by, exponential, raised
 from ...layers.branch import branch
 from ...layers.remainder import divide_rounded, remainder
-from ...layers.transcendental import exp2, log2, reciprocal
+from ...layers.transcendental import reciprocal
 from ..table import stands_for
 from .operands import of_numbers, of_reals, promoted, tensors
 
@@ -180,6 +181,8 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> T
 @of_numbers
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """From input, where weight is 0, to end, where it is 1."""
+    if end.dtype != input.dtype:
+        return NotImplemented  # which torch refuses
     start, also = branch(input)
     return add(start, mul(weight, minus(end, also)))
 
@@ -212,8 +215,8 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 @stands_for("logaddexp2")
 @of_reals
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    a, b = tensors(input, other)
-    return log2(plus(exp2(a), exp2(b)))
+    a, b = (scale(x, math.log(2)) for x in tensors(input, other))
+    return scale(binary.logaddexp(a, b), 1 / math.log(2))
 
 
 @stands_for("xlogy", "special.xlogy")

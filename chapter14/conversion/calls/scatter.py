@@ -199,4 +199,6 @@ def zero_(input: Tensor) -> Tensor:
 
 @stands_for("copy_")
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    return in_place(input, F.spread(like(input, src.to(input.device)), input.shape))
+    src = src.to(input.device)
+    inexact = src.is_floating_point() or src.is_complex()
+    return in_place(input, F.spread(cast(src, input.dtype) if inexact else src.to(input.dtype), input.shape))
