@@ -66,8 +66,8 @@ def check_real(layer: str, **tensors: Tensor | None) -> None:
     if any(t is not None and t.is_complex() for t in tensors.values()):
         given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items() if t is not None)
         raise NotImplementedError(
-            f"{layer}: it is of real numbers, not of complex ones; it was given {given}. Call it with the real and the "
-            "imaginary part, x.real and x.imag, or with abs(x)."
+            f"{layer}: it takes real numbers, and no complex ones; it was given {given}. Give it the real and the "
+            "imaginary part, x.real and x.imag, or abs(x)."
         )
 
 

@@ -223,8 +223,8 @@ class XLog1PY(Binary):
 
 
 def _of_one_kind(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole numbers beside others become such: in their own dtype, what L is made of would overflow, or be rounded. Real
-    numbers beside complex ones become complex: log -1 is NaN, or iπ."""
+    """Whole numbers beside others become such: in their own dtype, what L is made of would overflow, or be rounded.
+    Real numbers beside complex ones become complex: log -1 is NaN, or iπ."""
     return (a, b) if a.dtype == b.dtype else (_as_kind(a, b), _as_kind(b, a))
 
 

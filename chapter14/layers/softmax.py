@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer, cast
+from ..shape import axes
 from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
 from .blocks import row_blocks
@@ -131,6 +132,7 @@ def log_softmax(
 
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """log sum exp(x) along `dim`, as `torch.logsumexp`."""
+    axes(input, dim)  # raises where there is no such axis
     dims = tuple(sorted({d % max(input.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}))
     x_out = LogSumExp.of(input, dims)
     return x_out if keepdim else reshape(x_out, [n for i, n in enumerate(input.shape) if i not in dims])
