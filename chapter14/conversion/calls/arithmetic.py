@@ -188,7 +188,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 
 
 @stands_for("ldexp")
-@of_reals
+@of_numbers
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input 2^other."""
     return mul(input, exponential(2.0, other) if other.is_floating_point() else torch.pow(2.0, other))
