@@ -16,8 +16,8 @@ Parameters are inputs like any other: a `Module` owns them, a `Layer` is handed 
 `backward` and `jvp` are written with layers, so they have a `backward` and a `jvp` too, of every order (14.6.5).
 Remember inputs or constants (a mask): what is computed on the way carries no derivative of its own.
 
-Of complex numbers, `jvp` is L dx and `backward` g L* (L* the conjugate), as autograd has it. Where x_out is real, or an
-input is, the real part of these is meant, and taken here: a layer need not ask which of its tensors are complex.
+Of complex numbers autograd wants g L* (L* the conjugate), and of what is real the real part. Both are seen to here: a
+layer states L, and need not ask which of its tensors are complex.
 """
 
 from __future__ import annotations
@@ -72,6 +72,9 @@ class Layer:
     #: Whether x_out may lie in x_in's memory, and be written into: then x_in changes as it does.
     view: ClassVar[bool] = False
 
+    #: Whether `backward` gives g L* by itself, as chapter14's own layers do. Else it is handed g*, and (g* L)* = g L*.
+    conjugates: ClassVar[bool] = False
+
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
@@ -83,6 +86,7 @@ class Layer:
     vmap: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
 
     of: ClassVar[Callable[..., Any]]
+    back: ClassVar[Callable[..., tuple]]  # `backward`, and g L* of it
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
     compiled: ClassVar[type[Node]]
@@ -105,7 +109,10 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(f"{__package__}.") and "conjugates" not in vars(cls):
+            cls.conjugates = True
         if cls.forward is not Layer.forward:
+            cls.back = staticmethod(_conjugated(cls, cls.backward))
             cls.eager, cls.func, cls.compiled = _forms(cls)
             cls.of = staticmethod(_dispatcher(cls))
 
@@ -116,6 +123,8 @@ class LinearMap(Layer):
     Then L does not depend on x_in, nothing is remembered but x_in's shape, forward mode is the layer itself, and all
     that there is to say is `transpose`: g_out L^x, as another layer.
     """
+
+    conjugates = False
 
     @staticmethod
     def transpose(g: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
@@ -188,9 +197,20 @@ def _of_its_own(x_out: Tensor, inputs: Sequence[Any]) -> Tensor:
     return x_out if any(x_out._base is base for base in bases) else x_out.data
 
 
+def _conjugated(cls: type[Layer], rule: Callable[..., tuple]) -> Callable[..., tuple]:
+    if cls.conjugates:
+        return rule
+
+    def back(needs, g, *remembered):
+        g = tuple(map(conjugate, g)) if cls.many else conjugate(g)
+        return tuple(None if t is None else conjugate(t) for t in rule(needs, g, *remembered))
+
+    return back
+
+
 def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
-    forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
-    once, view = cls.backward_once, cls.view
+    forward, remember, backward, many = cls.forward, cls.remember, cls.back, cls.many
+    once, view = cls.backward_once and _conjugated(cls, cls.backward_once), cls.view
 
     def go_back(ctx, *gs):
         if _grad_enabled() and any(map(functorch.is_legacy_batchedtensor, gs)):
@@ -430,6 +450,21 @@ class Cast(LinearMap):
     @staticmethod
     def jvp(tangents, x, dtype, back):
         return cast(tangents[0], dtype)
+
+
+class Conjugate(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.conj().clone()  # of which vmap knows; not of conj_physical
+
+    @staticmethod
+    def transpose(g, shape):
+        return conjugate(g)
+
+
+def conjugate(x: Tensor) -> Tensor:
+    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
+    return Conjugate.of(x) if x.is_complex() else x
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:

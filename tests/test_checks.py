@@ -9,7 +9,6 @@ from chapter14.checking.case import Case, DoesNotApply
 from chapter14.checking.checks import CHECKS
 from chapter14.checking.report import ChecksFailed
 from chapter14.layers.arithmetic import added
-from chapter14.layers.complex import conjugates
 
 
 class Right(chapter14.Layer):
@@ -26,7 +25,6 @@ class Right(chapter14.Layer):
 
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        x, w = conjugates(x, w)
         return F.times(g, w) if needs[0] else None, F.total(F.times(g, x), w_shape) if needs[1] else None
 
     @staticmethod
@@ -142,12 +140,8 @@ class RefusesWholeNumbers(Right):
         return x * w
 
 
-class Unconjugated(Right):
-    """Right of real numbers."""
-
-    @staticmethod
-    def backward(needs, g, x, w, w_shape):
-        return F.times(g, w) if needs[0] else None, F.total(F.times(g, x), w_shape) if needs[1] else None
+class SaysThatItConjugates(Right):
+    conjugates = True
 
 
 class TakesAnyShape(Right):
@@ -215,7 +209,7 @@ WRONG = {
     "empty_batch": product(MustHaveDatapoints),
     "not_a_number": product(HidesNaN),
     "whole_numbers": product(RefusesWholeNumbers),
-    "complex_numbers": product(Unconjugated),
+    "complex_numbers": product(SaysThatItConjugates),
     "wrong_shapes": product(TakesAnyShape),
     "remembers": product(WritesOverWhatItRemembers),
     "writes_nothing": product(WritesIntoG),

@@ -80,20 +80,39 @@ def test_the_forms_of_a_layer_take_the_real_part():
         assert_close(d.tangent, torch.zeros(4, dtype=torch.float64))
 
 
-def test_of_a_users_own_layer():
-    class Turn(chapter14.Layer):
-        """x_out = x w, of real x and complex w."""
-
+def test_a_layer_that_states_L_is_conjugated():
+    class Product(chapter14.Layer):
         @staticmethod
         def forward(x, w):
             return x * w
 
         @staticmethod
         def backward(needs, g, x, w):
-            return F.times(g, F.conjugate(w)), F.times(g, F.conjugate(x))
+            return F.times(g, w), F.times(g, x)
+
+        @staticmethod
+        def jvp(tangents, x, w):
+            return F.plus(F.times(tangents[0], w), F.times(x, tangents[1]))
+
+    class Square(chapter14.Layer):
+        """|x|²: dx_out is the real part of 2 x* dx."""
+
+        @staticmethod
+        def forward(x):
+            return x.abs().square()
+
+        @staticmethod
+        def backward(needs, g, x):
+            return (F.times(g, F.scale(F.conjugate(x), 2)),)
 
     x, w = drawn(3, dtype=torch.float64), drawn(3)
-    assert_close(slopes(Turn.of, x, w), slopes(torch.mul, x, w))
+    for a, b in ((x, w), (w, x), (w, drawn(3, seed=15))):
+        assert_close(slopes(Product.of, a, b), slopes(torch.mul, a, b))
+        assert_close(
+            *[torch.func.grad(lambda a, b=b, f=f: f(a, b).abs().sum())(a.detach()) for f in (Product.of, torch.mul)]
+        )
+    assert_close(torch.autograd.grad(Square.of(w).sum(), w), (2 * w.detach(),))
+    assert torch.autograd.gradgradcheck(Product.of, (w, drawn(3, seed=15)))
 
 
 MODULES = {

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import LinearMap, conjugate
 
 
 class ViewAsReal(LinearMap):
@@ -41,16 +41,6 @@ class ViewAsComplex(LinearMap):
         return view_as_real(g)
 
 
-class Conjugate(LinearMap):
-    @staticmethod
-    def forward(x):
-        return x.conj().clone()  # of which vmap knows; not of conj_physical
-
-    @staticmethod
-    def transpose(g, shape):
-        return conjugate(g)
-
-
 def view_as_real(x: Tensor) -> Tensor:
     """Complex x [*] → its parts [*, 2], as `torch.view_as_real`."""
     return ViewAsReal.of(x)
@@ -59,11 +49,6 @@ def view_as_real(x: Tensor) -> Tensor:
 def view_as_complex(x: Tensor) -> Tensor:
     """The parts x [*, 2] → complex [*], as `torch.view_as_complex`."""
     return ViewAsComplex.of(x)
-
-
-def conjugate(x: Tensor) -> Tensor:
-    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
-    return Conjugate.of(x) if x.is_complex() else x
 
 
 def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
