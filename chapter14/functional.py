@@ -48,6 +48,7 @@ from .layers.compare import fmin as fmin
 from .layers.compare import maximum as maximum
 from .layers.compare import minimum as minimum
 from .layers.compare import where as where
+from .layers.complex import conjugate as conjugate
 from .layers.convolve import conv1d as conv1d
 from .layers.convolve import conv2d as conv2d
 from .layers.convolve import conv3d as conv3d
@@ -281,6 +282,7 @@ __all__ = [
     "channel_shuffle",
     "chosen",
     "clamp",
+    "conjugate",
     "conv1d",
     "conv2d",
     "conv3d",

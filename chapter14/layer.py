@@ -15,6 +15,9 @@ Parameters are inputs like any other: a `Module` owns them, a `Layer` is handed 
 
 `backward` and `jvp` are written with layers, so they have a `backward` and a `jvp` too, of every order (14.6.5).
 Remember inputs or constants (a mask): what is computed on the way carries no derivative of its own.
+
+Of complex numbers autograd wants g L* (L* the conjugate), and of what is real the real part. Both are seen to here: a
+layer states L, and need not ask which of its tensors are complex.
 """
 
 from __future__ import annotations
@@ -69,17 +72,21 @@ class Layer:
     #: Whether x_out may lie in x_in's memory, and be written into: then x_in changes as it does.
     view: ClassVar[bool] = False
 
+    #: Whether `backward` gives g L* by itself, as chapter14's own layers do. Else it is handed g*, and (g* L)* = g L*.
+    conjugates: ClassVar[bool] = False
+
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
     #: `backward` in plain torch operations, which may write into what they made themselves; None where there is none.
-    #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap.
+    #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
     #: torch.func's rule for vmap, (info, in_dims, *inputs) → x_out and its batch axes; None: all is run inside vmap.
     vmap: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
 
     of: ClassVar[Callable[..., Any]]
+    back: ClassVar[Callable[..., tuple]]  # `backward`, and g L* of it
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
     compiled: ClassVar[type[Node]]
@@ -102,7 +109,10 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(f"{__package__}.") and "conjugates" not in vars(cls):
+            cls.conjugates = True
         if cls.forward is not Layer.forward:
+            cls.back = staticmethod(_conjugated(cls, cls.backward))
             cls.eager, cls.func, cls.compiled = _forms(cls)
             cls.of = staticmethod(_dispatcher(cls))
 
@@ -113,6 +123,8 @@ class LinearMap(Layer):
     Then L does not depend on x_in, nothing is remembered but x_in's shape, forward mode is the layer itself, and all
     that there is to say is `transpose`: g_out L^x, as another layer.
     """
+
+    conjugates = False
 
     @staticmethod
     def transpose(g: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
@@ -152,6 +164,15 @@ def _keep(ctx: Any, values: Sequence[Any]) -> None:
     ctx.constants = None
 
 
+def _note_reals(ctx: Any, inputs: Sequence[Any]) -> None:
+    """Of a complex x_out: which inputs are real, and so have real gradients."""
+    ctx.reals = [isinstance(x, Tensor) and not x.is_complex() for x in inputs]
+
+
+def _real_parts(g_in: tuple, reals: Sequence[bool]) -> tuple:
+    return tuple(real(g) if is_real and g is not None else g for g, is_real in zip(g_in, reals, strict=True))
+
+
 def kept(ctx: Any) -> Sequence[Any]:
     """What the layer remembered, at its node."""
     if ctx.constants is None:
@@ -176,31 +197,47 @@ def _of_its_own(x_out: Tensor, inputs: Sequence[Any]) -> Tensor:
     return x_out if any(x_out._base is base for base in bases) else x_out.data
 
 
+def _conjugated(cls: type[Layer], rule: Callable[..., tuple]) -> Callable[..., tuple]:
+    if cls.conjugates:
+        return rule
+
+    def back(needs, g, *remembered):
+        g = tuple(map(conjugate, g)) if cls.many else conjugate(g)
+        return tuple(None if t is None else conjugate(t) for t in rule(needs, g, *remembered))
+
+    return back
+
+
 def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
-    forward, remember, backward, many = cls.forward, cls.remember, cls.backward, cls.many
-    once, view = cls.backward_once, cls.view
+    forward, remember, backward, many = cls.forward, cls.remember, cls.back, cls.many
+    once, view = cls.backward_once and _conjugated(cls, cls.backward_once), cls.view
 
     def go_back(ctx, *gs):
         if _grad_enabled() and any(map(functorch.is_legacy_batchedtensor, gs)):
             return in_func_vmap(lambda *gs: go_back(ctx, *gs), gs)
         g = gs if many else gs[0]
-        rule = backward if once is None or _differentiated(gs) else once
+        is_complex = gs[0].is_complex()
+        rule = backward if once is None or is_complex or _differentiated(gs) else once
         if _autocasting():
             with torch._C._DisableAutocast():
-                return rule(ctx.needs_input_grad, g, *kept(ctx))
-        return rule(ctx.needs_input_grad, g, *kept(ctx))
+                g_in = rule(ctx.needs_input_grad, g, *kept(ctx))
+        else:
+            g_in = rule(ctx.needs_input_grad, g, *kept(ctx))
+        return _real_parts(g_in, ctx.reals) if is_complex else g_in
 
     def go_back_in_a_graph(ctx, *gs):
         g = gs if many else gs[0]
         with torch.autocast(gs[0].device.type, enabled=False):
-            return backward(ctx.needs_input_grad, g, *kept(ctx))
+            g_in = backward(ctx.needs_input_grad, g, *kept(ctx))
+        return _real_parts(g_in, ctx.reals) if gs[0].is_complex() else g_in
 
     def go_back_through_levels(ctx, *gs):
         if _grad_enabled() and any(functorch.is_legacy_batchedtensor(within(g)) for g in gs):
             return in_func_vmap(lambda *gs: go_back_through_levels(ctx, *gs), gs)
         g = gs if many else gs[0]
         with torch._C._DisableAutocast():
-            return backward(ctx.needs_input_grad, g, *kept(ctx)[: ctx.remembered])
+            g_in = backward(ctx.needs_input_grad, g, *kept(ctx)[: ctx.remembered])
+        return _real_parts(g_in, ctx.reals) if gs[0].is_complex() else g_in
 
     def ctx_first(ctx, *inputs):
         if _autocasting():
@@ -211,9 +248,14 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         if not (view or many) and x_out._base is not None:
             x_out = _of_its_own(x_out, inputs)
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
+        if (x_out[0] if many else x_out).is_complex():
+            _note_reals(ctx, inputs)
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(*[t if isinstance(t, Tensor) else None for t in inputs])
             ctx.inputs = [None if isinstance(t, Tensor) else t for t in inputs]
+            ctx.dtype = None if many else x_out.dtype
+            with forward_ad._set_fwd_grad_enabled(True):
+                ctx.moved = [isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None for t in inputs]
         if many:
             _mark(ctx, x_out)
         return x_out
@@ -225,7 +267,11 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
             for t, c in zip(ctx.saved_tensors, ctx.inputs, strict=True)
         ]
         ctx.inputs = None
-        return cls.jvp(tangents, *inputs)
+        moved = [t if is_moved else None for t, is_moved in zip(tangents, ctx.moved, strict=True)]
+        return tangent(ctx, cls.jvp(moved, *inputs))  # not zeros, which autograd hands on: times infinity these are NaN
+
+    def tangent(ctx, dx_out):
+        return dx_out if many else cast(dx_out, ctx.dtype)
 
     def without_ctx(*inputs):
         with torch._C._DisableAutocast():
@@ -236,10 +282,15 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
 
     def setup(ctx, inputs, x_out):
         _keep(ctx, remember(ctx.needs_input_grad, inputs, x_out))
+        if (x_out[0] if many else x_out).is_complex():
+            _note_reals(ctx, inputs)
         _mark(ctx, x_out)
 
     def setup_with_jvp(ctx, inputs, x_out):
         inputs = tuple(map(let_go, inputs))
+        ctx.dtype = None if many else x_out.dtype
+        if (x_out[0] if many else x_out).is_complex():
+            _note_reals(ctx, inputs)
         remembered = remember(ctx.needs_input_grad, inputs, x_out)
         if not forward_mode():
             _keep(ctx, remembered)
@@ -255,7 +306,7 @@ def _forms(cls: type[Layer]) -> tuple[type[Node], type[Node], type[Node]]:
         level = jvp_level()
         inputs = [primal(t, level) for t in kept(ctx)[ctx.remembered :]]
         with forward_ad._set_fwd_grad_enabled(True):
-            return cls.jvp(tangents, *inputs)
+            return tangent(ctx, cls.jvp(tangents, *inputs))
 
     def form(**methods):
         rules = {name: staticmethod(method) for name, method in methods.items()}
@@ -384,10 +435,12 @@ autocasting = _autocasting
 
 
 class Cast(LinearMap):
-    """x_out = x_in in another dtype. L is the identity; g_out is cast back."""
+    """x_out = x_in in another dtype. L is the identity; g_out is cast back. What is real has the real part."""
 
     @staticmethod
     def forward(x, dtype, back):
+        if x.is_complex() and not dtype.is_complex:
+            return x.real.to(dtype, copy=True)
         return x.to(dtype)
 
     @staticmethod
@@ -399,9 +452,29 @@ class Cast(LinearMap):
         return cast(tangents[0], dtype)
 
 
+class Conjugate(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.conj().clone()  # of which vmap knows; not of conj_physical
+
+    @staticmethod
+    def transpose(g, shape):
+        return conjugate(g)
+
+
+def conjugate(x: Tensor) -> Tensor:
+    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
+    return Conjugate.of(x) if x.is_complex() else x
+
+
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     """x [*] → [*] in `dtype`, with a gradient in x's own."""
     return x if x.dtype == dtype else Cast.of(x, dtype, x.dtype)
+
+
+def real(x: Tensor) -> Tensor:
+    """The real part of x; x itself where it is real."""
+    return cast(x, x.dtype.to_real()) if x.is_complex() else x
 
 
 def as_autocast(policy: str, inputs: tuple) -> tuple:

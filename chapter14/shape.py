@@ -50,11 +50,25 @@ def the_call(layer: str, axes: Mapping[str, str], inputs: Sequence[Any]) -> str:
 def check_floating(layer: str, **tensors: Tensor) -> None:
     """
     Raises:
-        RuntimeError: one of them is of whole numbers, of which there is no mean, and no gradient.
+        NotImplementedError: one of them is of whole numbers, of which there is no mean, and no gradient. It is a
+            RuntimeError.
     """
     if not all(t.is_floating_point() or t.is_complex() for t in tensors.values()):
         given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items())
-        raise RuntimeError(f"{layer}: it expects floating-point tensors; it was given {given}.")
+        raise NotImplementedError(f"{layer}: it expects floating-point tensors; it was given {given}.")
+
+
+def check_real(layer: str, **tensors: Tensor | None) -> None:
+    """
+    Raises:
+        NotImplementedError: one of them is complex.
+    """
+    if any(t is not None and t.is_complex() for t in tensors.values()):
+        given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items() if t is not None)
+        raise NotImplementedError(
+            f"{layer}: it takes real numbers, and no complex ones; it was given {given}. Give it the real and the "
+            "imaginary part, x.real and x.imag, or abs(x)."
+        )
 
 
 def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:

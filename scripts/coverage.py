@@ -45,6 +45,37 @@ FUNCTIONS = {
     "scaled_mm": "of 8-bit numbers, on GPUs; it has no gradient",
 }
 
+#: What of complex tensors runs natively, and is counted, and why; and what is refused.
+COMPLEX = """
+Elementwise arithmetic (operators, functions and methods, and their forms in place), products of matrices, sums,
+products, scans, norms, casts, choices, indexing, views of the parts, convolutions, recurrent networks and Fourier
+transforms of complex tensors are by hand, conjugated as autograd has it; a real operand beside a complex one has a
+real gradient. A check of every layer, `complex_numbers`, holds them to PyTorch and to finite differences.
+
+| native, and counted | |
+|---|---|
+| `corrcoef` | it clips the two parts each by itself |
+| `chalf` | of complex32, for which PyTorch has hardly a kernel on CPUs |
+
+| refused, with `NotImplementedError` or `TypeError` | |
+|---|---|
+| `scaled_dot_product_attention`, `kl_div`, `soft_margin_loss`, `nan_to_num` | PyTorch has no derivative of them |
+| `rms_norm` of real input and a complex weight | PyTorch drops the imaginary part |
+| a convolution's complex bias beside a real weight | the same |
+| `Chain`, `Graph` and `Block` | what is not of floating-point numbers is a constant to them; see `forward_backward` |
+
+PyTorch has no derivative of `silu`, `embedding`, `bilinear`, `adaptive_avg_pool` and `interpolate(mode="area")` of
+complex tensors either; here there is one, which finite differences confirm. `freeze` runs a complex network as it was
+written.
+
+## Whole numbers
+
+They have no gradient. Where PyTorch has no kernel for them, some functions take them all the same, and give what the
+definition says: `max_pool1d`, `conv_transpose` with a kernel of 1, `softmin` of bool and uint8 (which PyTorch negates
+in a byte), `kron` of a transposed matrix. `scaled_dot_product_attention` and `instance_norm` refuse them also where
+there is nothing to compute, of a length of 0.
+"""
+
 #: What torch.nn.functional imports for itself, and is no function of numbers.
 NONE_OF_ITS_OWN = """
     Callable Optional Tensor ScalingType SwizzleType DType boolean_dispatch handle_torch_function has_torch_function
@@ -82,6 +113,8 @@ def page() -> str:
             "",
             *table("function", functions),
             "",
+            "## Complex tensors",
+            COMPLEX,
         ]
     )
 

@@ -140,6 +140,10 @@ class RefusesWholeNumbers(Right):
         return x * w
 
 
+class SaysThatItConjugates(Right):
+    conjugates = True
+
+
 class TakesAnyShape(Right):
     @staticmethod
     def forward(x, w):
@@ -205,6 +209,7 @@ WRONG = {
     "empty_batch": product(MustHaveDatapoints),
     "not_a_number": product(HidesNaN),
     "whole_numbers": product(RefusesWholeNumbers),
+    "complex_numbers": product(SaysThatItConjugates),
     "wrong_shapes": product(TakesAnyShape),
     "remembers": product(WritesOverWhatItRemembers),
     "writes_nothing": product(WritesIntoG),

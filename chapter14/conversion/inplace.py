@@ -41,7 +41,9 @@ def _put_in_place(twin: Callable) -> Callable:
         else:
             with _kept_apart(x):
                 y = twin(x, *args, **kwargs)
-        return y if y is NotImplemented else in_place(x, y)
+        if y is NotImplemented or y.is_complex() != x.is_complex():
+            return NotImplemented  # which torch refuses
+        return in_place(x, y)
 
     return f
 

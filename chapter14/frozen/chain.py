@@ -49,7 +49,7 @@ class Chain(nn.Module):
         return form == theirs and len(self.steps) == len(other.steps) and all(a.alike(b) for a, b in both)
 
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
-        fit(all(isinstance(t, Tensor) for t in x))
+        fit(all(isinstance(t, Tensor) and not t.is_complex() for t in x))  # g A of complex A conjugates it
         if self.precision is not None:
             x = tuple(cast(t, self.precision) for t in x)
         wanted = torch.is_grad_enabled() and any(t.requires_grad for t in x)

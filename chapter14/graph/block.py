@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 
 from ..layer import Layer, layer_of
+from ..shape import check_real
 
 
 class Stage(Protocol):
@@ -62,7 +63,9 @@ class Block:
 
         Raises:
             TypeError: f is not made of hand-written layers only.
+            NotImplementedError: an input is complex.
         """
+        check_real(self.name, **{f"x{i}": x for i, x in enumerate(x_in) if isinstance(x, Tensor)})
         data, given = [_leaf(x) for x in x_in], [_leaf(t) for t in self.given]
         with torch.enable_grad():
             x_out: Any = self.f(*data, *given)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..shape import ShapeError
+from ..shape import ShapeError, check_real
 from .factors import Factors
 from .passes import LaidOut, Passes
 from .rule import SGD, Rule, Whole
@@ -92,7 +92,9 @@ class Chain:
         Raises:
             ShapeError: a layer does not fit what comes to it, or the loss is not one number.
             RuntimeError: a module has other parameters than when the chain was made.
+            NotImplementedError: x0 is complex.
         """
+        check_real("Chain", x0=x0)
         self._last = ""
         self._has_its_parameters()
         x0 = x0.detach() if x0.requires_grad else x0

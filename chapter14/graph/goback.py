@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ..layer import real
 from ..layers.branch import add_up
 from .tape import Step, Tape
 
@@ -37,8 +38,9 @@ def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
         for node, like in zip(step.outs, step.likes, strict=True)
     ]
     g_of_all: Any = tuple(g_out) if step.layer.many else g_out[0]
-    g_in: Sequence[Tensor | None] = step.layer.backward(step.needs, g_of_all, *step.remembered)
-    for node, g in zip(step.ins, g_in, strict=True):
+    g_in: Sequence[Tensor | None] = step.layer.back(step.needs, g_of_all, *step.remembered)
+    for node, g, is_real in zip(step.ins, g_in, step.reals, strict=True):
         if node is not None and g is not None:
+            g = real(g) if is_real else g
             arrived[node] = add_up(arrived[node], g) if node in arrived else g
     tape.inside.pop()

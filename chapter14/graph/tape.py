@@ -31,6 +31,7 @@ class Step(NamedTuple):
     layer: type[Layer]
     needs: list[bool]
     ins: list[fx.Node | None]  # the value of each input that needs a gradient
+    reals: list[bool]  # which inputs are real, and so have real gradients
     outs: list[fx.Node]
     likes: list[Tensor]  # of each x_out, a tensor of its shape
     remembered: tuple
@@ -132,7 +133,8 @@ class Tape(Recorder):
         nodes = [self.node(x) for x in outs]
         kept = [self.node(t) for t in remembered if isinstance(t, Tensor)]
         held = tuple(self.values.alias(t) if isinstance(t, Tensor) else t for t in remembered)
-        self.steps.append(Step(layer, needs, ins, nodes, outs, held, self.inside[-1], kept))
+        reals = [isinstance(x, Tensor) and not x.is_complex() for x in inputs]
+        self.steps.append(Step(layer, needs, ins, reals, nodes, outs, held, self.inside[-1], kept))
 
     def function(self, f: Callable[..., Any], args: Sequence[Any]) -> Any:
         with self._computing():

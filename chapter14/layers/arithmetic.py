@@ -104,6 +104,8 @@ class Times(Layer):
 class Scale(LinearMap):
     @staticmethod
     def forward(x, c):
+        if c == -1 and x.is_complex():
+            return -x  # a product with -1 + 0 i makes NaN of infinity
         return x * c
 
     @staticmethod
@@ -134,7 +136,7 @@ class Power(Layer):
 
     @staticmethod
     def backward(needs, g, x, p):
-        return times(g, _power_prime(x, p)), None
+        return times(g, conjugate(_power_prime(x, p))), None
 
     @staticmethod
     def jvp(tangents, x, p):

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer
-from ..shape import check_floating
+from ..shape import check_floating, check_real
 from .arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
 from .arrange import take, transpose
 from .branch import spread, total
@@ -135,6 +135,7 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: dropout_p is a probability; it was given dropout_p={dropout_p}."
         )
     check_floating("scaled_dot_product_attention", query=query, key=key, value=value)
+    check_real("scaled_dot_product_attention", query=query, key=key, value=value)
     if enable_gqa:  # each head of keys and values serves several of queries: a branch
         key, value = (_for_each_head(t, query.shape[-3]) for t in (key, value))
     by = 1 / math.sqrt(query.shape[-1]) if scale is None else scale

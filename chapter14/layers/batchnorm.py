@@ -16,9 +16,10 @@ from torch.nn import functional as native
 
 from ..layer import Layer, cast
 from ..shape import ShapeError, check_floating, in_words
-from .arithmetic import added, minus, scale, times
+from .arithmetic import added, minus, times
 from .arrange import narrow, reshape
 from .branch import spread, total
+from .move import copied
 from .norm import InstanceNorm
 from .standardize import Frame, Norm
 
@@ -195,7 +196,7 @@ def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
     for p in (weight, bias):
         if p is not None:
             x = times(x, narrow(p, 0, 0, 1))
-    return scale(x, 1)
+    return copied(x)
 
 
 def _check(layer: str, x: Tensor, eps: float, **owned: Tensor | None) -> None:

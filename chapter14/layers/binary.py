@@ -13,14 +13,16 @@ Each L is a diagonal, over the shape that a and b broadcast to; `total` adds up 
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import torch
 from torch import Tensor
 
-from ..layer import Layer, LinearMap
+from ..layer import Layer, LinearMap, cast
 from .arithmetic import added, keep, minus, plus, power, scale, shift, times
 from .branch import spread, total
+from .complex import conjugate
 from .pointwise import log, sigmoid
 from .transcendental import log1p
 
@@ -42,8 +44,8 @@ class Binary(Layer):
     @classmethod
     def backward(cls, needs, g, a, b):
         return (
-            total(times(g, cls.h_a(a, b)), a.shape) if needs[0] else None,
-            total(times(g, cls.h_b(a, b)), b.shape) if needs[1] else None,
+            total(times(g, conjugate(cls.h_a(a, b))), a.shape) if needs[0] else None,
+            total(times(g, conjugate(cls.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @classmethod
@@ -68,8 +70,8 @@ class Divide(Binary):
     @staticmethod
     def backward(needs, g, a, b, a_shape):
         return (
-            total(divide(g, b), a_shape) if needs[0] else None,
-            total(times(g, Divide.h_b(a, b)), b.shape) if needs[1] else None,
+            total(divide(g, conjugate(b)), a_shape) if needs[0] else None,
+            total(times(g, conjugate(Divide.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -90,7 +92,7 @@ class DivideBy(LinearMap):
 
     @staticmethod
     def transpose(g, shape, c):
-        return divide_by(g, c)
+        return divide_by(g, c.conjugate())
 
 
 class Raised(Binary):
@@ -110,7 +112,11 @@ class Raised(Binary):
 
     @staticmethod
     def h_b(a, b):
-        return keep(times(raised(a, b), log(a)), ~((a.detach() == 0) & (b.detach() >= 0)))
+        return keep(times(raised(a, b), log(a)), ~((a.detach() == 0) & _not_negative(b.detach())))
+
+
+def _not_negative(x: Tensor) -> Tensor:
+    return (x.real >= 0) & (x.imag == 0) if x.is_complex() else x >= 0
 
 
 class Exponential(Layer):
@@ -126,12 +132,14 @@ class Exponential(Layer):
     def h_prime(c, x):
         if c == 0:
             x = x.detach()
-            return torch.where(x >= 0, 0, -(c**x))
+            return torch.where(_not_negative(x), 0, -(c**x))
+        if isinstance(c, complex) or x.is_complex():
+            return scale(exponential(c, x), cmath.log(c))
         return scale(exponential(c, x), math.log(c) if c > 0 else math.nan)
 
     @staticmethod
     def backward(needs, g, c, x):
-        return None, times(g, Exponential.h_prime(c, x))
+        return None, times(g, conjugate(Exponential.h_prime(c, x)))
 
     @staticmethod
     def jvp(tangents, c, x):
@@ -214,9 +222,23 @@ class XLog1PY(Binary):
         return divide(a, shift(b, 1))
 
 
+def _of_one_kind(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers beside others become such: in their own dtype, what L is made of would overflow, or be rounded.
+    Real numbers beside complex ones become complex: log -1 is NaN, or iπ."""
+    return (a, b) if a.dtype == b.dtype else (_as_kind(a, b), _as_kind(b, a))
+
+
+def _as_kind(x: Tensor, other: Tensor) -> Tensor:
+    if x.is_complex() or not (other.is_floating_point() or other.is_complex()):
+        return x
+    if not x.is_floating_point():
+        return x.to(other.dtype)
+    return cast(x, x.dtype.to_complex()) if other.is_complex() else x
+
+
 def divide(a: Tensor, b: Tensor) -> Tensor:
     """a / b, entry by entry, broadcast, as `torch.div`."""
-    return Divide.of(a, b)
+    return Divide.of(*_of_one_kind(a, b))
 
 
 def divide_by(x: Tensor, c: float) -> Tensor:
@@ -226,7 +248,7 @@ def divide_by(x: Tensor, c: float) -> Tensor:
 
 def raised(a: Tensor, b: Tensor) -> Tensor:
     """a^b, entry by entry, broadcast, as `torch.pow` of two tensors."""
-    return Raised.of(a, b)
+    return Raised.of(*_of_one_kind(a, b))
 
 
 def exponential(c: float, x: Tensor) -> Tensor:
@@ -236,24 +258,24 @@ def exponential(c: float, x: Tensor) -> Tensor:
 
 def atan2(a: Tensor, b: Tensor) -> Tensor:
     """The angle of the point (b, a), broadcast, as `torch.atan2`."""
-    return Atan2.of(a, b)
+    return Atan2.of(*_of_one_kind(a, b))
 
 
 def hypot(a: Tensor, b: Tensor) -> Tensor:
     """√(a² + b²), broadcast, as `torch.hypot`."""
-    return Hypot.of(a, b)
+    return Hypot.of(*_of_one_kind(a, b))
 
 
 def logaddexp(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) + exp(b)), broadcast, as `torch.logaddexp`."""
-    return LogAddExp.of(a, b)
+    return LogAddExp.of(*_of_one_kind(a, b))
 
 
 def xlogy(a: Tensor, b: Tensor) -> Tensor:
     """a log b, and 0 where a is 0, broadcast, as `torch.xlogy`."""
-    return XLogY.of(a, b)
+    return XLogY.of(*_of_one_kind(a, b))
 
 
 def xlog1py(a: Tensor, b: Tensor) -> Tensor:
     """a log(1 + b), and 0 where a is 0, broadcast, as `torch.special.xlog1py`."""
-    return XLog1PY.of(a, b)
+    return XLog1PY.of(*_of_one_kind(a, b))

@@ -9,10 +9,12 @@ g is complex where x_out is: its parts are the gradients of the parts, as autogr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import LinearMap, conjugate
 
 
 class ViewAsReal(LinearMap):
@@ -39,16 +41,6 @@ class ViewAsComplex(LinearMap):
         return view_as_real(g)
 
 
-class Conjugate(LinearMap):
-    @staticmethod
-    def forward(x):
-        return x.conj_physical()
-
-    @staticmethod
-    def transpose(g, shape):
-        return conjugate(g)
-
-
 def view_as_real(x: Tensor) -> Tensor:
     """Complex x [*] → its parts [*, 2], as `torch.view_as_real`."""
     return ViewAsReal.of(x)
@@ -59,6 +51,6 @@ def view_as_complex(x: Tensor) -> Tensor:
     return ViewAsComplex.of(x)
 
 
-def conjugate(x: Tensor) -> Tensor:
-    """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
-    return Conjugate.of(x) if x.is_complex() else x
+def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """Of each, and None of None."""
+    return tuple(None if x is None else conjugate(x) for x in tensors)

@@ -23,6 +23,7 @@ from ..layer import Layer
 from .arithmetic import added
 from .arrange import reshape
 from .branch import total
+from .complex import conjugates
 
 
 class Slide(NamedTuple):
@@ -67,7 +68,7 @@ class Conv(Layer):
 
     @staticmethod
     def backward(needs, g, x, W, x_shape, W_shape, slide):
-        rest = slide.rest(x_shape[2:], W_shape[2:])
+        rest, (x, W) = slide.rest(x_shape[2:], W_shape[2:]), conjugates(x, W)
         return (
             conv_transpose(g, W, None, slide, rest) if needs[0] else None,
             correlate(x, g, W_shape, slide) if needs[1] else None,
@@ -105,6 +106,7 @@ class ConvTranspose(Layer):
 
     @staticmethod
     def backward(needs, g, x, W, W_shape, slide):
+        x, W = conjugates(x, W)
         return (
             conv(g, W, None, slide) if needs[0] else None,
             correlate(g, x, W_shape, slide) if needs[1] else None,
@@ -138,6 +140,9 @@ class Correlate(Layer):
     def forward(x, g, W_shape, slide):
         if torch.compiler.is_exporting():
             return _correlate_by_conv(x, g, W_shape, slide)
+        if x.is_complex():  # for which there is no kernel
+            parts = [[Correlate.forward(a, b, W_shape, slide) for b in (g.real, g.imag)] for a in (x.real, x.imag)]
+            return torch.complex(parts[0][0] - parts[1][1], parts[0][1] + parts[1][0])
         stride, padding, dilation, groups = slide
         rest, wanted = (0,) * len(stride), (False, True, False)
         W = g.new_empty(W_shape)  # not an expanded one: the kernel would give it memory, and fill it
@@ -152,7 +157,7 @@ class Correlate(Layer):
 
     @staticmethod
     def backward(needs, G, x, g, x_shape, W_shape, slide):
-        rest = slide.rest(x_shape[2:], W_shape[2:])
+        rest, (x, g) = slide.rest(x_shape[2:], W_shape[2:]), conjugates(x, g)
         return (
             conv_transpose(g, G, None, slide, rest) if needs[0] else None,
             conv(x, G, None, slide) if needs[1] else None,

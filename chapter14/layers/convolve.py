@@ -31,7 +31,11 @@ def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor
     )
 
 
-def _check_kernel(name: str, weight: Tensor, axes: int) -> None:
+def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> None:
+    if bias is not None and bias.is_complex() and not weight.is_complex():
+        raise TypeError(
+            f"{name}: a complex bias is for a complex weight; it was given a real one. Make it complex too."
+        )
     if weight.ndim != axes + 2:
         raise ShapeError(
             f"{name}: the kernel does not fit. It expects weight [M, C{', *' * axes}]; it was given weight "
@@ -40,7 +44,7 @@ def _check_kernel(name: str, weight: Tensor, axes: int) -> None:
 
 
 def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
-    _check_kernel(f"conv{axes}d", weight, axes)
+    _check_kernel(f"conv{axes}d", weight, axes, bias)
     stride, dilation = _each(stride, axes), _each(dilation, axes)
     if padding == "valid":
         padding = 0
@@ -58,7 +62,7 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
 
 
 def _convolve_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation):
-    _check_kernel(f"conv_transpose{axes}d", weight, axes)
+    _check_kernel(f"conv_transpose{axes}d", weight, axes, bias)
     slide = Slide(_each(stride, axes), _each(padding, axes), _each(dilation, axes), groups)
     rest = _each(output_padding, axes)
     run = _far if _is_far(rest, slide) else conv_transpose

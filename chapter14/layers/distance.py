@@ -22,9 +22,10 @@ from ..shape import ShapeError, in_words
 from .arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from .arrange import put, reshape, take, transpose
 from .branch import spread
+from .complex import conjugate
 from .loss import in_one_shape
 from .matmul import matmul
-from .pointwise import absolute
+from .pointwise import absolute, sign
 
 
 class Length(Layer):
@@ -43,7 +44,7 @@ class Length(Layer):
 
     @staticmethod
     def jvp(tangents, x, p, dim):
-        return sum_along(times(tangents[0], _direction(x, p, dim)), dim)
+        return sum_along(times(tangents[0], conjugate(_direction(x, p, dim))), dim)
 
 
 def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
@@ -51,11 +52,11 @@ def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
     if p == 0:
         return torch.zeros_like(d)
     if p == 1:
-        return d.detach().sign()
+        return sign(d)
     if math.isinf(p):
         size = d.detach().abs()
         ends = (size == (size.amax(dim, keepdim=True) if p > 0 else size.amin(dim, keepdim=True))) | size.isnan()
-        return d.detach().sign() * ends / ends.sum(dim, keepdim=True)
+        return times(sign(d), ends / ends.sum(dim, keepdim=True))
     n = Length.of(d, p, dim)
     if p == 2:
         return times(d, _power(n, -1))

@@ -6,7 +6,8 @@ Where x is a view, a part of the memory of another tensor, it is that one, its b
 
     base_out = base, but y where x lies         L^base: I, without the rows of x        L^y: those rows
 
-and x, and any other view, is read anew from there. Autograd's own rules hold: a leaf that asks for a gradient cannot be
+and x, and any other view, is read anew from there. Where one of the two is complex and the other is its parts, both are
+taken for real: the complex one by its pairs. Autograd's own rules hold: a leaf that asks for a gradient cannot be
 written over, nor a view that is one of several, and whoever remembered x is told.
 """
 
@@ -23,10 +24,12 @@ from torch.autograd import Function, forward_ad
 from ..layer import Layer, LinearMap, Node, _in_a_mode, _keep, _transformed, cast, passes_by, read_from
 from ..recorder import AT_WORK, recorder
 from .arrange import permute
+from .complex import view_as_complex, view_as_real
 from .view import Part, Replaced, Strided
 
-#: How a view lies in its base: the base's axes in the order of its memory, then size, stride and offset there.
-Lies = tuple[tuple[int, ...], tuple[Any, ...]]
+#: How a view lies in its base: which of the two, if any, is complex and taken by its pairs; the base's axes in the
+#: order of its memory; then size, stride and offset there.
+Lies = tuple[str | None, tuple[int, ...], tuple[Any, ...]]
 
 #: What autograd puts in the place of a view's own node, once its base has been written into.
 _STALE = "AsStridedBackward0"
@@ -45,11 +48,16 @@ class InPlace(Layer):
     def backward(needs, g, lies):
         if lies is None:
             return None, g if needs[1] else None, None
-        order, view = lies
-        g = permute(g, order)
+        pairs, order, view = lies
+        g = permute(view_as_real(g) if pairs == "base" else g, order)
         dbase = Replaced.of(g, g.new_zeros(()), Part, ("as_strided", view)) if needs[0] else None
         dy = Part.of(g, "as_strided", view) if needs[1] else None
-        return None if dbase is None else permute(dbase, [order.index(i) for i in range(len(order))]), dy, None
+        dbase = None if dbase is None else permute(dbase, [order.index(i) for i in range(len(order))])
+        return (
+            view_as_complex(dbase) if dbase is not None and pairs == "base" else dbase,
+            view_as_complex(dy) if dy is not None and pairs == "view" else dy,
+            None,
+        )
 
 
 class _WrittenOver(Node):
@@ -98,8 +106,10 @@ class _Turned(Node):
 def _place(base: Tensor, lies: Lies | None) -> Tensor:
     if lies is None:
         return base
-    order, (size, stride, offset) = lies
-    return base.permute(order).as_strided(size, stride, offset + base.storage_offset())
+    pairs, order, (size, stride, offset) = lies
+    base = torch.view_as_real(base) if pairs == "base" else base
+    place = base.permute(order).as_strided(size, stride, offset + base.storage_offset())
+    return torch.view_as_complex(place) if pairs == "view" else place
 
 
 def _graph(*tensors: Tensor) -> bool:
@@ -120,10 +130,10 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         whole, layer, arguments, _ = read
         return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
     if AT_WORK and (listening := recorder()) is not None:
-        return listening.put(x, cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y)
+        return listening.put(x, _as_dtype(y, x))
     if not _graph(x, y):
         return x.copy_(y)
-    y = cast(y, x.dtype) if y.is_floating_point() and x.is_floating_point() else y
+    y = _as_dtype(y, x)
     base = x._base
     if base is not None and _refused(x, y):
         return x.copy_(y)  # autograd says why
@@ -133,6 +143,11 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
     _WrittenOver.apply(base, y, lies)
     return anew(x)
+
+
+def _as_dtype(y: Tensor, x: Tensor) -> Tensor:
+    """y in x's dtype; of whole numbers, which have no gradient, the copy sees to it."""
+    return cast(y, x.dtype) if y.is_floating_point() and (x.is_floating_point() or x.is_complex()) else y
 
 
 def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
@@ -197,18 +212,25 @@ def anew(x: Tensor) -> Tensor:
     base = x._base
     if base is None or type(x.grad_fn).__name__ != _STALE or (lies := _lies(x, base)) is None:
         return x
-    order, (size, stride, offset) = lies
-    base = permute(base, order)
+    pairs, order, (size, stride, offset) = lies
+    base = permute(view_as_real(base) if pairs == "base" else base, order)
     if 0 in stride:  # entries that share memory: what comes back to them adds up
         return Strided.of(base, size, stride, offset + base.storage_offset())
-    return Part.of(base, "as_strided", (size, stride, offset))
+    part = Part.of(base, "as_strided", (size, stride, offset))
+    return view_as_complex(part) if pairs == "view" else part
 
 
 def _lies(x: Tensor, base: Tensor) -> Lies | None:
     """None where there is no saying: a view of other numbers, of a base with gaps, or one of several."""
-    if base.dtype != x.dtype or not _made_alone(x):
+    if not _made_alone(x):
         return None
+    pairs = None
+    if base.dtype != x.dtype:
+        if base.is_complex() == x.is_complex():
+            return None
+        pairs = "base" if base.is_complex() else "view"
+        base, x = (torch.view_as_real(t.detach()) if t.is_complex() else t for t in (base, x))
     order = tuple(sorted(range(base.ndim), key=base.stride, reverse=True))
     if not base.permute(order).is_contiguous():
         return None
-    return order, (tuple(x.shape), x.stride(), x.storage_offset() - base.storage_offset())
+    return pairs, order, (tuple(x.shape), x.stride(), x.storage_offset() - base.storage_offset())

@@ -45,7 +45,7 @@ class Linear(Layer):
     @staticmethod
     def backward_once(needs, g, x, W):
         """The same three products, straight: where a layer is small, calling layers costs more than they compute."""
-        if g.ndim != 2 or g.is_complex():
+        if g.ndim != 2:
             return Linear.backward(needs, g, x, W)
         return (
             g.mm(W) if needs[0] else None,

@@ -25,6 +25,7 @@ from ..shape import ShapeError, check_floating, in_words
 from .arithmetic import added, minus, scale, times
 from .arrange import reshape
 from .branch import spread, total
+from .complex import conjugate
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -42,7 +43,8 @@ class L2Loss(Layer):
 
     @staticmethod
     def backward(needs, g, y_hat, y, reduction):
-        g_in = times(scale(_to_each(g, y), 2 * _weight(y, reduction)), minus(y_hat, y))  # (14.35)
+        d = conjugate(minus(y_hat, y))
+        g_in = times(scale(_to_each(g, y), 2 * _weight(y, reduction)), d)  # (14.35)
         return g_in if needs[0] else None, scale(g_in, -1) if needs[1] else None, None
 
     @staticmethod
@@ -134,7 +136,7 @@ class Loss(Layer):
 
         def back(slope):
             n = slope.shape[: slope.ndim - cls.axes].numel() if reduction == "mean" else 1
-            return times(scale(g, 1 / n) if n > 1 else g, slope)
+            return times(scale(g, 1 / n) if n > 1 else g, conjugate(slope))
 
         g_in = [
             back(p()) if need and p is not None else None
@@ -171,7 +173,7 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     if reduction == "none":
         return J
     if reduction == "sum":
-        return total(J, ())
+        return total(J, ()) if J.is_floating_point() or J.is_complex() else J.sum()
     check_floating(loss, J=J)
     return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
 

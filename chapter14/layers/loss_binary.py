@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..shape import ShapeError, check_floating, in_words
+from ..shape import ShapeError, check_floating, check_real, in_words
 from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import spread
@@ -127,7 +127,7 @@ def multilabel_soft_margin_loss(
     As `torch.nn.functional.multilabel_soft_margin_loss`.
     """
     reduction = the_reduction("multilabel_soft_margin_loss", size_average, reduce, reduction)
-    x, y = in_one_shape(input, target if target.is_floating_point() else target.to(input.dtype))
+    x, y = in_one_shape(input, target if target.is_floating_point() or target.is_complex() else target.to(input.dtype))
     J = BinaryCrossEntropyWithLogits.of(x, y, None, "none")
     J = J if weight is None else times(J, weight)
     axis = input.ndim - 1
@@ -142,6 +142,7 @@ def soft_margin_loss(
     """log(1 + exp(-y x)): input [*] of scores, target [*] of 1 and -1. As `torch.nn.functional.soft_margin_loss`."""
     reduction = the_reduction("soft_margin_loss", size_average, reduce, reduction)
     check_floating("soft_margin_loss", input=input)
+    check_real("soft_margin_loss", input=input, target=target)
     return SoftMargin.of(input, spread(target, input.shape), reduction)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..shape import ShapeError, check_floating, in_words
+from ..shape import ShapeError, check_floating, check_real, in_words
 from .arithmetic import keep, minus, plus, power, scale, shift, times
 from .arrange import reshape
 from .distance import Floor
@@ -115,6 +115,7 @@ def kl_div(
             stacklevel=2,
         )
     check_floating("kl_div", input=input, target=target)
+    check_real("kl_div", input=input, target=target)
     x, y = in_one_shape(input, target)
     if reduction != "batchmean":
         return KlDiv.of(x, y, reduction, log_target)

@@ -57,6 +57,10 @@ class MultiMargin(Loss):
 
     @staticmethod
     def forward(x, y, reduction, p, margin, weight):
+        if not len(x):  # where the kernel leaves a sum as it finds it
+            return reduced(
+                native.multi_margin_loss(x, y, p, margin, weight, reduction="none"), reduction, "multi_margin_loss"
+            )
         return native.multi_margin_loss(x, y, p, margin, weight, reduction=reduction)
 
     @staticmethod
@@ -146,6 +150,8 @@ def hinge_embedding_loss(
     reduction = the_reduction("hinge_embedding_loss", size_average, reduce, reduction)
     (x,), shape = in_one_shape(input), torch.broadcast_shapes(input.shape, target.shape)
     x, also = branch(spread(x, shape))
+    if x.dtype == torch.bool:
+        raise NotImplementedError("hinge_embedding_loss: it expects numbers; it was given bools.")
     below = Excess.of(shift(scale(also, -1), margin))
     J = plus(keep(x, target != -1), keep(below, target != 1))
     return reduced(J if x.is_floating_point() else J.to(x.dtype), reduction, "hinge_embedding_loss")

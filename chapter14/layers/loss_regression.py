@@ -127,8 +127,13 @@ def l1_loss(
     reduction = the_reduction("l1_loss", size_average, reduce, reduction)
     y_hat, y = alike("l1_loss", input, target)
     if weight is None:
-        return L1.of(minus(y_hat, y), reduction)
+        return _l1(minus(y_hat, y), reduction)
     return _weighted("l1_loss", absolute(minus(y_hat, y)), weight, input, reduction)
+
+
+def _l1(d: Tensor, reduction: str) -> Tensor:
+    """By its sign in one byte, where d is real."""
+    return reduced(absolute(d), reduction, "l1_loss") if d.is_complex() else L1.of(d, reduction)
 
 
 def huber_loss(
@@ -158,7 +163,7 @@ def smooth_l1_loss(
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss: beta is not negative; it was given {beta}.")
     y_hat, y = alike("smooth_l1_loss", input, target)
-    return SmoothL1.of(y_hat, y, reduction, beta) if beta else L1.of(minus(y_hat, y), reduction)
+    return SmoothL1.of(y_hat, y, reduction, beta) if beta else _l1(minus(y_hat, y), reduction)
 
 
 def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: str) -> Tensor:

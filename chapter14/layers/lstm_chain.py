@@ -18,6 +18,7 @@ from ..layer import Layer
 from .arithmetic import plus, times
 from .arrange import transpose
 from .branch import total
+from .complex import conjugates
 from .linear import linear, outer
 from .merge import merge, split
 from .pointwise import tanh
@@ -42,6 +43,7 @@ class LSTMChain(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, c, W, b, T, backwards):
+        a, h, c, W, b = conjugates(a, h, c, W, b)
         sizes = [h.shape[0]] * T
         h_before, c_before = (merge(*s, dim=0) for s in _states(a, h, c, W, b, T, backwards))
         i, f, n, o = lstm_gates(a, h_before, W, b)

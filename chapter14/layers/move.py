@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import LinearMap, real
 from .arithmetic import scale
 
 
@@ -37,7 +37,7 @@ class Move(LinearMap):
 
     @staticmethod
     def transpose(g, shape, device, dtype, how, back):
-        return moved(g, *back)
+        return moved(g if back[1].is_complex else real(g), *back)
 
 
 def copied(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:

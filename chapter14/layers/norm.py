@@ -138,6 +138,10 @@ def rms_norm(
     """As `torch.nn.functional.rms_norm`: x / (mean x² + ε)^(1/2), times weight. ε is the dtype's own, if not given."""
     _check_last_axes("rms_norm", normalized_shape, input=input, weight=weight)
     check_floating("rms_norm", input=input)
+    if weight is not None and weight.is_complex() and not input.is_complex():
+        raise TypeError(
+            "rms_norm: a complex weight is for complex input; it was given real input. Make it complex too."
+        )
     eps = torch.finfo(input.dtype).eps if eps is None else eps
     return RMSNorm.of(input, weight, None, len(normalized_shape), eps)
 

@@ -17,11 +17,15 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer
-from .arithmetic import minus, power, scale, shift, times
+from .arithmetic import keep, minus, numbers, plus, power, scale, shift, times
+from .complex import conjugate
 
 
 class PointwiseLayer(Layer):
-    """g_in = g_out h'(x_in), and the same from the right. A subclass says h and h'; both take x and the constants."""
+    """g_in = g_out h'(x_in), and the same from the right. A subclass says h and h'; both take x and the constants.
+
+    Of complex x, h' is the derivative of h, and g_in is g_out times its conjugate, as autograd has it.
+    """
 
     letters = {"x": "..."}
 
@@ -31,7 +35,7 @@ class PointwiseLayer(Layer):
 
     @classmethod
     def backward(cls, needs, g, x, *constants):
-        return times(g, cls.h_prime(x, *constants)), *(None for _ in constants)
+        return times(g, conjugate(cls.h_prime(x, *constants))), *(None for _ in constants)
 
     @classmethod
     def jvp(cls, tangents, x, *constants):
@@ -108,13 +112,15 @@ class Erf(PointwiseLayer):
 
 
 class Abs(PointwiseLayer):
+    """h' = sign x. Of complex x, d|x| is the real part of (x / |x|)* dx."""
+
     @staticmethod
     def forward(x):
         return x.abs()
 
     @staticmethod
     def h_prime(x):
-        return x.detach().sign()
+        return conjugate(sign(x))
 
 
 class Sigmoid(ByItsOutput):
@@ -130,7 +136,7 @@ class Sigmoid(ByItsOutput):
 
     @staticmethod
     def backward_once(needs, g, h):
-        return (torch.addcmul(h, h, h, value=-1).conj().mul_(g),)
+        return (torch.addcmul(h, h, h, value=-1).mul_(g),)
 
 
 class Tanh(ByItsOutput):
@@ -146,7 +152,7 @@ class Tanh(ByItsOutput):
 
     @staticmethod
     def backward_once(needs, g, h):
-        return (torch.mul(h, h).neg_().add_(1).conj().mul_(g),)
+        return (torch.mul(h, h).neg_().add_(1).mul_(g),)
 
 
 def exp(x: Tensor) -> Tensor:
@@ -167,6 +173,14 @@ def erf(x: Tensor) -> Tensor:
 def absolute(x: Tensor) -> Tensor:
     """|x|, entry by entry, as `torch.abs`; h'(0) = 0."""
     return Abs.of(x)
+
+
+def sign(x: Tensor) -> Tensor:
+    """x / |x|, and 0 where x is 0, as `torch.sgn`; of real x it has no derivative."""
+    if not x.is_complex():
+        return x.detach().sign()
+    there = x.detach() != 0
+    return times(x, keep(power(plus(absolute(x), numbers(~there, x.dtype.to_real())), -1), there))
 
 
 def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]) -> Tensor:

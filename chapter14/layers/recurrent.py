@@ -24,6 +24,7 @@ from ..layer import Layer
 from .arithmetic import added, minus, plus, scale, shift, times
 from .arrange import transpose
 from .branch import spread, total
+from .complex import conjugates
 from .linear import linear, outer
 from .merge import merge, split
 from .pointwise import sigmoid, tanh
@@ -53,6 +54,7 @@ class LSTMCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, c, W, b):
+        a, h, c, W, b = conjugates(a, h, c, W, b)
         i, f, n, o = lstm_gates(a, h, W, b)
         t = tanh(plus(times(f, c), times(i, n)))
         g_h, g_c = g
@@ -113,6 +115,7 @@ class GRUCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, W, b):
+        a, h, W, b = conjugates(a, h, W, b)
         r, z, n, u_n = _gru_gates(a, h, W, b)
         dn = times(times(g, shift(scale(z, -1), 1)), tanh_prime(n))
         dz = times(times(g, minus(h, n)), sigmoid_prime(z))

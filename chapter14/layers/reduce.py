@@ -24,7 +24,8 @@ from ..shape import axes, check_floating
 from .arithmetic import keep, minus, plus, power, scale, times
 from .arrange import flip, narrow, pad, reshape
 from .branch import spread
-from .pointwise import absolute
+from .complex import conjugate
+from .pointwise import absolute, sign
 from .scan import cumprod
 from .steps import flat
 
@@ -66,7 +67,10 @@ def _count(shape: Sequence[int], dims: Axes) -> int:
 
 
 class Weighed(Layer):
-    """A reduction with L = `weights`, which has x's shape. g_in = g_out, spread, times the weights."""
+    """A reduction with L = `weights`, which has x's shape. g_in = g_out, spread, times the weights.
+
+    Of complex x, weights are of dx_out = sum weights dx, or, of a real x_out, of its real part; g_in has the conjugate.
+    """
 
     letters = {"x": "..."}
 
@@ -76,7 +80,7 @@ class Weighed(Layer):
 
     @classmethod
     def backward(cls, needs, g, x, dims, keepdim, *constants):
-        g_in = times(_over(g, x.shape, dims), cls.weights(x, dims, *constants))
+        g_in = times(_over(g, x.shape, dims), conjugate(cls.weights(x, dims, *constants)))
         return g_in, *(None for _ in needs[1:])
 
     @classmethod
@@ -92,7 +96,7 @@ class Var(Weighed):
     @staticmethod
     def weights(x, dims, correction):
         free = _count(x.shape, dims) - correction
-        return scale(minus(x, mean_over(x, dims, True)), 2 / free if free else math.inf)
+        return scale(conjugate(minus(x, mean_over(x, dims, True))), 2 / free if free else math.inf)
 
 
 class Std(Weighed):
@@ -144,19 +148,23 @@ class VectorNorm(Weighed):
 
     @staticmethod
     def weights(x, dims, p):
-        sign = x.detach().sign()
-        if p == 1:
-            return sign
-        norm = VectorNorm.of(x, dims, True, p)
-        there = norm.detach() != 0
-        if p > 2:  # then |x|^(p-2) is 0 where norm is, and L' too
-            norm = plus(keep(norm, there), (~there).to(x.dtype))
-        if p >= 2:
-            raised = x if p == 2 else times(x, power(absolute(x), p - 2))
-        else:
-            raised = times(power(absolute(x), p - 1), sign)
-            raised = raised if p > 1 else keep(raised, x.detach() != 0)
-        return times(raised, keep(power(norm, 1 - p), there))
+        return conjugate(_norm_prime(x, dims, p))
+
+
+def _norm_prime(x: Tensor, dims: Axes, p: float) -> Tensor:
+    """The gradient of |x|."""
+    if p == 1:
+        return sign(x)
+    norm = VectorNorm.of(x, dims, True, p)
+    there = norm.detach() != 0
+    if p > 2:  # then |x|^(p-2) is 0 where norm is, and L' too
+        norm = plus(keep(norm, there), (~there).to(norm.dtype))
+    if p >= 2:
+        raised = x if p == 2 else times(x, power(absolute(x), p - 2))
+    else:
+        raised = times(power(absolute(x), p - 1), sign(x))
+        raised = raised if p > 1 else keep(raised, x.detach() != 0)
+    return times(raised, keep(power(norm, 1 - p), there))
 
 
 class Equal(Layer):
@@ -216,11 +224,13 @@ def mean_over(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 def var(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The variance over some axes or all, as `torch.var`."""
+    check_floating("var", x=x)
     return Var.of(x, axes(x, dim), keepdim, correction)
 
 
 def std(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1) -> Tensor:
     """The standard deviation over some axes or all, as `torch.std`."""
+    check_floating("std", x=x)
     return Std.of(x, axes(x, dim), keepdim, correction)
 
 
@@ -256,7 +266,7 @@ def vector_norm(x: Tensor, p: float = 2, dim: Dim = None, keepdim: bool = False)
     """
     check_floating("vector_norm", x=x)
     if p == 0:
-        return sum_over(flat(x, lambda x: (x != 0).to(x.dtype)), dim, keepdim)
+        return sum_over(flat(x, lambda x: (x != 0).to(x.dtype.to_real())), dim, keepdim)
     if abs(p) == math.inf:
         return evenly(absolute(x), _by(torch.amax if p > 0 else torch.amin, dim, keepdim), dim, keepdim)
     return VectorNorm.of(x, axes(x, dim), keepdim, p)

@@ -132,6 +132,8 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|), as `torch.nn.functional.softsign`."""
+    if input.is_complex():  # where |x| depends on x and x*, there is no h'
+        return times(input, power(shift(absolute(input), 1), -1))
     return Softsign.of(input)
 
 

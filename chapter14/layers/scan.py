@@ -14,13 +14,16 @@ Each goes back as a recurrence that begins at the end, with t[k] = g_out[k] + a[
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
-from ..shape import ShapeError, in_words
+from ..shape import ShapeError, axes, in_words
 from .arithmetic import added, minus, times
-from .arrange import flip, narrow, pad
+from .arrange import flip, narrow, pad, reshape
+from .complex import conjugate, conjugates
 from .pointwise import exp
 
 
@@ -58,6 +61,7 @@ class Recur(Layer):
 
     @staticmethod
     def backward(needs, g, a, x, dim):
+        a, x = conjugates(a, x)
         t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _shifted(recur(a, x, dim), dim)) if needs[0] else None, t if needs[1] else None, None
 
@@ -77,6 +81,7 @@ class CumProd(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
+        x = conjugate(x)
         t = flip(recur(flip(_after(x, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _shifted(cumprod(x, dim), dim, 1)), None
 
@@ -95,7 +100,7 @@ class LogCumSumExp(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        y = logcumsumexp(x, dim)
+        x, y = conjugates(x, logcumsumexp(x, dim))
         a = _ratio(_shifted(y, dim), y)
         t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _ratio(x, y)), None
@@ -122,19 +127,25 @@ def _after(x: Tensor, dim: int) -> Tensor:
     return pad(narrow(x, dim, 1, n - 1), [*[0, 0] * (x.ndim - 1 - dim), 0, 1]) if n else x
 
 
+def _along(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tensor:
+    """A number is a sequence of one."""
+    named = axes(x, dim)
+    return scan(x, *named) if x.ndim else reshape(scan(reshape(x, (1,)), 0), ())
+
+
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """The sum of the entries so far along one axis, as `torch.cumsum`."""
-    return CumSum.of(x, dim % max(x.ndim, 1)) if x.ndim else x
+    return _along(CumSum.of, x, dim)
 
 
 def cumprod(x: Tensor, dim: int) -> Tensor:
     """The product of the entries so far along one axis, as `torch.cumprod`."""
-    return CumProd.of(x, dim % x.ndim) if x.ndim else x
+    return _along(CumProd.of, x, dim)
 
 
 def logcumsumexp(x: Tensor, dim: int) -> Tensor:
     """log of the sum of exp of the entries so far along one axis, as `torch.logcumsumexp`."""
-    return LogCumSumExp.of(x, dim % x.ndim) if x.ndim else x
+    return _along(LogCumSumExp.of, x, dim)
 
 
 def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:

@@ -18,10 +18,12 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer, cast
+from ..shape import axes
 from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
 from .blocks import row_blocks
 from .branch import spread
+from .complex import conjugate
 from .pointwise import exp
 
 
@@ -39,7 +41,7 @@ class Softmax(Layer):
 
     @staticmethod
     def backward(needs, g, s, dim):
-        return _softmax_prime(g, s, dim), None
+        return _softmax_prime(g, conjugate(s), dim), None
 
     @staticmethod
     def backward_once(needs, g, s, dim):
@@ -78,7 +80,7 @@ class LogSoftmax(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        return minus(g, times(Softmax.of(x, dim), sum_along(g, dim))), None
+        return minus(g, times(conjugate(Softmax.of(x, dim)), sum_along(g, dim))), None
 
     @staticmethod
     def backward_once(needs, g, x, dim):
@@ -99,7 +101,7 @@ class LogSumExp(Layer):
 
     @staticmethod
     def backward(needs, g, x, dims):
-        return times(_soft(x, dims), spread(g, x.shape)), None
+        return times(conjugate(_soft(x, dims)), spread(g, x.shape)), None
 
     @staticmethod
     def jvp(tangents, x, dims):
@@ -107,8 +109,8 @@ class LogSumExp(Layer):
 
 
 def _soft(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Softmax over several axes: exp(x - logsumexp(x))."""
-    return Softmax.of(x, dims[0]) if len(dims) == 1 else exp(minus(x, LogSumExp.of(x, dims)))
+    """Softmax over several axes, or of complex numbers: exp(x - logsumexp(x))."""
+    return Softmax.of(x, dims[0]) if len(dims) == 1 and not x.is_complex() else exp(minus(x, LogSumExp.of(x, dims)))
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
@@ -130,6 +132,7 @@ def log_softmax(
 
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """log sum exp(x) along `dim`, as `torch.logsumexp`."""
+    axes(input, dim)  # raises where there is no such axis
     dims = tuple(sorted({d % max(input.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}))
     x_out = LogSumExp.of(input, dims)
     return x_out if keepdim else reshape(x_out, [n for i, n in enumerate(input.shape) if i not in dims])

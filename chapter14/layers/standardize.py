@@ -21,6 +21,7 @@ from ..layer import Layer
 from .arithmetic import added, mean_along, minus, power, shift, times
 from .arrange import reshape
 from .branch import spread, total
+from .complex import conjugate, conjugates
 
 
 class Frame(NamedTuple):
@@ -42,7 +43,7 @@ class Standardize(Layer):
 
     @staticmethod
     def backward(needs, g, x, dims, eps, centred):
-        return standardize_prime(g, x, dims, eps, centred), None, None, None
+        return standardize_prime(g, conjugate(x), dims, eps, centred), None, None, None
 
     @staticmethod
     def jvp(tangents, x, dims, eps, centred):
@@ -88,7 +89,8 @@ class Norm(Layer):
     @classmethod
     def backward(cls, needs, g, x, w, w_shape, b_shape, shape, *how):
         frame, along, dims, eps = cls.frame(shape, *how)
-        g, x, w = _in(frame, g), _in(frame, x), _in(along, w)
+        g = _in(frame, g)
+        x, w = conjugates(_in(frame, x), _in(along, w))
         g_hat = g if w is None else times(g, w)
         return (
             _in(shape, standardize_prime(g_hat, x, dims, eps, cls.centred)) if needs[0] else None,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
+from ..shape import check_real
 from .arithmetic import gate, scale, times
 from .branch import total
 
@@ -88,6 +89,7 @@ class NanToNum(Layer):
 
 def nan_to_num(x: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """x with its NaN and infinities replaced, as `torch.nan_to_num`."""
+    check_real("nan_to_num", x=x)
     return NanToNum.of(x, nan, posinf, neginf)
 
 

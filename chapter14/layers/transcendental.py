@@ -42,6 +42,13 @@ def _one_more_square(x: Tensor) -> Tensor:
     return shift(times(x, x), 1)  # 1 + x²
 
 
+def _acosh_prime(x: Tensor) -> Tensor:
+    """(x² - 1)^(-1/2). Of complex x the root is of each factor by itself, so that it is cut where acosh is."""
+    if not x.is_complex():
+        return power(shift(times(x, x), -1), -0.5)
+    return times(power(shift(x, -1), -0.5), power(shift(x, 1), -0.5))
+
+
 # Powers and logarithms
 
 sqrt: Face = declared(torch.sqrt, lambda x: scale(power(x, -0.5), 0.5))
@@ -65,5 +72,5 @@ atan: Face = declared(torch.atan, lambda x: power(_one_more_square(x), -1))
 sinh: Face = declared(torch.sinh, lambda x: cosh(x), "float32")
 cosh: Face = declared(torch.cosh, lambda x: sinh(x), "float32")
 asinh: Face = declared(torch.asinh, lambda x: power(_one_more_square(x), -0.5))
-acosh: Face = declared(torch.acosh, lambda x: power(shift(times(x, x), -1), -0.5))
+acosh: Face = declared(torch.acosh, lambda x: _acosh_prime(x))
 atanh: Face = declared(torch.atanh, lambda x: power(_one_less_square(x), -1))

@@ -11,10 +11,12 @@ import math
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..layer import Layer, LinearMap
+from ..layer import Layer, LinearMap, real
 from ..shape import check_floating, in_words
 from .arithmetic import gate, minus, plus, power, scale, shift, sum_along, times
 from .branch import branch
+from .complex import conjugate
+from .move import copied
 from .pointwise import absolute
 
 
@@ -34,12 +36,12 @@ class Normalize(Layer):
     @staticmethod
     def jvp(tangents, x, dim, eps):
         g = tangents[0]
-        square = sum_along(times(x, x), dim)
+        square = real(sum_along(times(x, conjugate(x)), dim))
         long = square.detach() > eps * eps
-        safe = plus(gate(square, long), (~long).to(x.dtype) * eps * eps)  # a power of 0 has no derivative
+        safe = plus(gate(square, long), (~long).to(square.dtype) * eps * eps)  # a power of 0 has no derivative
         inverse = power(safe, -0.5)
         x_out = times(x, inverse)
-        along = gate(sum_along(times(x_out, g), dim), long)
+        along = gate(real(sum_along(times(conjugate(x_out), g), dim)), long)
         return times(inverse, minus(g, times(x_out, along)))
 
 
@@ -68,21 +70,21 @@ def normalize(
     size = sum_along(_raised(also, p, dim), dim)  # |x|^p, or |x| itself
     root = 1 if p == 0 or math.isinf(p) else 1 / p
     long = size.detach() ** root > eps
-    inverse = power(plus(gate(size, long), (~long).to(x.dtype)), -root)  # a power of 0 has no derivative
-    return times(x, plus(gate(inverse, long), (~long).to(x.dtype) / eps))
+    inverse = power(plus(gate(size, long), (~long).to(size.dtype)), -root)  # a power of 0 has no derivative
+    return times(x, plus(gate(inverse, long), (~long).to(size.dtype) / eps))
 
 
 def _raised(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
     """What adds up to |x|^p along `dim`. p = 0 counts what is not 0; p = ∞ has the largest |x|, or its share of it."""
     if p == 0:
-        return (x.detach() != 0).to(x.dtype)
+        return (x.detach() != 0).to(x.dtype.to_real())
     a = absolute(x)
     if math.isinf(p):
         b = a.detach()
         best = b == (b.amax(dim, keepdim=True) if p > 0 else b.amin(dim, keepdim=True))
-        return times(a, best.to(x.dtype) / best.sum(dim, keepdim=True))
+        return times(a, best.to(a.dtype) / best.sum(dim, keepdim=True))
     there = a.detach() != 0
-    return gate(power(plus(gate(a, there), (~there).to(x.dtype)), p), there)
+    return gate(power(plus(gate(a, there), (~there).to(a.dtype)), p), there)
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
@@ -94,7 +96,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: it expects input [B, C, ...]; it was given input {in_words(input)}.")
     if not input.numel():
-        return scale(input, 1)
-    x, also = branch(input)
-    square = NearMean.of(power(also, 2), size // 2, (size - 1) // 2)
+        return copied(input)
+    x, *also = branch(input, 3)
+    square = NearMean.of(times(*also), size // 2, (size - 1) // 2)
     return times(x, power(shift(scale(square, alpha), k), -beta))

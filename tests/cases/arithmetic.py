@@ -18,6 +18,7 @@ CASES = [
     case("shift", given(F.shift, 3.0), lambda x: x + 3.0, one(4)),
     case("power", given(F.power, 2.5), lambda x: x**2.5, positive),
     case("power", given(F.power, 3), lambda x: x**3, one(4), title="whole"),
+    case("conjugate", F.conjugate, torch.conj_physical, one(4)),
     case("gate", lambda x: F.gate(x, MASK.expand(x.shape)), lambda x: x * MASK, one(4)),
     case("keep", lambda x: F.keep(x, MASK), lambda x: torch.where(MASK, x, 0), one(4)),
     case("sum_along", given(F.sum_along, -2), lambda x: x.sum(-2, keepdim=True), one(4, 2)),

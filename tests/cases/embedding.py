@@ -20,6 +20,7 @@ def read(title="", but=None, **options):
                 lambda draw, n: (draw(5, 3), index(n, 4, 5)), title=title, but=A_TABLE | (but or {}))  # fmt: skip
 
 
+NO_SLOPE = "the row for padding is read, and has no gradient"
 NONE = {"forward_mode": "PyTorch's has none; the words compare it"}
 
 
@@ -51,7 +52,7 @@ PATCHES = {"kernel_size": (2, 3), "dilation": (2, 1), "padding": 1, "stride": (1
 
 CASES = [
     read(),
-    read("a row for padding", padding_idx=2, but={"gradients": "the row for padding is read, and has no gradient"}),
+    read("a row for padding", padding_idx=2, but={"gradients": NO_SLOPE, "complex_numbers": NO_SLOPE}),
     case("embedding_bag", lambda W, i: F.embedding_bag(i, W), lambda W, i: native.embedding_bag(i, W),
          lambda draw, n: (draw(5, 3), index(n, 4, 5)), lambda W, i: W[i].mean(-2), but=A_TABLE | NONE),
     bags("sum", "sum"),

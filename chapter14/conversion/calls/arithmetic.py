@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -13,13 +14,13 @@ from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
 from ...layers.binary import divide, divide_by, exponential, raised
 from ...layers.branch import branch
 from ...layers.remainder import divide_rounded, remainder
-from ...layers.transcendental import exp2, log2, reciprocal
+from ...layers.transcendental import reciprocal
 from ..table import stands_for
-from .operands import of_reals, promoted, tensors
+from .operands import of_numbers, of_reals, promoted, tensors
 
 
 @stands_for("add", "__add__", "__radd__")
-@of_reals
+@of_numbers
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input + alpha other."""
     a, b = promoted(input, other)
@@ -31,7 +32,7 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 @stands_for("sub", "subtract", "__sub__")
-@of_reals
+@of_numbers
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """input - alpha other."""
     a, b = promoted(input, other)
@@ -49,14 +50,14 @@ def _a_bool(x: Any) -> bool:
 
 
 @stands_for("rsub", "__rsub__")
-@of_reals
+@of_numbers
 def rsub(input: Any, other: Any, alpha: float = 1) -> Tensor:
     """other - alpha input."""
     return sub(other, input, alpha=alpha)
 
 
 @stands_for("mul", "multiply", "__mul__", "__rmul__")
-@of_reals
+@of_numbers
 def mul(input: Any, other: Any) -> Tensor:
     if _masks(other, input):
         return gate(input, other)
@@ -76,10 +77,12 @@ def _masks(mask: Any, x: Any) -> bool:
 
 
 @stands_for("div", "divide", "true_divide", "__truediv__", "__div__")
-@of_reals
+@of_numbers
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, perhaps rounded; what is rounded has no gradient but 0."""
     if rounding_mode is not None:
+        if torch.is_complex(input) if isinstance(input, Tensor) else isinstance(input, complex):
+            return NotImplemented  # which torch refuses
         a, b = tensors(input, other)
         return divide_rounded(a, b, rounding_mode)
     a, b = promoted(input, other)
@@ -102,7 +105,7 @@ def rfloor_divide(input: Tensor, other: Any) -> Tensor:
 
 
 @stands_for("__rtruediv__", "__rdiv__")
-@of_reals
+@of_numbers
 def rdiv(input: Tensor, other: Any) -> Tensor:
     return div(other, input)
 
@@ -130,7 +133,7 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 
 
 @stands_for("pow", "__pow__")
-@of_reals
+@of_numbers
 def pow(input: Any, exponent: Any) -> Tensor:
     a, b = promoted(input, exponent)
     if not isinstance(b, Tensor):
@@ -139,48 +142,53 @@ def pow(input: Any, exponent: Any) -> Tensor:
 
 
 @stands_for("__rpow__")
-@of_reals
+@of_numbers
 def rpow(input: Tensor, other: Any) -> Tensor:
     return pow(other, input)
 
 
 @stands_for("float_power")
-@of_reals
+@of_numbers
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input^exponent, in double precision."""
-    return pow(*(cast(x, torch.float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)))
+    both = input, exponent
+    if any(x.is_complex() if isinstance(x, Tensor) else isinstance(x, complex) for x in both):
+        return pow(*(cast(x, torch.complex128) if isinstance(x, Tensor) else complex(x) for x in both))
+    return pow(*(cast(x, torch.float64) if isinstance(x, Tensor) else float(x) for x in both))
 
 
 @stands_for("neg", "negative", "__neg__")
-@of_reals
+@of_numbers
 def neg(input: Tensor) -> Tensor:
     return scale(input, -1)
 
 
 @stands_for("addcmul")
-@of_reals
+@of_numbers
 def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """input + value tensor1 tensor2."""
     return add(input, mul(tensor1, tensor2), alpha=value)
 
 
 @stands_for("addcdiv")
-@of_reals
+@of_numbers
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """input + value tensor1 / tensor2."""
     return add(input, div(tensor1, tensor2), alpha=value)
 
 
 @stands_for("lerp")
-@of_reals
+@of_numbers
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """From input, where weight is 0, to end, where it is 1."""
+    if end.dtype != input.dtype:
+        return NotImplemented  # which torch refuses
     start, also = branch(input)
     return add(start, mul(weight, minus(end, also)))
 
 
 @stands_for("ldexp")
-@of_reals
+@of_numbers
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input 2^other."""
     return mul(input, exponential(2.0, other) if other.is_floating_point() else torch.pow(2.0, other))
@@ -199,7 +207,7 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @stands_for("logaddexp")
-@of_reals
+@of_numbers
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     return binary.logaddexp(*tensors(input, other))
 
@@ -207,8 +215,8 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 @stands_for("logaddexp2")
 @of_reals
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    a, b = tensors(input, other)
-    return log2(plus(exp2(a), exp2(b)))
+    a, b = (scale(x, math.log(2)) for x in tensors(input, other))
+    return scale(binary.logaddexp(a, b), 1 / math.log(2))
 
 
 @stands_for("xlogy", "special.xlogy")

@@ -9,54 +9,66 @@ from torch import Tensor
 
 from ...layers.move import copied, moved
 from ..table import stands_for
-from .operands import of_reals
+from .operands import of_numbers
 
 
 @stands_for("float")
-@of_reals
+@of_numbers
 def float(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     return to(input, torch.float32, memory_format=memory_format)
 
 
 @stands_for("double")
-@of_reals
+@of_numbers
 def double(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     return to(input, torch.float64, memory_format=memory_format)
 
 
 @stands_for("half")
-@of_reals
+@of_numbers
 def half(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     return to(input, torch.float16, memory_format=memory_format)
 
 
+@stands_for("cfloat")
+@of_numbers
+def cfloat(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+    return to(input, torch.complex64, memory_format=memory_format)
+
+
+@stands_for("cdouble")
+@of_numbers
+def cdouble(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+    return to(input, torch.complex128, memory_format=memory_format)
+
+
 @stands_for("bfloat16")
-@of_reals
+@of_numbers
 def bfloat16(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     return to(input, torch.bfloat16, memory_format=memory_format)
 
 
 @stands_for("cuda")
-@of_reals
+@of_numbers
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, **kwargs: Any) -> Tensor:
     return to(input, "cuda" if device is None else torch.device("cuda", device) if isinstance(device, int) else device,
               non_blocking=non_blocking, **kwargs)  # fmt: skip
 
 
 @stands_for("cpu")
-@of_reals
+@of_numbers
 def cpu(input: Tensor, **kwargs: Any) -> Tensor:
     return to(input, "cpu", **kwargs)
 
 
 @stands_for("type_as")
-@of_reals
+@of_numbers
 def type_as(input: Tensor, other: Tensor) -> Tensor:
     return to(input, other)
 
 
 @stands_for("type")
-@of_reals
+@of_numbers
 def type(input: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
     """In a dtype or in a type such as "torch.FloatTensor"; of None, the type's name."""
     if dtype is None:
@@ -66,7 +78,7 @@ def type(input: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs:
 
 
 @stands_for("to")
-@of_reals
+@of_numbers
 def to(
     input: Tensor, *args: Any, device: Any = None, dtype: torch.dtype | None = None, other: Tensor | None = None,
     non_blocking: bool = False, copy: bool = False, memory_format: torch.memory_format | None = None,
@@ -83,8 +95,8 @@ def to(
     if other is not None:
         device, dtype = other.device, other.dtype
     dtype = dtype or input.dtype
-    if not dtype.is_floating_point:
-        return NotImplemented  # which has no gradient, or is complex
+    if not (dtype.is_floating_point or dtype.is_complex):
+        return NotImplemented  # which has no gradient
     place = input.device if device is None else torch.device(device)
     if place.type == input.device.type and place.index is None:
         place = input.device
@@ -93,13 +105,13 @@ def to(
 
 
 @stands_for("clone")
-@of_reals
+@of_numbers
 def clone(input: Tensor, *, memory_format: torch.memory_format | None = torch.preserve_format) -> Tensor:
     return copied(input, memory_format or torch.preserve_format)
 
 
 @stands_for("contiguous")
-@of_reals
+@of_numbers
 def contiguous(input: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
     """input itself, where it is so already."""
     if input.is_contiguous(memory_format=memory_format):

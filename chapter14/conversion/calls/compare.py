@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ...layers import compare
 from ..table import stands_for
-from .operands import of_reals, promoted, tensors
+from .operands import of_numbers, of_reals, promoted, tensors
 
 
 @stands_for("torch.where")
-@of_reals
+@of_numbers
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Tensor:
     """input where the condition is True, else other; of a condition alone, where it is True, which stays native."""
     if input is None or condition.dtype not in (torch.bool, torch.uint8):
@@ -22,7 +22,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Tensor:
 
 
 @stands_for("Tensor.where")
-@of_reals
+@of_numbers
 def where_of(input: Tensor, condition: Tensor, other: Any) -> Tensor:
     return where(condition, input, other)
 

@@ -41,6 +41,13 @@ def of_parts(real: Tensor, imag: Tensor) -> Tensor:
     return ViewAsComplex.of(F.stack([F.spread(real, shape), F.spread(imag, shape)], -1))
 
 
+@stands_for("polar")
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    if abs.dtype != angle.dtype or not abs.is_floating_point():
+        raise RuntimeError(f"polar: expected two tensors of one floating-point dtype, got {abs.dtype}, {angle.dtype}")
+    return of_parts(F.times(abs, F.cos(angle)), F.times(abs, F.sin(angle)))
+
+
 @stands_for("conj", "conj_physical")
 def conj(input: Tensor) -> Tensor:
     return conjugate(input)

@@ -78,7 +78,9 @@ def put(x: Tensor, key: Any, value: Any) -> None:
     if torch.compiler.is_compiling():  # Dynamo takes no view of ours to write into; and a copy moves, no more
         return x.__setitem__(key, value)
     value = value if isinstance(value, Tensor) else x.new_full((), value)
-    value = _without_ones(cast(value, x.dtype) if value.is_floating_point() else value.to(x.dtype))
+    value = _without_ones(
+        cast(value, x.dtype) if value.is_floating_point() or value.is_complex() else value.to(x.dtype)
+    )
     if _is_plain(key) or (type(key) is tuple and all(map(_is_plain, key))):
         x, index = part(x, key), list[Tensor | None]()
     else:

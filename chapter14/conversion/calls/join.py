@@ -19,8 +19,13 @@ from .arrange import at_least, several
 @stands_for("cat", "concat", "concatenate")
 def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Tensor:
     dim = dim if axis is None else axis
-    pieces = [x for x in tensors if x.shape != (0,)] or tensors  # an empty vector is no piece, whatever the others are
-    return Merge.of(axis_of(pieces[0], dim) if pieces else dim, *of_one_dtype(pieces))
+    first = next((x for x in tensors if x.shape != (0,)), None)
+    if first is None:
+        return Merge.of(axis_of(tensors[0], dim) if tensors else dim, *of_one_dtype(tensors))
+    dim = axis_of(first, dim)
+    none = (*first.shape[:dim], 0, *first.shape[dim + 1 :])  # an empty vector fits, whatever the others are
+    pieces = [F.reshape(x, none) if x.shape == (0,) != none else x for x in tensors]
+    return Merge.of(dim, *of_one_dtype(pieces))
 
 
 @stands_for("stack")

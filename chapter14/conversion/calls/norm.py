@@ -16,11 +16,11 @@ from ...layers.reduce import Dim, amax, amin, vector_norm
 from ...layers.transcendental import reciprocal
 from ...shape import axes
 from ..table import stands_for
-from .operands import of_reals
+from .operands import of_numbers
 
 
 @stands_for("linalg.vector_norm")
-@of_reals
+@of_numbers
 def norm_of_vector(
     x: Tensor, ord: float = 2, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -28,7 +28,7 @@ def norm_of_vector(
 
 
 @stands_for("linalg.matrix_norm")
-@of_reals
+@of_numbers
 def norm_of_matrix(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -46,7 +46,7 @@ def norm_of_matrix(
 
 
 @stands_for("linalg.norm")
-@of_reals
+@of_numbers
 def norm(
     A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -62,14 +62,14 @@ def norm(
 
 
 @stands_for("dist")
-@of_reals
+@of_numbers
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
     return vector_norm(minus(input, other), p)
 
 
 @stands_for("renorm")
-@of_reals
+@of_numbers
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The slices of one axis, shortened to `maxnorm` where they are longer."""
     axes(input, dim)
@@ -82,14 +82,14 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 
 @stands_for("norm_except_dim")
-@of_reals
+@of_numbers
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """The norm of each slice of one axis; of the whole, where that is -1."""
     return vector_norm(v, pow, None if dim == -1 else [i for i in range(v.ndim) if i != dim], dim != -1)
 
 
 @stands_for("_weight_norm")
-@of_reals
+@of_numbers
 def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """g v / |v|, slice by slice."""
     v, also = branch(v)

@@ -9,9 +9,12 @@ from torch import Tensor
 
 from ...layers import pointwise, special, steps, transcendental
 from ...layers.arithmetic import added, scale, shift, times
+from ...layers.binary import atan2
+from ...layers.complex import view_as_real
+from ...layers.merge import unbind
 from ...layers.steps import flat
 from ..table import stands_for
-from .operands import of_reals, tensors
+from .operands import of_numbers, of_reals, tensors
 
 #: Layers by the names of torch's that they stand for.
 _SAME = {
@@ -58,10 +61,16 @@ _SAME = {
     transcendental.tan: "tan",
 }
 for _f, _names in _SAME.items():
-    stands_for(*_names.split())(of_reals(_f))
+    stands_for(*_names.split())(of_numbers(_f))
 
 
-@stands_for("sign", "sgn")
+@stands_for("sgn")
+@of_numbers
+def sgn(input: Tensor) -> Tensor:
+    return pointwise.sign(input) if input.is_complex() else flat(input, torch.sign)
+
+
+@stands_for("sign")
 @of_reals
 def sign(input: Tensor) -> Tensor:
     return flat(input, torch.sign)
@@ -99,7 +108,7 @@ def frac(input: Tensor) -> Tensor:
 
 
 @stands_for("positive", "__pos__")
-@of_reals
+@of_numbers
 def positive(input: Tensor) -> Tensor:
     return input
 
@@ -158,14 +167,17 @@ def frexp(input: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @stands_for("angle")
-@of_reals
+@of_numbers
 def angle(input: Tensor) -> Tensor:
-    """0, or π where input is negative."""
-    return flat(input, torch.angle)
+    """0, or π where input is negative; of complex input, the angle of (Re, Im)."""
+    if not input.is_complex():
+        return flat(input, torch.angle)
+    re, im = unbind(view_as_real(input), -1)
+    return atan2(im, re)
 
 
 @stands_for("resolve_conj", "resolve_neg")
-@of_reals
+@of_numbers
 def resolved(input: Tensor) -> Tensor:
-    """input, which is real."""
-    return input
+    """input, whose memory is what it says; another stays native."""
+    return NotImplemented if input.is_conj() or input.is_neg() else input

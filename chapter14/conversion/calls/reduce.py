@@ -15,7 +15,7 @@ from ...layers.arrange import reshape
 from ...layers.branch import branch
 from ...shape import axes
 from ..table import stands_for
-from .operands import of_reals
+from .operands import of_numbers, of_reals
 
 Dim = int | Sequence[int] | None
 
@@ -25,7 +25,7 @@ def _in(dtype: torch.dtype | None, x: Tensor) -> Tensor:
 
 
 @stands_for("sum")
-@of_reals
+@of_numbers
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
     return reduce.sum_over(_in(dtype, input), dim, keepdim)
 
@@ -38,7 +38,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torc
 
 
 @stands_for("mean")
-@of_reals
+@of_numbers
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
     return reduce.mean_over(_in(dtype, input), dim, keepdim)
 
@@ -53,7 +53,7 @@ def nanmean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: tor
 
 
 @stands_for("prod")
-@of_reals
+@of_numbers
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
     x = _in(dtype, input)
     if dim is None:
@@ -71,7 +71,7 @@ def _spread(dim: Any, unbiased: bool | None, correction: float | None) -> tuple[
 
 
 @stands_for("var")
-@of_reals
+@of_numbers
 def var(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
@@ -81,7 +81,7 @@ def var(
 
 
 @stands_for("std")
-@of_reals
+@of_numbers
 def std(
     input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
     correction: float | None = None,
@@ -91,13 +91,13 @@ def std(
 
 
 @stands_for("var_mean")
-@of_reals
+@of_numbers
 def var_mean(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     return _with_mean(var, input, *args, **kwargs)
 
 
 @stands_for("std_mean")
-@of_reals
+@of_numbers
 def std_mean(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
     return _with_mean(std, input, *args, **kwargs)
 
@@ -129,7 +129,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 
 @stands_for("trace")
-@of_reals
+@of_numbers
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal."""
     if input.ndim != 2:

@@ -17,7 +17,7 @@ from ...layers.reduce import sum_over
 from ...shape import axes
 from ..table import stands_for
 from .arithmetic import mul
-from .operands import of_reals
+from .operands import of_numbers
 
 
 def _ready(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -26,25 +26,25 @@ def _ready(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
 
 
 @stands_for("cumsum")
-@of_reals
+@of_numbers
 def cumsum(input: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     return scan.cumsum(_ready(input, dim, dtype), dim)
 
 
 @stands_for("cumprod")
-@of_reals
+@of_numbers
 def cumprod(input: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Tensor:
     return scan.cumprod(_ready(input, dim, dtype), dim)
 
 
 @stands_for("logcumsumexp")
-@of_reals
+@of_numbers
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     return scan.logcumsumexp(_ready(input, dim), dim)
 
 
 @stands_for("diff")
-@of_reals
+@of_numbers
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -63,14 +63,14 @@ def diff(
 
 
 @stands_for("trapezoid", "trapz")
-@of_reals
+@of_numbers
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The area below the line through y, at the places x, or dx apart."""
     return sum_over(_pieces(y, x, dx, dim), dim)
 
 
 @stands_for("cumulative_trapezoid")
-@of_reals
+@of_numbers
 def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The area so far."""
     return scan.cumsum(_pieces(y, x, dx, dim), dim)

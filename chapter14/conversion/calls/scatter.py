@@ -26,7 +26,7 @@ def like(input: Tensor, value: Any) -> Tensor:
         return torch.full((), value, dtype=input.dtype, device=input.device)
     if value.is_complex() and not input.is_complex():
         raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
-    return cast(value, input.dtype) if value.is_floating_point() else value.to(input.dtype)
+    return cast(value, input.dtype) if value.is_floating_point() or value.is_complex() else value.to(input.dtype)
 
 
 @stands_for("take")
@@ -199,4 +199,6 @@ def zero_(input: Tensor) -> Tensor:
 
 @stands_for("copy_")
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    return in_place(input, F.spread(like(input, src.to(input.device)), input.shape))
+    src = src.to(input.device)
+    inexact = src.is_floating_point() or src.is_complex()
+    return in_place(input, F.spread(cast(src, input.dtype) if inexact else src.to(input.dtype), input.shape))

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...layers import softmax as layers
 from ...shape import axes
 from ..table import stands_for
-from .operands import of_reals
+from .operands import of_numbers, of_reals
 
 
 @stands_for("torch.softmax", "Tensor.softmax", "special.softmax")
@@ -26,6 +26,6 @@ def log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Te
 
 
 @stands_for("logsumexp", "special.logsumexp")
-@of_reals
+@of_numbers
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     return layers.logsumexp(input, axes(input, dim), keepdim)

@@ -10,20 +10,22 @@ from ...layers.arrange import reshape, transpose
 from ...layers.binary import divide
 from ...layers.branch import branch
 from ...layers.compare import clamp
+from ...layers.complex import conjugate
 from ...layers.matmul import matmul
 from ...layers.reduce import mean_over, sum_over
 from ...layers.transcendental import sqrt
 from ..table import stands_for
 from .arithmetic import div, mul, sub
-from .operands import of_reals
+from .operands import of_numbers, of_reals
 
 
 @stands_for("cov")
-@of_reals
+@of_numbers
 def cov(
     input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
 ) -> Tensor:
-    """input [variables, observations] → [variables, variables]: sum w (x - μ) (x - μ)^T / (sum w - correction).
+    """input [variables, observations] → [variables, variables]: sum w (x - μ) (x - μ)^T / (sum w - correction), where
+    ^T also conjugates.
 
     w counts the observations (`fweights`) or weighs them (`aweights`), or both.
     """
@@ -34,12 +36,12 @@ def cov(
     w = [t for t in (fweights, aweights) if t is not None]
     if not w:
         a, b = branch(minus(x, mean_over(x, 1, True)))
-        x_out = div(matmul(a, transpose(b)), max(n - correction, 0))
+        x_out = div(matmul(a, transpose(conjugate(b))), max(n - correction, 0))
     else:
         weights = w[0] if len(w) == 1 else mul(*w)
         whole = _sum(weights)
         a, b = branch(minus(x, div(sum_over(mul(x, weights), 1, True), whole)))
-        x_out = div(matmul(mul(a, weights), transpose(b)), _free(whole, weights, aweights, correction))
+        x_out = div(matmul(mul(a, weights), transpose(conjugate(b))), _free(whole, weights, aweights, correction))
     return reshape(x_out, ()) if x.shape[0] == 1 else x_out
 
 
