@@ -78,6 +78,7 @@ from .layers.gather import index_select as index_select
 from .layers.gather import scatter_add as scatter_add
 from .layers.grid_sample import affine_grid as affine_grid
 from .layers.grid_sample import grid_sample as grid_sample
+from .layers.grouped import grouped_mm as grouped_mm
 from .layers.index import index_put as index_put
 from .layers.index import masked_fill as masked_fill
 from .layers.index import scatter as scatter
@@ -339,6 +340,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gru",
     "gru_cell",
     "gumbel_softmax",

@@ -38,7 +38,6 @@ CLASSES = {
 #: A function that has no twin of its name, and why.
 FUNCTIONS = {
     "assert_int_or_pair": "it computes nothing",
-    "grouped_mm": "a product for each group of rows, in bfloat16; no twin yet",
     "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
     "one_hot": "it has no gradient; torch's own does",
     "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",

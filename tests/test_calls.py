@@ -122,3 +122,39 @@ OPERANDS = [*(torch.ones(shape, dtype=dtype) for shape in ((), (2,)) for dtype i
 def test_result_type():
     wrong = [(a, b) for a in OPERANDS for b in OPERANDS if result_type(a, b) != torch.result_type(a, b)]
     assert not wrong
+
+
+needs_grouped_mm = pytest.mark.skipif(not hasattr(torch, "_grouped_mm"), reason="PyTorch 2.7 has no grouped_mm")
+SHAPES_IN_GROUPS = [((6, 8), (3, 8, 16)), ((8, 8), (8, 16)), ((3, 8, 16), (16, 8)), ((3, 8, 16), (3, 16, 8))]
+
+
+@needs_grouped_mm
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shapes", SHAPES_IN_GROUPS, ids=str)
+def test_grouped_mm(shapes, dtype):
+    results = []
+    for f in (by_hand_of(torch._grouped_mm), torch._grouped_mm):
+        a, b = (drawn(*shape).detach().to(dtype).requires_grad_() for shape in shapes)
+        n = a.shape[0 if b.ndim == 3 else -1] if a.ndim == 2 else b.shape[-1]
+        offs = None if a.ndim == b.ndim == 3 else torch.tensor([2, 2, n], dtype=torch.int32)
+        x_out = f(a, b, offs)
+        results.append((x_out, *grad(x_out, (a, b), x_out.detach().cos())))
+    assert_close(*results)
+
+
+@needs_grouped_mm
+def test_rows_of_no_group():
+    a, b = drawn(6, 4), drawn(3, 4, 2)
+    with by_hand(strict=True):
+        x_out = torch._grouped_mm(a, b, offs=torch.tensor([1, 3, 4], dtype=torch.int32))
+    (g_in,) = grad(x_out.sum(), a)
+    assert not x_out[4:].any() and not g_in[4:].any() and g_in[:4].all()
+
+
+@needs_grouped_mm
+@pytest.mark.parametrize(
+    "ends", [[2, 2, 7], [4, 2, 6], [-1, 2, 6], [2, 6]], ids=["too far", "out of order", "negative", "too few"]
+)
+def test_offsets_that_are_none(ends):
+    with pytest.raises(ValueError, match="grouped_mm"), by_hand(strict=True):
+        torch._grouped_mm(drawn(6, 4), drawn(3, 4, 2), offs=torch.tensor(ends, dtype=torch.int32))
