@@ -217,6 +217,8 @@ from .layers.steps import copysign as copysign
 from .layers.steps import flat as flat
 from .layers.steps import frac as frac
 from .layers.steps import nan_to_num as nan_to_num
+from .layers.stft import istft as istft
+from .layers.stft import stft as stft
 from .layers.transcendental import acos as acos
 from .layers.transcendental import acosh as acosh
 from .layers.transcendental import asin as asin
@@ -360,6 +362,7 @@ __all__ = [
     "index_select",
     "instance_norm",
     "interpolate",
+    "istft",
     "keep",
     "kl_div",
     "l1_loss",
@@ -469,6 +472,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stft",
     "sum_along",
     "sum_over",
     "tan",

@@ -13,6 +13,7 @@ from .cases import (
     distance,
     dropout,
     embedding,
+    fourier,
     gather,
     grid,
     linear,
@@ -58,6 +59,7 @@ FAMILIES = [
     dropout,
     resample,
     embedding,
+    fourier,
     grid,
     recurrent,
 ]

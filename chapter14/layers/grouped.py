@@ -22,6 +22,7 @@ from ..layer import Layer, _compiling
 from ..shape import ShapeError, in_words
 from .arithmetic import added
 from .arrange import transpose
+from .complex import conjugate
 from .mask import is_plain
 from .matmul import MatMul
 
@@ -45,8 +46,8 @@ class GroupedMM(Layer):
     @staticmethod
     def backward(needs, g, a, b, offs):
         return (
-            GroupedMM.of(g, transpose(b), offs) if needs[0] else None,
-            GroupedMM.of(transpose(a), g, offs) if needs[1] else None,
+            GroupedMM.of(g, transpose(conjugate(b)), offs) if needs[0] else None,
+            GroupedMM.of(transpose(conjugate(a)), g, offs) if needs[1] else None,
             None,
         )
 
