@@ -56,6 +56,9 @@ from .layers.convolve import conv_transpose1d as conv_transpose1d
 from .layers.convolve import conv_transpose2d as conv_transpose2d
 from .layers.convolve import conv_transpose3d as conv_transpose3d
 from .layers.ctc import ctc_loss as ctc_loss
+from .layers.determinant import det as det
+from .layers.determinant import logdet as logdet
+from .layers.determinant import slogdet as slogdet
 from .layers.distance import cdist as cdist
 from .layers.distance import cosine_similarity as cosine_similarity
 from .layers.distance import pairwise_distance as pairwise_distance
@@ -86,6 +89,8 @@ from .layers.interpolate import interpolate as interpolate
 from .layers.interpolate import upsample as upsample
 from .layers.interpolate import upsample_bilinear as upsample_bilinear
 from .layers.interpolate import upsample_nearest as upsample_nearest
+from .layers.inverse import inverse as inverse
+from .layers.inverse import solve as solve
 from .layers.leaky import leaky_relu as leaky_relu
 from .layers.leaky import prelu as prelu
 from .layers.leaky import rrelu as rrelu
@@ -301,6 +306,7 @@ __all__ = [
     "ctc_loss",
     "cumprod",
     "cumsum",
+    "det",
     "diagonal",
     "digamma",
     "divide",
@@ -362,6 +368,7 @@ __all__ = [
     "index_select",
     "instance_norm",
     "interpolate",
+    "inverse",
     "istft",
     "keep",
     "kl_div",
@@ -381,6 +388,7 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
+    "logdet",
     "logit",
     "logsigmoid",
     "logsumexp",
@@ -458,6 +466,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "slogdet",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",
@@ -465,6 +474,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "solve",
     "split",
     "spread",
     "sqrt",

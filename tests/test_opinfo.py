@@ -15,10 +15,10 @@ MODULES = {name: info for name, info in modules().items() if getattr(nn, name, i
 NATIVE = {
     "of singular values, eigenvalues or factors; no twin: it runs natively": """
         cholesky qr cholesky_inverse cholesky_solve lu lu_solve lu_unpack matrix_exp triangular_solve svd svd_lowrank
-        pca_lowrank pinverse logdet norm.nuc linalg.det linalg.matrix_sqrth linalg.cholesky linalg.cholesky_ex
+        pca_lowrank pinverse  norm.nuc  linalg.matrix_sqrth linalg.cholesky linalg.cholesky_ex
         linalg.cond linalg.eig linalg.eigvals linalg.eigh linalg.eigvalsh linalg.householder_product
-        linalg.matrix_power linalg.qr linalg.polar linalg.slogdet linalg.vander linalg.lu_factor
-        linalg.lu_factor_ex linalg.lu linalg.lu_solve linalg.inv_ex linalg.solve_ex linalg.solve_triangular
+        linalg.matrix_power linalg.qr linalg.polar  linalg.vander linalg.lu_factor
+        linalg.lu_factor_ex linalg.lu linalg.lu_solve  linalg.solve_ex linalg.solve_triangular
         linalg.pinv linalg.pinv.singular linalg.pinv.hermitian linalg.svd linalg.svdvals linalg.tensorinv
         linalg.tensorsolve
     """,

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..layer import Layer
 from .arithmetic import added, scale
-from .arrange import transpose
+from .arrange import reshape, transpose
 from .branch import total
 from .complex import conjugate
 from .matmul import MatMul
@@ -50,18 +50,18 @@ class Solve(Layer):
 
     @staticmethod
     def backward(needs, g, A, B, B_shape):
-        g_B = solve(transpose(conjugate(A)), g)
+        g_B = Solve.of(transpose(conjugate(A)), g)
         dA = None
         if needs[0]:
-            x = solve(A, B)
+            x = Solve.of(A, B)
             dA = total(scale(MatMul.of(g_B, transpose(conjugate(x))), -1), A.shape)
         return dA, total(g_B, B_shape) if needs[1] else None
 
     @staticmethod
     def jvp(tangents, A, B):
         dA, dB = tangents
-        change = None if dA is None else scale(MatMul.of(dA, solve(A, B)), -1)
-        return solve(A, added(change, dB))
+        change = None if dA is None else scale(MatMul.of(dA, Solve.of(A, B)), -1)
+        return Solve.of(A, added(change, dB))
 
 
 def inverse(A: Tensor) -> Tensor:
@@ -69,6 +69,15 @@ def inverse(A: Tensor) -> Tensor:
     return Inverse.of(A)
 
 
-def solve(A: Tensor, B: Tensor) -> Tensor:
-    """A [..., N, N], B [..., N, K] of as many axes → the x with A x = B, as `torch.linalg.solve`."""
-    return Solve.of(A, B)
+def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
+    """A [..., N, N], B [..., N, K] → the x with A x = B, or x A = B, as `torch.linalg.solve`.
+
+    B is of vectors where it has A's axes but the last.
+    """
+    if B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]):
+        x_out = solve(A, reshape(B, (*B.shape, 1)), left=left)
+        return reshape(x_out, x_out.shape[:-1])
+    if not left:
+        return transpose(solve(transpose(A), transpose(B)))
+    more = A.ndim - B.ndim
+    return Solve.of(reshape(A, (*[1] * -more, *A.shape)), reshape(B, (*[1] * more, *B.shape)))

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
+from ... import functional as F
 from ...layers.arithmetic import minus, times
-from ...layers.arrange import reshape, roll, transpose
-from ...layers.inverse import inverse
-from ...layers.inverse import solve as _solve
+from ...layers.arrange import roll
 from ...shape import ShapeError, in_words
 from ..table import stands_for
+from .operands import of_reals
+
+stands_for("inverse", "linalg.inv")(F.inverse)
+stands_for("linalg.solve")(F.solve)
+stands_for("det", "linalg.det")(of_reals(F.det))
+stands_for("logdet")(of_reals(F.logdet))
 
 
-@stands_for("inverse", "linalg.inv")
-def inv(A: Tensor) -> Tensor:
-    return inverse(A)
+def _named(name: str, *outputs: Tensor) -> Any:
+    """The outputs as torch names them."""
+    return getattr(torch.return_types, name)(outputs)
 
 
-@stands_for("linalg.solve")
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """B is of vectors where it has A's axes but the last, else of matrices; with left=False it is x A = B."""
-    if B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]):
-        x_out = solve(A, reshape(B, (*B.shape, 1)))
-        return reshape(x_out, x_out.shape[:-1])
-    if not left:
-        return transpose(solve(transpose(A), transpose(B)))
-    more = A.ndim - B.ndim
-    A, B = reshape(A, (*[1] * -more, *A.shape)), reshape(B, (*[1] * more, *B.shape))
-    return _solve(A, B)
+@stands_for("slogdet")
+@of_reals
+def slogdet(input: Tensor) -> tuple[Tensor, Tensor]:
+    return _named("slogdet", *F.slogdet(input))
+
+
+@stands_for("linalg.slogdet")
+@of_reals
+def linalg_slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
+    return _named("linalg_slogdet", *F.slogdet(A))
+
+
+@stands_for("linalg.inv_ex")
+def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    info = torch.linalg.inv_ex(A.detach(), check_errors=check_errors).info
+    return NotImplemented if info.any() else _named("linalg_inv_ex", F.inverse(A), info)
 
 
 @stands_for("linalg.cross")

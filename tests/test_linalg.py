@@ -1,0 +1,42 @@
+"""Functions of matrices where they are ill-defined, or nearly: singular ones, repeated eigenvalues, options."""
+
+import pytest
+import torch
+from torch.autograd import grad
+from torch.testing import assert_close
+
+import chapter14.functional as F
+
+from .cases.linalg import det
+
+SINGULAR = {
+    "rank 2": [[1.0, 2, 3], [4, 5, 6], [5, 7, 9]],
+    "rank 2, but for rounding": [[1.0, 2, 3], [4, 5, 6], [7, 8, 9]],
+    "a row of zeros": [[1.0, 2, 3], [0, 0, 0], [7, 8, 1]],
+    "rank 1": [[1.0, 2, 3], [2, 4, 6], [3, 6, 9]],
+    "rank 0": [[0.0, 0, 0], [0, 0, 0], [0, 0, 0]],
+    "orthogonal": [[0.0, 1, 0], [1, 0, 0], [0, 0, -1]],
+}
+
+
+def matrix(rows):
+    return torch.tensor(rows, dtype=torch.float64, requires_grad=True)
+
+
+def derivatives(f, A):
+    """The gradient of f, and that of a quantity made of it."""
+    (once,) = grad(f(A), A, create_graph=True)
+    weights = torch.arange(1.0, A.numel() + 1, dtype=A.dtype).view(A.shape)
+    return once, *grad((once * weights).sum() + once.square().sum(), A)
+
+
+@pytest.mark.parametrize("rows", SINGULAR.values(), ids=SINGULAR)
+def test_det_is_a_polynomial(rows):
+    assert_close(derivatives(F.det, matrix(rows)), derivatives(det, matrix(rows)), rtol=1e-10, atol=1e-12)
+
+
+def test_det_of_singular_matrices_beside_others():
+    A = torch.stack([matrix(rows) for rows in SINGULAR.values()]).detach().requires_grad_()
+    assert_close(grad(F.det(A).sum(), A), grad(det(A).sum(), A), rtol=1e-10, atol=1e-12)
+    ours = torch.func.vmap(torch.func.grad(F.det))(A.detach())
+    assert_close(ours, torch.func.vmap(torch.func.grad(det))(A.detach()), rtol=1e-10, atol=1e-12)
