@@ -244,6 +244,11 @@ from .layers.transcendental import sinh as sinh
 from .layers.transcendental import sqrt as sqrt
 from .layers.transcendental import square as square
 from .layers.transcendental import tan as tan
+from .layers.triangular import cholesky as cholesky
+from .layers.triangular import cholesky_ex as cholesky_ex
+from .layers.triangular import cholesky_inverse as cholesky_inverse
+from .layers.triangular import cholesky_solve as cholesky_solve
+from .layers.triangular import solve_triangular as solve_triangular
 from .layers.unfold import fold as fold
 from .layers.unfold import unfold as unfold
 from .layers.unit import local_response_norm as local_response_norm
@@ -287,6 +292,10 @@ __all__ = [
     "cdist",
     "celu",
     "channel_shuffle",
+    "cholesky",
+    "cholesky_ex",
+    "cholesky_inverse",
+    "cholesky_solve",
     "chosen",
     "clamp",
     "conv1d",
@@ -475,6 +484,7 @@ __all__ = [
     "softshrink",
     "softsign",
     "solve",
+    "solve_triangular",
     "split",
     "spread",
     "sqrt",

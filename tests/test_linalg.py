@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from torch.autograd import grad
+from torch.autograd import grad, gradcheck
 from torch.testing import assert_close
 
 import chapter14.functional as F
+from chapter14.conversion.by_hand import by_hand
 
 from .cases.linalg import det
 
@@ -40,3 +41,26 @@ def test_det_of_singular_matrices_beside_others():
     assert_close(grad(F.det(A).sum(), A), grad(det(A).sum(), A), rtol=1e-10, atol=1e-12)
     ours = torch.func.vmap(torch.func.grad(F.det))(A.detach())
     assert_close(ours, torch.func.vmap(torch.func.grad(det))(A.detach()), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+def test_only_the_triangle_that_is_read_has_a_gradient(upper):
+    A, B = matrix([[2.0, 0.3, 0.1], [0.5, 3, 0.2], [-0.4, 0.6, 4]]), matrix([[1.0], [2], [3]])
+    with by_hand(strict=True):
+        gradcheck(lambda A, B: torch.cholesky_solve(B, A, upper), (A, B), check_forward_ad=True)
+        gradcheck(lambda A: torch.cholesky_inverse(A, upper), A, check_forward_ad=True)
+        for transpose in (False, True):
+            gradcheck(lambda A, B, t=transpose: torch.triangular_solve(B, A, upper, t)[0], (A, B))
+    beyond = A.detach().tril(-1) if upper else A.detach().triu(1)
+    (g_in,) = grad(F.cholesky_inverse(A, upper).sum(), A)
+    assert not g_in[beyond != 0].any()
+
+
+def test_a_cholesky_factor_that_is_none():
+    A = matrix([[1.0, 2], [2, 1]])
+    with by_hand(strict=True):
+        assert torch.linalg.cholesky_ex(A).info == 2
+        with pytest.raises(torch.linalg.LinAlgError):
+            torch.linalg.cholesky(A)
+        with pytest.raises(torch.linalg.LinAlgError):
+            torch.linalg.cholesky_ex(A, check_errors=True)

@@ -43,6 +43,34 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
     return NotImplemented if info.any() else _named("linalg_inv_ex", F.inverse(A), info)
 
 
+stands_for("linalg.solve_triangular")(F.solve_triangular)
+stands_for("linalg.cholesky")(F.cholesky)
+stands_for("cholesky_solve")(F.cholesky_solve)
+stands_for("cholesky_inverse")(F.cholesky_inverse)
+
+
+@stands_for("cholesky")
+def cholesky(input: Tensor, upper: bool = False) -> Tensor:
+    return F.cholesky(input, upper=upper)
+
+
+@stands_for("linalg.cholesky_ex")
+def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    return _named("linalg_cholesky_ex", *F.cholesky_ex(A, upper=upper, check_errors=check_errors))
+
+
+@stands_for("triangular_solve")
+def triangular_solve(
+    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+) -> tuple[Tensor, Tensor]:
+    """A's copy is torch's second output."""
+    A, also = F.branch(A)
+    if transpose:
+        A, upper = F.transpose(A), not upper
+    x_out = F.solve_triangular(A, b, upper=upper, unitriangular=unitriangular)
+    return _named("triangular_solve", x_out, F.copied(F.spread(also, (*x_out.shape[:-2], *A.shape[-2:]))))
+
+
 @stands_for("linalg.cross")
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Entry k is a[k+1] b[k+2] - a[k+2] b[k+1], the axis taken as a ring."""
