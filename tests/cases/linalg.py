@@ -73,6 +73,7 @@ REFUSED = {"not_a_number": "PyTorch refuses it as not positive definite"}
 BY_TRIANGLES = {
     "not_a_number": "it solves for the rows of I, and 0 times NaN is NaN; LAPACK leaves out the zeros",
     "lean": "I is remembered",
+    "forward_mode": "PyTorch's tangent differs from its own finite differences",
 }
 CASES = [
     case("inverse", F.inverse, torch.linalg.inv, regular, but=LOW),
