@@ -70,6 +70,10 @@ from .layers.dropout import dropout2d as dropout2d
 from .layers.dropout import dropout3d as dropout3d
 from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .layers.dropout import feature_dropout as feature_dropout
+from .layers.eigen import eigh as eigh
+from .layers.eigen import eigvalsh as eigvalsh
+from .layers.eigen import svd as svd
+from .layers.eigen import svdvals as svdvals
 from .layers.einsum import einsum as einsum
 from .layers.embedding import embedding as embedding
 from .layers.embedding import embedding_bag as embedding_bag
@@ -90,6 +94,7 @@ from .layers.interpolate import upsample as upsample
 from .layers.interpolate import upsample_bilinear as upsample_bilinear
 from .layers.interpolate import upsample_nearest as upsample_nearest
 from .layers.inverse import inverse as inverse
+from .layers.inverse import pinv as pinv
 from .layers.inverse import solve as solve
 from .layers.leaky import leaky_relu as leaky_relu
 from .layers.leaky import prelu as prelu
@@ -121,6 +126,8 @@ from .layers.lp_pool import lp_pool2d as lp_pool2d
 from .layers.lp_pool import lp_pool3d as lp_pool3d
 from .layers.matmul import addmm as addmm
 from .layers.matmul import matmul as matmul
+from .layers.matrix_exp import matrix_exp as matrix_exp
+from .layers.matrix_exp import matrix_power as matrix_power
 from .layers.maxpool import adaptive_max_pool1d as adaptive_max_pool1d
 from .layers.maxpool import adaptive_max_pool2d as adaptive_max_pool2d
 from .layers.maxpool import adaptive_max_pool3d as adaptive_max_pool3d
@@ -162,6 +169,7 @@ from .layers.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from .layers.pool import avg_pool1d as avg_pool1d
 from .layers.pool import avg_pool2d as avg_pool2d
 from .layers.pool import avg_pool3d as avg_pool3d
+from .layers.qr import qr as qr
 from .layers.reduce import amax as amax
 from .layers.reduce import amin as amin
 from .layers.reduce import evenly as evenly
@@ -325,6 +333,8 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "elu",
     "embedding",
@@ -409,6 +419,8 @@ __all__ = [
     "margin_ranking_loss",
     "masked_fill",
     "matmul",
+    "matrix_exp",
+    "matrix_power",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -439,6 +451,7 @@ __all__ = [
     "pairwise_distance",
     "pdist",
     "permute",
+    "pinv",
     "pixel_shuffle",
     "pixel_unshuffle",
     "plus",
@@ -448,6 +461,7 @@ __all__ = [
     "power",
     "prelu",
     "prod",
+    "qr",
     "raised",
     "reciprocal",
     "recur",
@@ -495,6 +509,8 @@ __all__ = [
     "stft",
     "sum_along",
     "sum_over",
+    "svd",
+    "svdvals",
     "tan",
     "tanh",
     "tanhshrink",

@@ -64,3 +64,33 @@ def test_a_cholesky_factor_that_is_none():
             torch.linalg.cholesky(A)
         with pytest.raises(torch.linalg.LinAlgError):
             torch.linalg.cholesky_ex(A, check_errors=True)
+
+
+REPEATED = torch.eye(3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("f", [torch.linalg.eigh, lambda A: torch.linalg.svd(A)[::-1][1:], torch.linalg.svdvals,
+                               torch.linalg.eigvalsh], ids=["eigh", "svd", "svdvals", "eigvalsh"])  # fmt: skip
+@pytest.mark.parametrize("A", [REPEATED, 0 * REPEATED], ids=["repeated", "zeros"])
+def test_values_that_are_repeated_have_a_gradient(f, A):
+    A = A.clone().requires_grad_()
+    results = []
+    for strict in (True, False):
+        with by_hand(strict=True) if strict else torch.enable_grad():
+            values = f(A)
+        values = values if isinstance(values, torch.Tensor) else values[0]
+        results.append(grad((values * values.cos()).sum(), A))
+    assert_close(*results)
+
+
+def test_vectors_of_values_that_are_repeated_have_none():
+    A = REPEATED.clone().requires_grad_()
+    for f in (F.eigh, lambda A: F.svd(A)[::-1]):
+        (g_in,) = grad((f(A)[-1] * torch.arange(9.0).view(3, 3)).sum(), A)
+        assert not g_in.isfinite().all()
+
+
+def test_only_the_triangle_that_is_named_is_read():
+    A = matrix([[2.0, 9, 9], [0.5, 3, 9], [-0.4, 0.6, 4]])
+    for f in (F.eigh, lambda A, UPLO: (F.eigvalsh(A, UPLO),)):
+        assert_close(f(A.mT, UPLO="U")[0], f(A, UPLO="L")[0])

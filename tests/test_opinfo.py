@@ -14,12 +14,12 @@ MODULES = {name: info for name, info in modules().items() if getattr(nn, name, i
 #: Differentiable operations of PyTorch's that have no twin here, by the reason.
 NATIVE = {
     "of singular values, eigenvalues or factors; no twin: it runs natively": """
-         qr  lu lu_solve lu_unpack matrix_exp  svd svd_lowrank
-        pca_lowrank pinverse  norm.nuc  linalg.matrix_sqrth  
-        linalg.cond linalg.eig linalg.eigvals linalg.eigh linalg.eigvalsh linalg.householder_product
-        linalg.matrix_power linalg.qr linalg.polar  linalg.vander linalg.lu_factor
+          lu lu_solve lu_unpack   svd_lowrank
+        pca_lowrank  norm.nuc  linalg.matrix_sqrth  
+        linalg.cond linalg.eig linalg.eigvals   linalg.householder_product
+          linalg.polar  linalg.vander linalg.lu_factor
         linalg.lu_factor_ex linalg.lu linalg.lu_solve  linalg.solve_ex 
-        linalg.pinv linalg.pinv.singular linalg.pinv.hermitian linalg.svd linalg.svdvals linalg.tensorinv
+             linalg.tensorinv
         linalg.tensorsolve
     """,
     "a form of ATen's that no model calls; the plain one has a twin": """

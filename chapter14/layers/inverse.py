@@ -2,8 +2,11 @@
 
     solve    x_out = A^-1 B        dJ/dB = A^-T g_out        dJ/dA = -(A^-T g_out) x_out^T
     inverse  x_out = A^-1          dJ/dA = -x_out^T g_out x_out^T
+    pinv     x_out = A^+           dJ/dA = -x_out^T g_out x_out^T
+                                           + (I - A x_out) g_out^T x_out x_out^T + x_out^T x_out g_out^T (I - x_out A)
 
-x_out is worked out anew on the way back: what is remembered is A and B, so every order follows. ^T also conjugates.
+(Giles 2008, 2.2; Golub & Pereyra 1973, of matrices of one rank.) A and B are remembered, and x_out computed again going
+back, so every order follows. ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer
-from .arithmetic import added, scale
+from .arithmetic import added, minus, plus, scale
 from .arrange import reshape, transpose
 from .branch import total
 from .complex import conjugate
@@ -64,6 +67,37 @@ class Solve(Layer):
         return Solve.of(A, added(change, dB))
 
 
+class Pinv(Layer):
+    """A [..., M, N] → [..., N, M]. Singular values up to `atol`, or `rtol` times the largest, count as 0."""
+
+    @staticmethod
+    def forward(A, atol, rtol, hermitian):
+        return torch.linalg.pinv(A, atol=atol, rtol=rtol, hermitian=hermitian)
+
+    @staticmethod
+    def backward(needs, g, A, *options):
+        X, g = Pinv.of(A, *options), _adjoint(g)
+        Xh = _adjoint(X)
+        left, right = MatMul.of(MatMul.of(g, X), Xh), MatMul.of(Xh, MatMul.of(X, g))
+        left = minus(left, MatMul.of(A, MatMul.of(X, left)))
+        right = minus(right, MatMul.of(MatMul.of(right, X), A))
+        through = MatMul.of(MatMul.of(Xh, _adjoint(g)), Xh)
+        return minus(plus(left, right), through), None, None, None
+
+    @staticmethod
+    def jvp(tangents, A, *options):
+        X, dA = Pinv.of(A, *options), tangents[0]
+        Xh, dAh = _adjoint(X), _adjoint(dA)
+        left, right = MatMul.of(MatMul.of(dAh, Xh), X), MatMul.of(X, MatMul.of(Xh, dAh))
+        left = minus(left, MatMul.of(X, MatMul.of(A, left)))
+        right = minus(right, MatMul.of(MatMul.of(right, A), X))
+        return minus(plus(left, right), MatMul.of(MatMul.of(X, dA), X))
+
+
+def _adjoint(A: Tensor) -> Tensor:
+    return transpose(conjugate(A))
+
+
 def inverse(A: Tensor) -> Tensor:
     """A [..., N, N] → its inverse, as `torch.linalg.inv`."""
     return Inverse.of(A)
@@ -81,3 +115,10 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
         return transpose(solve(transpose(A), transpose(B)))
     more = A.ndim - B.ndim
     return Solve.of(reshape(A, (*[1] * -more, *A.shape)), reshape(B, (*[1] * more, *B.shape)))
+
+
+def pinv(
+    A: Tensor, *, atol: float | Tensor | None = None, rtol: float | Tensor | None = None, hermitian: bool = False
+) -> Tensor:
+    """A [..., M, N] → its pseudoinverse [..., N, M], as `torch.linalg.pinv`. It is of matrices near A of A's rank."""
+    return Pinv.of(A, atol, rtol, hermitian)

@@ -68,7 +68,60 @@ def triangular(title="", but=None, inputs=triangles, **options):
                 title=title, but=but)  # fmt: skip
 
 
+def eigh(A):
+    """Of symmetric 2 x 2 matrices."""
+    middle, half, b = (A[..., 0, 0] + A[..., 1, 1]) / 2, (A[..., 0, 0] - A[..., 1, 1]) / 2, A[..., 1, 0]
+    radius = (half * half + b * b).sqrt()
+    values = torch.stack([middle - radius, middle + radius], -1)
+    V = torch.stack([torch.stack([b, b], -1), values - A[..., :1, 0]], -2)
+    V = V / (V * V).sum(-2, keepdim=True).sqrt()
+    return values, _turned(V, torch.linalg.eigh(A)[1])
+
+
+def _turned(V, like):
+    """V with the signs of LAPACK's vectors."""
+    return V * (V * like).sum(-2, keepdim=True).detach().sign()
+
+
+def svd(A):
+    """Of 3 x 2 matrices, and of such matrices transposed."""
+    if A.shape[-1] > A.shape[-2]:
+        V, s, Uh = svd(A.mT)
+        U = _turned(Uh.mT, torch.linalg.svd(A, False)[0])
+        return U, s, (V * (U * Uh.mT).sum(-2, keepdim=True)).mT
+    values, V = eigh(A.mT @ A)
+    s, V = values.flip(-1).sqrt(), V.flip(-1)
+    V = _turned(V, torch.linalg.svd(A, False)[2].mT)
+    return A @ V / s[..., None, :], s, V.mT
+
+
+def qr(A):
+    """By Cholesky's factor of A^T A, with LAPACK's signs."""
+    square = A[..., : A.shape[-2]]
+    signs = torch.linalg.qr(square)[1].diagonal(dim1=-2, dim2=-1).detach().sign()
+    R = signs[..., None] * cholesky(square.mT @ square).mT
+    Q = square @ R.inverse()
+    return Q, Q.mT @ A
+
+
+def of_symmetric(ours, native):
+    """Of A + A^T."""
+    return lambda A: ours(F.plus(*_with_transposed(A))), lambda A: native(A + A.mT)
+
+
+def exponential(A):
+    x_out = term = torch.eye(2).to(A)
+    for k in range(1, 40):
+        term = term @ A / k
+        x_out = x_out + term
+    return x_out
+
+
 LOW = {"agrees_forward": "PyTorch takes no bfloat16, and says so in words of its own"}
+NAN = {"not_a_number": "LAPACK refuses a NaN"}
+PINV = LOW | NAN | {"autocasts": "PyTorch's ends in a product, which autocast has in the lower precision"}
+POWER = LOW | {"lean": "A is remembered, and A^-1 by the product; PyTorch's inverse remembers A^-1 too"}
+TWO = {"thrifty": "Q and R come from two layers"}
 REFUSED = {"not_a_number": "PyTorch refuses it as not positive definite"}
 BY_TRIANGLES = {
     "not_a_number": "it solves for the rows of I, and 0 times NaN is NaN; LAPACK leaves out the zeros",
@@ -98,4 +151,18 @@ CASES = [
          lambda draw, n: (draw(n, 3, 2), *regular(draw, n)), lambda B, A: (A.tril() @ A.tril().mT).inverse() @ B),
     case("cholesky_inverse", lambda A: F.cholesky_inverse(F.tril(A)), lambda A: torch.cholesky_inverse(A.tril()),
          regular, lambda A: (A.tril() @ A.tril().mT).inverse(), but=BY_TRIANGLES),
+    case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), but=NAN),
+    case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0], but=NAN),
+    *(case("svd", lambda A: F.svd(A, False), lambda A: torch.linalg.svd(A, False), one(*shape), svd,
+           title=f"{shape}", but=NAN) for shape in ((3, 2), (2, 2), (2, 3))),
+    case("svdvals", F.svdvals, torch.linalg.svdvals, one(3, 2), lambda A: svd(A)[1], but=NAN),
+    *(case("qr", F.qr, torch.linalg.qr, one(*shape), qr, title=f"{shape}",
+           but=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 2), (2, 3))),
+    case("pinv", F.pinv, torch.linalg.pinv, one(3, 2), lambda A: (A.mT @ A).inverse() @ A.mT, but=PINV),
+    case("pinv", F.pinv, torch.linalg.pinv, one(2, 3), lambda A: A.mT @ (A @ A.mT).inverse(), title="wide",
+         but=PINV),
+    case("matrix_exp", F.matrix_exp, torch.linalg.matrix_exp, one(2, 2), exponential,
+         but={"agrees_forward": "PyTorch's is infinite, or NaN, in bfloat16"}),
+    *(case("matrix_power", lambda A, n=n: F.matrix_power(A, n), lambda A, n=n: torch.linalg.matrix_power(A, n), regular,
+           title=f"{n}", but=POWER if n < 0 else {}) for n in (-2, 1, 3)),
 ]  # fmt: skip

@@ -48,6 +48,9 @@ stands_for("linalg.cholesky")(F.cholesky)
 stands_for("cholesky_solve")(F.cholesky_solve)
 stands_for("cholesky_inverse")(F.cholesky_inverse)
 
+stands_for("linalg.eigvalsh")(of_reals(F.eigvalsh))
+stands_for("linalg.matrix_exp", "matrix_exp")(F.matrix_exp)
+
 
 @stands_for("cholesky")
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
@@ -69,6 +72,74 @@ def triangular_solve(
         A, upper = F.transpose(A), not upper
     x_out = F.solve_triangular(A, b, upper=upper, unitriangular=unitriangular)
     return _named("triangular_solve", x_out, F.copied(F.spread(also, (*x_out.shape[:-2], *A.shape[-2:]))))
+
+
+@stands_for("linalg.eigh")
+@of_reals
+def eigh(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
+    return _named("linalg_eigh", *F.eigh(A, UPLO))
+
+
+@stands_for("linalg.svdvals")
+@of_reals
+def svdvals(A: Tensor, *, driver: str | None = None) -> Tensor:
+    return F.svdvals(A) if driver is None else NotImplemented
+
+
+@stands_for("linalg.svd")
+@of_reals
+def linalg_svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Of all of a larger U or V, the vectors that are left over are any: torch's own."""
+    if driver is not None or (full_matrices and A.ndim > 1 and A.shape[-1] != A.shape[-2]):
+        return NotImplemented
+    return _named("linalg_svd", *F.svd(A, full_matrices))
+
+
+@stands_for("svd")
+@of_reals
+def svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """V, and not V^T."""
+    if not compute_uv or (not some and input.ndim > 1 and input.shape[-1] != input.shape[-2]):
+        return NotImplemented
+    U, s, Vh = F.svd(input, False)
+    return _named("svd", U, s, F.transpose(Vh))
+
+
+@stands_for("linalg.qr")
+@of_reals
+def linalg_qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
+    if mode != "reduced" and (mode != "complete" or A.ndim < 2 or A.shape[-2] > A.shape[-1]):
+        return NotImplemented  # which has no derivative in torch either
+    return _named("linalg_qr", *F.qr(A, mode))
+
+
+@stands_for("qr")
+@of_reals
+def qr(input: Tensor, some: bool = True) -> tuple[Tensor, Tensor]:
+    x_out = linalg_qr(input, "reduced" if some else "complete")
+    return x_out if x_out is NotImplemented else _named("qr", *x_out)
+
+
+@stands_for("linalg.pinv")
+def pinv(
+    A: Tensor,
+    rcond: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+) -> Tensor:
+    return F.pinv(A, atol=atol, rtol=rtol if rcond is None else rcond, hermitian=hermitian)
+
+
+@stands_for("pinverse")
+def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
+    return F.pinv(input, rtol=rcond)
+
+
+@stands_for("linalg.matrix_power", "matrix_power")
+def matrix_power(A: Tensor, n: int) -> Tensor:
+    return F.matrix_power(A, n)
 
 
 @stands_for("linalg.cross")
