@@ -63,6 +63,10 @@ CALLS = {
     "written in Python": lambda x: (
         x.norm(dim=1) + torch.norm(x) + sum(y.sum(1) for y in x.split(2, 1)) + x.pow(2).sum(1)
     ),
+    "of matrices": lambda x: (
+        torch.linalg.slogdet(x[:, :3]).logabsdet + torch.linalg.svd(x, False).S + torch.linalg.qr(x).R.sum(1)
+    ),
+    "norms of matrices": lambda x: torch.linalg.matrix_norm(x, "nuc") + torch.linalg.norm(x, 2, (1, 0), keepdim=True),
     "steps": lambda x: x.round() + x.div(2, rounding_mode="floor") + x.fmod(0.7),
 }
 
@@ -89,7 +93,12 @@ def test_calls_compiled(name):
 
 
 def test_named_tuples():
+    A = drawn(3, 3)
     with by_hand(strict=True):
+        for f in (torch.linalg.slogdet, torch.linalg.eigh, torch.linalg.svd, torch.linalg.qr, torch.linalg.inv_ex,
+                  torch.linalg.cholesky_ex, torch.slogdet, torch.svd):  # fmt: skip
+            assert type(f(A)) is type(f(A.detach()))
+        assert type(torch.triangular_solve(A, A)) is torch.return_types.triangular_solve
         assert type(drawn(3).max(0)) is torch.return_types.max
         assert type(drawn(3).topk(1)) is torch.return_types.topk
 

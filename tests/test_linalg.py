@@ -83,6 +83,15 @@ def test_values_that_are_repeated_have_a_gradient(f, A):
     assert_close(*results)
 
 
+@pytest.mark.parametrize("f", [F.eigvalsh, F.svdvals], ids=["eigvalsh", "svdvals"])
+def test_values_that_are_repeated_have_no_second_derivative(f):
+    """It is 6 G here, of any G; by way of vectors, it is 0 / 0."""
+    A = REPEATED.clone().requires_grad_()
+    (once,) = grad((f(A) ** 3).sum(), A, create_graph=True)
+    (twice,) = grad((once * torch.arange(9.0).view(3, 3)).sum(), A)
+    assert not twice.isfinite().all()
+
+
 def test_vectors_of_values_that_are_repeated_have_none():
     A = REPEATED.clone().requires_grad_()
     for f in (F.eigh, lambda A: F.svd(A)[::-1]):

@@ -13,14 +13,10 @@ MODULES = {name: info for name, info in modules().items() if getattr(nn, name, i
 
 #: Differentiable operations of PyTorch's that have no twin here, by the reason.
 NATIVE = {
-    "of singular values, eigenvalues or factors; no twin: it runs natively": """
-          lu lu_solve lu_unpack   svd_lowrank
-        pca_lowrank  norm.nuc  linalg.matrix_sqrth  
-        linalg.cond linalg.eig linalg.eigvals   linalg.householder_product
-          linalg.polar  linalg.vander linalg.lu_factor
-        linalg.lu_factor_ex linalg.lu linalg.lu_solve  linalg.solve_ex 
-             linalg.tensorinv
-        linalg.tensorsolve
+    "of eigenvalues or factors that few models differentiate; no twin: it runs natively": """
+        lu lu_solve lu_unpack svd_lowrank pca_lowrank linalg.matrix_sqrth linalg.cond linalg.eig linalg.eigvals
+        linalg.householder_product linalg.polar linalg.vander linalg.lu_factor linalg.lu_factor_ex linalg.lu
+        linalg.lu_solve
     """,
     "a form of ATen's that no model calls; the plain one has a twin": """
         expand_copy alias_copy as_strided_copy permute_copy split_with_sizes_copy unfold_copy squeeze_copy
@@ -39,8 +35,8 @@ NATIVE = {
     "no twin yet: it runs natively": """
         quantile nanquantile normal
     """,
-    "no form of it here is right at every order where there are zeros or ties": """
-        index_reduce.mean index_reduce.prod index_reduce.amin index_reduce.amax scatter_reduce.prod
+    "no form of it here is right at every order where there are zeros": """
+        index_reduce.prod scatter_reduce.prod
     """,
     "of complex numbers; the samples are real": """
         cdouble cfloat chalf view_as_real imag

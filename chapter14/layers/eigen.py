@@ -1,17 +1,17 @@
 """Eigenvalues and eigenvectors of symmetric matrices, and singular values and vectors.
 
-    eigh      A = V diag(λ) V^T       dJ/dA = V (diag(g_λ) + Z / 2E) V^T,                         E_ij = λ_j - λ_i
-    eigvalsh  λ alone                 dJ/dA = V diag(g_λ) V^T
-    svd       A = U diag(s) V^T       dJ/dA = U (diag(g_s) + (X / E) S + S (Y / E)) V^T           E_ij = s_j² - s_i²
+    A = V diag(λ) V^T      dJ/dA of λ         V diag(g_λ) V^T
+                           dJ/dA of V         V (Z / 2E) V^T                     E_ij = λ_j - λ_i
+    A = U diag(s) V^T      dJ/dA of s         U diag(g_s) V^T
+                           dJ/dA of U, V      U ((X / E) S + S (Y / E)) V^T      E_ij = s_j² - s_i²
                                               + (I - U U^T) g_U S^-1 V^T + U S^-1 g_V^T (I - V V^T)
-    svdvals   s alone                 dJ/dA = U diag(g_s) V^T
 
-    [..., N, N] → [..., N], [..., N, N]           [..., M, N] → [..., M, K], [..., K], [..., K, N], K = min(M, N)
+    [..., N, N] → [..., N], [..., N, N]       [..., M, N] → [..., M, K], [..., K], [..., K, N],  K = min(M, N)
 
 with X = U^T g_U - (U^T g_U)^T, and Y, Z = V^T g_V - (V^T g_V)^T; the diagonal of a quotient by E is 0. What eigh and
 eigvalsh take stands for a symmetric matrix, of which one triangle is read. (Giles 2008, 3.1 and 3.2; Townsend 2016;
-Seeger et al. 2017.) Vectors have no derivative where values are equal: there a quotient is infinite, but 0 / 0 is 0,
-so that values alone have theirs. A is remembered, and factored again going back.
+Seeger et al. 2017.) Values that are repeated have a gradient, their vectors none: there E is 0. So values and vectors
+are layers of their own, at the price of factoring A for each. A is remembered, and factored again going back.
 """
 
 from __future__ import annotations
@@ -21,41 +21,18 @@ from torch import Tensor
 
 from ..layer import Layer
 from ..shape import check_real, check_shapes, in_words
-from .arithmetic import added, minus, plus, scale, sum_along, times
+from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape, transpose
+from .branch import branch
 from .index import masked_fill
 from .matmul import MatMul
 from .transcendental import reciprocal, square
-from .view import diagonal, embedded, unsqueeze
+from .view import unsqueeze
 
 
-class Eigh(Layer):
+class Eigenvalues(Layer):
     """`triangle` is the one that is read, "L" or "U"."""
 
-    autocast = "float32"
-    many = True
-
-    @staticmethod
-    def forward(A, triangle):
-        return tuple(torch.linalg.eigh(A, triangle))
-
-    @staticmethod
-    def backward(needs, g, A, triangle):
-        (values, V), (g_values, g_V) = Eigh.of(A, triangle), g
-        W = MatMul.of(transpose(V), g_V)
-        turned = scale(_by_gaps(minus(W, transpose(W)), values), 0.5)
-        inner = plus(_of_diagonal(g_values), turned)
-        return MatMul.of(MatMul.of(V, inner), transpose(V)), None
-
-    @staticmethod
-    def jvp(tangents, A, triangle):
-        values, V = Eigh.of(A, triangle)
-        P = MatMul.of(transpose(V), MatMul.of(tangents[0], V))
-        turned = scale(_by_gaps(plus(P, transpose(P)), values), 0.5)
-        return diagonal(P, 0, -2, -1), MatMul.of(V, turned)
-
-
-class Eigvalsh(Layer):
     autocast = "float32"
 
     @staticmethod
@@ -64,30 +41,72 @@ class Eigvalsh(Layer):
 
     @staticmethod
     def backward(needs, g, A, triangle):
-        V = Eigh.of(A, triangle)[1]
+        V = Eigenvectors.of(A, triangle)
         return MatMul.of(times(V, _columns(g)), transpose(V)), None
 
     @staticmethod
     def jvp(tangents, A, triangle):
-        V = Eigh.of(A, triangle)[1]
+        V = Eigenvectors.of(A, triangle)
         return _of_columns(times(V, MatMul.of(tangents[0], V)))
 
 
-class SVD(Layer):
+class Eigenvectors(Layer):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(A, triangle):
+        return torch.linalg.eigh(A, triangle)[1]
+
+    @staticmethod
+    def backward(needs, g, A, triangle):
+        V, values = Eigenvectors.of(A, triangle), Eigenvalues.of(A, triangle)
+        W = MatMul.of(transpose(V), g)
+        turned = scale(_by_gaps(minus(W, transpose(W)), values), 0.5)
+        return MatMul.of(MatMul.of(V, turned), transpose(V)), None
+
+    @staticmethod
+    def jvp(tangents, A, triangle):
+        V, values = Eigenvectors.of(A, triangle), Eigenvalues.of(A, triangle)
+        P = MatMul.of(transpose(V), MatMul.of(tangents[0], V))
+        return MatMul.of(V, scale(_by_gaps(plus(P, transpose(P)), values), 0.5))
+
+
+class SingularValues(Layer):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(A):
+        return torch.linalg.svdvals(A)
+
+    @staticmethod
+    def backward(needs, g, A):
+        U, Vh = SingularVectors.of(A)
+        return (MatMul.of(times(U, _columns(g)), Vh),)
+
+    @staticmethod
+    def jvp(tangents, A):
+        U, Vh = SingularVectors.of(A)
+        return _of_columns(times(U, MatMul.of(tangents[0], transpose(Vh))))
+
+
+class SingularVectors(Layer):
+    """U and V^T."""
+
     autocast = "float32"
     many = True
 
     @staticmethod
     def forward(A):
-        return tuple(torch.linalg.svd(A, full_matrices=False))
+        U, _, Vh = torch.linalg.svd(A, full_matrices=False)
+        return U, Vh
 
     @staticmethod
     def backward(needs, g, A):
-        (U, s, Vh), (g_U, g_s, g_Vh) = SVD.of(A), g
+        (U, Vh), s, (g_U, g_Vh) = SingularVectors.of(A), SingularValues.of(A), g
         P, Q, squares = MatMul.of(transpose(U), g_U), MatMul.of(g_Vh, transpose(Vh)), square(s)
         left = times(_by_gaps(minus(P, transpose(P)), squares), _columns(s))
         right = times(_rows(s), _by_gaps(minus(transpose(Q), Q), squares))
-        dA = MatMul.of(MatMul.of(U, added(_of_diagonal(g_s), left, right)), Vh)
+        dA = MatMul.of(MatMul.of(U, plus(left, right)), Vh)
         M, N = A.shape[-2:]
         if M > N:
             dA = plus(dA, MatMul.of(_divided(minus(g_U, MatMul.of(U, P)), _columns(s)), Vh))
@@ -97,7 +116,7 @@ class SVD(Layer):
 
     @staticmethod
     def jvp(tangents, A):
-        (U, s, Vh), dA = SVD.of(A), tangents[0]
+        (U, Vh), s, dA = SingularVectors.of(A), SingularValues.of(A), tangents[0]
         from_left, from_right = MatMul.of(transpose(U), dA), MatMul.of(dA, transpose(Vh))
         P, squares = MatMul.of(from_left, transpose(Vh)), square(s)
         left, right = times(P, _columns(s)), times(_rows(s), P)
@@ -108,25 +127,7 @@ class SVD(Layer):
             dU = plus(dU, _divided(minus(from_right, MatMul.of(U, P)), _columns(s)))
         if N > M:
             dVh = plus(dVh, _divided(minus(from_left, MatMul.of(P, Vh)), _rows(s)))
-        return dU, diagonal(P, 0, -2, -1), dVh
-
-
-class Svdvals(Layer):
-    autocast = "float32"
-
-    @staticmethod
-    def forward(A):
-        return torch.linalg.svdvals(A)
-
-    @staticmethod
-    def backward(needs, g, A):
-        U, _, Vh = SVD.of(A)
-        return (MatMul.of(times(U, _columns(g)), Vh),)
-
-    @staticmethod
-    def jvp(tangents, A):
-        U, _, Vh = SVD.of(A)
-        return _of_columns(times(U, MatMul.of(tangents[0], transpose(Vh))))
+        return dU, dVh
 
 
 def _by_gaps(W: Tensor, values: Tensor) -> Tensor:
@@ -137,8 +138,7 @@ def _by_gaps(W: Tensor, values: Tensor) -> Tensor:
 
 
 def _divided(W: Tensor, by: Tensor) -> Tensor:
-    """W / by, where 0 / 0 is 0."""
-    return times(W, reciprocal(masked_fill(by, (W == 0) & (by == 0), torch.inf)))
+    return times(W, reciprocal(by))
 
 
 def _columns(s: Tensor) -> Tensor:
@@ -149,10 +149,6 @@ def _columns(s: Tensor) -> Tensor:
 def _rows(s: Tensor) -> Tensor:
     """s [..., K] as what a matrix's rows are multiplied by: [..., K, 1]."""
     return unsqueeze(s, -1)
-
-
-def _of_diagonal(s: Tensor) -> Tensor:
-    return embedded(s, 0, -2, -1)
 
 
 def _of_columns(X: Tensor) -> Tensor:
@@ -167,14 +163,15 @@ def eigh(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
     """
     check_real("eigh", A=A)
     check_shapes("eigh", A=(A, "... N N"))
-    return Eigh.of(A, UPLO)
+    A, also = branch(A)
+    return Eigenvalues.of(A, UPLO), Eigenvectors.of(also, UPLO)
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
     """A [..., N, N], symmetric → its eigenvalues [..., N], as `torch.linalg.eigvalsh`."""
     check_real("eigvalsh", A=A)
     check_shapes("eigvalsh", A=(A, "... N N"))
-    return Eigvalsh.of(A, UPLO)
+    return Eigenvalues.of(A, UPLO)
 
 
 def svd(A: Tensor, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
@@ -187,11 +184,13 @@ def svd(A: Tensor, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     check_shapes("svd", A=(A, "... M N"))
     if full_matrices and A.shape[-1] != A.shape[-2]:
         raise NotImplementedError(f"svd: full_matrices=True is for square matrices; it was given {in_words(A)}.")
-    return SVD.of(A)
+    A, also = branch(A)
+    U, Vh = SingularVectors.of(also)
+    return U, SingularValues.of(A), Vh
 
 
 def svdvals(A: Tensor) -> Tensor:
     """A [..., M, N] → its singular values [..., K], largest first, as `torch.linalg.svdvals`."""
     check_real("svdvals", A=A)
     check_shapes("svdvals", A=(A, "... M N"))
-    return Svdvals.of(A)
+    return SingularValues.of(A)

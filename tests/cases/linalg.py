@@ -121,7 +121,7 @@ LOW = {"agrees_forward": "PyTorch takes no bfloat16, and says so in words of its
 NAN = {"not_a_number": "LAPACK refuses a NaN"}
 PINV = LOW | NAN | {"autocasts": "PyTorch's ends in a product, which autocast has in the lower precision"}
 POWER = LOW | {"lean": "A is remembered, and A^-1 by the product; PyTorch's inverse remembers A^-1 too"}
-TWO = {"thrifty": "Q and R come from two layers"}
+TWO = {"thrifty": "what comes out comes from two layers"}
 REFUSED = {"not_a_number": "PyTorch refuses it as not positive definite"}
 BY_TRIANGLES = {
     "not_a_number": "it solves for the rows of I, and 0 times NaN is NaN; LAPACK leaves out the zeros",
@@ -154,7 +154,7 @@ CASES = [
     case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), but=NAN),
     case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0], but=NAN),
     *(case("svd", lambda A: F.svd(A, False), lambda A: torch.linalg.svd(A, False), one(*shape), svd,
-           title=f"{shape}", but=NAN) for shape in ((3, 2), (2, 2), (2, 3))),
+           title=f"{shape}", but=NAN | TWO) for shape in ((3, 2), (2, 2), (2, 3))),
     case("svdvals", F.svdvals, torch.linalg.svdvals, one(3, 2), lambda A: svd(A)[1], but=NAN),
     *(case("qr", F.qr, torch.linalg.qr, one(*shape), qr, title=f"{shape}",
            but=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 2), (2, 3))),

@@ -142,6 +142,33 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     return F.matrix_power(A, n)
 
 
+@stands_for("linalg.solve_ex")
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    info = torch.linalg.solve_ex(A.detach(), B.detach(), left=left, check_errors=check_errors).info
+    return NotImplemented if info.any() else _named("linalg_solve_ex", F.solve(A, B, left=left), info)
+
+
+@stands_for("linalg.tensorinv")
+def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+    """Of A as a matrix: the first `ind` axes by the others."""
+    rows, columns = A.shape[: max(ind, 0)], A.shape[max(ind, 0) :]
+    if ind <= 0 or rows.numel() != columns.numel():
+        raise RuntimeError(f"tensorinv: of {list(A.shape)}, ind={ind} axes are no rows of a square matrix.")
+    return F.reshape(F.inverse(F.reshape(A, (rows.numel(), columns.numel()))), (*columns, *rows))
+
+
+@stands_for("linalg.tensorsolve")
+def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
+    """Of A as a matrix: the first axes, which have B's entries, by the others; `dims` come last."""
+    last = [d % A.ndim for d in dims or ()]
+    A = F.permute(A, (*(d for d in range(A.ndim) if d not in last), *last))
+    columns = A.shape[B.ndim :]
+    if columns.numel() != B.numel() or A.numel() != B.numel() ** 2:
+        raise RuntimeError(f"tensorsolve: A {list(A.shape)} is no square matrix, of rows as B {list(B.shape)}.")
+    x_out = F.solve(F.reshape(A, (B.numel(), columns.numel())), F.reshape(B, (B.numel(),)))
+    return F.reshape(x_out, columns)
+
+
 @stands_for("linalg.cross")
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Entry k is a[k+1] b[k+2] - a[k+2] b[k+1], the axis taken as a ring."""
