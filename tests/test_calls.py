@@ -167,3 +167,27 @@ def test_rows_of_no_group():
 def test_offsets_that_are_none(ends):
     with pytest.raises(ValueError, match="grouped_mm"), by_hand(strict=True):
         torch._grouped_mm(drawn(6, 4), drawn(3, 4, 2), offs=torch.tensor(ends, dtype=torch.int32))
+
+
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve")
+def test_of_matrices_by_name():
+    A = (drawn(3, 3).detach() + 4 * torch.eye(3)).requires_grad_()
+    calls = (
+        *(lambda f=f: f(A=A) for f in (torch.linalg.det, torch.linalg.inv, torch.linalg.qr, torch.linalg.svdvals)),
+        *(
+            lambda f=f: f(input=A)
+            for f in (torch.det, torch.inverse, torch.matrix_exp, torch.linalg.eigh, torch.logdet)
+        ),
+        *(lambda f=f: f(input=A) for f in (torch.linalg.eigvalsh, torch.linalg.pinv, torch.pinverse, torch.svd)),
+        *(lambda f=f: f(input=A @ A.mT) for f in (torch.linalg.cholesky, torch.linalg.cholesky_ex)),
+        lambda: torch.linalg.solve_triangular(input=A, B=A, upper=True),
+        lambda: torch.cholesky_solve(input=A, input2=A),
+        lambda: torch.cholesky_inverse(input=A),
+        lambda: torch.triangular_solve(input=A, A=A),
+        lambda: torch.linalg.matrix_power(input=A, n=2),
+        lambda: torch.linalg.tensorsolve(input=A, other=A[0]),
+        lambda: torch.linalg.tensorinv(input=A, ind=1),
+        lambda: torch.index_reduce(input=A, dim=0, index=torch.tensor([0]), source=A[:1], reduce="amax"),
+    )
+    for call in calls:
+        assert_close(by_hand_of(call)(), call())

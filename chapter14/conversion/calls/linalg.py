@@ -14,10 +14,21 @@ from ...shape import ShapeError, in_words
 from ..table import stands_for
 from .operands import of_reals
 
-stands_for("inverse", "linalg.inv")(F.inverse)
+stands_for("linalg.inv")(F.inverse)
 stands_for("linalg.solve")(F.solve)
-stands_for("det", "linalg.det")(of_reals(F.det))
+stands_for("linalg.det")(of_reals(F.det))
 stands_for("logdet")(of_reals(F.logdet))
+
+
+@stands_for("inverse")
+def inverse(input: Tensor) -> Tensor:
+    return F.inverse(input)
+
+
+@stands_for("det")
+@of_reals
+def det(input: Tensor) -> Tensor:
+    return F.det(input)
 
 
 def _named(name: str, *outputs: Tensor) -> Any:
@@ -43,13 +54,32 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
     return NotImplemented if info.any() else _named("linalg_inv_ex", F.inverse(A), info)
 
 
-stands_for("linalg.solve_triangular")(F.solve_triangular)
-stands_for("linalg.cholesky")(F.cholesky)
-stands_for("cholesky_solve")(F.cholesky_solve)
-stands_for("cholesky_inverse")(F.cholesky_inverse)
+@stands_for("linalg.solve_triangular")
+def solve_triangular(
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+) -> Tensor:
+    return F.solve_triangular(input, B, upper=upper, left=left, unitriangular=unitriangular)
 
-stands_for("linalg.eigvalsh")(of_reals(F.eigvalsh))
-stands_for("linalg.matrix_exp", "matrix_exp")(F.matrix_exp)
+
+@stands_for("cholesky_solve")
+def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
+    return F.cholesky_solve(input, input2, upper)
+
+
+@stands_for("cholesky_inverse")
+def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
+    return F.cholesky_inverse(input, upper)
+
+
+@stands_for("linalg.eigvalsh")
+@of_reals
+def eigvalsh(input: Tensor, UPLO: str = "L") -> Tensor:
+    return F.eigvalsh(input, UPLO)
+
+
+@stands_for("linalg.matrix_exp", "matrix_exp")
+def matrix_exp(input: Tensor) -> Tensor:
+    return F.matrix_exp(input)
 
 
 @stands_for("cholesky")
@@ -57,27 +87,32 @@ def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     return F.cholesky(input, upper=upper)
 
 
+@stands_for("linalg.cholesky")
+def linalg_cholesky(input: Tensor, *, upper: bool = False) -> Tensor:
+    return F.cholesky(input, upper=upper)
+
+
 @stands_for("linalg.cholesky_ex")
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    return _named("linalg_cholesky_ex", *F.cholesky_ex(A, upper=upper, check_errors=check_errors))
+def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    return _named("linalg_cholesky_ex", *F.cholesky_ex(input, upper=upper, check_errors=check_errors))
 
 
 @stands_for("triangular_solve")
 def triangular_solve(
-    b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
 ) -> tuple[Tensor, Tensor]:
     """A's copy is torch's second output."""
     A, also = F.branch(A)
     if transpose:
         A, upper = F.transpose(A), not upper
-    x_out = F.solve_triangular(A, b, upper=upper, unitriangular=unitriangular)
+    x_out = F.solve_triangular(A, input, upper=upper, unitriangular=unitriangular)
     return _named("triangular_solve", x_out, F.copied(F.spread(also, (*x_out.shape[:-2], *A.shape[-2:]))))
 
 
 @stands_for("linalg.eigh")
 @of_reals
-def eigh(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
-    return _named("linalg_eigh", *F.eigh(A, UPLO))
+def eigh(input: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
+    return _named("linalg_eigh", *F.eigh(input, UPLO))
 
 
 @stands_for("linalg.svdvals")
@@ -122,14 +157,14 @@ def qr(input: Tensor, some: bool = True) -> tuple[Tensor, Tensor]:
 
 @stands_for("linalg.pinv")
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
     atol: Any = None,
     rtol: Any = None,
 ) -> Tensor:
-    return F.pinv(A, atol=atol, rtol=rtol if rcond is None else rcond, hermitian=hermitian)
+    return F.pinv(input, atol=atol, rtol=rtol if rcond is None else rcond, hermitian=hermitian)
 
 
 @stands_for("pinverse")
@@ -138,8 +173,8 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 
 @stands_for("linalg.matrix_power", "matrix_power")
-def matrix_power(A: Tensor, n: int) -> Tensor:
-    return F.matrix_power(A, n)
+def matrix_power(input: Tensor, n: int) -> Tensor:
+    return F.matrix_power(input, n)
 
 
 @stands_for("linalg.solve_ex")
@@ -149,19 +184,19 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 
 
 @stands_for("linalg.tensorinv")
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """Of A as a matrix: the first `ind` axes by the others."""
-    rows, columns = A.shape[: max(ind, 0)], A.shape[max(ind, 0) :]
+def tensorinv(input: Tensor, ind: int = 2) -> Tensor:
+    """Of input as a matrix: the first `ind` axes by the others."""
+    rows, columns = input.shape[: max(ind, 0)], input.shape[max(ind, 0) :]
     if ind <= 0 or rows.numel() != columns.numel():
-        raise RuntimeError(f"tensorinv: of {list(A.shape)}, ind={ind} axes are no rows of a square matrix.")
-    return F.reshape(F.inverse(F.reshape(A, (rows.numel(), columns.numel()))), (*columns, *rows))
+        raise RuntimeError(f"tensorinv: of {list(input.shape)}, ind={ind} axes are no rows of a square matrix.")
+    return F.reshape(F.inverse(F.reshape(input, (rows.numel(), columns.numel()))), (*columns, *rows))
 
 
 @stands_for("linalg.tensorsolve")
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
-    """Of A as a matrix: the first axes, which have B's entries, by the others; `dims` come last."""
-    last = [d % A.ndim for d in dims or ()]
-    A = F.permute(A, (*(d for d in range(A.ndim) if d not in last), *last))
+def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
+    """Of input as a matrix: the first axes, which have other's entries, by the rest; `dims` come last."""
+    last = [d % input.ndim for d in dims or ()]
+    A, B = F.permute(input, (*(d for d in range(input.ndim) if d not in last), *last)), other
     columns = A.shape[B.ndim :]
     if columns.numel() != B.numel() or A.numel() != B.numel() ** 2:
         raise RuntimeError(f"tensorsolve: A {list(A.shape)} is no square matrix, of rows as B {list(B.shape)}.")
