@@ -169,7 +169,7 @@ def test_offsets_that_are_none(ends):
         torch._grouped_mm(drawn(6, 4), drawn(3, 4, 2), offs=torch.tensor(ends, dtype=torch.int32))
 
 
-@pytest.mark.filterwarnings("ignore:torch.triangular_solve")
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve", "ignore:index_reduce")
 def test_of_matrices_by_name():
     A = (drawn(3, 3).detach() + 4 * torch.eye(3)).requires_grad_()
     calls = (

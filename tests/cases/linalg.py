@@ -111,7 +111,7 @@ def of_symmetric(ours, native):
 
 def exponential(A):
     x_out = term = torch.eye(2).to(A)
-    for k in range(1, 40):
+    for k in range(1, 25):
         term = term @ A / k
         x_out = x_out + term
     return x_out
@@ -154,15 +154,15 @@ CASES = [
     case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), but=NAN),
     case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0], but=NAN),
     *(case("svd", lambda A: F.svd(A, False), lambda A: torch.linalg.svd(A, False), one(*shape), svd,
-           title=f"{shape}", but=NAN | TWO) for shape in ((3, 2), (2, 2), (2, 3))),
+           title=f"{shape}", but=NAN | TWO) for shape in ((3, 2), (2, 3))),
     case("svdvals", F.svdvals, torch.linalg.svdvals, one(3, 2), lambda A: svd(A)[1], but=NAN),
     *(case("qr", F.qr, torch.linalg.qr, one(*shape), qr, title=f"{shape}",
-           but=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 2), (2, 3))),
+           but=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 3))),
     case("pinv", F.pinv, torch.linalg.pinv, one(3, 2), lambda A: (A.mT @ A).inverse() @ A.mT, but=PINV),
     case("pinv", F.pinv, torch.linalg.pinv, one(2, 3), lambda A: A.mT @ (A @ A.mT).inverse(), title="wide",
          but=PINV),
     case("matrix_exp", F.matrix_exp, torch.linalg.matrix_exp, one(2, 2), exponential,
          but={"agrees_forward": "PyTorch's is infinite, or NaN, in bfloat16"}),
     *(case("matrix_power", lambda A, n=n: F.matrix_power(A, n), lambda A, n=n: torch.linalg.matrix_power(A, n), regular,
-           title=f"{n}", but=POWER if n < 0 else {}) for n in (-2, 1, 3)),
+           title=f"{n}", but=POWER if n < 0 else {}) for n in (-2, 3)),
 ]  # fmt: skip
