@@ -26,25 +26,6 @@ from chapter14.conversion.table import TWINS
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 HERE = "by hand"
 
-#: A class that has no twin, and why.
-CLASSES = {
-    "Container": "a container of old, deprecated; `Sequential` or `Module` instead",
-    "CrossMapLRN2d": "deprecated, and its running sum keeps one channel too long; `LocalResponseNorm` is here",
-    "DataParallel": "it only hands a module's batch to several GPUs; the module inside can be ours",
-    "RNNBase": "the base of `RNN`, `LSTM` and `GRU`, which are here",
-    "RNNCellBase": "the base of the cells, which are here",
-    "SyncBatchNorm": "its statistics are of several processes; in one process, by hand once converted",
-}
-
-#: A function that has no twin of its name, and why.
-FUNCTIONS = {
-    "assert_int_or_pair": "it computes nothing",
-    "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
-    "one_hot": "it has no gradient; torch's own does",
-    "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",
-    "scaled_mm": "of 8-bit numbers, on GPUs; it has no gradient",
-}
-
 _FEW = "few models differentiate it"
 _SOLUTION = "a least-squares solution is `pinv(A) @ B`, by hand"
 _LU = "`solve`, `inverse` and `det` are by hand, and need no LU of the user's"
@@ -82,6 +63,25 @@ OTHERS = {
     "geqrf, ormqr, orgqr": "`qr` is by hand",
     "quantile, nanquantile": "no twin yet",
     "normal": "the gradient of a sample's mean and deviation; no twin yet",
+}
+
+#: A class that has no twin, and why.
+CLASSES = {
+    "Container": "a container of old, deprecated; `Sequential` or `Module` instead",
+    "CrossMapLRN2d": "deprecated, and its running sum keeps one channel too long; `LocalResponseNorm` is here",
+    "DataParallel": "it only hands a module's batch to several GPUs; the module inside can be ours",
+    "RNNBase": "the base of `RNN`, `LSTM` and `GRU`, which are here",
+    "RNNCellBase": "the base of the cells, which are here",
+    "SyncBatchNorm": "its statistics are of several processes; in one process, by hand once converted",
+}
+
+#: A function that has no twin of its name, and why.
+FUNCTIONS = {
+    "assert_int_or_pair": "it computes nothing",
+    "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
+    "one_hot": "it has no gradient; torch's own does",
+    "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",
+    "scaled_mm": "of 8-bit numbers, on GPUs; it has no gradient",
 }
 
 #: What torch.nn.functional imports for itself, and is no function of numbers.

@@ -3,6 +3,7 @@
 import torch
 
 import chapter14.functional as F
+from chapter14.layers.complex import conjugate
 
 from .declare import case, one
 
@@ -20,12 +21,12 @@ def triangles(draw, n):
 
 def of_definite(ours, native):
     """Of A A^T, which is symmetric and positive definite."""
-    return lambda A: ours(F.matmul(*_with_transposed(A))), lambda A: native(A @ A.mT)
+    return lambda A: ours(F.matmul(*_with_transposed(A))), lambda A: native(A @ A.mH)
 
 
 def _with_transposed(A):
     A, also = F.branch(A)
-    return A, F.transpose(also)
+    return A, conjugate(F.transpose(also))
 
 
 # PyTorch's are wrong in nested forward mode: for that, functions of 3 x 3 matrices out of plain operations.
@@ -123,8 +124,7 @@ PINV = LOW | NAN | {"autocasts": "PyTorch's ends in a product, which autocast ha
 POWER = LOW | {"lean": "A is remembered, and A^-1 by the product; PyTorch's inverse remembers A^-1 too"}
 TWO = {"thrifty": "what comes out comes from two layers"}
 REFUSED = {"not_a_number": "PyTorch refuses it as not positive definite"}
-BY_TRIANGLES = {
-    "not_a_number": "it solves for the rows of I, and 0 times NaN is NaN; LAPACK leaves out the zeros",
+BY_TRIANGLES = REFUSED | {
     "lean": "I is remembered",
     "forward_mode": "PyTorch's tangent differs from its own finite differences",
 }
@@ -149,8 +149,9 @@ CASES = [
     case("cholesky_ex", *of_definite(F.cholesky_ex, torch.linalg.cholesky_ex), regular, lambda A: cholesky(A @ A.mT)),
     case("cholesky_solve", lambda B, A: F.cholesky_solve(B, F.tril(A)), lambda B, A: torch.cholesky_solve(B, A.tril()),
          lambda draw, n: (draw(n, 3, 2), *regular(draw, n)), lambda B, A: (A.tril() @ A.tril().mT).inverse() @ B),
-    case("cholesky_inverse", lambda A: F.cholesky_inverse(F.tril(A)), lambda A: torch.cholesky_inverse(A.tril()),
-         regular, lambda A: (A.tril() @ A.tril().mT).inverse(), but=BY_TRIANGLES),
+    case("cholesky_inverse", *of_definite(lambda A: F.cholesky_inverse(F.cholesky(A)),
+                                          lambda A: torch.cholesky_inverse(torch.linalg.cholesky(A))),
+         regular, lambda A: (A @ A.mT).inverse(), but=BY_TRIANGLES),
     case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), but=NAN),
     case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0], but=NAN),
     *(case("svd", lambda A: F.svd(A, False), lambda A: torch.linalg.svd(A, False), one(*shape), svd,
