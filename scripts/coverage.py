@@ -56,7 +56,6 @@ OTHERS = {
     "eigh, eigvalsh, svd, svdvals, qr, of complex matrices": "their vectors are known but for a phase",
     "grouped_mm, with a bias or another dtype": "torch has no gradient of it, and on most devices refuses it",
     "index_reduce, scatter_reduce, by products": "no form of it here is right at every order where there are zeros",
-    "linalg.inv_ex, linalg.solve_ex, of singular matrices": "what comes out is no inverse",
     "linalg.qr, mode='r', or 'complete' of a tall matrix": "it has no derivative in torch either",
     "linalg.svd, full_matrices=True of a matrix that is not square": "the vectors that are left over may be any",
     "lu, lu_solve, lu_unpack, svd_lowrank, pca_lowrank, lobpcg": _FEW,

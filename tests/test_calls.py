@@ -64,7 +64,10 @@ CALLS = {
         x.norm(dim=1) + torch.norm(x) + sum(y.sum(1) for y in x.split(2, 1)) + x.pow(2).sum(1)
     ),
     "of matrices": lambda x: (
-        torch.linalg.slogdet(x[:, :3]).logabsdet + torch.linalg.svd(x, False).S + torch.linalg.qr(x).R.sum(1)
+        torch.linalg.slogdet(x[:, :3]).logabsdet
+        + torch.linalg.svd(x, False).S
+        + torch.linalg.qr(x).R.sum(1)
+        + torch.linalg.inv_ex(x[:, :3]).inverse.sum(1)
     ),
     "norms of matrices": lambda x: torch.linalg.matrix_norm(x, "nuc") + torch.linalg.norm(x, 2, (1, 0), keepdim=True),
     "steps": lambda x: x.round() + x.div(2, rounding_mode="floor") + x.fmod(0.7),

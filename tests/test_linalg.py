@@ -103,3 +103,17 @@ def test_only_the_triangle_that_is_named_is_read():
     A = matrix([[2.0, 9, 9], [0.5, 3, 9], [-0.4, 0.6, 4]])
     for f in (F.eigh, lambda A, UPLO: (F.eigvalsh(A, UPLO),)):
         assert_close(f(A.mT, UPLO="U")[0], f(A, UPLO="L")[0])
+
+
+def test_where_an_inverse_fails():
+    A = torch.stack([matrix([[1.0, 2], [2, 4]]), matrix([[1.0, 2], [3, 4]])]).detach().requires_grad_()
+    with by_hand(strict=True):
+        x, info = torch.linalg.inv_ex(A)
+        solved, failed = torch.linalg.solve_ex(A, A)
+        with pytest.raises(torch.linalg.LinAlgError):
+            torch.linalg.inv(A)
+        with pytest.raises(torch.linalg.LinAlgError):
+            torch.linalg.solve(A, A)
+    assert info.tolist() == failed.tolist() == [2, 0]
+    assert_close(grad(x[1].sum(), A)[0][1], grad(torch.linalg.inv(A[1]).sum(), A)[0][1])
+    assert_close(solved[1], torch.eye(2, dtype=torch.float64))

@@ -23,48 +23,55 @@ from .matmul import MatMul
 
 
 class Inverse(Layer):
-    @staticmethod
-    def forward(A):
-        return torch.linalg.inv(A)
+    """The inverse and, for each matrix, where it failed: 0 where it did not. With `check` that is an error."""
+
+    many = True
 
     @staticmethod
-    def backward(needs, g, A):
-        x = transpose(conjugate(inverse(A)))
-        return (scale(MatMul.of(MatMul.of(x, g), x), -1),)
+    def forward(A, check):
+        return tuple(torch.linalg.inv_ex(A, check_errors=check))
 
     @staticmethod
-    def jvp(tangents, A):
-        x = inverse(A)
-        return scale(MatMul.of(MatMul.of(x, tangents[0]), x), -1)
+    def backward(needs, g, A, check):
+        x = _adjoint(Inverse.of(A, check)[0])
+        return scale(MatMul.of(MatMul.of(x, g[0]), x), -1), None
+
+    @staticmethod
+    def jvp(tangents, A, check):
+        x, info = Inverse.of(A, check)
+        return scale(MatMul.of(MatMul.of(x, tangents[0]), x), -1), None
 
 
 class Solve(Layer):
+    """x_out and, for each matrix, where it failed, as `Inverse`."""
+
     letters = {"A": "... N N", "B": "... N K"}
     title = "solve"
+    many = True
 
     @staticmethod
-    def forward(A, B):
-        return torch.linalg.solve(A, B)
+    def forward(A, B, check):
+        return tuple(torch.linalg.solve_ex(A, B, check_errors=check))
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        A, B = inputs
-        return A, B if needs[0] else None, B.shape
+        A, B, check = inputs
+        return A, B if needs[0] else None, B.shape, check
 
     @staticmethod
-    def backward(needs, g, A, B, B_shape):
-        g_B = Solve.of(transpose(conjugate(A)), g)
+    def backward(needs, g, A, B, B_shape, check):
+        g_B = Solve.of(_adjoint(A), g[0], check)[0]
         dA = None
         if needs[0]:
-            x = Solve.of(A, B)
-            dA = total(scale(MatMul.of(g_B, transpose(conjugate(x))), -1), A.shape)
-        return dA, total(g_B, B_shape) if needs[1] else None
+            x = Solve.of(A, B, check)[0]
+            dA = total(scale(MatMul.of(g_B, _adjoint(x)), -1), A.shape)
+        return dA, total(g_B, B_shape) if needs[1] else None, None
 
     @staticmethod
-    def jvp(tangents, A, B):
-        dA, dB = tangents
-        change = None if dA is None else scale(MatMul.of(dA, Solve.of(A, B)), -1)
-        return Solve.of(A, added(change, dB))
+    def jvp(tangents, A, B, check):
+        dA, dB, _ = tangents
+        change = None if dA is None else scale(MatMul.of(dA, Solve.of(A, B, check)[0]), -1)
+        return Solve.of(A, added(change, dB), check)[0], None
 
 
 class Pinv(Layer):
@@ -100,7 +107,7 @@ def _adjoint(A: Tensor) -> Tensor:
 
 def inverse(A: Tensor) -> Tensor:
     """A [..., N, N] → its inverse, as `torch.linalg.inv`."""
-    return Inverse.of(A)
+    return Inverse.of(A, True)[0]
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
@@ -108,13 +115,19 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
     B is of vectors where it has A's axes but the last.
     """
+    return solve_ex(A, B, left=left, check_errors=True)[0]
+
+
+def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor]:
+    """As `solve`, and where it failed, or 0, for each matrix; as `torch.linalg.solve_ex`."""
     if B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]):
-        x_out = solve(A, reshape(B, (*B.shape, 1)), left=left)
-        return reshape(x_out, x_out.shape[:-1])
+        x_out, info = solve_ex(A, reshape(B, (*B.shape, 1)), left=left, check_errors=check_errors)
+        return reshape(x_out, x_out.shape[:-1]), info
     if not left:
-        return transpose(solve(transpose(A), transpose(B)))
+        x_out, info = solve_ex(transpose(A), transpose(B), check_errors=check_errors)
+        return transpose(x_out), info
     more = A.ndim - B.ndim
-    return Solve.of(reshape(A, (*[1] * -more, *A.shape)), reshape(B, (*[1] * more, *B.shape)))
+    return Solve.of(reshape(A, (*[1] * -more, *A.shape)), reshape(B, (*[1] * more, *B.shape)), check_errors)
 
 
 def pinv(

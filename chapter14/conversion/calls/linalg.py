@@ -10,6 +10,8 @@ from torch import Tensor
 from ... import functional as F
 from ...layers.arithmetic import minus, times
 from ...layers.arrange import roll
+from ...layers.inverse import Inverse
+from ...layers.inverse import solve_ex as _solve_ex
 from ...shape import ShapeError, in_words
 from ..table import stands_for
 from .operands import of_reals
@@ -50,8 +52,7 @@ def linalg_slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
 
 @stands_for("linalg.inv_ex")
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    info = torch.linalg.inv_ex(A.detach(), check_errors=check_errors).info
-    return NotImplemented if info.any() else _named("linalg_inv_ex", F.inverse(A), info)
+    return _named("linalg_inv_ex", *Inverse.of(A, check_errors))
 
 
 @stands_for("linalg.solve_triangular")
@@ -179,8 +180,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
 
 @stands_for("linalg.solve_ex")
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    info = torch.linalg.solve_ex(A.detach(), B.detach(), left=left, check_errors=check_errors).info
-    return NotImplemented if info.any() else _named("linalg_solve_ex", F.solve(A, B, left=left), info)
+    return _named("linalg_solve_ex", *_solve_ex(A, B, left=left, check_errors=check_errors))
 
 
 @stands_for("linalg.tensorinv")
