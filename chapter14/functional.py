@@ -57,6 +57,9 @@ from .layers.convolve import conv_transpose1d as conv_transpose1d
 from .layers.convolve import conv_transpose2d as conv_transpose2d
 from .layers.convolve import conv_transpose3d as conv_transpose3d
 from .layers.ctc import ctc_loss as ctc_loss
+from .layers.determinant import det as det
+from .layers.determinant import logdet as logdet
+from .layers.determinant import slogdet as slogdet
 from .layers.distance import cdist as cdist
 from .layers.distance import cosine_similarity as cosine_similarity
 from .layers.distance import pairwise_distance as pairwise_distance
@@ -68,6 +71,10 @@ from .layers.dropout import dropout2d as dropout2d
 from .layers.dropout import dropout3d as dropout3d
 from .layers.dropout import feature_alpha_dropout as feature_alpha_dropout
 from .layers.dropout import feature_dropout as feature_dropout
+from .layers.eigen import eigh as eigh
+from .layers.eigen import eigvalsh as eigvalsh
+from .layers.eigen import svd as svd
+from .layers.eigen import svdvals as svdvals
 from .layers.einsum import einsum as einsum
 from .layers.embedding import embedding as embedding
 from .layers.embedding import embedding_bag as embedding_bag
@@ -79,6 +86,7 @@ from .layers.gather import index_select as index_select
 from .layers.gather import scatter_add as scatter_add
 from .layers.grid_sample import affine_grid as affine_grid
 from .layers.grid_sample import grid_sample as grid_sample
+from .layers.grouped import grouped_mm as grouped_mm
 from .layers.index import index_put as index_put
 from .layers.index import masked_fill as masked_fill
 from .layers.index import scatter as scatter
@@ -86,6 +94,9 @@ from .layers.interpolate import interpolate as interpolate
 from .layers.interpolate import upsample as upsample
 from .layers.interpolate import upsample_bilinear as upsample_bilinear
 from .layers.interpolate import upsample_nearest as upsample_nearest
+from .layers.inverse import inverse as inverse
+from .layers.inverse import pinv as pinv
+from .layers.inverse import solve as solve
 from .layers.leaky import leaky_relu as leaky_relu
 from .layers.leaky import prelu as prelu
 from .layers.leaky import rrelu as rrelu
@@ -116,6 +127,8 @@ from .layers.lp_pool import lp_pool2d as lp_pool2d
 from .layers.lp_pool import lp_pool3d as lp_pool3d
 from .layers.matmul import addmm as addmm
 from .layers.matmul import matmul as matmul
+from .layers.matrix_exp import matrix_exp as matrix_exp
+from .layers.matrix_exp import matrix_power as matrix_power
 from .layers.maxpool import adaptive_max_pool1d as adaptive_max_pool1d
 from .layers.maxpool import adaptive_max_pool2d as adaptive_max_pool2d
 from .layers.maxpool import adaptive_max_pool3d as adaptive_max_pool3d
@@ -157,6 +170,7 @@ from .layers.pool import adaptive_avg_pool3d as adaptive_avg_pool3d
 from .layers.pool import avg_pool1d as avg_pool1d
 from .layers.pool import avg_pool2d as avg_pool2d
 from .layers.pool import avg_pool3d as avg_pool3d
+from .layers.qr import qr as qr
 from .layers.reduce import amax as amax
 from .layers.reduce import amin as amin
 from .layers.reduce import evenly as evenly
@@ -217,6 +231,8 @@ from .layers.steps import copysign as copysign
 from .layers.steps import flat as flat
 from .layers.steps import frac as frac
 from .layers.steps import nan_to_num as nan_to_num
+from .layers.stft import istft as istft
+from .layers.stft import stft as stft
 from .layers.transcendental import acos as acos
 from .layers.transcendental import acosh as acosh
 from .layers.transcendental import asin as asin
@@ -237,6 +253,11 @@ from .layers.transcendental import sinh as sinh
 from .layers.transcendental import sqrt as sqrt
 from .layers.transcendental import square as square
 from .layers.transcendental import tan as tan
+from .layers.triangular import cholesky as cholesky
+from .layers.triangular import cholesky_ex as cholesky_ex
+from .layers.triangular import cholesky_inverse as cholesky_inverse
+from .layers.triangular import cholesky_solve as cholesky_solve
+from .layers.triangular import solve_triangular as solve_triangular
 from .layers.unfold import fold as fold
 from .layers.unfold import unfold as unfold
 from .layers.unit import local_response_norm as local_response_norm
@@ -280,6 +301,10 @@ __all__ = [
     "cdist",
     "celu",
     "channel_shuffle",
+    "cholesky",
+    "cholesky_ex",
+    "cholesky_inverse",
+    "cholesky_solve",
     "chosen",
     "clamp",
     "conjugate",
@@ -300,6 +325,7 @@ __all__ = [
     "ctc_loss",
     "cumprod",
     "cumsum",
+    "det",
     "diagonal",
     "digamma",
     "divide",
@@ -309,6 +335,8 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "eigh",
+    "eigvalsh",
     "einsum",
     "elu",
     "embedding",
@@ -341,6 +369,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gru",
     "gru_cell",
     "gumbel_softmax",
@@ -360,6 +389,8 @@ __all__ = [
     "index_select",
     "instance_norm",
     "interpolate",
+    "inverse",
+    "istft",
     "keep",
     "kl_div",
     "l1_loss",
@@ -378,6 +409,7 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logcumsumexp",
+    "logdet",
     "logit",
     "logsigmoid",
     "logsumexp",
@@ -389,6 +421,8 @@ __all__ = [
     "margin_ranking_loss",
     "masked_fill",
     "matmul",
+    "matrix_exp",
+    "matrix_power",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -419,6 +453,7 @@ __all__ = [
     "pairwise_distance",
     "pdist",
     "permute",
+    "pinv",
     "pixel_shuffle",
     "pixel_unshuffle",
     "plus",
@@ -428,6 +463,7 @@ __all__ = [
     "power",
     "prelu",
     "prod",
+    "qr",
     "raised",
     "reciprocal",
     "recur",
@@ -455,6 +491,7 @@ __all__ = [
     "sin",
     "sinc",
     "sinh",
+    "slogdet",
     "smooth_l1_loss",
     "soft_margin_loss",
     "softmax",
@@ -462,6 +499,8 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "solve",
+    "solve_triangular",
     "split",
     "spread",
     "sqrt",
@@ -469,8 +508,11 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stft",
     "sum_along",
     "sum_over",
+    "svd",
+    "svdvals",
     "tan",
     "tanh",
     "tanhshrink",

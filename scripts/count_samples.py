@@ -16,13 +16,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 import chapter14.nn as nn
 from chapter14.checking.samples import Count, count_module, count_operation, modules, operations
 from chapter14.conversion.by_hand import by_hand
-from tests.test_opinfo import FIRST_ORDER, TOLERANCE, WRONG
+from tests.test_opinfo import DTYPE, FIRST_ORDER, TOLERANCE, WRONG
 
 
 def main() -> int:
@@ -55,6 +56,7 @@ def counted(name: str, ops: dict, infos: dict, reference: bool) -> Iterator[tupl
     with sdpa_kernel(SDPBackend.MATH):  # the only one whose second derivative PyTorch has
         if name in ops:
             how: dict[str, Any] = {"tolerance": TOLERANCE.get(name, 1e-9), "reference": reference}
+            how["dtype"] = DTYPE.get(name, torch.float64)
             yield "operations", count_operation(ops[name], rerouted(ops[name].op), second, **how)
         if name in infos:
             yield "modules", count_module(infos[name], getattr(nn, name), second)

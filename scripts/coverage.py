@@ -1,4 +1,5 @@
-"""docs/coverage.md: every class of torch.nn and every function of torch.nn.functional, and whether it is here.
+"""docs/coverage.md: every class of torch.nn, every function of torch.nn.functional and torch.linalg, and whether it is
+here; and what else of torch's has no twin.
 
 python scripts/coverage.py [--out docs/coverage.md]
 
@@ -25,6 +26,44 @@ from chapter14.conversion.table import TWINS
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 HERE = "by hand"
 
+_FEW = "few models differentiate it"
+_SOLUTION = "a least-squares solution is `pinv(A) @ B`, by hand"
+_LU = "`solve`, `inverse` and `det` are by hand, and need no LU of the user's"
+
+#: A function of torch.linalg that has no twin, and why.
+LINALG = {
+    "cond": _FEW,
+    "eig": "its vectors are complex, and known but for a phase",
+    "eigvals": "they are complex",
+    "householder_product": "`qr` is by hand",
+    "ldl_factor": "it has no gradient",
+    "ldl_factor_ex": "it has no gradient",
+    "ldl_solve": "it has no gradient",
+    "lstsq": _SOLUTION,
+    "lu": _LU,
+    "lu_factor": _LU,
+    "lu_factor_ex": _LU,
+    "lu_solve": _LU,
+    "matrix_rank": "it has no gradient",
+    "matrix_sqrth": _FEW,
+    "polar": _FEW,
+    "vander": _FEW,
+}
+
+#: Of what has a twin, and of the rest of torch: what runs natively, and why.
+OTHERS = {
+    "det, slogdet, logdet, of complex matrices": "the twins are of real numbers",
+    "eigh, eigvalsh, svd, svdvals, qr, of complex matrices": "their vectors are known but for a phase",
+    "grouped_mm, with a bias or another dtype": "torch has no gradient of it, and on most devices refuses it",
+    "index_reduce, scatter_reduce, by products": "no form of it here is right at every order where there are zeros",
+    "linalg.qr, mode='r', or 'complete' of a tall matrix": "it has no derivative in torch either",
+    "linalg.svd, full_matrices=True of a matrix that is not square": "the vectors that are left over may be any",
+    "lu, lu_solve, lu_unpack, svd_lowrank, pca_lowrank, lobpcg": _FEW,
+    "geqrf, ormqr, orgqr": "`qr` is by hand",
+    "quantile, nanquantile": "no twin yet",
+    "normal": "the gradient of a sample's mean and deviation; no twin yet",
+}
+
 #: A class that has no twin, and why.
 CLASSES = {
     "Container": "a container of old, deprecated; `Sequential` or `Module` instead",
@@ -38,7 +77,6 @@ CLASSES = {
 #: A function that has no twin of its name, and why.
 FUNCTIONS = {
     "assert_int_or_pair": "it computes nothing",
-    "grouped_mm": "a product for each group of rows, in bfloat16; no twin yet",
     "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
     "one_hot": "it has no gradient; torch's own does",
     "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",
@@ -93,17 +131,18 @@ def main() -> None:
 
 
 def page() -> str:
-    classes, functions = dict(classes_of_nn()), dict(functions_of_functional())
+    classes, functions, linalg = dict(classes_of_nn()), dict(functions_of_functional()), dict(functions_of_linalg())
     return "\n".join(
         [
-            "# What of torch.nn is here",
+            "# What of torch is here",
             "",
             f"Written by `scripts/coverage.py` for torch {'.'.join(torch.__version__.split('.')[:2])}.",
             "",
             f"- `torch.nn`: {counted(classes)}",
             f"- `torch.nn.functional`: {counted(functions)}",
+            f"- `torch.linalg`: {counted(linalg)}",
             "",
-            "What is not here runs natively in a converted model, where `audit` shows it.",
+            "What is not here runs natively in a converted model, where `audit` shows it, and `by_hand` counts it.",
             "",
             "## torch.nn",
             "",
@@ -115,6 +154,14 @@ def page() -> str:
             "",
             "## Complex tensors",
             COMPLEX,
+            "## torch.linalg",
+            "",
+            *table("function", linalg),
+            "",
+            "## What else of torch runs natively",
+            "",
+            *table("function", OTHERS),
+            "",
         ]
     )
 
@@ -146,6 +193,14 @@ def functions_of_functional() -> Iterator[tuple[str, str]]:
         else:
             assert name in FUNCTIONS, f"torch.nn.functional.{name} has no twin, and no reason"
             yield name, FUNCTIONS[name]
+
+
+def functions_of_linalg() -> Iterator[tuple[str, str]]:
+    for name, f in sorted(vars(torch.linalg).items()):
+        if not callable(f) or isinstance(f, type) or name.startswith("_"):
+            continue
+        assert (f in TWINS) != (name in LINALG), f"torch.linalg.{name} has a twin or a reason, and not both"
+        yield name, HERE if f in TWINS else LINALG[name]
 
 
 def counted(rows: dict[str, str]) -> str:

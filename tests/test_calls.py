@@ -63,6 +63,13 @@ CALLS = {
     "written in Python": lambda x: (
         x.norm(dim=1) + torch.norm(x) + sum(y.sum(1) for y in x.split(2, 1)) + x.pow(2).sum(1)
     ),
+    "of matrices": lambda x: (
+        torch.linalg.slogdet(x[:, :3]).logabsdet
+        + torch.linalg.svd(x, False).S
+        + torch.linalg.qr(x).R.sum(1)
+        + torch.linalg.inv_ex(x[:, :3]).inverse.sum(1)
+    ),
+    "norms of matrices": lambda x: torch.linalg.matrix_norm(x, "nuc") + torch.linalg.norm(x, 2, (1, 0), keepdim=True),
     "steps": lambda x: x.round() + x.div(2, rounding_mode="floor") + x.fmod(0.7),
 }
 
@@ -89,7 +96,12 @@ def test_calls_compiled(name):
 
 
 def test_named_tuples():
+    A = drawn(3, 3)
     with by_hand(strict=True):
+        for f in (torch.linalg.slogdet, torch.linalg.eigh, torch.linalg.svd, torch.linalg.qr, torch.linalg.inv_ex,
+                  torch.linalg.cholesky_ex, torch.slogdet, torch.svd):  # fmt: skip
+            assert type(f(A)) is type(f(A.detach()))
+        assert type(torch.triangular_solve(A, A)) is torch.return_types.triangular_solve
         assert type(drawn(3).max(0)) is torch.return_types.max
         assert type(drawn(3).topk(1)) is torch.return_types.topk
 
@@ -123,3 +135,63 @@ OPERANDS = [*(torch.ones(shape, dtype=dtype) for shape in ((), (2,)) for dtype i
 def test_result_type():
     wrong = [(a, b) for a in OPERANDS for b in OPERANDS if result_type(a, b) != torch.result_type(a, b)]
     assert not wrong
+
+
+needs_grouped_mm = pytest.mark.skipif(not hasattr(torch, "_grouped_mm"), reason="PyTorch 2.7 has no grouped_mm")
+SHAPES_IN_GROUPS = [((6, 8), (3, 8, 16)), ((8, 8), (8, 16)), ((3, 8, 16), (16, 8)), ((3, 8, 16), (3, 16, 8))]
+
+
+@needs_grouped_mm
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("shapes", SHAPES_IN_GROUPS, ids=str)
+def test_grouped_mm(shapes, dtype):
+    results = []
+    for f in (by_hand_of(torch._grouped_mm), torch._grouped_mm):
+        a, b = (drawn(*shape).detach().to(dtype).requires_grad_() for shape in shapes)
+        n = a.shape[0 if b.ndim == 3 else -1] if a.ndim == 2 else b.shape[-1]
+        offs = None if a.ndim == b.ndim == 3 else torch.tensor([2, 2, n], dtype=torch.int32)
+        x_out = f(a, b, offs)
+        results.append((x_out, *grad(x_out, (a, b), x_out.detach().cos())))
+    assert_close(*results)
+
+
+@needs_grouped_mm
+def test_rows_of_no_group():
+    a, b = drawn(6, 4), drawn(3, 4, 2)
+    with by_hand(strict=True):
+        x_out = torch._grouped_mm(a, b, offs=torch.tensor([1, 3, 4], dtype=torch.int32))
+    (g_in,) = grad(x_out.sum(), a)
+    assert not x_out[4:].any() and not g_in[4:].any() and g_in[:4].all()
+
+
+@needs_grouped_mm
+@pytest.mark.parametrize(
+    "ends", [[2, 2, 7], [4, 2, 6], [-1, 2, 6], [2, 6]], ids=["too far", "out of order", "negative", "too few"]
+)
+def test_offsets_that_are_none(ends):
+    with pytest.raises(ValueError, match="grouped_mm"), by_hand(strict=True):
+        torch._grouped_mm(drawn(6, 4), drawn(3, 4, 2), offs=torch.tensor(ends, dtype=torch.int32))
+
+
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve", "ignore:index_reduce")
+def test_of_matrices_by_name():
+    A = (drawn(3, 3).detach() + 4 * torch.eye(3)).requires_grad_()
+    calls = (
+        *(lambda f=f: f(A=A) for f in (torch.linalg.det, torch.linalg.inv, torch.linalg.qr, torch.linalg.svdvals)),
+        *(
+            lambda f=f: f(input=A)
+            for f in (torch.det, torch.inverse, torch.matrix_exp, torch.linalg.eigh, torch.logdet)
+        ),
+        *(lambda f=f: f(input=A) for f in (torch.linalg.eigvalsh, torch.linalg.pinv, torch.pinverse, torch.svd)),
+        *(lambda f=f: f(input=A @ A.mT) for f in (torch.linalg.cholesky, torch.linalg.cholesky_ex)),
+        lambda: torch.linalg.solve_triangular(input=A, B=A, upper=True),
+        lambda: torch.cholesky_solve(input=A, input2=A),
+        lambda: torch.cholesky_inverse(input=A),
+        lambda: torch.triangular_solve(input=A, A=A),
+        lambda: torch.linalg.matrix_power(input=A, n=2),
+        lambda: torch.linalg.tensorsolve(input=A, other=A[0]),
+        lambda: torch.linalg.tensorinv(input=A, ind=1),
+        lambda: torch.index_reduce(input=A, dim=0, index=torch.tensor([0]), source=A[:1], reduce="amax"),
+    )
+    for call in calls:
+        assert_close(by_hand_of(call)(), call())

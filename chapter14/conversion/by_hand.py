@@ -96,7 +96,7 @@ def _made_a_node(x_out: Any, inputs: Any) -> bool:
 #: Of the methods of Tensor that are written in Python, those that compute: the others see to files, hooks and printing,
 #: or call the method of the same name in C, which comes back here as themselves.
 _METHODS = frozenset(
-    "norm stft istft split __reversed__ __rsub__ __rdiv__ __rtruediv__ __pow__ __rmod__ __rpow__ __floordiv__ "
+    "norm split __reversed__ __rsub__ __rdiv__ __rtruediv__ __pow__ __rmod__ __rpow__ __floordiv__ "
     "__rfloordiv__ __rmatmul__".split()
 )
 

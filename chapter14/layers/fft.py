@@ -19,6 +19,15 @@ from .arithmetic import times
 #: An inverse transform that is called "forward" has the s of a forward transform that is called "backward": 1.
 TURNED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
+#: In a table, for torch.compile, which traces neither `dtype.to_complex` nor `dtype.to_real`.
+COMPLEX = {
+    torch.bfloat16: torch.complex64,
+    torch.float16: torch.complex32,
+    torch.float32: torch.complex64,
+    torch.float64: torch.complex128,
+}
+REAL = {**{dtype: dtype for dtype in COMPLEX}, **{dtype: real for real, dtype in COMPLEX.items()}}
+
 
 class Fft(LinearMap):
     autocast = "float32"
@@ -62,7 +71,7 @@ class Irfft(LinearMap):
 class Complex(LinearMap):
     @staticmethod
     def forward(x):
-        return x.to(x.dtype.to_complex())
+        return x.to(COMPLEX[x.dtype])
 
     @staticmethod
     def transpose(g, shape):
@@ -81,7 +90,7 @@ class RealPart(LinearMap):
 
 def _stands_for(n: int, like: Tensor, dim: int) -> Tensor:
     """c, along one axis: the first stands for itself, and so does the last of an even n."""
-    c = torch.full((n // 2 + 1,), 2, dtype=like.dtype.to_real(), device=like.device)
+    c = torch.full((n // 2 + 1,), 2, dtype=REAL[like.dtype], device=like.device)
     c[0] = 1
     if n % 2 == 0:
         c[-1] = 1

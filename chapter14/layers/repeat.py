@@ -1,7 +1,7 @@
 """Layers that send an entry to several places: a branch (section 14.7), so that what comes back adds up.
 
 repeat     x_out = x_in, r_i times over along axis i          L^T: the sum over the copies
-windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: each entry adds up the windows that it is in
+windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: overlap_add, the sum of the windows that it is in
 triangle   x_out = x_in, but 0 beyond a diagonal              L^T = L
 """
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..layer import LinearMap
-from .arrange import permute, put, reshape
+from .arrange import reshape
 from .branch import total
 
 
@@ -36,12 +36,23 @@ class Windows(LinearMap):
 
     @staticmethod
     def transpose(g, shape, dim, size, step):
+        return OverlapAdd.of(g, tuple(shape), dim, size, step)
+
+
+class OverlapAdd(LinearMap):
+    @staticmethod
+    def forward(x, shape, dim, size, step):
         if not shape:
-            return reshape(g, ())
-        at = torch.arange(g.shape[dim], device=g.device)[:, None] * step + torch.arange(size, device=g.device)
-        others = [i for i in range(g.ndim - 1) if i != dim]
-        rows = reshape(permute(g, (dim, g.ndim - 1, *others)), (at.numel(), *(g.shape[i] for i in others)))
-        return permute(put(rows, at.reshape(-1), 0, shape[dim]), [*range(1, dim + 1), 0, *range(dim + 1, len(shape))])
+            return x.reshape(())
+        at = torch.arange(x.shape[dim], device=x.device)[:, None] * step + torch.arange(size, device=x.device)
+        others = [i for i in range(x.ndim - 1) if i != dim]
+        rows = x.permute(dim, x.ndim - 1, *others).reshape(at.numel(), *(x.shape[i] for i in others))
+        x_out = x.new_zeros((shape[dim], *rows.shape[1:])).index_add(0, at.reshape(-1), rows)
+        return x_out.permute(*range(1, dim + 1), 0, *range(dim + 1, len(shape)))
+
+    @staticmethod
+    def transpose(g, x_shape, shape, dim, size, step):
+        return Windows.of(g, dim, size, step)
 
 
 class Triangle(LinearMap):

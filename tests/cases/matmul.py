@@ -20,6 +20,32 @@ def scaled(add):
     return lambda c, a, b: add(c, a, b, beta=0.5, alpha=2)
 
 
+#: Where each group of six rows ends; the second is empty, and the last row is in none.
+OFFS = torch.tensor([2, 2, 5], dtype=torch.int32)
+GROUPS = {
+    "per_datapoint": "the rows of a group are one matrix",
+    "compiles": "where groups end is read from a tensor; compiled, it is torch's kernel, for bfloat16 on a GPU",
+    "autocasts": "autocast leaves torch's grouped_mm alone, and casts the products that it is written out in here",
+    "wrong_shapes": "written out here, it takes slices of matrices that do not fit",
+    "lean": "offs is remembered, as by torch's grouped_mm; written out here, it is a constant",
+}
+
+
+def in_groups(a, b):
+    """Group by group, in PyTorch's own operations: its grouped_mm takes no float64."""
+    groups = [slice(0, 2), slice(2, 2), slice(2, 5)]
+    if a.ndim == b.ndim:
+        return torch.stack([a[:, rows] @ b[rows] for rows in groups])
+    if a.ndim == 2:
+        return torch.cat([*(a[rows] @ b[i] for i, rows in enumerate(groups)), a.new_zeros(1, b.shape[-1])])
+    return torch.cat([*(a[i] @ b[:, rows] for i, rows in enumerate(groups)), a.new_zeros(a.shape[1], 1)], 1)
+
+
+def grouped(a, b, title):
+    return case("grouped_mm", lambda a, b: F.grouped_mm(a, b, offs=OFFS), in_groups,
+                lambda draw, n: (draw(*a), draw(*b)), title=title, but=GROUPS)  # fmt: skip
+
+
 CASES = [
     case("matmul", F.matmul, torch.matmul, lambda draw, n: (draw(n, 3, 4), draw(n, 4, 2))),
     case("matmul", F.matmul, torch.matmul, weighted((2, 3, 4), (2, 4, 2)), title="broadcast"),
@@ -29,6 +55,11 @@ CASES = [
          but={"per_datapoint": "matrices have no batch axis in front"}),
     case("addmm", scaled(F.addmm), scaled(torch.baddbmm), lambda draw, n: (draw(n, 2, 4), draw(n, 2, 3), draw(n, 3, 4)),
          title="batches", but={"per_datapoint": "one datapoint of a batch has no batch axis"}),
+    grouped((6, 4), (3, 4, 2), "rows"),
+    grouped((4, 6), (6, 2), "summed over"),
+    grouped((3, 2, 4), (4, 6), "columns"),
+    case("grouped_mm", F.grouped_mm, torch.bmm, lambda draw, n: (draw(n, 3, 4), draw(n, 4, 2)), title="batches",
+         but={"per_datapoint": "one datapoint of a batch has no batch axis"}),
     sums("...ij,jk->...ik", (2, 4), (4, 3)),
     sums("...ij,...kj->...ik", (2, 4), (3, 4)),
     sums("...i,i,ij", (4,), (4,), (4, 3), title="three operands",

@@ -11,6 +11,7 @@ from ...layer import cast
 from ...layers.arrange import pad, roll
 from ...layers.complex import conjugate
 from ...layers.fft import TURNED, as_complex, fft, irfft, rfft
+from ...layers.stft import istft, stft
 from ..table import stands_for
 
 Sizes = Sequence[int] | None
@@ -105,3 +106,7 @@ def fftshift(input: Tensor, dim: Dims = None) -> Tensor:
 def ifftshift(input: Tensor, dim: Dims = None) -> Tensor:
     dims = _dims(input, None, dim)
     return roll(input, [-(input.shape[d] // 2) for d in dims], dims)
+
+
+stands_for("stft")(stft)
+stands_for("istft")(istft)

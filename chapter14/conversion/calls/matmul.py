@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ...layers.arithmetic import plus, sum_along, times
@@ -12,6 +13,7 @@ from ...layers.arrange import permute, reshape
 from ...layers.branch import spread
 from ...layers.complex import conjugate
 from ...layers.einsum import einsum as _einsum
+from ...layers.grouped import grouped_mm as _grouped_mm
 from ...layers.matmul import MatMul, addmm, scaled
 from ...layers.matmul import matmul as _matmul
 from ...shape import ShapeError, check_shapes
@@ -141,6 +143,24 @@ def multi_dot(tensors: Any) -> Tensor:
 @stands_for("einsum")
 def einsum(*args: Any) -> Tensor:
     return _einsum(*args)
+
+
+def grouped_mm(
+    input: Tensor,
+    mat2: Tensor,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> Tensor:
+    if bias is not None or out_dtype not in (None, input.dtype):
+        return NotImplemented  # which torch refuses
+    return _grouped_mm(input, mat2, offs=offs)
+
+
+if hasattr(torch, "_grouped_mm"):  # PyTorch 2.7 has none
+    stands_for("torch._grouped_mm")(grouped_mm)
+if hasattr(torch.nn.functional, "grouped_mm"):
+    stands_for("torch.nn.functional.grouped_mm")(grouped_mm)
 
 
 @stands_for("_VF.tensordot")

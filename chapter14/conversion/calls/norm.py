@@ -10,9 +10,11 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers.arithmetic import minus, scale, shift, times
+from ...layers.arrange import permute, reshape
 from ...layers.branch import branch
 from ...layers.compare import where
-from ...layers.reduce import Dim, amax, amin, vector_norm
+from ...layers.eigen import svdvals
+from ...layers.reduce import Dim, amax, amin, sum_over, vector_norm
 from ...layers.transcendental import reciprocal
 from ...shape import axes
 from ..table import stands_for
@@ -32,12 +34,18 @@ def norm_of_vector(
 def norm_of_matrix(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """Frobenius'; 1 and -1, the largest and the smallest sum of |A| down a column; ∞ and -∞, along a row."""
-    if ord != "fro" and (isinstance(ord, str) or abs(ord) not in (1, math.inf)) or len(dim) != 2:
-        return NotImplemented  # of the singular values; or what torch refuses
+    """Frobenius'; 1 and -1, the largest and the smallest sum of |A| down a column; ∞ and -∞, along a row; "nuc", 2 and
+    -2, the sum, the largest and the smallest of the singular values."""
+    if ord not in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf) or len(dim) != 2:
+        return NotImplemented  # which torch refuses
     axes(A, dim)
     rows, columns = (d % A.ndim for d in dim)
     A = A if dtype is None else cast(A, dtype)
+    if ord in ("nuc", 2, -2):
+        kept = [d for d in range(A.ndim) if d not in (rows, columns)]
+        s = svdvals(permute(A, (*kept, rows, columns)))
+        x_out = sum_over(s, -1) if ord == "nuc" else (amax if ord > 0 else amin)(s, -1)
+        return reshape(x_out, [A.shape[d] if d in kept else 1 for d in range(A.ndim)]) if keepdim else x_out
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)
     along, over = (rows, columns) if abs(ord) == 1 else (columns, rows)

@@ -150,6 +150,19 @@ def scatter_reduce(
     return F.times(added, counts.clamp(min=1).reciprocal())
 
 
+@stands_for("index_reduce")
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """As `scatter_reduce`, of whole rows."""
+    dim = axis(input, dim)
+    shape = (*input.shape[:dim], index.numel(), *input.shape[dim + 1 :]) if input.ndim else source.shape
+    if reduce not in ("mean", "amax", "amin") or not input.ndim or source.shape != shape or index.ndim > 1:
+        return NotImplemented  # a product; a number; or what torch refuses
+    at = index.long().reshape(-1, *(1 for _ in shape[dim + 1 :])).expand(shape)
+    return scatter_reduce(input, dim, at, source, reduce, include_self=include_self)
+
+
 def _replaced(input: Tensor, src: Tensor, how: str, *arguments: Any) -> Tensor:
     part = getattr(input.detach(), how)(*arguments)
     if part.shape != src.shape:
