@@ -18,7 +18,7 @@ from ..models.pretrained import Pretrained
 from ..models.zoo import load
 from ..visualization import animation, quality, record, render
 from ..visualization.descend import Step
-from ..visualization.files import NotWritten
+from ..files import NotWritten
 from ..visualization.listing import layers, table
 from ..visualization.optimize import Visualization, steps_in_all, visualize
 from ..visualization.record import Record

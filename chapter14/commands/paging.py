@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
-from ..visualization.files import check, whole
+from ..files import check, whole
 from ..visualization.nearest import Nearest, nearest, photographs
 from ..visualization.page import page
 from ..visualization.record import Record, records_in

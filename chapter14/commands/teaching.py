@@ -7,7 +7,7 @@ import webbrowser
 from pathlib import Path
 
 from ..lesson.page import page
-from ..visualization.files import whole
+from ..files import whole
 
 DESCRIPTION = """
 One file that needs no other, and no network: Algorithm 14.1 step by step, beside its graph, with numbers that can be

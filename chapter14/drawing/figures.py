@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..visualization.files import whole
+from ..files import whole
 from . import figures_backward, figures_dag, figures_data, figures_mlp, figures_network
 from .canvas import Picture, styled
 

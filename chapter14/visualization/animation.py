@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from .descend import Step
-from .files import whole
+from ..files import whole
 from .render import flat, sheet, to_image
 
 HOLD = 1.0  # seconds that the last picture stays

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained
 from . import render
-from .files import whole
+from ..files import whole
 from .objective import Objective
 from .optimize import Visualization, visualize
 

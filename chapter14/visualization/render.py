@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from .files import whole
+from ..files import whole
 
 GAP, LINE = 8, 18
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}

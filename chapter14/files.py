@@ -1,0 +1,174 @@
+"""Files: written whole or not at all, never over what is not ours; and what is said of those that others wrote.
+
+A file is written beside its place under a name of its own, `chapter14-0123abcd.part.png`, and then renamed. While it is
+written it is locked, so that what a killed process left is told from what another is writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows nothing is locked, and what a killed process left stays
+    fcntl = None  # type: ignore[assignment]
+
+#: In every film, page and sheet that we write: a command writes over its own, and over nothing else unasked.
+MARK = "made by chapter14, which may write over it"
+PART = re.compile(r"chapter14-[0-9a-f]{8}\.part(\.\w+)?")
+
+
+class NotWritten(OSError):
+    """A file could not be written; what was there before is there."""
+
+
+def escaped(text: object, keep: str = "") -> str:
+    """Text in which nothing moves the cursor, colours, rings or reorders a terminal: such characters are spelled out.
+
+    >>> escaped("a\\x1b[31mb\\n")
+    'a\\\\x1b[31mb\\\\n'
+    """
+    return "".join(
+        c if c in keep or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") else ascii(c)[1:-1]
+        for c in str(text)
+    )
+
+
+def regular(path: Path) -> Path:
+    """`path`, where it is a file that can be read.
+
+    Raises:
+        FileNotFoundError: there is none. ValueError: it is a folder, a pipe or a device, or may not be read.
+    """
+    try:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such file.")
+        if path.is_dir():
+            raise ValueError(f"{path}: it is a folder, and no file.")
+        if not path.is_file():
+            raise ValueError(f"{path}: it is a pipe or a device, and no file.")
+        path.open("rb").close()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.errno is None:
+            raise
+        raise ValueError(f"{path}: it cannot be read. {error.strerror or error}") from error
+    return path
+
+
+def marked(path: Path) -> bool:
+    """Whether a file has our mark in it."""
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(MARK.encode()) >= 0
+    except (OSError, ValueError):  # an empty file has no map
+        return False
+
+
+def check(path: Path, size: int = 0, ours: Callable[[Path], bool] | None = None) -> None:
+    """Before anything is computed: that `path` can be written; and what killed processes left beside it is removed.
+
+    Args:
+        size: in bytes, of what is written. ours: whether a file that is there already may be written over.
+
+    Raises:
+        ValueError: `path` cannot be written, `size` bytes have no room there, or there is another file.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path}: it is a folder.")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path}: it is a pipe or a device, and no file.")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise ValueError(f"{path}: {there} is no folder.")
+    if not os.access(there, os.W_OK):
+        raise ValueError(f"{path}: {there} is a folder that cannot be written in.")
+    if (free := shutil.disk_usage(there).free) < size:
+        raise ValueError(f"{path}: it takes {size / 1e6:.1f} MB, and {there} has room for {free / 1e6:.1f} MB.")
+    if ours and path.exists() and path.stat().st_size and not ours(path):
+        raise ValueError(f"{path}: this file is there already, and is not one that this command wrote. --overwrite it?")
+    clean(path.parent)
+
+
+def clean(folder: Path) -> None:
+    """Removes what processes that were killed while they wrote left in a folder."""
+    with suppress(OSError):
+        for path in [p for p in folder.iterdir() if PART.fullmatch(p.name)]:
+            with suppress(OSError):
+                file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+                try:
+                    if _locked(file, path):
+                        path.unlink()
+                finally:
+                    os.close(file)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path`, of the same ending, to write to; what is there in the end becomes `path`.
+
+    Raises:
+        NotWritten: it could not be, and why.
+    """
+    beside, file = None, None
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = path.with_name(f"chapter14-{secrets.token_hex(4)}.part{path.suffix}")
+            file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+            _locked(file, beside)
+            yield beside
+            beside.replace(path)
+        finally:
+            if beside is not None:
+                beside.unlink(missing_ok=True)
+            if file is not None:
+                os.close(file)
+    except NotWritten:
+        raise
+    except OSError as error:
+        raise NotWritten(f"{path}: it could not be written. {error.strerror or error}") from error
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Inside, no other command of this machine is here for the same `path`: the first to come has it.
+
+    Raises:
+        ValueError: another one is.
+    """
+    name = hashlib.blake2b(os.path.realpath(path).encode(errors="surrogateescape"), digest_size=4).hexdigest()
+    lock, file = Path(tempfile.gettempdir()) / f"chapter14-{name}.part.lock", None
+    with suppress(OSError):  # there is no such folder, or the lock is another user's
+        file = os.open(lock, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        if file is not None and fcntl and not _locked(file, lock):
+            raise ValueError(f"{path}: another command draws there, and goes on. Wait for it, or give another --out.")
+        try:
+            yield
+        finally:
+            if file is not None:
+                lock.unlink(missing_ok=True)
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _locked(file: int, path: Path) -> bool:
+    """Locks an open file; whether that worked, and it is still what `path` names."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False
