@@ -25,6 +25,7 @@ except ImportError:  # on Windows nothing is locked, and what a killed process l
 
 #: In every film, page and sheet that we write: a command writes over its own, and over nothing else unasked.
 MARK = "made by chapter14, which may write over it"
+OVERWRITE = "write over files that this command did not write"
 PART = re.compile(r"chapter14-[0-9a-f]{8}\.part(\.\w+)?")
 
 
@@ -94,9 +95,18 @@ def check(path: Path, size: int = 0, ours: Callable[[Path], bool] | None = None)
         raise ValueError(f"{path}: {there} is a folder that cannot be written in.")
     if (free := shutil.disk_usage(there).free) < size:
         raise ValueError(f"{path}: it takes {size / 1e6:.1f} MB, and {there} has room for {free / 1e6:.1f} MB.")
-    if ours and path.exists() and path.stat().st_size and not ours(path):
-        raise ValueError(f"{path}: this file is there already, and is not one that this command wrote. --overwrite it?")
+    if ours:
+        unrelated(path, ours)
     clean(path.parent)
+
+
+def unrelated(path: Path, ours: Callable[[Path], bool]) -> None:
+    """
+    Raises:
+        ValueError: there is a file with something in it that is not `ours`.
+    """
+    if path.exists() and not (path.is_file() and (path.stat().st_size == 0 or ours(path))):
+        raise ValueError(f"{path}: it is there already, and this command did not write it. --overwrite writes over it.")
 
 
 def clean(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..files import regular
 from ..models.pretrained import Pretrained
 from ..visualization.image import Image, Pixels, Pyramid
 from ..visualization.image_colour import Alpha, Decorrelated, Grey
@@ -89,8 +90,7 @@ def photo(path: Path, H: int, W: int) -> Tensor:
     Raises:
         FileNotFoundError, ValueError: there is none, or it cannot be read.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    regular(path)
     try:
         return shown(path, (H, W))
     except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by

@@ -165,6 +165,11 @@ def page(pictures: str, numbers: Sequence[str] = tuple(FIGURES)) -> str:
     return "\n".join(lines) + "\n"
 
 
+def is_page(path: Path) -> bool:
+    """Whether a file is such a page, whichever figures it shows."""
+    return path.read_bytes().startswith(page("", ()).encode())
+
+
 def write_page(path: Path, pictures: Path, numbers: Sequence[str]) -> None:
     """
     Raises:
