@@ -1,7 +1,7 @@
 """Files: written whole or not at all, never over what is not ours; and what is said of those that others wrote.
 
-A file is written beside its place under a name of its own, `chapter14-0123abcd.part.png`, and then renamed. While it is
-written it is locked, so that what a killed process left is told from what another is writing.
+A file is written in a folder of its own beside its place, `chapter14-0123abcd.part`, and then renamed. Meanwhile that
+folder is locked, so that what a killed process left is told from what another is writing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ except ImportError:  # on Windows nothing is locked, and what a killed process l
 #: In every film, page and sheet that we write: a command writes over its own, and over nothing else unasked.
 MARK = "made by chapter14, which may write over it"
 OVERWRITE = "write over files that this command did not write"
-PART = re.compile(r"chapter14-[0-9a-f]{8}\.part(\.\w+)?")
+PART = re.compile(r"chapter14-[0-9a-f]{8}\.part")
 
 
 class NotWritten(OSError):
@@ -112,37 +112,39 @@ def unrelated(path: Path, ours: Callable[[Path], bool]) -> None:
 def clean(folder: Path) -> None:
     """Removes what processes that were killed while they wrote left in a folder."""
     with suppress(OSError):
-        for path in [p for p in folder.iterdir() if PART.fullmatch(p.name)]:
+        for left in [path for path in folder.iterdir() if PART.fullmatch(path.name)]:
             with suppress(OSError):
-                file = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+                file = os.open(left, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
                 try:
-                    if _locked(file, path):
-                        path.unlink()
+                    if _locked(file, left):
+                        shutil.rmtree(left)
                 finally:
                     os.close(file)
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A name beside `path`, of the same ending, to write to; what is there in the end becomes `path`.
+    """A file of the same name to write to, in a folder beside `path`; what is there in the end becomes `path`.
 
     Raises:
         NotWritten: it could not be, and why.
     """
-    beside, file = None, None
+    folder, lock = None, None
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f"chapter14-{secrets.token_hex(4)}.part{path.suffix}")
-            file = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-            _locked(file, beside)
-            yield beside
-            beside.replace(path)
+            (its := path.with_name(f"chapter14-{secrets.token_hex(4)}.part")).mkdir()
+            folder = its
+            if fcntl:
+                lock = os.open(folder, os.O_RDONLY)
+                _locked(lock, folder)
+            yield folder / path.name
+            (folder / path.name).replace(path)
         finally:
-            if beside is not None:
-                beside.unlink(missing_ok=True)
-            if file is not None:
-                os.close(file)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
     except NotWritten:
         raise
     except OSError as error:
@@ -157,7 +159,7 @@ def alone(path: Path) -> Iterator[None]:
         ValueError: another one is.
     """
     name = hashlib.blake2b(os.path.realpath(path).encode(errors="surrogateescape"), digest_size=4).hexdigest()
-    lock, file = Path(tempfile.gettempdir()) / f"chapter14-{name}.part.lock", None
+    lock, file = Path(tempfile.gettempdir()) / f"chapter14-{name}.lock", None
     with suppress(OSError):  # there is no such folder, or the lock is another user's
         file = os.open(lock, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def check(
     written = [*([] if every else [out]), *pictures]
     beside = [path.with_suffix(".json") for path in pictures]
     once = [*written, *beside, checkpoint, *filter(None, (options.film, options.page))]
-    if twice := [path for path, n in Counter(path.absolute() for path in once).items() if n > 1]:
+    if twice := [path for path, n in Counter(map(os.path.abspath, once)).items() if n > 1]:
         raise ValueError(f"{twice[0]}: two different things would be written there.")
     if not options.overwrite:
         files.unrelated(checkpoint, is_checkpoint)

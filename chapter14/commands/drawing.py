@@ -20,6 +20,7 @@ from ..models.zoo import load
 from ..visualization import animation, quality, record, render
 from ..visualization.descend import Step
 from ..visualization.listing import layers, table
+from ..visualization.look import no_memory
 from ..visualization.optimize import Visualization, steps_in_all, visualize
 from ..visualization.record import Record
 from . import asking, shaping, trusting
@@ -291,7 +292,9 @@ def _again(options: argparse.Namespace) -> int:
     try:
         if status := run(then):
             return status
-    except (ValueError, IndexError, ArithmeticError, FileNotFoundError) as error:
+    except (ValueError, IndexError, ArithmeticError, FileNotFoundError, RuntimeError) as error:
+        if isinstance(error, NotImplementedError) or no_memory(error):
+            raise
         raise ValueError(f"{name}: what its record asks for cannot be drawn. {error}") from error
     network, drawn = load(then.model, then.weights), out
     if then.count > 1:  # pictures that differ from each other are drawn together
@@ -316,10 +319,9 @@ def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
 
 
 def _height(path: Path) -> int:
-    try:
-        height = render.opened(path).height
-    except ValueError as error:  # but a record
-        raise ValueError(f"{path}: --again takes the picture itself. {error}") from error
+    if path.suffix == ".json":
+        raise ValueError(f"{path}: --again takes the picture itself.")
+    height = render.opened(path).height
     if height > trusting.SIDE:
         raise ValueError(f"{path}: it is {height} pixels high, and would be drawn again up to {trusting.SIDE}.")
     return height

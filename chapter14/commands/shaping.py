@@ -22,6 +22,7 @@ from ..visualization.transform_presets import ROBUST
 from ..visualization.transform_warp import ResizedCrop, Rotate, Scale
 
 IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
+FAR = 1e6  # beyond it, places in a picture are no whole numbers in float32
 
 
 def image(options: argparse.Namespace) -> Image:
@@ -43,6 +44,8 @@ def transforms(options: argparse.Namespace) -> list[Transform]:
         value = getattr(options, name)
         if not math.isfinite(value):
             raise ValueError(f"--{name} {value}: it is a number, and finite.")
+        if abs(value) > FAR:
+            raise ValueError(f"--{name} {value:g}: it goes up to {FAR:g}.")
         try:
             return [make(value)] if value != nothing else []
         except ValueError as error:

@@ -131,8 +131,8 @@ def _too_much(options: argparse.Namespace) -> str | None:
     sides = [int(side) for side in (options.size or "").split("x") if side.isdecimal()]
     several = 1 if options.channels in (None, "all") else sum(b - a + 1 for a, b in asking.ranges(options.channels))
     pictures = options.count * max(len(options.prompt), several, options.between if options.to else 1)
-    if pictures > MOST["count"] or any(side > SIDE for side in sides):
-        return f"{pictures} pictures of size {options.size}; a record has up to {MOST['count']}, of up to {SIDE} pixels"
-    if sides and pictures * sides[0] * sides[-1] > PIXELS:
-        return f"{pictures} pictures of size {options.size}, more than {PIXELS} pixels"
+    if pictures > MOST["count"]:
+        return f"{pictures} pictures, which go up to {MOST['count']} in a record"
+    if any(side > SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > PIXELS):
+        return f"{pictures} x --size={options.size}, which goes up to {SIDE}, and {PIXELS} pixels in all, in a record"
     return None

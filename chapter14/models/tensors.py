@@ -30,7 +30,9 @@ def tensors_only(file: str | Path) -> Iterator[None]:
 
     try:
         yield
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError) as error:
+    except SafetensorError as error:
+        raise ValueError(f"{file}: it is no file of safetensors, or a broken one: {error}") from error
+    except (pickle.UnpicklingError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "TorchScript" not in str(error) and "weights_only" not in str(error):
             raise
         raise ValueError(
@@ -48,7 +50,8 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
-    regular(path)
+    if regular(path).stat().st_size == 0:
+        raise ValueError(f"{path}: it is empty.")
     try:
         with tensors_only(path):
             if path.suffix == ".safetensors":
@@ -181,7 +184,7 @@ def local(weights: str | Path) -> Path | None:
     if path.is_file():
         return path
     if isinstance(weights, Path) or path.suffix in SUFFIXES or path.parent != Path():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+        return regular(path)
     return None
 
 

@@ -77,6 +77,8 @@ def _config(fields: dict[str, Any], tensors: int) -> Config:
         raise ValueError(f"its config has a size of {wrong[0]!r}")
     if not all(isinstance(word, str) for word in config.vocabulary.words):
         raise ValueError("its vocabulary is no list of words")
+    if config.text_width % config.text_heads:
+        raise ValueError(f"its config has {config.text_heads} heads for {config.text_width} channels")
     if sum(config.blocks) + config.text_blocks > tensors:
         raise ValueError("its config has more blocks than it has tensors")
     return config

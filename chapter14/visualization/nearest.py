@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..files import regular
+from ..files import PART, regular
 from ..models.zoo import Pretrained
 from .look import PICTURE, fixed, watched
 from .objective import Objective
@@ -96,7 +96,10 @@ def photographs(folder: str | Path) -> list[Path]:
     """
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
-    paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    paths = sorted(
+        p for p in Path(folder).rglob("*")
+        if p.suffix.lower() in ENDINGS and p.is_file() and not PART.fullmatch(p.parent.name)
+    )  # fmt: skip
     if not paths:
         raise ValueError(f"{folder}: there is no picture in it, no .jpg and no .png.")
     return paths

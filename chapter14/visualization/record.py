@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..files import PART, marked, regular, whole
+from ..files import marked, regular, whole
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained
 from . import render
@@ -149,7 +149,7 @@ def records_in(folder: str | Path, broken: Callable[[str], None] = warnings.warn
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
     for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS), key=_by_number):
-        if path.is_dir() or PART.fullmatch(path.name):
+        if path.is_dir():
             continue
         try:
             found.append((record_of(path), path))
@@ -194,7 +194,7 @@ def _carried(path: Path) -> str | None:
         with Image.open(path, formats=render.formats()) as image:
             return image.info.get(KEY)
     except Exception as error:  # of a broken file, Pillow raises errors of many kinds
-        raise ValueError(f"{path}: it is no picture.") from error
+        raise ValueError(f"{path}: it is no picture that can be read. {str(error).rstrip('.')}.") from error
 
 
 #: What each field of a record holds, which another program may have written.
