@@ -505,7 +505,7 @@ def test_an_interrupt_at_any_line_is_gone_on_from(every, tmp_path, monkeypatch):
         )
         assert [p.name for p in tmp_path.iterdir()] in ([], ["c.part"]), where
         if not path.exists():
-            assert not steps or where == ["__exit__"], where  # which has begun to write
+            assert not steps, where
         elif (its := tensors_of(path)) not in right:
             right.add(its)
             assert same(visualize(model, channel("1", 1), resume=True, **options), expected), where
@@ -513,9 +513,10 @@ def test_an_interrupt_at_any_line_is_gone_on_from(every, tmp_path, monkeypatch):
 
 
 def tensors_of(path):
-    """The bytes of a checkpoint behind its header, whose order may change."""
+    """What is in a checkpoint, whose metadata have no order."""
     content = path.read_bytes()
-    return content[8 + struct.unpack("<Q", content[:8])[0] :]
+    (n,) = struct.unpack("<Q", content[:8])
+    return json.dumps(json.loads(content[8 : 8 + n]), sort_keys=True).encode() + content[8 + n :]
 
 
 def interrupted_at(line, f, where):

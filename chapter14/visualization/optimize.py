@@ -124,6 +124,7 @@ def visualize(
                         on_step(step)
             assert done.current is not None
             done.finished(image.picture(done.current.theta.detach()))
+        done.keep()  # here, since an interrupt may come between this block and the end of `with`
     xs, histories, alive, importance = zip(*done.at[0], strict=True)
     history = torch.cat(histories, 1)
     return Visualization(torch.cat(xs).clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))

@@ -59,6 +59,7 @@ class Progress:
     def __init__(self, path: Path | None, said: dict[str, Any], resume: bool, device: torch.device):
         self.device, self.path, self.said = device, path, json.dumps(said, sort_keys=True)
         self.at: tuple[tuple[Batch, ...], Current | None] = ((), None)
+        self.kept = self.at  # as it was when it was last written, or began
         self.J: list[Tensor] = []  # of the pictures that are being drawn; the first `steps` of them count
         self.saved = time.monotonic()
         if resume:
@@ -98,16 +99,15 @@ class Progress:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            self._keep(error)
-        except KeyboardInterrupt:  # while it was being written
-            self._keep(error)
-            raise
+        self.keep(error)
 
-    def _keep(self, error: BaseException | None) -> None:
-        if self.path is not None and self.at != ((), None):
-            with suppress(NotWritten) if error else _warned():  # what interrupted it is what is to be said
+    def keep(self, error: BaseException | None = None) -> None:
+        """Writes what is not in the file yet. After an error, one in writing is not reported: it is not the cause."""
+        if self.path is not None and self.at is not self.kept:
+            at = self.at
+            with suppress(NotWritten) if error else _warned():
                 self.save()
+            self.kept = at
 
     def save(self) -> None:
         from safetensors import SafetensorError
