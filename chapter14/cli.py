@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 import torch
 
 from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
+from .commands.stopping import told_to_stop
+from .files import escaped
 from .visualization.look import no_memory
 
 VERBS = {
@@ -27,7 +30,7 @@ ERRORS = (
     ValueError,
     IndexError,
     OSError,
-    FloatingPointError,
+    ArithmeticError,
     NotImplementedError,
     MemoryError,
     torch.OutOfMemoryError,
@@ -42,25 +45,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verb, (command, help) in VERBS.items():
         command.add_arguments(verbs.add_parser(verb, help=help))
     options = parser.parse_args(arguments)
-    said = warnings.formatwarning
+    formatted = warnings.formatwarning
     try:
-        warnings.formatwarning = lambda message, *_, **__: f"\nchapter14 {options.verb}: {message}\n"  # below a bar
-        status = VERBS[options.verb][0].run(options)
-        sys.stdout.flush()
+        warnings.formatwarning = lambda message, *_, **__: (
+            f"\nchapter14 {options.verb}: {_line(message)}\n"
+        )  # below a bar
+        with told_to_stop():
+            status = VERBS[options.verb][0].run(options)
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever reads it has read enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ERRORS as error:
-        print(f"chapter14 {options.verb}: {error}", file=sys.stderr)
+        print(f"chapter14 {options.verb}: {_line(error)}", file=sys.stderr)
         return 2
     except RuntimeError as error:
         if not no_memory(error):
             raise
-        print(f"chapter14 {options.verb}: it takes more memory than there is. {error}", file=sys.stderr)
+        print(f"chapter14 {options.verb}: it takes more memory than there is. {_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"chapter14 {options.verb}: interrupted.", file=sys.stderr)
         return 130
     finally:
-        warnings.formatwarning = said
+        warnings.formatwarning = formatted
+
+
+def _line(said: object) -> str:
+    """In one line, and nothing in it that a terminal would obey."""
+    return escaped(re.sub(r"\s*\n\s*", " ", str(said).strip())) or type(said).__name__

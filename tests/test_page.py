@@ -233,7 +233,9 @@ def test_the_command_page_says_what_it_cannot_do(pictures, folder, tmp_path, cap
     (pictures / "folder.png").mkdir()  # which is passed over
     whole = (pictures / "1.png").read_bytes()
     (pictures / "1.png").write_bytes(whole[:-200])
-    assert "1.png: it cannot be read as a picture" in said(pictures)
+    assert main(["page", str(pictures), "--out", str(tmp_path / "rest.html")]) == 0
+    assert "1.png: it cannot be read as a picture" in capsys.readouterr().err
+    assert [card["name"] for card in data((tmp_path / "rest.html").read_text())["cards"]] == ["a photo of a cat"]
     (pictures / "1.png").write_bytes(whole)
     assert main(["page", str(pictures), "--out", str(pictures)]) == 2
     assert "it is a folder" in capsys.readouterr().err

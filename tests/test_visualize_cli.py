@@ -36,6 +36,9 @@ def visualize(*arguments, status=0):
     assert main(["visualize", *SHORT, *map(str, arguments)]) == status
 
 
+PHOTOGRAPHS = ("--invert", "--caricature", "--style", "--start")
+
+
 def options(*arguments):
     import argparse
 
@@ -107,8 +110,12 @@ def test_each_option_changes_the_picture_or_what_is_kept_of_it(option, here):
 def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(words, photo, capsys):
     visualize("--layer", "image.scales.1", *words, "--out", "a.png")
     os.unlink("a.json")
-    assert main(["visualize", "--again", "a.png"]) == 0
-    assert "It is a.png, to the last byte." in capsys.readouterr().out
+    photograph = [f"a.png is trusted to read photo.png ({word})" for word in words if word in PHOTOGRAPHS]
+    assert main(["visualize", "--again", "a.png"]) == (2 if photograph else 0)
+    assert ("to read photo.png" in capsys.readouterr().err) == bool(photograph)
+    assert main(["visualize", "--again", "a.png", "--trust"]) == 0
+    said = capsys.readouterr().out
+    assert "It is a.png, to the last byte." in said and all(said.startswith(line) for line in photograph)
     with Image.open("a.png") as image:
         opacity = {"--alpha", "--importance"} & set(words)
         assert image.mode == ("RGBA" if opacity else "RGB") and image.height == 48
@@ -298,7 +305,7 @@ def test_a_prior_of_ones_own(here, capsys):
     visualize("a photo of a cat", "--prior", "mine.py:edges=100", "--report", "--out", "a.png")
     visualize("a photo of a cat", "--out", "b.png")
     assert record_of("a.png").objective == "a photo of a cat - 100 (mine.py:edges)"
-    assert main(["visualize", "--again", "a.png"]) == 0
+    assert main(["visualize", "--again", "a.png", "--trust"]) == 0
     assert "to the last byte" in capsys.readouterr().out
     with Image.open("a.png") as a, Image.open("b.png") as b:
         assert a.tobytes() != b.tobytes()

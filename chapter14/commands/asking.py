@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..models import own as files
+from ..files import escaped, regular
+from ..models.own import function as its_function
 from ..models.pretrained import Pretrained
 from ..visualization import prior
 from ..visualization.features import direction, diversity, dream
@@ -210,7 +211,7 @@ def _priors(options: argparse.Namespace) -> list[Objective]:
             raise ValueError(
                 f"--prior {word}: it is NAME=WEIGHT, with a name of {', '.join(PRIORS)}, or FILE.py:FUNCTION."
             )
-        made = own(files.function(Path(file), function), PICTURE, name=name) if file else PRIORS[name]()
+        made = own(its_function(Path(file), function), PICTURE, name=name) if file else PRIORS[name]()
         found.append(-float(weight) * made)
     return found
 
@@ -234,24 +235,35 @@ def _numbers(words: str, count: Any) -> list[int]:
     """ "all", or "0-3,7"."""
     if words == "all":
         return list(range(count()))
-    found: list[int] = []
+    return [i for low, high in ranges(words) for i in range(low, high + 1)]
+
+
+def ranges(words: str) -> list[tuple[int, int]]:
+    """ "0-3,7": the first and the last of each."""
+    found = []
     for part in words.split(","):
         low, dash, high = part.partition("-")
         high = high if dash else low
         if not low.isdecimal() or not high.isdecimal() or int(high) < int(low):
             raise ValueError(f"--channels {words}: it is all, or numbers and ranges, as in 0-3,7.")
-        found += range(int(low), int(high) + 1)
+        found.append((int(low), int(high)))
     return found
 
 
-def _vector(words: str) -> Tensor:
+def numbers(words: str) -> list[float] | None:
+    """ "0.5,1", or None where it is anything else, as the name of a file."""
     parts = [part.strip() for part in words.split(",") if part.strip()]
-    if not all(map(is_number, parts)) and Path(words).is_file():
-        parts = Path(words).read_text(errors="replace").replace(",", " ").split()
-    if not parts or not all(map(is_number, parts)):
+    return [float(part) for part in parts] if parts and all(map(is_number, parts)) else None
+
+
+def _vector(words: str) -> Tensor:
+    found = numbers(words)
+    if found is None and len(words) < 4096 and Path(words).is_file():
+        found = numbers(",".join(regular(Path(words)).read_text(errors="replace").replace(",", " ").split()))
+    if found is None:
         raise ValueError(f"--direction {words}: it is numbers with commas, one for each channel, or a file of them.")
-    return torch.tensor([float(part) for part in parts])
+    return torch.tensor(found)
 
 
 def quoted(words: Sequence[str]) -> str:
-    return shlex.join(["chapter14", "visualize", *words])
+    return escaped(shlex.join(["chapter14", "visualize", *words]))

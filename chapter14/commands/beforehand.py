@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from .. import files
 from ..models.pretrained import Pretrained
 from ..models.zoo import load
-from ..visualization import animation, files, render
+from ..visualization import animation, render
 from ..visualization.nearest import measured, photographs
+from ..visualization.progress import is_checkpoint
+from ..visualization.record import is_ours
 from .asking import Asked
 
 
@@ -29,13 +34,20 @@ def second_of(options: argparse.Namespace, asked: Sequence[Asked]) -> Pretrained
     return second
 
 
-def check(options: argparse.Namespace, out: Path, size: int) -> None:
-    """What would fail in the end fails now. `size`: in bytes, of what is drawn."""
+def check(
+    options: argparse.Namespace, out: Path, size: int, pictures: Sequence[Path], checkpoint: Path, every: bool
+) -> None:
+    """What would fail in the end fails now.
+
+    Args:
+        size: in bytes, of what is drawn. pictures: where they go. every: whether they are all there are, so that `out`
+            is one of them and no sheet.
+    """
     render.check(out)
     if options.film:
         animation.check(options.film)
     for path in filter(None, (options.film, options.page)):
-        files.check(path)
+        files.check(path, ours=None if options.overwrite else files.marked)
     files.check(out, size)
     if options.photos and not options.page:
         raise ValueError("--photos are shown on a --page.")
@@ -46,3 +58,15 @@ def check(options: argparse.Namespace, out: Path, size: int) -> None:
             raise ValueError(f"--{name} {value}: it is 1 or more.")
     if out.with_suffix("").is_file():
         raise ValueError(f"{out.with_suffix('')}: it is a file, and would be the folder of the pictures.")
+    files.clean(pictures[0].parent if pictures else out.parent)
+    written = [*([] if every else [out]), *pictures]
+    beside = [path.with_suffix(".json") for path in pictures]
+    once = [*written, *beside, checkpoint, *filter(None, (options.film, options.page))]
+    if twice := [path for path, n in Counter(map(os.path.abspath, once)).items() if n > 1]:
+        raise ValueError(f"{twice[0]}: two different things would be written there.")
+    if not options.overwrite:
+        files.unrelated(checkpoint, is_checkpoint)
+        for path in written:
+            files.unrelated(path, lambda path: is_ours(path) or is_checkpoint(checkpoint))
+        for path in beside:
+            files.unrelated(path, is_ours)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from ..files import escaped
 from ..visualization import quality
 from ..visualization.record import records_in
 
@@ -19,10 +21,14 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: a folder has no pictures whose quality was measured.
     """
-    drawn = {str(folder): records_in(folder) for folder in options.folders}
+    drawn = {str(folder): records_in(folder, _say) for folder in options.folders}
     print(
         quality.table(
             {folder: [(path.name, r.quality) for r, path in pairs if r.quality] for folder, pairs in drawn.items()}
         )
     )
     return 0
+
+
+def _say(what: str) -> None:
+    print(f"chapter14 quality: {escaped(what)}", file=sys.stderr)

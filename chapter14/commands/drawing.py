@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import Image, ImageChops
 
 from ..conversion.audit import audit
+from ..files import OVERWRITE, NotWritten, alone, escaped
 from ..models.pretrained import Pretrained
 from ..models.zoo import load
 from ..visualization import animation, quality, record, render
 from ..visualization.descend import Step
-from ..visualization.files import NotWritten
 from ..visualization.listing import layers, table
+from ..visualization.look import no_memory
 from ..visualization.optimize import Visualization, steps_in_all, visualize
 from ..visualization.record import Record
-from . import asking, shaping
+from . import asking, shaping, trusting
 from .asking import Asked
 from .beforehand import check, second_of
 from .paging import write_page
 from .ranks import everyone_is_here, rank, ranks
-from .stopping import told_to_stop
 
 EXAMPLES = """
 examples:
@@ -64,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     say("--history", action="store_true", help="print J at every step")
     say("--resume", action="store_true", help="go on where the same command was interrupted")
     say("--again", type=Path, metavar="PICTURE", help="draw a picture once more, as it says that it was drawn")
+    say("--trust", action="store_true", help=f"with --again: {trusting.HELP}")
+    say("--overwrite", action="store_true", help=OVERWRITE)
     say("--list", metavar="MODEL", help="the layers of a network, and their shapes")
 
 
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if options.list is not None:
         random = "random" if ":" in options.list else None
         network = load(options.list, options.weights or random)
-        print(table(layers(network, shaping.size(options, network))))
+        print(escaped(table(layers(network, shaping.size(options, network))), keep="\n"))
         return 0
     if options.again is not None:
         return _again(options)
@@ -87,23 +89,24 @@ def run(options: argparse.Namespace) -> int:
     out = options.out or Path("pictures") / f"{_slug(title)}.png"
     paths = _paths(asked, options, out)
     drawing = Drawing(network, asked[rank() :: ranks()], paths[rank() :: ranks()], options, out, second)
-    check(options, out, drawing.bytes)
-    try:
-        if drawing.asked:
-            with told_to_stop():
+    pictures = [path for each in paths for path in each]
+    with alone(drawing.checkpoint):
+        check(options, out, drawing.bytes, pictures, drawing.checkpoint, every=pictures == [out])
+        try:
+            if drawing.asked:
                 drawing.write(drawing.draw())
-            drawing.checkpoint.unlink(missing_ok=True)
-    except KeyboardInterrupt:
-        drawing.put_down()
-        return 130
-    except NotWritten as error:
-        if not drawing.checkpoint.is_file():
-            raise
-        kept = f"What is drawn is in {drawing.checkpoint}: the same command with --resume goes on."
-        raise NotWritten(f"{error}. {kept}") from error
-    everyone_is_here()
-    if rank() == 0:
-        _put_together([path for each in paths for path in each], title, options, out)
+        except KeyboardInterrupt:
+            drawing.put_down()
+            return 130
+        except NotWritten as error:
+            raise drawing.kept(error) from error
+        everyone_is_here()
+        try:
+            if rank() == 0:
+                _put_together(pictures, title, options, out)
+        except NotWritten as error:
+            raise drawing.kept(error) from error
+        drawing.checkpoint.unlink(missing_ok=True)
     return 0
 
 
@@ -112,11 +115,10 @@ def _put_together(paths: Sequence[Path], title: str, options: argparse.Namespace
     if len(paths) > 1:
         _write_sheet(paths, options.layer, options.columns, out)
     if options.page:
-        write_page(options.page, [(record.record_of(path), path) for path in paths], options.photos, 6, title)
-        print(f"The page is {options.page}.")
-    print(
-        f"The picture is {out}." if len(paths) == 1 else f"The pictures are in {out.with_suffix('')}, and all in {out}."
-    )
+        write_page(options.page, [(record.record_of(path), path) for path in paths], options.photos, 6, title, None)
+        print(escaped(f"The page is {options.page}."))
+    several = f"The pictures are in {out.with_suffix('')}, and all in {out}."
+    print(escaped(f"The picture is {out}." if len(paths) == 1 else several))
 
 
 class Drawing:
@@ -162,14 +164,25 @@ class Drawing:
     def checkpoint(self) -> Path:
         return self.out.with_suffix(f".{rank()}.part" if ranks() > 1 else ".part")
 
+    def kept(self, error: NotWritten) -> NotWritten:
+        """The error, and where what is drawn is in spite of it."""
+        if not self.checkpoint.is_file():
+            return error
+        return NotWritten(f"{error}. What is drawn is in {self.checkpoint}: the same command with --resume goes on.")
+
     def draw(self) -> Visualization:
-        """With a bar that grows."""
+        """With a bar that grows. A film of what an earlier command has drawn to its end is drawn once more."""
+        drawn = self._drawn(self.options.resume)
+        return self._drawn(False) if self.film and not self.film.batches else drawn
+
+    def _drawn(self, resume: bool) -> Visualization:
         from tqdm import tqdm
 
         options, name = self.options, " | ".join(asked.objective.name for asked in self.asked)
         pictures = len(self.asked) * options.count
         steps = options.steps if options.start else steps_in_all(options.steps, self.call["cycles"])
-        with tqdm(total=steps * pictures, desc=name if len(name) < 50 else f"{name[:50]}...", file=sys.stderr) as bar:
+        name = escaped(name if len(name) < 50 else f"{name[:50]}...")
+        with tqdm(total=steps * pictures, desc=name, file=sys.stderr) as bar:
 
             def on_step(step: Step) -> None:
                 self.last = step
@@ -183,7 +196,7 @@ class Drawing:
                 self.network,
                 [asked.objective for asked in self.asked],
                 checkpoint=self.checkpoint,
-                resume=options.resume,
+                resume=resume,
                 on_step=on_step,
                 **self.call,
             )
@@ -195,9 +208,11 @@ class Drawing:
             return
         images = [render.to_image(x, self.options.height) for x in self.last.x.clamp(-1, 1)]
         shown = images[0] if len(images) == 1 else render.sheet(images, [""] * len(images), self.options.columns)
-        self.out.with_suffix(".json").unlink(missing_ok=True)  # which is of another picture
+        if record.is_ours(beside := self.out.with_suffix(".json")):
+            beside.unlink()  # it is of another picture
         render.save(shown, self.out)
-        print(f"Interrupted: {self.out} is what there is; the same command with --resume goes on.", file=sys.stderr)
+        goes_on = f"Interrupted: {self.out} is what there is; the same command with --resume goes on."
+        print(escaped(goes_on), file=sys.stderr)
 
     def write(self, drawn: Visualization) -> None:
         """Each picture with its record."""
@@ -220,9 +235,9 @@ class Drawing:
         pictures = map(render.opaque, drawn.x, drawn.importance) if options.importance else drawn.x
         for its, x, path in zip(kept, pictures, (path for each in self.paths for path in each), strict=True):
             record.save(render.to_image(x, options.height), path, its)
-        if self.film and self.film.batches:  # of a descent that was resumed at its end there is none
+        if self.film:
             self.film.save(options.film, options.height if len(each) == 1 else SMALL, options.columns)
-            print(f"The film is {options.film}.")
+            print(escaped(f"The film is {options.film}."))
         self._say(drawn, kept)
 
     def _measured(self, drawn: Visualization, each: Sequence[Asked]) -> list[dict[str, float | None]]:
@@ -243,11 +258,11 @@ class Drawing:
         for name, those in list(by_name.items())[:40]:
             first, last = (sum(its.history[i] for its in those) / len(those) for i in (0, -1))
             went = "rose" if last > first else "fell"
-            print(f"{name}: J {went} from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
+            print(f"{escaped(name)}: J {went} from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
         if self.by_hand:
             print(f"{self.by_hand} of the gradient's nodes are by hand.")
         if dead := [its.objective for its in kept if not its.alive]:
-            names, helped = ", ".join(dict.fromkeys(dead)), self.options.through_relu
+            names, helped = escaped(", ".join(dict.fromkeys(dead))), self.options.through_relu
             print(
                 f"Dead after --through-relu {helped}, and so noise: {names}. More steps may wake them."
                 if helped
@@ -258,44 +273,58 @@ class Drawing:
 
 
 def _again(options: argparse.Namespace) -> int:
-    """Draws what a picture says of itself."""
-    its = record.record_of(options.again)
+    """Draws what a picture says of itself, as far as it is trusted."""
+    its, name = record.record_of(options.again), str(options.again)
     if others := asking.typed(options, {"device": None}):
         raise ValueError(f"--again draws a picture as it was drawn: {' '.join(others)} cannot be said of it.")
     if its.command[:1] != ["visualize"]:
-        raise ValueError(f"{options.again}: no command drew it.")
-    parser = argparse.ArgumentParser()
-    asking.add_arguments(parser)
+        raise ValueError(f"{name}: no command drew it.")
+    read = trusting.read(its.command, name)
+    height = _height(options.again)
     out = options.out or options.again.with_stem(f"{options.again.stem}_again")
-    asked = vars(parser.parse_args(its.command[1:]))
-    goes = {"out": out, "height": _height(options.again), "again": None, "device": options.device or asked["device"]}
+    if out.absolute() == options.again.absolute():
+        raise ValueError(f"{out}: it is the picture that is drawn again, and would be compared with itself.")
+    trusting.trusted(read, name, options.trust)
+    asked = vars(read)
+    goes = {"out": out, "height": height, "again": None, "device": options.device or asked["device"]}
     then = argparse.Namespace(**vars(options) | asked | goes)
     print(asking.quoted(its.command[1:]))
-    if status := run(then):
-        return status
+    try:
+        if status := run(then):
+            return status
+    except (ValueError, IndexError, ArithmeticError, FileNotFoundError, RuntimeError) as error:
+        if isinstance(error, NotImplementedError) or no_memory(error):
+            raise
+        raise ValueError(f"{name}: what its record asks for cannot be drawn. {error}") from error
     network, drawn = load(then.model, then.weights), out
     if then.count > 1:  # pictures that differ from each other are drawn together
-        drawn = next(path for path in out.with_suffix("").iterdir() if path.name.endswith(f"_seed_{its.seed}.png"))
-    print(_compared(options.again, drawn, record.changed(its, network)))
+        all_of_them = sorted(out.with_suffix("").glob(f"*_seed_{its.seed}.png"))
+        if not all_of_them:
+            raise ValueError(f"{name}: its seed, {its.seed}, is none of those that its command draws.")
+        drawn = all_of_them[0]
+    print(escaped(_compared(options.again, drawn, record.changed(its, network))))
     return 0
 
 
 def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
-    with Image.open(then) as a, Image.open(now) as b:
-        difference = ImageChops.difference(a, b)
+    a, b = render.opened(then), render.opened(now)
+    why = "; ".join(changed) or "a batch of another size rounds otherwise"
+    if (a.size, a.mode) != (b.size, b.mode):
+        return f"It differs from {then}, which is {a.width} x {a.height} {a.mode}: {b.width} x {b.height} {b.mode}."
+    difference = ImageChops.difference(a, b)
     if difference.getbbox(alpha_only=False) is None:
         return f"It is {then}, to the last byte."
     most = max(high for _, high in np.atleast_2d(difference.getextrema()).tolist())
-    why = "; ".join(changed) or "a batch of another size rounds otherwise"
     return f"It differs from {then} by {most} of 255 at most: {why}."
 
 
 def _height(path: Path) -> int:
-    try:
-        with Image.open(path) as image:
-            return image.height
-    except UnidentifiedImageError as error:  # but a record
-        raise ValueError(f"{path}: --again takes the picture itself.") from error
+    if path.suffix == ".json":
+        raise ValueError(f"{path}: --again takes the picture itself.")
+    height = render.opened(path).height
+    if height > trusting.SIDE:
+        raise ValueError(f"{path}: it is {height} pixels high, and would be drawn again up to {trusting.SIDE}.")
+    return height
 
 
 def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> list[list[Path]]:
@@ -312,11 +341,11 @@ def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Pa
     images, labels = [], []
     for path in paths:
         its = record.record_of(path)
-        with Image.open(path) as image:
-            size = (max(round(SMALL * image.width / image.height), 1), SMALL)
-            images.append(image.resize(size, Image.Resampling.BICUBIC))
+        image = render.opened(path)
+        size = (max(round(SMALL * image.width / image.height), 1), SMALL)
+        images.append(image.resize(size, Image.Resampling.BICUBIC))
         name = its.objective.replace(f" of {layer}", "") if layer else its.objective
-        labels.append(name if its.alive else f"dead: {name}")  # at its end it might not be seen
+        labels.append(escaped(name if its.alive else f"dead: {name}"))  # at its end it might not be seen
     render.save(render.sheet(images, labels, columns), out)
 
 

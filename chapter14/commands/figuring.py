@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..drawing.figures import FIGURES, figure, stem, write_page
+from ..drawing.figures import FIGURES, figure, is_page, stem, write_page
+from ..files import OVERWRITE, check, clean
 
 DESCRIPTION = """
 Figures 14.1 to 14.23, each with the numbers that were computed for it, as SVG and PNG.
@@ -22,17 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("figures"), help="the folder that they are written to (figures)"
     )
     parser.add_argument("--page", type=Path, metavar="FILE", help="a page in Markdown that shows them")
+    parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 
 def run(options: argparse.Namespace) -> int:
     """
     Raises:
-        ValueError: the chapter has no such figure, or matplotlib is not installed.
+        ValueError: the chapter has no such figure, matplotlib is not installed, or the page is another's.
         NotWritten: a file could not be.
     """
     numbers = options.numbers or list(FIGURES)
     if unknown := [number for number in numbers if number not in FIGURES]:
         raise ValueError(f"{', '.join(unknown)}: the chapter has figures 14.1 to 14.{len(FIGURES)}.")
+    if options.page:
+        check(options.page, ours=None if options.overwrite else is_page)
+    clean(options.out)
     for number in numbers:
         picture = figure(number)
         for ending in (".svg", ".png"):

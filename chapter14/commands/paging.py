@@ -6,16 +6,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from PIL import Image
+import torch
 
+from ..files import OVERWRITE, check, escaped, marked, whole
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained, load
-from ..visualization.files import check, whole
-from ..visualization.nearest import Nearest, nearest, photographs
+from ..visualization.nearest import Nearest, measured, nearest, photographs
+from ..visualization.objective import Objective
 from ..visualization.page import page
 from ..visualization.record import Record, records_in
-from . import asking, shaping
+from ..visualization.render import opened
+from . import asking, shaping, trusting
 
 DESCRIPTION = """
 One file that needs no other: each picture with how it was drawn, and with the photographs that the same objective
@@ -32,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nearest", type=int, default=6, help="how many photographs beside each, of either kind (6)")
     parser.add_argument("--title", default="What the neurons look for", help="of the page")
     parser.add_argument("--out", type=Path, default=Path("page.html"), help="where it is written (page.html)")
+    parser.add_argument("--trust", action="store_true", help=trusting.HELP)
+    parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,74 +44,131 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError, FileNotFoundError: no picture has its record, or the photographs cannot be looked at.
     """
-    check(options.out)
+    check(options.out, ours=None if options.overwrite else marked)
     if options.nearest < 1:
         raise ValueError(f"--nearest {options.nearest}: it is 1 or more.")
-    drawn = records_in(options.folder)
-    write_page(options.out, drawn, options.photos, options.nearest, options.title)
-    print(f"The page of {len(drawn)} pictures is {options.out}.")
+    drawn = records_in(options.folder, _say)
+    n = write_page(options.out, drawn, options.photos, options.nearest, options.title, options.trust)
+    print(escaped(f"The page of {n} pictures is {options.out}."))
     return 0
 
 
-def write_page(out: Path, drawn: Sequence[tuple[Record, Path]], photos: Path | None, nearest: int, title: str) -> None:
-    """The page of these pictures, beside the photographs of the folder `photos`."""
-    beside = _beside([record for record, _ in drawn], photos, nearest) if photos else None
-    written = page([(record, _read(path)) for record, path in drawn], beside, title)
+def write_page(
+    out: Path, drawn: Sequence[tuple[Record, Path]], photos: Path | None, nearest: int, title: str, trust: bool | None
+) -> int:
+    """The page of these pictures, beside the photographs of the folder `photos`: how many it shows.
+
+    `trust`: as `asked_in`.
+    """
+    whole_ones, images = [], []
+    for record, path in drawn:
+        try:
+            image = opened(path)
+            images.append(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+            whole_ones.append((record, path))
+        except (ValueError, OSError) as error:
+            _say(f"{error} It is left out.")
+    if not whole_ones:
+        raise ValueError(f"{drawn[0][1].parent}: not one picture in it can be read.")
+    beside = _beside(whole_ones, photos, nearest, trust) if photos else None
+    written = page([(record, image) for (record, _), image in zip(whole_ones, images, strict=True)], beside, title)
     with whole(out) as file:
         file.write_text(written, encoding="utf-8")
+    return len(images)
 
 
-def asked_in(record: Record) -> argparse.Namespace:
-    """The options of the command that drew a picture.
+#: What a photograph is not asked, and how it would be drawn.
+DRAWN = {"diverse": 0, "prior": [], "start": None, "steps": 1, "count": 1, "through_relu": 0, "batch": None, "pad": 0,
+         "jitter": 0, "blur": 0}  # fmt: skip
+
+
+def asked_in(record: Record, name: str = "", trust: bool | None = False) -> argparse.Namespace:
+    """The options of the command that drew a picture, as a photograph is asked them.
+
+    Args:
+        name: what errors call it. trust: whether what the record names is run, read and fetched; None where the record
+            is of this very command.
 
     Raises:
-        ValueError: no command drew it.
+        ValueError: no command drew it. Untrusted: it is not to be followed.
     """
     if record.command[:1] != ["visualize"]:
         raise ValueError(f"{record.objective}: no command drew it, so that its objective is known by name alone.")
-    parser = argparse.ArgumentParser()
-    asking.add_arguments(parser)
-    options = parser.parse_args(record.command[1:])
-    options.diverse, options.prior = 0, []  # of pictures that are drawn, and not of photographs
+    options = trusting.read(record.command, name or record.objective)
+    vars(options).update(DRAWN)
+    if trust is not None:
+        trusting.trusted(options, name or record.objective, trust)
     return options
 
 
-def _beside(records: Sequence[Record], folder: Path, n: int) -> list[Nearest]:
-    """For each record, the photographs that its network and objective value most and least, in the picture's size."""
-    found: dict[int, Nearest] = {}
-    every = [(record, asked_in(record)) for record in records]
-    for model, named in dict.fromkeys((options.model, options.weights) for _, options in every):
-        network = load(model, named)
-        its = [(record, options) for record, options in every if (options.model, options.weights) == (model, named)]
+def _beside(drawn: Sequence[tuple[Record, Path]], folder: Path, n: int, trust: bool | None) -> list[Nearest]:
+    """For each picture, the photographs that its network and objective value most and least, in its size.
+
+    A picture whose record cannot be followed has none.
+    """
+    photographs(folder)
+    found: dict[Path, Nearest] = {}
+    errors: list[Exception] = []
+
+    def without(path: Path, error: Exception) -> None:
+        errors.append(error)
+        found[path] = Nearest([], [])
+        _say(f"{error} {path} is shown without photographs.")
+
+    every: list[Its] = []
+    for record, path in drawn:
+        try:
+            every.append(Its(record, path, asked_in(record, str(path), trust)))
+        except trusting.Untrusted as error:
+            without(path, error)
+    for model, named in dict.fromkeys((its.options.model, its.options.weights) for its in every):
+        these = [its for its in every if (its.options.model, its.options.weights) == (model, named)]
+        try:
+            network = load(model, named)
+        except (ValueError, OSError) as error:
+            for its in these:
+                without(its.path, error)
+            continue
         weights = fingerprint(network.model.state_dict())
-        if others := [record.objective for record, _ in its if record.weights != weights]:
+        if others := [its.record.objective for its in these if its.record.weights != weights]:
             raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
-        sizes = {id(record): shaping.size(options, network) for record, options in its}
-        for size in dict.fromkeys(sizes.values()):
-            of_size = [(record, options) for record, options in its if sizes[id(record)] == size]
-            found |= _nearest(network, of_size, folder, n, size)
-    return [found[id(record)] for record in records]
+        by_size: dict[tuple[int, int], list[tuple[Path, Objective]]] = {}
+        for its in these:
+            try:
+                size = shaping.size(its.options, network)
+                by_size.setdefault(size, []).append((its.path, _asked_alone(its.options, network, size)))
+            except (ValueError, IndexError, OSError, ArithmeticError, RuntimeError) as error:
+                without(its.path, ValueError(f"{its.path}: {error}"))
+        for size, asked in by_size.items():
+            found |= _nearest(network, asked, folder, n, size)
+    if len(errors) == len(drawn):
+        raise errors[0]
+    return [found[path] for _, path in drawn]
+
+
+class Its(NamedTuple):
+    record: Record
+    path: Path
+    options: argparse.Namespace
+
+
+def _asked_alone(options: argparse.Namespace, network: Pretrained, size: tuple[int, int]) -> Objective:
+    """The objective, where the network can be asked it."""
+    asked = asking.objectives(options, network)[0].bare
+    with measured(network, [asked]) as measure:
+        measure(torch.zeros(1, 3, *size))
+    return asked
 
 
 def _nearest(
-    network: Pretrained,
-    those: Sequence[tuple[Record, argparse.Namespace]],
-    folder: Path,
-    n: int,
-    size: int | tuple[int, int] | None,
-) -> dict[int, Nearest]:
+    network: Pretrained, asked: Sequence[tuple[Path, Objective]], folder: Path, n: int, size: tuple[int, int]
+) -> dict[Path, Nearest]:
     from tqdm import tqdm
 
-    asked = [asking.objectives(options, network)[0].bare for _, options in those]
     with tqdm(total=len(photographs(folder)), desc="photographs", file=sys.stderr) as bar:
-        near = nearest(network, asked, folder, n, size=size, on_batch=bar.update)
-    return {id(record): beside for (record, _), beside in zip(those, near, strict=True)}
+        near = nearest(network, [its for _, its in asked], folder, n, size=size, on_batch=bar.update)
+    return {path: beside for (path, _), beside in zip(asked, near, strict=True)}
 
 
-def _read(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
-        raise ValueError(f"{path}: it cannot be read as a picture. {error}") from error
+def _say(what: str) -> None:
+    print(f"chapter14 page: {escaped(what)}", file=sys.stderr)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..files import regular
 from ..models.pretrained import Pretrained
 from ..visualization.image import Image, Pixels, Pyramid
 from ..visualization.image_colour import Alpha, Decorrelated, Grey
@@ -21,6 +22,7 @@ from ..visualization.transform_presets import ROBUST
 from ..visualization.transform_warp import ResizedCrop, Rotate, Scale
 
 IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
+FAR = 1e6  # beyond it, places in a picture are no whole numbers in float32
 
 
 def image(options: argparse.Namespace) -> Image:
@@ -42,6 +44,8 @@ def transforms(options: argparse.Namespace) -> list[Transform]:
         value = getattr(options, name)
         if not math.isfinite(value):
             raise ValueError(f"--{name} {value}: it is a number, and finite.")
+        if abs(value) > FAR:
+            raise ValueError(f"--{name} {value:g}: it goes up to {FAR:g}.")
         try:
             return [make(value)] if value != nothing else []
         except ValueError as error:
@@ -89,8 +93,7 @@ def photo(path: Path, H: int, W: int) -> Tensor:
     Raises:
         FileNotFoundError, ValueError: there is none, or it cannot be read.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    regular(path)
     try:
         return shown(path, (H, W))
     except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by

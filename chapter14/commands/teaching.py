@@ -6,8 +6,8 @@ import argparse
 import webbrowser
 from pathlib import Path
 
+from ..files import OVERWRITE, check, escaped, whole
 from ..lesson.page import page
-from ..visualization.files import whole
 
 DESCRIPTION = """
 One file that needs no other, and no network: Algorithm 14.1 step by step, beside its graph, with numbers that can be
@@ -21,16 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="where it is written (chapter.html)")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 
 def run(options: argparse.Namespace) -> int:
     """
     Raises:
-        NotWritten: the file could not be.
+        ValueError, NotWritten: the file cannot be written, or is another's.
     """
+    written = page()
+    head = written.partition("</title>")[0].encode()
+    check(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))
     with whole(options.out) as file:
-        file.write_text(page(), encoding="utf-8", newline="\n")
-    print(f"The chapter is {options.out}.")
+        file.write_text(written, encoding="utf-8", newline="\n")
+    print(escaped(f"The chapter is {options.out}."))
     if options.open:
         webbrowser.open(options.out.resolve().as_uri())
     return 0

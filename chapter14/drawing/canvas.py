@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from ..visualization.files import whole
+from ..files import whole
 from .style import DARK, INK, ON, PAPER, RIM
 
 FONT = "DejaVu Sans"

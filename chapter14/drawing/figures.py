@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..visualization.files import whole
+from ..files import whole
 from . import figures_backward, figures_dag, figures_data, figures_mlp, figures_network
 from .canvas import Picture, styled
 
@@ -163,6 +163,11 @@ def page(pictures: str, numbers: Sequence[str] = tuple(FIGURES)) -> str:
         lines += ["", f"## {number}", "", f"![Figure {number}]({pictures}/{stem(number)}.svg)", "", shows]
         lines += [f"Computed: {computed}"]
     return "\n".join(lines) + "\n"
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is such a page, whichever figures it shows."""
+    return path.read_bytes().startswith(page("", ()).encode())
 
 
 def write_page(path: Path, pictures: Path, numbers: Sequence[str]) -> None:

@@ -9,7 +9,6 @@ by itself they forget it.
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..files import whole
 from .network import Descent, ForwardBackward
 
 
@@ -61,6 +61,6 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
         model.graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # what it is unless given
     onnx.checker.check_model(model)
     path = Path(path)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_bytes(model.SerializeToString())
-    return beside.replace(path)
+    with whole(path) as beside:
+        beside.write_bytes(model.SerializeToString())
+    return path

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,10 @@ from torch import Tensor
 
 from .. import functional as F
 from .pretrained import Pretrained
-from .tensors import fetched, fetched_from_hub, known, local, tensors_only, told
+from .tensors import fetched, fetched_from_hub, known, local, read, tensors_only, told
 
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+SILENCE = threading.RLock()  # what logs is the process's
 
 
 def load(name: str, weights: str | Path | None) -> Pretrained:
@@ -48,6 +50,8 @@ def load(name: str, weights: str | Path | None) -> Pretrained:
             why = str(error).strip().splitlines()[0]
             raise ValueError(f"open_clip:{name}: it cannot be built here. {type(error).__name__}: {why}") from error
     if path := local(weights):
+        if path.suffix not in (".npz", ".npy"):
+            read(path)
         with told(path, f"open_clip:{name}"), tensors_only(path):
             return _pretrained(name, _created(name, str(path), force_preprocess_cfg=_agreed(name, tags)), str(path))
     tag = str(weights)
@@ -86,12 +90,13 @@ def _created(name: str, pretrained: str | None = None, **options: Any) -> Any:
 @contextmanager
 def _silent() -> Iterator[None]:
     """open_clip logs what its errors say too."""
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    with SILENCE:
+        before = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(before)
 
 
 def _pretrained(name: str, model: Any, weights: str) -> Pretrained:

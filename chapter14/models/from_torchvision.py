@@ -38,6 +38,7 @@ def load(name: str, weights: str | Path | None) -> Pretrained:
     entry = entries[member]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / _file(entry)
     with fetched(f"torchvision:{name}", entry.url, lambda: cached, f"Put it at {cached}"):
+        entry.get_state_dict(map_location="cpu", check_hash=True, weights_only=True)  # get_model would unpickle it all
         return _pretrained(name, models.get_model(name, weights=entry), entry, entry.name)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import os
 import pickle
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,35 +13,32 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # what torch.load obeys, whoever calls it
+from ..files import regular
+
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".npz", ".tar")
 WRAPPERS = ("state_dict", "model", "state_dict_ema", "model_ema")  # of what training scripts save
 
 
 @contextmanager
 def tensors_only(file: str | Path) -> Iterator[None]:
-    """Whatever is loaded inside, by whichever library, is tensors.
+    """Inside, a file is loaded that is to have tensors alone in it.
 
     Raises:
         ValueError: `file` has anything else in it.
     """
     from safetensors import SafetensorError
 
-    before = os.environ.get(FORCE)
-    os.environ[FORCE] = "1"
     try:
         yield
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "TorchScript" not in str(error):
+    except SafetensorError as error:
+        raise ValueError(f"{file}: it is no file of safetensors, or a broken one: {error}") from error
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "TorchScript" not in str(error) and "weights_only" not in str(error):
             raise
         raise ValueError(
             f"{file}: it is no file of tensors alone, and is not loaded: to unpickle anything else would run what it "
             "says. What is trusted can be saved again, its state_dict() with torch.save or safetensors."
         ) from error
-    finally:
-        os.environ.pop(FORCE)
-        if before is not None:
-            os.environ[FORCE] = before
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -53,20 +50,47 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    if regular(path).stat().st_size == 0:
+        raise ValueError(f"{path}: it is empty.")
     try:
         with tensors_only(path):
-            safe = path.suffix == ".safetensors"
-            found: Any = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError) as error:
-        raise ValueError(f"{path}: it cannot be read: {error}") from error
+            if path.suffix == ".safetensors":
+                found: Any = load_file(path)
+            else:
+                _not_inflated(path)
+                found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of a broken file, torch and pickle raise errors of many kinds
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
+        raise ValueError(f"{path}: it cannot be read: {said(error)}") from error
     for wrapper in WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
     if not isinstance(found, Mapping) or not found or not all(isinstance(t, Tensor) for t in found.values()):
         raise ValueError(f"{path}: it is no state dict, tensors by name, but {type(found).__name__}.")
+    if wrong := [str(name) for name, t in found.items() if not isinstance(name, str) or not _plain(t)]:
+        raise ValueError(f"{path}: {wrong[0]} is no tensor that has a name, and every entry of its own.")
     return {name.removeprefix("module."): t for name, t in found.items()}  # "module." is DataParallel's
+
+
+def _not_inflated(path: Path) -> None:
+    """torch.save compresses nothing: a file that says that it holds more than it has bytes would fill the memory."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            size, said = path.stat().st_size, sum(entry.file_size for entry in file.infolist())
+        if said > size:
+            raise ValueError(f"{path}: it has {size} bytes, and says that it holds {said}.")
+
+
+def _plain(t: Tensor) -> bool:
+    if t.layout != torch.strided or t.is_quantized or t.is_nested or t.device.type != "cpu":
+        return False
+    return t.numel() * t.element_size() <= t.untyped_storage().nbytes()
+
+
+def said(error: BaseException) -> str:
+    """What an error says, in a line."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], path: Path, name: str) -> None:
@@ -87,7 +111,9 @@ def told(path: Path, name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, KeyError, AttributeError) as error:
+    except Exception as error:  # of a broken file, the libraries raise errors of many kinds
+        if isinstance(error, ValueError) and str(error).startswith(f"{path}: "):
+            raise
         why = (
             f"{error} is not in it." if isinstance(error, KeyError) else "\n".join(map(_short, str(error).splitlines()))
         )
@@ -121,12 +147,13 @@ def fetched(name: str, source: str, cached: Callable[[], Path | None], how: str)
     try:
         with tensors_only(source):
             yield
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # of a broken file, the libraries raise errors of many kinds
         if (path := cached()) and path.is_file():
-            raise ValueError(f"{name}: its weights in {path} cannot be read: {error}") from error
-        why = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{name}: its weights in {path} cannot be read: {said(error)}") from error
+        if not isinstance(error, OSError | RuntimeError):
+            raise
         raise FileNotFoundError(
-            f"{name}: its weights are not on this machine, and cannot be fetched: {why.rstrip('.')}. They are "
+            f"{name}: its weights are not on this machine, and cannot be fetched: {said(error).rstrip('.')}. They are "
             f"{source}. {how}, or give the file itself as weights (--weights FILE)."
         ) from error
 
@@ -157,7 +184,7 @@ def local(weights: str | Path) -> Path | None:
     if path.is_file():
         return path
     if isinstance(weights, Path) or path.suffix in SUFFIXES or path.parent != Path():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+        return regular(path)
     return None
 
 

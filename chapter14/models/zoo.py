@@ -12,6 +12,7 @@ would give; they are fetched by the library itself, and kept where it keeps them
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from .pretrained import Pretrained
 from .weights import load as load_weights
 
 ASSETS = Path(__file__).parent.parent / "assets"
+
+LOADING = threading.RLock()
 
 Loader = Callable[[str, str | Path | None], Pretrained]
 
@@ -42,18 +45,20 @@ def load(
 ) -> Pretrained:
     """The network of that name or in that file, with these weights. Random ones are the same each time.
 
+    One thread at a time: the others wait. What the libraries draw random weights from, and load by, is the process's.
+
     Raises:
         FileNotFoundError: there is no such file and no such name; or the weights are neither on this machine nor can be
             fetched, and it says where they are.
         ValueError: a library, network, weights or device that there is not; a file of another kind, or one that holds
             more than tensors.
     """
-    with torch.random.fork_rng(devices=[]):
+    with LOADING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _loaded(str(name), weights)
     try:
         network.model.to(device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ValueError(f"device {str(device)!r}: {error}") from error
     return network
 

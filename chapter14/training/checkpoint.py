@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
+from ..files import whole
+
 
 def save(path: Path, models: dict[str, nn.Module], optimiser: Optimizer, generator: Generator, **rest: Any) -> None:
-    """Everything that a run goes on from, written beside `path` and then renamed."""
+    """Everything that a run goes on from, whole."""
     from safetensors.torch import save_file
 
     tensors = {f"{name}.{key}": t for name, model in models.items() for key, t in model.state_dict().items()}
@@ -21,14 +22,8 @@ def save(path: Path, models: dict[str, nn.Module], optimiser: Optimizer, generat
         tensors |= {f"optimiser.{i}.{key}": torch.as_tensor(value) for key, value in state.items()}
     tensors["generator"] = generator.get_state()
     tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        save_file(
-            {name: t.detach().cpu().contiguous() for name, t in tensors.items()}, beside, {"rest": json.dumps(rest)}
-        )
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as beside:
+        save_file(tensors, beside, {"rest": json.dumps(rest)})
 
 
 def load(path: Path, models: dict[str, nn.Module], optimiser: Optimizer, generator: Generator) -> dict[str, Any]:

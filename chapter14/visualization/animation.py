@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ..files import MARK, whole
 from .descend import Step
-from .files import whole
 from .render import flat, sheet, to_image
 
 HOLD = 1.0  # seconds that the last picture stays
@@ -88,9 +89,10 @@ def _frame(pixels: Tensor, size: int | None, columns: int) -> Image.Image:
 
 def _save(frames: Sequence[Image.Image], path: Path, rate: int) -> None:
     durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 * HOLD)]
+    kept: dict[str, Any] = {"xmp": MARK.encode()}
     if path.suffix.lower() == ".gif":
-        frames = _in_one_palette(frames)
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+        frames, kept = _in_one_palette(frames), {"comment": MARK}
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, **kept)
 
 
 def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
@@ -106,6 +108,7 @@ def _save_mp4(frames: Sequence[Image.Image], path: Path, rate: int) -> None:
 
     width, height = (n + n % 2 for n in frames[0].size)  # of what it writes, both are even
     with av.open(str(path), "w", format="mp4") as container:
+        container.metadata["comment"] = MARK
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in [*frames, *[frames[-1]] * round(HOLD * rate)]:

@@ -17,10 +17,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from ..files import PART, regular
 from ..models.zoo import Pretrained
 from .look import PICTURE, fixed, watched
 from .objective import Objective
-from .render import flat
+from .render import flat, formats
 
 ENDINGS = {".jpg", ".jpeg", ".png"}
 
@@ -95,7 +96,10 @@ def photographs(folder: str | Path) -> list[Path]:
     """
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
-    paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+    paths = sorted(
+        p for p in Path(folder).rglob("*")
+        if p.suffix.lower() in ENDINGS and p.is_file() and not PART.fullmatch(p.parent.name)
+    )  # fmt: skip
     if not paths:
         raise ValueError(f"{folder}: there is no picture in it, no .jpg and no .png.")
     return paths
@@ -120,7 +124,7 @@ def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[C
 def opened(path: Path, size: tuple[int, int]) -> Image.Image:
     """A photograph in colours, upright, its middle made (height, width) pixels large."""
     H, W = size
-    with Image.open(path) as image:
+    with Image.open(regular(path), formats=formats()) as image:
         image.draft("RGB", (W, H))  # a JPEG is read no larger than it takes
         return ImageOps.fit(flat(ImageOps.exif_transpose(image)), (W, H), Image.Resampling.BICUBIC)
 

@@ -111,20 +111,23 @@ def visualize(
     done = Progress(Path(checkpoint) if checkpoint else None, said, resume, x.device)
     with torch.inference_mode(False), torch.enable_grad(), fixed(network.model), done:
         while (first := len(done)) < len(seeds):
-            n = done.batch or _batch(batch, network, objectives[first:], x[first:], settings)
+            theta = done.current.theta if done.current else None
+            n = _batch(batch, network, objectives[first:], x[first:], settings) if theta is None else len(theta)
             these = slice(first, first + n)
             with node(network, objectives[these], settings) as J:
-                for step in descend(J, image, x[these], seeds[these], plan, len(done.J), done.theta):
+                for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta):
                     if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
                         step = step._replace(alive=step.alive & _moved_by_the_network(J, step, seeds[these]))
-                    _check(step, len(done.J), objectives[these], whole=n == len(seeds))
+                    _check(step, done.steps, objectives[these], whole=n == len(seeds))
                     done.took(step, through_relu)
                     if on_step:
                         on_step(step)
-            done.finished()
-    history = torch.cat(done.history, 1)
-    importance = torch.cat(done.importance) / len(history)
-    return Visualization(torch.cat(done.x).clamp(-1, 1), history, torch.cat(done.alive), importance)
+            assert done.current is not None
+            done.finished(image.picture(done.current.theta.detach()))
+        done.keep()  # here, since an interrupt may come between this block and the end of `with`
+    xs, histories, alive, importance = zip(*done.at[0], strict=True)
+    history = torch.cat(histories, 1)
+    return Visualization(torch.cat(xs).clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
 
 
 def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:

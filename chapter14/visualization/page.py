@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import Image
 
+from ..files import MARK, escaped
 from .nearest import Nearest, Photo, opened
 from .record import Record
 from .render import flat
@@ -54,7 +55,7 @@ def page(
         ],
     }
     said = json.dumps(data, allow_nan=False).replace("<", "\\u003c")  # no "</script>" ends it early
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), data=said)
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), data=said, mark=MARK)
 
 
 def _card(record: Record, image: Image.Image) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def _card(record: Record, image: Image.Image) -> dict[str, Any]:
         "alive": record.alive,
         "history": history[:-1:step] + history[-1:],
         "steps": len(record.history),
-        "command": record.typed,
+        "command": escaped(record.typed),
         "facts": _facts(record),
     }
 

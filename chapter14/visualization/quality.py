@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ..files import escaped
 from ..models.zoo import Pretrained
 from .descend import generators
 from .image_spectrum import natural
@@ -126,7 +127,7 @@ def table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]
     for setting, pictures in settings.items():
         if not pictures:
             raise ValueError(f"{setting}: no picture in it has a measure of its quality.")
-        rows += [[f"  {name}", *(_number(q.get(key)) for key in names)] for name, q in pictures]
+        rows += [[f"  {escaped(name)}", *(_number(q.get(key)) for key in names)] for name, q in pictures]
         several = [[q[key] for _, q in pictures if q.get(key) is not None] for key in names]
         rows.append(
             [

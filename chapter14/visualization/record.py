@@ -13,7 +13,8 @@ import json
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..files import marked, regular, whole
 from ..models.weights import fingerprint
 from ..models.zoo import Pretrained
 from . import render
-from .files import whole
 from .objective import Objective
 from .optimize import Visualization, visualize
 
 KEY = "chapter14"
 ENDINGS = {".png", ".jpg", ".jpeg"}
+LARGEST = 2**24  # bytes of a record
 #: What `visualize` is given that is said elsewhere in a record, or that no picture depends on.
 ELSEWHERE = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
+
+
+class NoRecord(ValueError):
+    """A picture does not say how it was drawn."""
 
 
 @dataclass(frozen=True)
@@ -117,21 +123,24 @@ def record_of(path: str | Path) -> Record:
         FileNotFoundError: there is no such file.
         ValueError: there is no record.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file.")
+    path = regular(Path(path))
     beside = path.with_suffix(".json")
     said = None if path == beside else _carried(path)
-    if said is None and not beside.is_file():
-        raise ValueError(
+    if said is None and not beside.exists():
+        raise NoRecord(
             f"{path}: it does not say how it was drawn, and there is no {beside.name} beside it. Either chapter14 did "
             "not draw it, or another program has saved it since."
         )
+    if said is None and regular(beside).stat().st_size > LARGEST:
+        raise ValueError(f"{beside}: it has more than {LARGEST} bytes, and is no record.")
     return _read(beside.read_bytes() if said is None else said, path)
 
 
-def records_in(folder: str | Path) -> list[tuple[Record, Path]]:
+def records_in(folder: str | Path, broken: Callable[[str], None] = warnings.warn) -> list[tuple[Record, Path]]:
     """The pictures of a folder that say how they were drawn, by name, 2 before 10; others, as sheets, are passed over.
+
+    Args:
+        broken: is told of each picture that cannot be read, or whose record cannot; it is left out.
 
     Raises:
         ValueError: there is no such folder, or no such picture in it.
@@ -139,16 +148,26 @@ def records_in(folder: str | Path) -> list[tuple[Record, Path]]:
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
-    for path in sorted(
-        (p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS and p.is_file()), key=_by_number
-    ):
+    for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS), key=_by_number):
+        if path.is_dir():
+            continue
         try:
             found.append((record_of(path), path))
-        except ValueError:
+        except NoRecord:
             continue
+        except (ValueError, OSError) as error:
+            broken(f"{error} It is left out.")
     if not found:
         raise ValueError(f"{folder}: there is no picture in it that says how it was drawn.")
     return found
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a picture, or the JSON beside one, is chapter14's own, which it may write over."""
+    try:
+        return marked(path) or isinstance(record_of(path), Record)
+    except (ValueError, OSError):
+        return False
 
 
 def changed(record: Record, network: Pretrained) -> list[str]:
@@ -172,23 +191,49 @@ def _by_number(path: Path) -> list[tuple[int, str]]:
 
 def _carried(path: Path) -> str | None:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=render.formats()) as image:
             return image.info.get(KEY)
-    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
-        raise ValueError(f"{path}: it is no picture.") from error
+    except Exception as error:  # of a broken file, Pillow raises errors of many kinds
+        raise ValueError(f"{path}: it is no picture that can be read. {str(error).rstrip('.')}.") from error
+
+
+#: What each field of a record holds, which another program may have written.
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "objective": lambda it: isinstance(it, str),
+    "model": lambda it: isinstance(it, str),
+    "weights": lambda it: isinstance(it, str),
+    "seed": lambda it: type(it) is int,
+    "options": lambda it: isinstance(it, dict) and all(map(_is_simple, it.values())),
+    "versions": lambda it: isinstance(it, dict) and all(isinstance(v, str) for v in it.values()),
+    "history": lambda it: isinstance(it, list) and all(map(_is_number, it)),
+    "alive": lambda it: isinstance(it, bool),
+    "quality": lambda it: isinstance(it, dict) and all(v is None or _is_number(v) or v != v for v in it.values()),
+    "command": lambda it: isinstance(it, list) and all(isinstance(word, str) for word in it),
+}
 
 
 def _read(said: str | bytes, path: Path) -> Record:
-    kinds = {"objective": str, "model": str, "weights": str, "seed": int, "options": dict, "versions": dict,
-             "history": list, "alive": bool, "quality": dict, "command": list}  # fmt: skip
     try:
+        if len(said) > LARGEST:
+            raise ValueError
         fields = json.loads(said)
-        wrong = [name for name, kind in kinds.items() if not isinstance(fields[name], kind)]
-    except (ValueError, KeyError, TypeError) as error:
+        wrong = [name for name, holds in KINDS.items() if not holds(fields[name])]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: what it says of how it was drawn is not chapter14's, or is broken.") from error
     if wrong:
         raise ValueError(f"{path}: what it says of how it was drawn is broken at {', '.join(wrong)}.")
-    return Record(**{name: fields[name] for name in kinds})
+    return Record(**{name: fields[name] for name in KINDS})
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e300 < value < 1e300
+
+
+def _is_simple(value: Any, depth: int = 4) -> bool:
+    """A word or a number, or a list of them."""
+    if isinstance(value, list):
+        return depth > 0 and all(_is_simple(each, depth - 1) for each in value)
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def _plain(value: Any) -> Any:

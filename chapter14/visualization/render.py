@@ -11,9 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from .files import whole
+from ..files import MARK, regular, whole
 
 GAP, LINE = 8, 18
+#: That are read: Pillow itself reads them, where for others it starts other programs.
+READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000")
+LARGEST = 2**26  # pixels of a picture that is read
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -85,6 +88,29 @@ def _shortened(label: str, font: Any, width: int) -> str:
     return f"{label.rstrip()}..."
 
 
+def formats() -> list[str]:
+    """Of `READ`, those that this Pillow has."""
+    Image.init()
+    return [name for name in READ if name in Image.OPEN]
+
+
+def opened(path: str | Path) -> Image.Image:
+    """A picture, whole.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, or it cannot be read.
+    """
+    regular(Path(path))
+    try:
+        with Image.open(path, formats=formats()) as image:
+            if image.width * image.height > LARGEST:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than {LARGEST}.")
+            image.load()
+            return image
+    except Exception as error:  # of a broken file, Pillow raises errors of many kinds
+        raise ValueError(f"{path}: it cannot be read as a picture. {str(error).rstrip('.')}.") from error
+
+
 def check(path: Path) -> None:
     """
     Raises:
@@ -107,12 +133,16 @@ def save(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = 
     """
     path = Path(path)
     check(path)
+    format = Image.registered_extensions()[path.suffix.lower()]
+    kept: dict[str, Any] = {}
+    if format == "PNG":
+        kept = {"pnginfo": _text({"Software": MARK} if said is None else said)}
+    elif format in ("JPEG", "GIF"):
+        kept = {"comment": MARK}
+    elif format == "WEBP":
+        kept = {"xmp": MARK.encode()}
     with whole(path) as beside:
-        if path.suffix.lower() == ".png":
-            image.save(beside, pnginfo=_text(said or {}))
-        else:
-            jpeg = Image.registered_extensions()[path.suffix.lower()] == "JPEG"  # which has no opacity
-            (flat(image) if jpeg and image.has_transparency_data else image).save(beside)
+        (flat(image) if format == "JPEG" and image.has_transparency_data else image).save(beside, **kept)
 
 
 def _text(said: Mapping[str, str]) -> PngInfo:
