@@ -71,19 +71,6 @@ def check_real(layer: str, **tensors: Tensor | None) -> None:
         )
 
 
-def check_real(layer: str, **tensors: Tensor | None) -> None:
-    """
-    Raises:
-        TypeError: one of them is complex.
-    """
-    if any(t is not None and t.is_complex() for t in tensors.values()):
-        given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items() if t is not None)
-        raise TypeError(
-            f"{layer}: it is of real numbers, not of complex ones; it was given {given}. Call it with the real and the "
-            "imaginary part, x.real and x.imag, or with abs(x)."
-        )
-
-
 def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
     """Each tensor against its axes, as in "... M N".
 
