@@ -128,6 +128,8 @@ class Shift(LinearMap):
 
 
 class Power(Layer):
+    opmath = "derivatives"
+
     @staticmethod
     def forward(x, p):
         return x**p

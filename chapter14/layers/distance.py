@@ -32,6 +32,7 @@ class Length(Layer):
 
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, p, dim):
@@ -90,6 +91,7 @@ class Cosine(Layer):
     autocast = "float32"
     title = "cosine_similarity"
     letters = {"a": "...", "b": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(a, b, dim, eps):
@@ -133,6 +135,7 @@ class Cdist(Layer):
 
     autocast = "float32"
     letters = {"a": "... P M", "b": "... R M"}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(a, b, p, mode):
@@ -180,6 +183,7 @@ def _column(g: Tensor) -> Tensor:
 
 class Pdist(Layer):
     letters = {"x": "N M"}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, p):

@@ -66,6 +66,7 @@ class EmbeddingBag(Layer):
 
     letters = {"W": "V D", "c": "n", "index": "n", "offsets": "B"}
     title = "embedding_bag"
+    opmath = "derivatives"
 
     @staticmethod
     def forward(W, c, index, offsets, mode, last, padding, by_frequency):

@@ -33,6 +33,7 @@ class L2Loss(Layer):
     autocast = "float32"
     title = "l2_loss"
     letters = {"y_hat": "...", "y": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(y_hat, y, reduction):
@@ -113,6 +114,7 @@ class Loss(Layer):
     """
 
     autocast = "float32"
+    opmath: ClassVar[str | None] = "derivatives"
     #: How many of the inputs are tensors.
     tensors: ClassVar[int] = 2
     #: How many axes, the last ones, are of one datapoint: J_i is their sum. 0: each entry has its own J_i.

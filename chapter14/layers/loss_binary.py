@@ -75,6 +75,7 @@ def _minus_log_sigmoid(x: Tensor) -> Tensor:
 class SoftMargin(Loss):
     title = "soft_margin_loss"
     letters = {"x": "...", "y": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(x, y, reduction):

@@ -28,6 +28,7 @@ class KlDiv(Loss):
     """x is log ŷ, and y is probable as it is; or its logarithm: then J = exp(y) (y - x)."""
 
     title = "kl_div"
+    opmath = "all"
     letters = {"x": "...", "y": "..."}
 
     @staticmethod
@@ -85,6 +86,7 @@ class GaussianNll(Loss):
     """Of d = ŷ - y."""
 
     title = "gaussian_nll_loss"
+    opmath = "all"
     letters = {"d": "...", "v": "..."}
 
     @staticmethod

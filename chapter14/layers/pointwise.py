@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class PointwiseLayer(Layer):
     """g_in = g_out h'(x_in), and the same from the right. A subclass says h and h'; both take x and the constants."""
 
     letters = {"x": "..."}
+    opmath: ClassVar[str | None] = "derivatives"
 
     @staticmethod
     def h_prime(x: Tensor, *constants: Any) -> Tensor:

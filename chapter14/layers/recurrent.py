@@ -43,6 +43,7 @@ class LSTMCell(Layer):
     autocast = "lower"
     letters = {"a": "B 4H", "h": "B P", "c": "B H", "W": "4H P", "b": "4H"}
     title = "lstm_cell"
+    opmath = "all"
     many = True
 
     @staticmethod
@@ -104,6 +105,7 @@ class GRUCell(Layer):
     autocast = "lower"
     letters = {"a": "B 3H", "h": "B H", "W": "3H H", "b": "3H"}
     title = "gru_cell"
+    opmath = "all"
 
     @staticmethod
     def forward(a, h, W, b):

@@ -69,6 +69,7 @@ class Weighed(Layer):
     """A reduction with L = `weights`, which has x's shape. g_in = g_out, spread, times the weights."""
 
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def weights(x, dims, *constants):

@@ -40,6 +40,7 @@ class Recur(Layer):
     """In log n steps (Hillis and Steele): step i adds to each y the one 2^i before it, times the a between them."""
 
     letters = {"a": "...", "x": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(a, x, dim):
@@ -70,6 +71,7 @@ class Recur(Layer):
 class CumProd(Layer):
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, dim):
@@ -88,6 +90,7 @@ class CumProd(Layer):
 class LogCumSumExp(Layer):
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, dim):

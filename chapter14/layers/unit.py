@@ -22,6 +22,7 @@ class Normalize(Layer):
     """By its L2 norm, or by ε where that is smaller: there x_out is x / ε, whose L is I / ε."""
 
     letters = {"x": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(x, dim, eps):
