@@ -84,6 +84,8 @@ class Layer:
     vmap: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
 
     of: ClassVar[Callable[..., Any]]
+    #: The same layer for float16 and bfloat16, once it was called with one of them.
+    low: ClassVar[type[Layer]]
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
     compiled: ClassVar[type[Node]]
@@ -441,6 +443,11 @@ def _is_low(inputs: Sequence[Any]) -> bool:
     return False
 
 
+def in_dtype_of(cls: type[Layer], inputs: Sequence[Any]) -> type[Layer]:
+    """The form of a layer that computes such inputs: for who calls `forward`, `remember` and `backward` by himself."""
+    return _in_low_precision(cls) if cls.opmath and _is_low(inputs) else cls
+
+
 def _up(x: Any) -> Any:
     if type(x) is tuple:
         return tuple(map(_up, x))
@@ -458,10 +465,16 @@ def _rounded(cls: type[Layer], x_out: Any, inputs: Sequence[Any]) -> Any:
     return tuple(cast(t, dtype) for t in x_out) if cls.many else cast(x_out, dtype)
 
 
-@functools.cache
 def _in_low_precision(cls: type[Layer]) -> type[Layer]:
+    if "low" not in vars(cls):
+        cls.low = _low_form(cls)
+    return cls.low
+
+
+def _low_form(cls: type[Layer]) -> type[Layer]:
     """`cls` of float16 or bfloat16: computed in float32, and each gradient rounded once, to the dtype of its input."""
-    once, closed_form = cls.backward_once, cls.L
+    once: Any = cls.backward_once
+    closed_form: Any = cls.L
 
     def forward(*inputs):
         x_out = cls.forward(*[x.float() if isinstance(x, Tensor) and x.dtype in _LOW else x for x in inputs])
@@ -484,13 +497,15 @@ def _in_low_precision(cls: type[Layer]) -> type[Layer]:
     def L(dtypes, *remembered):
         return closed_form(*map(_up, remembered))
 
-    rules = {"forward": forward if cls.opmath == "all" else cls.forward, "remember": remember, "backward": backward}
-    rules |= {"jvp": jvp, "backward_once": once and backward_once, "L": closed_form and L}
-    body = {name: rule and staticmethod(rule) for name, rule in rules.items()}
+    rules: dict[str, Any] = {"remember": remember, "backward": backward, "jvp": jvp}
+    rules["forward"] = forward if cls.opmath == "all" else cls.forward
+    rules |= {} if once is None else {"backward_once": backward_once}
+    rules |= {} if closed_form is None else {"L": L}
+    body = {name: staticmethod(rule) for name, rule in rules.items()}
     return type(cls.__name__, (cls,), {**body, "opmath": None, "__module__": cls.__module__})
 
 
-def _each(g_in: Sequence[Tensor | None], dtypes: Sequence[torch.dtype | None]) -> tuple:
+def _each(g_in: Sequence[Tensor | None], dtypes: Sequence[Any]) -> tuple:
     return tuple(g if g is None else cast(g, dtype) for g, dtype in zip(g_in, dtypes, strict=True))
 
 

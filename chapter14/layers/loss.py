@@ -11,7 +11,6 @@ common: J_i of each entry or datapoint, and its partial derivatives; then their 
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -25,6 +24,7 @@ from ..shape import ShapeError, check_floating, in_words
 from .arithmetic import added, minus, scale, times
 from .arrange import reshape
 from .branch import spread, total
+from .reduce import mean_over
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -175,7 +175,7 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     if reduction == "sum":
         return total(J, ())
     check_floating(loss, J=J)
-    return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
+    return mean_over(J)
 
 
 def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
