@@ -312,3 +312,15 @@ def test_the_slope_at_the_margin_is_pytorchs(dtype):
         leaf = one.clone().requires_grad_()
         mine, theirs = (torch.autograd.grad(call(ns, leaf), leaf)[0] for ns in (F, native))
         assert_close(mine, theirs)
+
+
+@pytest.mark.parametrize("name", ["native_layer_norm", "native_group_norm"])
+def test_the_spread_that_a_norm_returns_beside_x_out(name):
+    x = draw(2, 4, 6, scale=300).half()
+    call = {
+        "native_layer_norm": lambda x: torch.native_layer_norm(x, (6,), None, None, 1e-5),
+        "native_group_norm": lambda x: torch.native_group_norm(x, None, None, 2, 4, 6, 2, 1e-5),
+    }[name]
+    with by_hand(strict=True):
+        found = call(x)
+    assert_close(found, call(x), rtol=2e-3, atol=1e-5)
