@@ -28,7 +28,6 @@ class KlDiv(Loss):
     """x is log ŷ, and y is probable as it is; or its logarithm: then J = exp(y) (y - x)."""
 
     title = "kl_div"
-    opmath = "all"
     letters = {"x": "...", "y": "..."}
 
     @staticmethod
