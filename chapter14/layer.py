@@ -82,11 +82,17 @@ class Layer:
     #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
+    #: What is computed in float32 where the inputs are float16 or bfloat16, and rounded once, as PyTorch's kernels do:
+    #: "derivatives", or "all", which is x_out too, for a `forward` that is more than one kernel; None: nothing.
+    opmath: ClassVar[str | None] = None
+
     #: torch.func's rule for vmap, (info, in_dims, *inputs) → x_out and its batch axes; None: all is run inside vmap.
     vmap: ClassVar[Callable[..., tuple[Any, Any]] | None] = None
 
     of: ClassVar[Callable[..., Any]]
     back: ClassVar[Callable[..., tuple]]  # `backward`, and g L* of it
+    #: The same layer for float16 and bfloat16, once it was called with one of them.
+    low: ClassVar[type[Layer]]
     eager: ClassVar[type[Node]]
     func: ClassVar[type[Node]]
     compiled: ClassVar[type[Node]]
@@ -336,7 +342,7 @@ def _mark(ctx: Any, x_out: Any) -> None:
 
 
 def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
-    forward, func, compiled, autocast = cls.forward, cls.func, cls.compiled, cls.autocast
+    forward, func, compiled, autocast, opmath = cls.forward, cls.func, cls.compiled, cls.autocast, cls.opmath
     eager = super(Function, cls.eager).apply  # type: ignore[misc]  # Function.apply looks at the signature on every call; this does not
     if cls.view:
         eager = _a_view_to_write_into(eager)
@@ -345,6 +351,8 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
         if _compiling():
             if autocast:
                 inputs = as_autocast(autocast, inputs)
+            if opmath and _is_low(inputs):  # the compiler itself decides what is kept
+                return _rounded(cls, of(*map(_up, inputs)), inputs)
             # Second order through a Function that was captured inside torch.func is silently wrong: plain operations.
             if _transformed() or not _wanted(inputs):
                 return forward(*inputs)
@@ -352,6 +360,8 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
         try:
             if autocast and _autocasting():
                 inputs = as_autocast(autocast, inputs)
+            if opmath and _is_low(inputs):
+                return _in_low_precision(cls).of(*inputs)
             if AT_WORK and (listening := recorder()) is not None:
                 return listening.layer(cls, inputs)
             if _in_a_mode() and passes_by(inputs):
@@ -490,6 +500,86 @@ def as_autocast(policy: str, inputs: tuple) -> tuple:
         dtype = functools.reduce(torch.promote_types, [t.dtype for t in floats])
     chosen = {id(t) for t in floats}
     return tuple(cast(t, dtype) if id(t) in chosen else t for t in inputs)
+
+
+# Low precision. What is remembered stays in it, so that it costs what it cost; g and what is remembered are cast up
+# where L is computed, by a layer, so that all of this has derivatives too.
+
+_LOW = frozenset((torch.float16, torch.bfloat16))
+
+
+def _is_low(inputs: Sequence[Any]) -> bool:
+    """Whether the first tensor of real numbers is in low precision: the others follow it."""
+    for x in inputs:
+        if isinstance(x, Tensor) and x.is_floating_point():
+            return x.dtype in _LOW
+    return False
+
+
+def in_dtype_of(cls: type[Layer], inputs: Sequence[Any]) -> type[Layer]:
+    """The form of a layer that computes such inputs: for who calls `forward`, `remember` and `backward` by himself."""
+    return _in_low_precision(cls) if cls.opmath and _is_low(inputs) else cls
+
+
+def _up(x: Any) -> Any:
+    if type(x) is tuple:
+        return tuple(map(_up, x))
+    return cast(x, torch.float32) if isinstance(x, Tensor) and x.dtype in _LOW else x
+
+
+def _dtype_out(cls: type[Layer], inputs: Sequence[Any]) -> torch.dtype:
+    dtypes = [x.dtype for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
+    return functools.reduce(torch.promote_types, dtypes) if cls.autocast == "widest" else dtypes[0]
+
+
+def _rounded(cls: type[Layer], x_out: Any, inputs: Sequence[Any]) -> Any:
+    """x_out, or its tangent, in the dtype that x_out has."""
+    dtype = _dtype_out(cls, inputs)
+    return tuple(cast(t, dtype) for t in x_out) if cls.many else cast(x_out, dtype)
+
+
+def _in_low_precision(cls: type[Layer]) -> type[Layer]:
+    if "low" not in vars(cls):
+        cls.low = _low_form(cls)
+    return cls.low
+
+
+def _low_form(cls: type[Layer]) -> type[Layer]:
+    """`cls` of float16 or bfloat16: computed in float32, and each gradient rounded once, to the dtype of its input."""
+    once: Any = cls.backward_once
+    closed_form: Any = cls.L
+
+    def forward(*inputs):
+        x_out = cls.forward(*[x.float() if isinstance(x, Tensor) and x.dtype in _LOW else x for x in inputs])
+        dtype = _dtype_out(cls, inputs)
+        return tuple(t.to(dtype) for t in x_out) if cls.many else x_out.to(dtype)
+
+    def remember(needs, inputs, x_out):
+        dtypes = tuple(x.dtype if isinstance(x, Tensor) else None for x in inputs)
+        return dtypes, *cls.remember(needs, inputs, x_out)
+
+    def backward(needs, g, dtypes, *remembered):
+        return _each(cls.backward(needs, _up(g), *map(_up, remembered)), dtypes)
+
+    def backward_once(needs, g, dtypes, *remembered):
+        return _each(once(needs, _up(g), *map(_up, remembered)), dtypes)
+
+    def jvp(tangents, *inputs):
+        return _rounded(cls, cls.jvp(_up(tangents), *map(_up, inputs)), inputs)
+
+    def L(dtypes, *remembered):
+        return closed_form(*map(_up, remembered))
+
+    rules: dict[str, Any] = {"remember": remember, "backward": backward, "jvp": jvp}
+    rules["forward"] = forward if cls.opmath == "all" else cls.forward
+    rules |= {} if once is None else {"backward_once": backward_once}
+    rules |= {} if closed_form is None else {"L": L}
+    body = {name: staticmethod(rule) for name, rule in rules.items()}
+    return type(cls.__name__, (cls,), {**body, "opmath": None, "__module__": cls.__module__})
+
+
+def _each(g_in: Sequence[Tensor | None], dtypes: Sequence[Any]) -> tuple:
+    return tuple(g if g is None else cast(g, dtype) for g, dtype in zip(g_in, dtypes, strict=True))
 
 
 # in torch.func

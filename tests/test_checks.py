@@ -184,6 +184,15 @@ class RemembersAll(Right):
         return *inputs, inputs[1].shape
 
 
+class ScaledTooLate(Right):
+    """In float16 the sum is infinite before it is scaled."""
+
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        g_w = F.scale(F.total(F.scale(F.times(g, x), 1024), w_shape), 1 / 1024) if needs[1] else None
+        return F.times(g, w) if needs[0] else None, g_w
+
+
 class Renamed(torch.nn.Linear):
     def extra_repr(self):
         return "mine"
@@ -215,6 +224,7 @@ WRONG = {
     "writes_nothing": product(WritesIntoG),
     "thrifty": product(AlwaysBoth),
     "lean": product(RemembersAll),
+    "half_precision": product(ScaledTooLate),
     "module": product(Right, (Renamed, torch.nn.Linear, (4, 4))),
 }
 

@@ -379,6 +379,13 @@ def test_traces_of_other_shapes_share_their_chain(at, precision):
     assert len(chains) == 1
 
 
+def test_a_network_in_bfloat16_is_one_chain():
+    model, x = around(nn.ReLU()).bfloat16(), torch.randn(2, 3, 9, 9).bfloat16()
+    frozen = chapter14.freeze(model)
+    near(frozen(x).double(), model(x).double(), 0.05)
+    assert len(frozen.parts(x).chains) == 1
+
+
 def test_what_is_written_in_place():
     class Odd(nn.Module):
         """In-place activations behind views, and of what is used again."""

@@ -20,7 +20,10 @@ from ..layers.pool import Parts, Windows
 
 def step_of(node: fx.Node, args: tuple) -> Step | None:
     """The step that a layer is, on its own; None where it is none. In `args`, what does not depend on x is a value."""
-    made = _STEPS.get(node.meta.get("layer"))  # type: ignore[arg-type]
+    layer = node.meta.get("layer")
+    if layer is not None and vars(layer.__base__).get("low") is layer:  # in float16 and bfloat16
+        layer = layer.__base__
+    made = _STEPS.get(layer)  # type: ignore[arg-type]
     return made(node, *args) if made else None
 
 

@@ -62,9 +62,10 @@ class Squares:
         if shape != self._shape or y_hat.dtype is not self._dtype:
             datapoints = len(y_hat) if y_hat.ndim > 1 else 1
             n = {"datapoints": datapoints, "entries": y_hat.numel()}.get(self.counts or "", 1)
-            self._error, self.g_in = torch.empty_like(y_hat), torch.empty_like(y_hat)
+            self.g_in = torch.empty_like(y_hat)
+            self._error = torch.empty_like(y_hat, dtype=torch.promote_types(y_hat.dtype, torch.float32))
             self._vector = self._error.view(-1)
-            self._one, self._share = n == 1, y_hat.new_full((), 1 / n if n else math.nan)  # the mean of nothing is NaN
+            self._one, self._share = n == 1, self._error.new_full((), 1 / n if n else math.nan)  # of nothing: NaN
             self._slope = 2 * self._share
             self._shape, self._dtype = shape, y_hat.dtype
         if y.shape != shape:
@@ -72,7 +73,7 @@ class Squares:
             raise ShapeError(f"{self.name}: y_hat and y have one shape. It was given {given}.")
         torch.sub(y_hat, y, out=self._error)
         J = torch.dot(self._vector, self._vector)
-        return J if self._one else J.mul_(self._share)
+        return (J if self._one else J.mul_(self._share)).to(y_hat.dtype)
 
     def backward(self) -> Tensor:
         """g_in [*y_hat], with g_out = 1 (14.35)."""
@@ -95,7 +96,8 @@ class CrossEntropy:
         self.otherwise.free()
 
     def forward(self, y_hat: Tensor, y: Tensor) -> Tensor:
-        if y.dtype != torch.int64 or y.ndim > 1 or y_hat.shape[:-1] != y.shape or y_hat.ndim == 0:
+        plain = y.dtype == torch.int64 and y.ndim <= 1 and y_hat.ndim and y_hat.shape[:-1] == y.shape
+        if not plain or y_hat.dtype.itemsize < 4:  # in low precision s - e_y is to be rounded once
             self._y = None
             return self.otherwise.forward(y_hat, y)
         if (y_hat.shape, y_hat.dtype, y_hat.device) != self._made_for:

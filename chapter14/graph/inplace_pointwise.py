@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layer import Layer
+from ..layer import Layer, in_dtype_of
 from .rule import Rule
 
 
@@ -20,8 +20,9 @@ class Pointwise:
     theta: tuple = ()
 
     def __init__(self, layer: type[Layer], *constants: Any):
-        assert layer.backward_once is not None
-        self.layer, self.constants, self._back = layer, constants, layer.backward_once
+        self.layer, self.constants = layer, constants
+        self._form: Any = layer
+        self._dtype: Any = None
         self._kept: tuple = ()
 
     def __repr__(self) -> str:
@@ -33,8 +34,10 @@ class Pointwise:
 
     def forward(self, x_in: Tensor) -> Tensor:
         inputs = x_in, *self.constants
-        x_out = self.layer.forward(*inputs)
-        self._kept = self.layer.remember((True,), inputs, x_out)
+        if x_in.dtype is not self._dtype:
+            self._form, self._dtype = in_dtype_of(self.layer, inputs), x_in.dtype
+        x_out = self._form.forward(*inputs)
+        self._kept = self._form.remember((True,), inputs, x_out)
         return x_out
 
     def slope(self, x_in: Any) -> tuple[Any, Any]:
@@ -43,13 +46,14 @@ class Pointwise:
             x_out, h_prime = self.slope(torch.from_numpy(x_in))
             return x_out.numpy(), h_prime.numpy()
         inputs = x_in, *self.constants
-        x_out = self.layer.forward(*inputs)
-        kept = self.layer.remember((True,), inputs, x_out)
-        return x_out, self._back((True,), torch.ones_like(x_in), *kept)[0]
+        form: Any = in_dtype_of(self.layer, inputs)
+        x_out = form.forward(*inputs)
+        kept = form.remember((True,), inputs, x_out)
+        return x_out, form.backward_once((True,), torch.ones_like(x_in), *kept)[0]
 
     def backward(self, g_out: Tensor) -> tuple[Tensor]:
         """g_out → g_in, as the only entry."""
-        return (self._back((True,), g_out, *self._kept)[0],)
+        return (self._form.backward_once((True,), g_out, *self._kept)[0],)
 
     def update(self, lr: float) -> None:
         """There is no θ."""

@@ -120,6 +120,7 @@ class Glu(Layer):
     """x_out = a σ(b): L^a = diag σ, L^b = diag a σ (1 - σ), side by side."""
 
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, dim):

@@ -129,7 +129,21 @@ class Shift(LinearMap):
         return scale(tangents[0], 1)
 
 
+class MeanAlong(LinearMap):
+    """The mean over some axes, in one step: in float16 the sum may be infinite where the mean is not."""
+
+    @staticmethod
+    def forward(x, dims):
+        return x.mean(dims, keepdim=True) if dims else x.clone()
+
+    @staticmethod
+    def transpose(g, shape, dims):
+        return spread(scale(g, g.numel() / max(shape.numel(), 1)), shape)
+
+
 class Power(Layer):
+    opmath = "derivatives"
+
     @staticmethod
     def forward(x, p):
         return x**p
@@ -229,5 +243,4 @@ def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
 def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
     """The mean over some axes, each kept with size 1; as `torch.mean` with `keepdim=True`."""
     check_floating("mean_along", x=x)
-    x_out = sum_along(x, dim)
-    return scale(x_out, x_out.numel() / max(x.numel(), 1))
+    return MeanAlong.of(x, tuple(sorted({d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)})))

@@ -32,6 +32,7 @@ class Attention(Layer):
     """`stays` is where dropout leaves P: a bool [..., T, S], one byte an entry, or None. What stays is scaled `up`."""
 
     autocast = "lower"
+    opmath = "derivatives"
     letters = {"q": "... T D", "k": "... S D", "v": "... S E", "mask": "..."}
     title = "scaled_dot_product_attention"
 

@@ -22,6 +22,7 @@ from .linear import outer
 
 class Bilinear(Layer):
     autocast = "widest"
+    opmath = "all"
     letters = {"x1": "... I", "x2": "... J", "W": "M I J", "b": "M"}
 
     @staticmethod

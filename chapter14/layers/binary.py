@@ -32,6 +32,7 @@ class Binary(Layer):
 
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def h_a(a: Tensor, b: Tensor) -> Tensor:
@@ -123,6 +124,7 @@ class Exponential(Layer):
     """x_out = c^x, where c is a number. h' = c^x log c; for c = 0 it is 0 where x is not negative, and -∞ elsewhere."""
 
     autocast = "float32"
+    opmath = "derivatives"
 
     @staticmethod
     def forward(c, x):

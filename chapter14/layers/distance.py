@@ -33,6 +33,7 @@ class Length(Layer):
 
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, p, dim):
@@ -91,6 +92,7 @@ class Cosine(Layer):
     autocast = "float32"
     title = "cosine_similarity"
     letters = {"a": "...", "b": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(a, b, dim, eps):
@@ -134,6 +136,7 @@ class Cdist(Layer):
 
     autocast = "float32"
     letters = {"a": "... P M", "b": "... R M"}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(a, b, p, mode):
@@ -181,6 +184,7 @@ def _column(g: Tensor) -> Tensor:
 
 class Pdist(Layer):
     letters = {"x": "N M"}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, p):

@@ -57,8 +57,8 @@ def _into_rows(g: Tensor, index: Tensor, V: int, padding: int | None) -> Tensor:
 
 def _one_over_frequency(index: Tensor, V: int, like: Tensor) -> Tensor:
     """1 / how often each index is there: [n, 1]."""
-    times_there = like.new_zeros(V).index_add(0, index, like.new_ones(index.shape))
-    return times_there.reciprocal()[index][:, None]
+    one = torch.ones(index.shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
+    return one.new_zeros(V).index_add(0, index, one).reciprocal()[index][:, None].to(like.dtype)
 
 
 class EmbeddingBag(Layer):
@@ -66,6 +66,7 @@ class EmbeddingBag(Layer):
 
     letters = {"W": "V D", "c": "n", "index": "n", "offsets": "B"}
     title = "embedding_bag"
+    opmath = "derivatives"
 
     @staticmethod
     def forward(W, c, index, offsets, mode, last, padding, by_frequency):

@@ -8,8 +8,6 @@ Out of two layers: log_softmax, then `nll`, the entries at y. Together they go b
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as native
@@ -20,6 +18,7 @@ from .arithmetic import keep, plus, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import branch, total
 from .loss import reduced, the_reduction
+from .reduce import mean_over
 from .softmax import log_softmax
 
 
@@ -43,11 +42,11 @@ class NllTransposed(LinearMap):
     @staticmethod
     def forward(g, shape, y, weight, ignored, reduction):
         axis = 1 if len(shape) > 1 else 0
-        w = counts(y, weight, ignored, g.dtype)
+        w = counts(y, weight, ignored, torch.promote_types(g.dtype, torch.float32))
         if reduction == "mean":  # w of those that count: where none does, there is no mean, and no gradient
             w = torch.where(y == ignored, 0, w / w.sum())
         at = torch.where(y == ignored, 0, y).unsqueeze(axis)
-        return g.new_zeros(shape).scatter(axis, at, (-w * g).unsqueeze(axis))
+        return g.new_zeros(shape).scatter(axis, at, (-w * g).to(g.dtype).unsqueeze(axis))
 
     @staticmethod
     def transpose(G, g_shape, shape, y, weight, ignored, reduction):
@@ -111,7 +110,7 @@ def _of_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, reduction: st
         y = shift(scale(y, 1 - smoothing), smoothing / x.shape[axis])
     J = _added_up(times(log_softmax(x, axis), y), weight)
     if reduction == "mean":  # over the datapoints, whatever the weights
-        return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
+        return mean_over(J)
     return reduced(J, reduction, "cross_entropy")
 
 

@@ -33,6 +33,7 @@ class GridSample(Layer):
     autocast = "widest"
     letters = {"x": "B C ...", "grid": "B ..."}
     title = "grid_sample"
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, grid, reading):

@@ -52,6 +52,8 @@ class Interpolate(LinearMap):
 class InterpolateBack(LinearMap):
     """A^T g, from the last axis on."""
 
+    opmath = "all"
+
     @staticmethod
     def forward(g, size, method):
         channels_last = g.stride(1) == 1 != g.shape[1]
@@ -87,8 +89,7 @@ def _index(n: int, m: int, method: Method, device: torch.device) -> Tensor:
 
 def _matrix(n: int, m: int, method: Method, like: Tensor) -> Tensor:
     """A^T [N, M], of one axis."""
-    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
-    identity = torch.eye(n, dtype=dtype, device=like.device)
+    identity = torch.eye(n, dtype=like.dtype, device=like.device)
     if method.mode.endswith("linear") and not method.antialias:
         return _kernel(identity[None], (m,), Method("linear", method.align_corners, False, method.scales))[0]
     of_a_row = method.along(None, *method.scales)
@@ -97,8 +98,7 @@ def _matrix(n: int, m: int, method: Method, like: Tensor) -> Tensor:
 
 def _by_band(g: Tensor, A: Tensor, dim: int, block: int = 64) -> Tensor:
     """A^T g along one axis, where A^T [N, M] is given."""
-    (n, m), dtype = A.shape, g.dtype
-    g = g.to(A.dtype)
+    n, m = A.shape
     x_out = g.new_zeros(*g.shape[:dim], n, *g.shape[dim + 1 :])
     reach = 2 + math.ceil(4 * max(1, n / m))  # the widest kernel's, and what a scale may differ from n / m
     for start in range(0, m, block):
@@ -107,7 +107,7 @@ def _by_band(g: Tensor, A: Tensor, dim: int, block: int = 64) -> Tensor:
         last = min(n, math.ceil((start + length) * n / m) + reach)
         part = _product(A[first:last, start : start + length], g.narrow(dim, start, length), dim)
         x_out.narrow(dim, first, last - first).add_(part)
-    return x_out.to(dtype)
+    return x_out
 
 
 def _product(A: Tensor, g: Tensor, dim: int) -> Tensor:

@@ -11,7 +11,6 @@ common: J_i of each entry or datapoint, and its partial derivatives; then their 
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from .arithmetic import added, minus, scale, times
 from .arrange import reshape
 from .branch import spread, total
 from .complex import conjugate
+from .reduce import mean_over
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -34,6 +34,7 @@ class L2Loss(Layer):
     autocast = "float32"
     title = "l2_loss"
     letters = {"y_hat": "...", "y": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(y_hat, y, reduction):
@@ -115,6 +116,7 @@ class Loss(Layer):
     """
 
     autocast = "float32"
+    opmath: ClassVar[str | None] = "derivatives"
     #: How many of the inputs are tensors.
     tensors: ClassVar[int] = 2
     #: How many axes, the last ones, are of one datapoint: J_i is their sum. 0: each entry has its own J_i.
@@ -175,7 +177,7 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     if reduction == "sum":
         return total(J, ()) if J.is_floating_point() or J.is_complex() else J.sum()
     check_floating(loss, J=J)
-    return scale(total(J, ()), 1 / J.numel() if J.numel() else math.nan)
+    return mean_over(J)
 
 
 def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..shape import ShapeError, check_floating, check_real, in_words
-from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
+from .arithmetic import keep, mean_along, minus, plus, power, scale, shift, times
 from .arrange import reshape
 from .branch import spread
 from .loss import Loss, in_one_shape, reduced, the_reduction
@@ -75,6 +75,7 @@ def _minus_log_sigmoid(x: Tensor) -> Tensor:
 class SoftMargin(Loss):
     title = "soft_margin_loss"
     letters = {"x": "...", "y": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(x, y, reduction):
@@ -131,7 +132,7 @@ def multilabel_soft_margin_loss(
     J = BinaryCrossEntropyWithLogits.of(x, y, None, "none")
     J = J if weight is None else times(J, weight)
     axis = input.ndim - 1
-    J = scale(sum_along(J, axis), 1 / input.shape[axis])
+    J = mean_along(J, axis)
     return reduced(reshape(J, (*J.shape[:axis], *J.shape[axis + 1 :])), reduction, "multilabel_soft_margin_loss")
 
 

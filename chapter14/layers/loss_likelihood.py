@@ -85,6 +85,7 @@ class GaussianNll(Loss):
     """Of d = ŷ - y."""
 
     title = "gaussian_nll_loss"
+    opmath = "all"
     letters = {"d": "...", "v": "..."}
 
     @staticmethod

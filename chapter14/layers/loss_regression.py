@@ -66,6 +66,7 @@ class L1(Loss):
     title = "l1_loss"
     letters = {"d": "..."}
     tensors = 1
+    opmath = "all"
 
     @staticmethod
     def forward(d, reduction):

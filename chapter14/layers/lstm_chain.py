@@ -31,6 +31,7 @@ class LSTMChain(Layer):
     autocast = "lower"
     letters = {"a": "TB 4H", "h": "B H", "c": "B H", "W": "4H H", "b": "4H"}
     title = "lstm"
+    opmath = "derivatives"
     many = True
 
     @staticmethod

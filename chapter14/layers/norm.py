@@ -135,14 +135,15 @@ def layer_norm(
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    """As `torch.nn.functional.rms_norm`: x / (mean x² + ε)^(1/2), times weight. ε is the dtype's own, if not given."""
+    """As `torch.nn.functional.rms_norm`: x / (mean x² + ε)^(1/2), times weight. ε is the dtype's own, if not given; of
+    float16 and bfloat16, which are computed in float32, that of float32."""
     _check_last_axes("rms_norm", normalized_shape, input=input, weight=weight)
     check_floating("rms_norm", input=input)
     if weight is not None and weight.is_complex() and not input.is_complex():
         raise TypeError(
             "rms_norm: a complex weight is for complex input; it was given real input. Make it complex too."
         )
-    eps = torch.finfo(input.dtype).eps if eps is None else eps
+    eps = torch.finfo(torch.promote_types(input.dtype, torch.float32)).eps if eps is None else eps
     return RMSNorm.of(input, weight, None, len(normalized_shape), eps)
 
 

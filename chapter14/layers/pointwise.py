@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class PointwiseLayer(Layer):
     """
 
     letters = {"x": "..."}
+    opmath: ClassVar[str | None] = "derivatives"
 
     @staticmethod
     def h_prime(x: Tensor, *constants: Any) -> Tensor:
@@ -113,6 +114,8 @@ class Erf(PointwiseLayer):
 
 class Abs(PointwiseLayer):
     """h' = sign x. Of complex x, d|x| is the real part of (x / |x|)* dx."""
+
+    opmath = None  # its h' is exact in any dtype
 
     @staticmethod
     def forward(x):

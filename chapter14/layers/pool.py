@@ -110,6 +110,8 @@ class AvgPool(LinearMap):
 class AvgPoolTranspose(LinearMap):
     """Each entry of g, shared out over its window."""
 
+    opmath = "all"
+
     @staticmethod
     def forward(g, shape, windows):
         for axis in reversed(range(len(windows.size))):  # the last first: then the large ones are moved in whole rows

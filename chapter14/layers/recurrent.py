@@ -31,7 +31,7 @@ from .pointwise import sigmoid, tanh
 
 
 def sigmoid_prime(s: Tensor) -> Tensor:
-    return minus(s, times(s, s))
+    return times(s, shift(scale(s, -1), 1))  # and not s - s²: near 1, all its digits cancel
 
 
 def tanh_prime(t: Tensor) -> Tensor:
@@ -44,6 +44,7 @@ class LSTMCell(Layer):
     autocast = "lower"
     letters = {"a": "B 4H", "h": "B P", "c": "B H", "W": "4H P", "b": "4H"}
     title = "lstm_cell"
+    opmath = "derivatives"
     many = True
 
     @staticmethod
@@ -106,6 +107,7 @@ class GRUCell(Layer):
     autocast = "lower"
     letters = {"a": "B 3H", "h": "B H", "W": "3H H", "b": "3H"}
     title = "gru_cell"
+    opmath = "derivatives"
 
     @staticmethod
     def forward(a, h, W, b):

@@ -73,6 +73,7 @@ class Weighed(Layer):
     """
 
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def weights(x, dims, *constants):

@@ -30,6 +30,7 @@ from .pointwise import exp
 class Softmax(Layer):
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, dim):
@@ -72,6 +73,7 @@ def _softmax_once(g: Tensor, s: Tensor, dim: int, into: Tensor | None = None) ->
 class LogSoftmax(Layer):
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
     title = "log_softmax"
 
     @staticmethod
@@ -94,6 +96,7 @@ class LogSoftmax(Layer):
 class LogSumExp(Layer):
     autocast = "float32"
     letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
     def forward(x, dims):

@@ -35,6 +35,7 @@ class Frame(NamedTuple):
 
 class Standardize(Layer):
     letters = {"x": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(x, dims, eps, centred):
@@ -66,6 +67,7 @@ class Norm(Layer):
     """
 
     letters = {"x": "...", "w": "...", "b": "..."}
+    opmath = "derivatives"
     centred: ClassVar[bool] = True
     aside: ClassVar[int] = 0
 

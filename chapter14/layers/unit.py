@@ -14,16 +14,19 @@ from torch.nn import functional as native
 from ..layer import Layer, LinearMap, real
 from ..shape import check_floating, in_words
 from .arithmetic import gate, minus, plus, power, scale, shift, sum_along, times
+from .binary import divide
 from .branch import branch
+from .compare import clamp
 from .complex import conjugate
 from .move import copied
-from .pointwise import absolute
+from .reduce import vector_norm
 
 
 class Normalize(Layer):
     """By its L2 norm, or by ε where that is smaller: there x_out is x / ε, whose L is I / ε."""
 
     letters = {"x": "..."}
+    opmath = "all"
 
     @staticmethod
     def forward(x, dim, eps):
@@ -67,24 +70,7 @@ def normalize(
     if p == 2:
         return Normalize.of(input, dim, eps)
     x, also = branch(input)
-    size = sum_along(_raised(also, p, dim), dim)  # |x|^p, or |x| itself
-    root = 1 if p == 0 or math.isinf(p) else 1 / p
-    long = size.detach() ** root > eps
-    inverse = power(plus(gate(size, long), (~long).to(size.dtype)), -root)  # a power of 0 has no derivative
-    return times(x, plus(gate(inverse, long), (~long).to(size.dtype) / eps))
-
-
-def _raised(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
-    """What adds up to |x|^p along `dim`. p = 0 counts what is not 0; p = ∞ has the largest |x|, or its share of it."""
-    if p == 0:
-        return (x.detach() != 0).to(x.dtype.to_real())
-    a = absolute(x)
-    if math.isinf(p):
-        b = a.detach()
-        best = b == (b.amax(dim, keepdim=True) if p > 0 else b.amin(dim, keepdim=True))
-        return times(a, best.to(a.dtype) / best.sum(dim, keepdim=True))
-    there = a.detach() != 0
-    return gate(power(plus(gate(a, there), (~there).to(a.dtype)), p), there)
+    return divide(x, clamp(vector_norm(also, p, dim, True), eps))
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

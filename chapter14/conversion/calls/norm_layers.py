@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
+from ...layer import cast
 from ..table import stands_for
 
 stands_for("_VF.rms_norm")(F.rms_norm)
@@ -82,8 +83,9 @@ def native_batch_norm(
 
 
 def _mean_and_r(x: Tensor, dims: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor]:
-    """The mean and 1 / (standard deviation), over some axes, which are kept."""
-    x, also = F.branch(x)
+    """The mean and 1 / (standard deviation), over some axes, which are kept; in float32 or wider, and rounded once."""
+    dtype = x.dtype
+    x, also = F.branch(cast(x, torch.promote_types(dtype, torch.float32)))
     mean, too = F.branch(F.mean_along(x, dims))
     c = F.minus(also, too)
-    return mean, F.power(F.shift(F.mean_along(F.power(c, 2), dims), eps), -0.5)
+    return cast(mean, dtype), cast(F.power(F.shift(F.mean_along(F.power(c, 2), dims), eps), -0.5), dtype)
