@@ -9,6 +9,8 @@ entry by entry; then their mean, their sum, or none of these. (For more classes 
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.nn import functional as native
 
@@ -131,7 +133,7 @@ def multilabel_soft_margin_loss(
     J = BinaryCrossEntropyWithLogits.of(x, y, None, "none")
     J = J if weight is None else times(J, weight)
     axis = input.ndim - 1
-    J = scale(sum_along(J, axis), 1 / input.shape[axis])
+    J = scale(sum_along(J, axis), 1 / input.shape[axis] if input.shape[axis] else math.nan)
     return reduced(reshape(J, (*J.shape[:axis], *J.shape[axis + 1 :])), reduction, "multilabel_soft_margin_loss")
 
 

@@ -7,7 +7,7 @@
     cosine_embedding_loss    J = 1 - c where y = 1,  max(0, c - m) where y = -1,  c = cos(a, b)
     triplet_margin_loss      J = max(0, m + |a - p| - |a - n|)
 
-At the margin itself the slope is that of the losing side, as torch has it.
+At the margin itself the slope is 0, as torch has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional as native
 
 from ..layer import Layer
 from ..shape import ShapeError, in_words
-from .arithmetic import gate, keep, minus, plus, power, scale, shift, sum_along, times
+from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import branch, spread
 from .distance import pairwise_distance
@@ -29,7 +29,7 @@ from .loss import Loss, in_one_shape, reduced, the_reduction
 
 
 class Excess(Layer):
-    """max(0, x): how much is lost. All that L needs is where, one byte an entry."""
+    """max(0, x): how much is lost. All that L needs is where, one byte an entry; at 0 PyTorch's derivative is 0."""
 
     letters = {"x": "..."}
 
@@ -39,15 +39,15 @@ class Excess(Layer):
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return (inputs[0].detach() >= 0,)
+        return (inputs[0].detach() > 0,)
 
     @staticmethod
     def backward(needs, g, lost):
-        return (gate(g, lost),)
+        return (keep(g, lost),)
 
     @staticmethod
     def jvp(tangents, x):
-        return gate(tangents[0], x.detach() >= 0)
+        return keep(tangents[0], x.detach() > 0)
 
 
 class MultiMargin(Loss):
@@ -113,7 +113,7 @@ class CosineEmbedding(Loss):
         r_a, r_b = (power(shift(sum_along(times(x, x), -1), 1e-12), -0.5) for x in (a, b))
         a_hat, b_hat = times(a, r_a), times(b, r_b)
         c, y = sum_along(times(a_hat, b_hat), -1), y[..., None]
-        slope = ((y == -1) & (c.detach() >= margin)).to(a.dtype) - (y == 1).to(a.dtype)
+        slope = ((y == -1) & (c.detach() > margin)).to(a.dtype) - (y == 1).to(a.dtype)
         return (
             lambda: times(times(r_a, slope), minus(b_hat, times(c, a_hat))),
             lambda: times(times(r_b, slope), minus(a_hat, times(c, b_hat))),
@@ -239,4 +239,4 @@ def _triplet(loss, distance, anchor, positive, negative, margin, swap, reduction
         far = minus(far, Excess.of(minus(also, distance(p, n))))  # the lesser of the two
     else:
         far = distance(again, negative)
-    return reduced(Excess.of(shift(minus(distance(anchor, positive), far), margin)), reduction, loss)
+    return reduced(Excess.of(minus(shift(distance(anchor, positive), margin), far)), reduction, loss)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .arithmetic import power, scale
+from .arithmetic import keep, power, scale
 from .maxpool import max_pool1d, max_pool2d, max_pool3d
 from .pointwise import absolute
 from .pool import Sizes, avg_pool1d, avg_pool2d, avg_pool3d, each
@@ -24,7 +24,8 @@ def _lp(axes, x, p, kernel_size, stride, ceil_mode):
         sign = 1 if p > 0 else -1
         return scale(_MAX[axes](scale(absolute(x), sign), kernel_size, stride, ceil_mode=ceil_mode), sign)
     mean = _AVG[axes](power(x, p), kernel_size, stride, ceil_mode=ceil_mode)
-    return power(scale(mean, math.prod(each(kernel_size, axes))), 1 / p)
+    total = scale(mean, math.prod(each(kernel_size, axes)))
+    return power(keep(total, total.detach() != 0), 1 / p)  # where it is 0 PyTorch's derivative is 0
 
 
 def lp_pool1d(

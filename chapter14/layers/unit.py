@@ -13,9 +13,11 @@ from torch.nn import functional as native
 
 from ..layer import Layer, LinearMap
 from ..shape import check_floating, in_words
-from .arithmetic import gate, minus, plus, power, scale, shift, sum_along, times
+from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
+from .binary import divide
 from .branch import branch
-from .pointwise import absolute
+from .compare import clamp
+from .reduce import vector_norm
 
 
 class Normalize(Layer):
@@ -36,10 +38,10 @@ class Normalize(Layer):
         g = tangents[0]
         square = sum_along(times(x, x), dim)
         long = square.detach() > eps * eps
-        safe = plus(gate(square, long), (~long).to(x.dtype) * eps * eps)  # a power of 0 has no derivative
+        safe = plus(keep(square, long), (~long).to(x.dtype) * eps * eps)  # a power of 0 has no derivative
         inverse = power(safe, -0.5)
-        x_out = times(x, inverse)
-        along = gate(sum_along(times(x_out, g), dim), long)
+        x_out = times(x, keep(inverse, long))
+        along = sum_along(times(x_out, g), dim)
         return times(inverse, minus(g, times(x_out, along)))
 
 
@@ -65,24 +67,7 @@ def normalize(
     if p == 2:
         return Normalize.of(input, dim, eps)
     x, also = branch(input)
-    size = sum_along(_raised(also, p, dim), dim)  # |x|^p, or |x| itself
-    root = 1 if p == 0 or math.isinf(p) else 1 / p
-    long = size.detach() ** root > eps
-    inverse = power(plus(gate(size, long), (~long).to(x.dtype)), -root)  # a power of 0 has no derivative
-    return times(x, plus(gate(inverse, long), (~long).to(x.dtype) / eps))
-
-
-def _raised(x: Tensor, p: float, dim: int | tuple[int, ...]) -> Tensor:
-    """What adds up to |x|^p along `dim`. p = 0 counts what is not 0; p = ∞ has the largest |x|, or its share of it."""
-    if p == 0:
-        return (x.detach() != 0).to(x.dtype)
-    a = absolute(x)
-    if math.isinf(p):
-        b = a.detach()
-        best = b == (b.amax(dim, keepdim=True) if p > 0 else b.amin(dim, keepdim=True))
-        return times(a, best.to(x.dtype) / best.sum(dim, keepdim=True))
-    there = a.detach() != 0
-    return gate(power(plus(gate(a, there), (~there).to(x.dtype)), p), there)
+    return divide(x, clamp(vector_norm(also, p, dim, True), eps))
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:

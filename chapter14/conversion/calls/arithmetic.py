@@ -11,9 +11,8 @@ from ...layer import cast
 from ...layers import binary
 from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
 from ...layers.binary import divide, divide_by, exponential, raised
-from ...layers.branch import branch
 from ...layers.remainder import divide_rounded, remainder
-from ...layers.transcendental import exp2, log2, reciprocal
+from ...layers.transcendental import reciprocal
 from ..table import stands_for
 from .operands import of_reals, promoted, tensors
 
@@ -175,8 +174,7 @@ def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> T
 @of_reals
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """From input, where weight is 0, to end, where it is 1."""
-    start, also = branch(input)
-    return add(start, mul(weight, minus(end, also)))
+    return binary.lerp(input, end, weight if isinstance(weight, Tensor) else input.new_tensor(weight))
 
 
 @stands_for("ldexp")
@@ -207,8 +205,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 @stands_for("logaddexp2")
 @of_reals
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    a, b = tensors(input, other)
-    return log2(plus(exp2(a), exp2(b)))
+    return binary.logaddexp2(*tensors(input, other))
 
 
 @stands_for("xlogy", "special.xlogy")
