@@ -14,13 +14,16 @@ Each goes back as a recurrence that begins at the end, with t[k] = g_out[k] + a[
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import added, minus, times
-from .arrange import flip, narrow, pad
+from .arithmetic import added, keep, minus, times
+from .arrange import axis, flip, narrow, pad, reshape
 from .pointwise import exp
 
 
@@ -96,18 +99,21 @@ class LogCumSumExp(Layer):
     @staticmethod
     def backward(needs, g, x, dim):
         y = logcumsumexp(x, dim)
-        a = _ratio(_shifted(y, dim), y)
-        t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
-        return times(t, _ratio(x, y)), None
+        t = flip(recur(flip(_after(_kept_of(y, dim), dim), (dim,)), flip(g, (dim,)), dim), (dim,))
+        return times(t, exp(minus(x, y))), None
 
     @staticmethod
     def jvp(tangents, x, dim):
         y = logcumsumexp(x, dim)
-        return recur(_ratio(_shifted(y, dim), y), times(tangents[0], _ratio(x, y)), dim)
+        new = keep(exp(minus(x, y)), x.detach() != -math.inf)
+        return recur(_kept_of(y, dim), times(tangents[0], new), dim)
 
 
-def _ratio(x: Tensor, y: Tensor) -> Tensor:
-    return exp(minus(x, y))
+def _kept_of(y: Tensor, dim: int) -> Tensor:
+    """e^(y[k-1] - y[k]) at k; where both are the same infinity, 1."""
+    before = _shifted(y, dim, -math.inf)
+    equal = (before.detach() == y.detach()) & y.detach().isinf()
+    return exp(keep(minus(before, y), ~equal))
 
 
 def _shifted(x: Tensor, dim: int, first: float = 0) -> Tensor:
@@ -124,17 +130,23 @@ def _after(x: Tensor, dim: int) -> Tensor:
 
 def cumsum(x: Tensor, dim: int) -> Tensor:
     """The sum of the entries so far along one axis, as `torch.cumsum`."""
-    return CumSum.of(x, dim % max(x.ndim, 1)) if x.ndim else x
+    return _along(CumSum.of, x, dim)
 
 
 def cumprod(x: Tensor, dim: int) -> Tensor:
     """The product of the entries so far along one axis, as `torch.cumprod`."""
-    return CumProd.of(x, dim % x.ndim) if x.ndim else x
+    return _along(CumProd.of, x, dim)
 
 
 def logcumsumexp(x: Tensor, dim: int) -> Tensor:
     """log of the sum of exp of the entries so far along one axis, as `torch.logcumsumexp`."""
-    return LogCumSumExp.of(x, dim % x.ndim) if x.ndim else x
+    return _along(LogCumSumExp.of, x, dim)
+
+
+def _along(scan: Callable[[Tensor, int], Tensor], x: Tensor, dim: int) -> Tensor:
+    """The scan, of a number as of a vector of one."""
+    dim = axis(x, dim)
+    return scan(x, dim) if x.ndim else reshape(scan(reshape(x, (1,)), 0), ())
 
 
 def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:
@@ -146,4 +158,4 @@ def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:
     if a.shape != x.shape:
         given = f"a {in_words(a)}, x {in_words(x)}"
         raise ShapeError(f"recur: a and x have one shape. It was given {given}.")
-    return Recur.of(a, x, dim % x.ndim)
+    return Recur.of(a, x, axis(x, dim))

@@ -12,6 +12,7 @@ from ...layer import cast
 from ...layers.arithmetic import minus, scale, shift, times
 from ...layers.branch import branch
 from ...layers.compare import where
+from ...layers.move import copied
 from ...layers.reduce import Dim, amax, amin, vector_norm
 from ...layers.transcendental import reciprocal
 from ...shape import axes
@@ -33,7 +34,7 @@ def norm_of_matrix(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
     """Frobenius'; 1 and -1, the largest and the smallest sum of |A| down a column; ∞ and -∞, along a row."""
-    if ord != "fro" and (isinstance(ord, str) or abs(ord) not in (1, math.inf)) or len(dim) != 2:
+    if ord != "fro" and (isinstance(ord, str) or abs(ord) not in (1, math.inf)) or len(dim) != 2 or A.ndim < 2:
         return NotImplemented  # of the singular values; or what torch refuses
     axes(A, dim)
     rows, columns = (d % A.ndim for d in dim)
@@ -72,10 +73,10 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 @of_reals
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The slices of one axis, shortened to `maxnorm` where they are longer."""
-    axes(input, dim)
     if input.ndim < 2 or p <= 0 or maxnorm < 0:
         return NotImplemented  # which torch refuses
-    x, also = branch(input)
+    axes(input, dim)
+    x, also = branch(input if input.is_contiguous() else copied(input, torch.contiguous_format))
     length = vector_norm(also, p, [i for i in range(input.ndim) if i != dim % input.ndim], True)
     shorter = scale(reciprocal(shift(length, 1e-7)), maxnorm)
     return times(x, where(length.detach() > maxnorm, shorter, torch.ones_like(length)))
