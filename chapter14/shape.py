@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -83,6 +85,14 @@ def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
         raise ShapeError(f"{layer}: {name} does not fit. {the_call(layer, axes, inputs)}")
 
 
+def several(value: Any) -> tuple[Any, ...]:
+    """(n,) of one whole number, (n, m, ...) of several. Each may be a tensor of one entry, as torch takes it."""
+    if isinstance(value, int):
+        return (value,)
+    numbers = value if isinstance(value, Sequence) else (value,)
+    return tuple(n if isinstance(n, int | torch.SymInt) else operator.index(n) for n in numbers)
+
+
 def axes(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
     """The axes that `dim` names, counted from 0 and in order; None and () are all of them.
 
@@ -90,10 +100,10 @@ def axes(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:
         IndexError: there is no such axis.
         RuntimeError: an axis is named twice.
     """
-    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
+    dims = () if dim is None else several(dim)
+    if not dims:
         return tuple(range(x.ndim))
     n = max(x.ndim, 1)
-    dims = [dim] if isinstance(dim, int) else list(dim)
     for d in dims:
         if not -n <= d < n:
             raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {d})")

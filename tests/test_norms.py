@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import chapter14.functional as F
 from chapter14.conversion.by_hand import by_hand
 
 CALLS = {
@@ -36,3 +37,22 @@ def test_by_hand_as_torch_calls_them(name):
     with by_hand() as mode:
         CALLS[name](*leaves)
     assert not {n for n in mode.native if "clone" not in n}
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_of_one_image_has_its_gradient_whatever_the_layout_of_g(training):
+    """PyTorch's own is wrong there where g is channels-last with a batch stride of 1, so finite differences judge."""
+    torch.manual_seed(0)
+    x, dx, g = (torch.randn(1, 3, 4, 4, dtype=torch.float64) for _ in range(3))
+    mean, variance = torch.randn(3).double(), torch.rand(3).double() + 0.5
+    last = g.contiguous(memory_format=torch.channels_last)
+    last = last.as_strided(last.shape, (1, *last.stride()[1:]))
+
+    def f(x):
+        return F.batch_norm(x, mean.clone(), variance.clone(), training=training)
+
+    x.requires_grad_()
+    (g_in,) = torch.autograd.grad(f(x), x, last)
+    step = 1e-6 * dx
+    numerical = (g * (f(x + step) - f(x - step))).sum() / 2e-6
+    torch.testing.assert_close((g_in * dx).sum(), numerical, rtol=1e-6, atol=1e-8)

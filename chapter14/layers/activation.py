@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer
-from .arithmetic import gate, minus, plus, scale, shift, times
+from .arithmetic import keep, minus, plus, scale, shift, times
 from .arrange import narrow
 from .blocks import by_block
 from .merge import merge
@@ -106,14 +106,14 @@ class Hardswish(PointwiseLayer):
 
     @staticmethod
     def h_prime(x):
-        inside, above = x.detach().abs() < 3, x.detach() >= 3
-        return plus(gate(shift(scale(x, 1 / 3), 0.5), inside), above.to(x.dtype))
+        inside, above = x.detach().abs() < 3, ~(x.detach() < 3)  # NaN is above, as in PyTorch
+        return plus(keep(shift(scale(x, 1 / 3), 0.5), inside), above.to(x.dtype))
 
     @staticmethod
     @by_block
     def backward_once(x):
         up = native.threshold(x, -3, -1.5).neg_()  # x, but where h' is constant the x at which the line has that value
-        return torch.threshold_(up, -3, -1.5).mul_(-1 / 3).add_(0.5)
+        return torch.threshold_(up, -3, -1.5).nan_to_num_(-1.5).mul_(-1 / 3).add_(0.5)
 
 
 class Glu(Layer):

@@ -20,6 +20,7 @@ from ..layer import Layer, LinearMap
 from ..shape import check_floating
 from .branch import spread, total
 from .complex import conjugate
+from .mask import selected
 
 
 def added(*terms: Tensor | None) -> Tensor:
@@ -171,7 +172,7 @@ def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Gate(LinearMap):
-    """x_out = m x, where m is a mask of ones and zeros, one byte an entry: relu's H' as a layer of its own, (14.31)."""
+    """x_out = m x, where m is a mask of ones and zeros, one byte an entry: a product, NaN where infinity meets 0."""
 
     @staticmethod
     def forward(x, mask):
@@ -183,11 +184,11 @@ class Gate(LinearMap):
 
 
 class Keep(LinearMap):
-    """As `Gate`, slower, for entries that may be infinite: 0 times infinity is no zero."""
+    """x where the mask is True, else 0, whatever x is there: relu's H' as a layer of its own, (14.31)."""
 
     @staticmethod
     def forward(x, mask):
-        return torch.where(mask, x, 0)
+        return selected(x, mask)
 
     @staticmethod
     def transpose(g, shape, mask):
@@ -225,7 +226,7 @@ def power(x: Tensor, p: float) -> Tensor:
 
 
 def gate(x: Tensor, mask: Tensor) -> Tensor:
-    """x where the bool mask [*x] is True, else 0."""
+    """x times the bool mask [*x], as 1 or 0."""
     return Gate.of(x, mask)
 
 

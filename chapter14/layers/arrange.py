@@ -9,6 +9,7 @@ transpose <-> transpose, flip <-> flip, roll <-> roll, narrow <-> pad, take <-> 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import LinearMap
-from ..shape import ShapeError, in_words
+from ..shape import ShapeError, in_words, several
 
 
 class Reshape(LinearMap):
@@ -178,6 +179,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
         RuntimeError: the sizes do not multiply up to the axis.
     """
     dim = axis(input, dim)
+    if input.ndim == 0:
+        raise RuntimeError("unflatten: it expects an axis; it was given a number.")
     known, n = torch.Size([k for k in sizes if k != -1]).numel(), input.shape[dim]
     if not sizes or (known != n if -1 not in sizes else n % max(known, 1)):
         raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n})")
@@ -191,7 +194,7 @@ def axis(x: Tensor, dim: int) -> int:
     Raises:
         IndexError: there is no such axis.
     """
-    n = max(x.ndim, 1)
+    n, dim = max(x.ndim, 1), operator.index(dim)
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return dim % n
@@ -199,7 +202,7 @@ def axis(x: Tensor, dim: int) -> int:
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     """input with the entries of these axes in reverse order, as `torch.flip`."""
-    return Flip.of(input, (dims,) if isinstance(dims, int) else tuple(dims))
+    return Flip.of(input, several(dims))
 
 
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
@@ -208,7 +211,7 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] |
     Without `dims` it is moved as one long row, and keeps its shape.
     """
     given = () if dims is None else dims
-    return Roll.of(input, *((v,) if isinstance(v, int) else tuple(v) for v in (shifts, given)))
+    return Roll.of(input, *map(several, (shifts, given)))
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:

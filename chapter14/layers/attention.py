@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer
-from ..shape import check_floating, check_real
+from ..shape import ShapeError, check_floating, check_real, in_words
 from .arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
 from .arrange import take, transpose
 from .branch import spread, total
@@ -139,7 +139,13 @@ def scaled_dot_product_attention(
     check_real("scaled_dot_product_attention", query=query, key=key, value=value)
     if enable_gqa:  # each head of keys and values serves several of queries: a branch
         key, value = (_for_each_head(t, query.shape[-3]) for t in (key, value))
-    by = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if min(t.ndim for t in (query, key, value)) < 2:
+        given = ", ".join(in_words(t) for t in (query, key, value))
+        raise ShapeError(
+            "scaled_dot_product_attention: it expects query [..., T, D], key [..., S, D], value [..., S, E]; it was "
+            f"given {given}."
+        )
+    by = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
     stays = _drawn(query, key, attn_mask, dropout_p) if dropout_p else None
     up = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
     return Attention.of(query, key, value, attn_mask, stays, is_causal, by, up)

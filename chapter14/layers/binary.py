@@ -5,8 +5,10 @@
     atan2         the angle of b, a  L^a = b / (a² + b²)      L^b = -a / (a² + b²)
     hypot         c = √(a² + b²)     L^a = a / c              L^b = b / c
     logaddexp     log(e^a + e^b)     L^a = σ(a - b)           L^b = σ(b - a)
+    logaddexp2    the same of 2      L^a = σ((a - b) log 2)   L^b = σ((b - a) log 2)
     xlogy         a log b            L^a = log b              L^b = a / b
     xlog1py       a log(1 + b)       L^a = log(1 + b)         L^b = a / (1 + b)
+    lerp          a + w (b - a)      L^a = 1 - w              L^b = w              L^w = b - a
 
 Each L is a diagonal, over the shape that a and b broadcast to; `total` adds up what was spread (section 14.7).
 """
@@ -76,8 +78,9 @@ class Divide(Binary):
         )
 
     @staticmethod
-    def h_a(a, b):
-        return power(b, -1)
+    def jvp(tangents, a, b):
+        da, db = tangents
+        return divide(added(da, None if db is None else times(db, scale(divide(a, b), -1))), b)
 
     @staticmethod
     def h_b(a, b):
@@ -149,17 +152,24 @@ class Exponential(Layer):
 
 
 class Atan2(Binary):
+    """At the origin there is no angle, and PyTorch's derivative is 0."""
+
     @staticmethod
     def forward(a, b):
         return torch.atan2(a, b)
 
     @staticmethod
     def h_a(a, b):
-        return divide(b, plus(times(a, a), times(b, b)))
+        return times(b, Atan2._inverse_square(a, b))
 
     @staticmethod
     def h_b(a, b):
-        return scale(divide(a, plus(times(a, a), times(b, b))), -1)
+        return scale(times(a, Atan2._inverse_square(a, b)), -1)
+
+    @staticmethod
+    def _inverse_square(a, b):
+        square = plus(times(a, a), times(b, b))
+        return keep(power(square, -1), square.detach() != 0)
 
 
 class Hypot(Binary):
@@ -188,6 +198,20 @@ class LogAddExp(Binary):
     @staticmethod
     def h_b(a, b):
         return sigmoid(minus(b, a))
+
+
+class LogAddExp2(Binary):
+    @staticmethod
+    def forward(a, b):
+        return torch.logaddexp2(a, b)
+
+    @staticmethod
+    def h_a(a, b):
+        return sigmoid(scale(minus(a, b), math.log(2)))
+
+    @staticmethod
+    def h_b(a, b):
+        return sigmoid(scale(minus(b, a), math.log(2)))
 
 
 class XLogY(Binary):
@@ -238,6 +262,32 @@ def _as_kind(x: Tensor, other: Tensor) -> Tensor:
     return cast(x, x.dtype.to_complex()) if other.is_complex() else x
 
 
+class Lerp(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "...", "w": "..."}
+
+    @staticmethod
+    def forward(a, b, w):
+        return torch.lerp(a, b, w)
+
+    @staticmethod
+    def backward(needs, g, a, b, w):
+        return (
+            total(times(g, shift(scale(w, -1), 1)), a.shape) if needs[0] else None,
+            total(times(g, w), b.shape) if needs[1] else None,
+            total(times(g, minus(b, a)), w.shape) if needs[2] else None,
+        )
+
+    @staticmethod
+    def jvp(tangents, a, b, w):
+        da, db, dw = tangents
+        return added(
+            None if da is None else times(da, shift(scale(w, -1), 1)),
+            None if db is None else times(db, w),
+            None if dw is None else times(dw, minus(b, a)),
+        )
+
+
 def divide(a: Tensor, b: Tensor) -> Tensor:
     """a / b, entry by entry, broadcast, as `torch.div`."""
     return Divide.of(*_of_one_kind(a, b))
@@ -271,6 +321,16 @@ def hypot(a: Tensor, b: Tensor) -> Tensor:
 def logaddexp(a: Tensor, b: Tensor) -> Tensor:
     """log(exp(a) + exp(b)), broadcast, as `torch.logaddexp`."""
     return LogAddExp.of(*_of_one_kind(a, b))
+
+
+def logaddexp2(a: Tensor, b: Tensor) -> Tensor:
+    """log2(2^a + 2^b), broadcast, as `torch.logaddexp2`."""
+    return LogAddExp2.of(a, b)
+
+
+def lerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
+    """From a, where w is 0, to b, where it is 1; broadcast, as `torch.lerp`."""
+    return Lerp.of(a, b, w)
 
 
 def xlogy(a: Tensor, b: Tensor) -> Tensor:

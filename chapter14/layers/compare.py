@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
-from .arithmetic import added, gate, keep
+from .arithmetic import added, keep
 from .branch import spread, total
+from .mask import selected
 
 
 class Where(Layer):
@@ -58,7 +59,7 @@ class Halves(LinearMap):
 
     @staticmethod
     def forward(x, halves):
-        return x * halves.to(x.dtype) * 0.5
+        return selected(x * halves.to(x.dtype) * 0.5, halves.bool())
 
     @staticmethod
     def transpose(g, shape, halves):
@@ -126,11 +127,11 @@ class Clamp(Layer):
 
     @staticmethod
     def backward(needs, g, mask):
-        return gate(g, mask), None, None
+        return keep(g, mask), None, None
 
     @staticmethod
     def jvp(tangents, x, low, high):
-        return gate(tangents[0], _between(x, low, high))
+        return keep(tangents[0], _between(x, low, high))
 
 
 def _between(x: Tensor, low: float | None, high: float | None) -> Tensor:
@@ -172,7 +173,7 @@ def _of_three(x: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Ten
     x, low, high = x.detach(), low.detach(), high.detach()
     under, over, crossed = x < low, x > high, low > high
     at_low, at_high = ((x == bound) & (low < high) for bound in (low, high))
-    to_x = 2 * (~under & ~over & ~crossed).to(torch.uint8) - (at_low | at_high).to(torch.uint8)
+    to_x = 2 * (~under & ~over).to(torch.uint8) - (at_low | at_high).to(torch.uint8)
     to_low = 2 * (under & (low <= high)).to(torch.uint8) + at_low
     to_high = 2 * ((over & (low <= high)) | crossed).to(torch.uint8) + at_high
     return to_x, to_low, to_high

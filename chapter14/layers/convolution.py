@@ -138,6 +138,8 @@ class Correlate(Layer):
 
     @staticmethod
     def forward(x, g, W_shape, slide):
+        if not x.numel() or not g.numel():
+            return g.new_zeros(W_shape)
         if torch.compiler.is_exporting():
             return _correlate_by_conv(x, g, W_shape, slide)
         if x.is_complex():  # for which there is no kernel

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..layer import cast
-from ..shape import ShapeError, check_shapes, in_words
+from ..shape import ShapeError, check_shapes, in_words, several
 from .arithmetic import plus
 from .arrange import pad, permute, reshape
 from .convolution import Slide, conv, conv_transpose
@@ -16,7 +16,8 @@ Sizes = int | Sequence[int]
 
 
 def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value) * (axes if len(value) == 1 else 1)
+    numbers = several(value)
+    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from .complex import conjugate
 from .loss import in_one_shape
 from .matmul import matmul
 from .pointwise import absolute, sign
+from .reduce import vector_norm
 
 
 class Length(Layer):
@@ -50,7 +51,7 @@ class Length(Layer):
 
 def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
     """u. Of the largest (p = ∞), where several are, each has its share."""
-    if p == 0:
+    if p == 0 or not d.numel():
         return torch.zeros_like(d)
     if p == 1:
         return sign(d)
@@ -210,7 +211,7 @@ def _pairs(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """|x1 - x2 + eps| along the last axis: x1, x2 [..., M] → [...]. As `torch.nn.functional.pairwise_distance`."""
-    d = Length.of(shift(minus(x1, x2), eps), p, -1)
+    d = vector_norm(shift(minus(x1, x2), eps), p, -1, True)
     return d if keepdim else _dropped(d, -1)
 
 

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from ..shape import ShapeError, in_words
 from .arithmetic import times
-from .arrange import permute, reshape, take
+from .arrange import permute, reshape
 from .branch import total
 from .matmul import MatMul
+from .move import copied
+from .view import diagonal
 
 Axes = list[
     Any
@@ -47,6 +49,8 @@ def einsum(*args: Any) -> Tensor:
     for i, (y, y_axes) in enumerate(others):
         later = {a for _, words in others[i + 1 :] for a in words}
         x, x_axes = _contract(x, x_axes, y, y_axes, later.union(keep))
+    if not others and any(size[a] == 1 for a in axes[0] if a not in keep):
+        x = copied(x, torch.contiguous_format)  # a sum over one entry has its own memory, too
     x, x_axes = _summed(x, x_axes, {*keep})
     x = reshape(x, (*x.shape, *(1 for a in keep if a not in x_axes)))  # of size 1 in every operand
     x_axes = [*x_axes, *(a for a in keep if a not in x_axes)]
@@ -92,8 +96,7 @@ def _once_each(x: Tensor, axes: Axes, size: dict) -> tuple[Tensor, Axes]:
         while len(places := [k for k, b in enumerate(axes) if b == a]) > 1:
             first, second, *_ = places
             others = [k for k in range(len(axes)) if k not in (first, second)]
-            x, n = permute(x, [*others, first, second]), size[a]
-            x = take(reshape(x, (*x.shape[:-2], n * n)), torch.arange(n, device=x.device) * (n + 1), -1)
+            x = diagonal(x, 0, first, second)
             axes = [*(axes[k] for k in others), a]
     return x, axes
 
@@ -101,10 +104,11 @@ def _once_each(x: Tensor, axes: Axes, size: dict) -> tuple[Tensor, Axes]:
 def _sizes(axes: Sequence[Axes], operands: Sequence[Tensor]) -> dict:
     size: dict = {}
     for words, x in zip(axes, operands, strict=True):
+        of_x = dict(zip(words, x.shape, strict=True))
         for a, n in zip(words, x.shape, strict=True):
-            if size.setdefault(a, n) != n and 1 not in (n, size[a]):
+            if of_x[a] != n or (size.setdefault(a, n) != n and 1 not in (n, size[a])):
                 raise ShapeError(
-                    f"einsum: axis {_in_letters([a])} has size {size[a]} and {n}; it was given "
+                    f"einsum: axis {_in_letters([a])} has different sizes; it was given "
                     + ", ".join(in_words(x) for x in operands)
                 )
             size[a] = n if size[a] == 1 else size[a]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..layer import LinearMap
-from ..shape import in_words
+from ..shape import in_words, several
 from .pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 
@@ -142,11 +142,13 @@ def interpolate(
     elif recompute_scale_factor:
         raise ValueError("interpolate: recompute_scale_factor=True goes with scale_factor; it was given a size.")
     size = _each(size, axes, input, "size")
-    if not all(isinstance(n, (int, torch.SymInt)) for n in size):
-        raise TypeError(f"interpolate: size is of whole numbers; it was given {size}.")
+    try:
+        size = several(size)
+    except TypeError as error:
+        raise TypeError(f"interpolate: size is of whole numbers; it was given {size}.") from error
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](input, size)
-    return Interpolate.of(input, tuple(size), Method(mode, bool(align_corners), antialias, scales))
+    return Interpolate.of(input, size, Method(mode, bool(align_corners), antialias, scales))
 
 
 def _each(value, axes: int, input: Tensor, name: str) -> list:

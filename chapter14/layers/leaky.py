@@ -13,7 +13,7 @@ from torch.nn import functional as native
 
 from ..layer import Layer, LinearMap
 from ..shape import ShapeError, in_words
-from .arithmetic import added, gate, keep, numbers, plus, times
+from .arithmetic import added, keep, numbers, plus, times
 from .arrange import reshape
 from .branch import total
 from .piecewise import put
@@ -92,8 +92,8 @@ class Prelu(Layer):
     def backward(needs, g, x, a, a_shape):
         down = _down(x)
         return (
-            plus(gate(g, ~down), keep(times(g, a), down)) if needs[0] else None,
-            total(times(g, keep(x, down)), a_shape) if needs[1] else None,
+            plus(keep(g, ~down), keep(times(g, a), down)) if needs[0] else None,
+            total(times(g, keep(x, _negative(x))), a_shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -108,8 +108,8 @@ class Prelu(Layer):
         dx, da = tangents
         down = _down(x)
         return added(
-            None if dx is None else plus(gate(dx, ~down), keep(times(dx, a), down)),
-            None if da is None else times(keep(x, down), da),
+            None if dx is None else plus(keep(dx, ~down), keep(times(dx, a), down)),
+            None if da is None else times(keep(x, _negative(x)), da),
         )
 
 
@@ -119,6 +119,11 @@ def _positive(x: Tensor) -> Tensor:
 
 def _down(x: Tensor) -> Tensor:
     return ~(x if x.dtype == torch.bool else _positive(x.detach()))
+
+
+def _negative(x: Tensor) -> Tensor:
+    """Where L^a is x: at 0 PyTorch's derivative of that by x is 0."""
+    return ~(x.detach() >= 0)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..layer import Layer
-from .arrange import transpose
+from ..shape import ShapeError
+from .arrange import reshape, transpose
 from .branch import total
 from .complex import conjugate
 
@@ -101,7 +102,14 @@ class Outer(Layer):
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input [..., N], weight [M, N], bias [M] → [..., M]. As `torch.nn.functional.linear`; (14.12)."""
+    """input [..., N], weight [M, N], bias [M] → [..., M]. As `torch.nn.functional.linear`; (14.12).
+
+    A weight [N] is one row, and x_out has no axis M.
+    """
+    if weight.ndim == 1:
+        if bias is not None and input.ndim == 2:
+            raise ShapeError("linear: weight [N] with a bias does not fit input [B, N], in torch either.")
+        return reshape(Linear.of(input, reshape(weight, (1, *weight.shape)), bias), input.shape[:-1])
     return Linear.of(input, weight, bias)
 
 

@@ -72,6 +72,10 @@ class Classes(NamedTuple):
             return s.mul_(a).scatter_add_(1, y, -a)
         return s.mul_(a + k * self.v.sum()).addcmul_(k, self.v, value=-1).scatter_add_(1, y, -a)
 
+    def counted(self, share: Any) -> Tensor:
+        """The share [B] of each datapoint; 0 of one that is ignored, whatever the share is."""
+        return torch.where(self.k > 0, self.k * share, 0)
+
     def q(self, like: Tensor) -> Tensor:
         q = like.new_zeros(like.shape) if self.v is None else self.k.unsqueeze(1) * self.v
         return q.scatter_add(1, self.y.unsqueeze(1), self.a.unsqueeze(1))
@@ -98,6 +102,10 @@ class Probabilities(NamedTuple):
     def into_g_z(self, s: Tensor, g: Tensor) -> Tensor:
         q = self.q(s)
         return s.mul_(q.sum(1, keepdim=True)).sub_(q).mul_(g.unsqueeze(1))
+
+    def counted(self, share: Any) -> Tensor:
+        wide = torch.promote_types(self.p.dtype, torch.float32)
+        return torch.full((len(self.p),), share, dtype=wide, device=self.p.device)
 
     def q(self, like: Tensor) -> Tensor:
         p = self.p.to(like)
@@ -131,7 +139,7 @@ class LinearCrossEntropy(Layer):
         like = _like_scores(x, W)
         target, share = the_target(y, like, weight, ignored, smoothing)
         share = share if reduction == "mean" else 1.0
-        g = None if ahead is None else like.new_ones(len(x)) * share
+        g = None if ahead is None else target.counted(share)
         needs = (False,) * 3 if ahead is None else ahead.needs
         J, *gradients = _there_and_back(x, W, b, target, g, needs)
         if ahead is not None:
@@ -152,7 +160,7 @@ class LinearCrossEntropy(Layer):
         g = (
             reshape(g, each)
             if reduction == "none"
-            else times(g, q.new_ones(each) * (share if reduction == "mean" else 1))
+            else times(g, reshape(target.counted(share if reduction == "mean" else 1.0), each))
         )
         g_z = times(g, minus(times(softmax(z, 1), q.sum(1, keepdim=True)), q))
         g_z = cast(g_z, x.dtype)

@@ -20,7 +20,7 @@ from torch.nn import functional as native
 
 from ..layer import Layer
 from ..shape import ShapeError, in_words
-from .arithmetic import gate, keep, minus, plus, power, scale, shift, sum_along, times
+from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .arrange import reshape
 from .branch import branch, spread
 from .compare import minimum
@@ -44,11 +44,11 @@ class Excess(Layer):
 
     @staticmethod
     def backward(needs, g, lost):
-        return (gate(g, lost),)
+        return (keep(g, lost),)
 
     @staticmethod
     def jvp(tangents, x):
-        return gate(tangents[0], x.detach() > 0)
+        return keep(tangents[0], x.detach() > 0)
 
 
 class MultiMargin(Loss):

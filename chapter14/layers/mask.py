@@ -3,6 +3,7 @@
     bits = packed(mask)                [*] bool → [⌈n/8⌉] uint8, eight entries a byte
     mask = unpacked(bits, shape)       and back
     g_in = gated(g, bits)              g where the mask is, else 0
+    x_out = selected(x, mask)          the same with the mask as it is
 
 Where a bit saves nothing worth the while (a small mask), where the entries do not lie in their order, and where there
 is no memory to look at (traced or batched), `packed` gives the mask back as it is, a byte an entry; the others take
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from ..layer import _compiling, _transformed
 from ..recorder import AT_WORK, as_one, recorder
@@ -48,8 +50,23 @@ def unpacked(bits: Tensor, shape: Sequence[int]) -> Tensor:
 
 def gated(g: Tensor, bits: Tensor) -> Tensor:
     """g where the mask is, else 0; in plain operations, and in memory of its own."""
-    m = bits.view(torch.uint8) if bits.dtype == torch.bool else _bytes(bits, g.shape)
-    return m.to(g.dtype).mul_(g)
+    return selected(g, bits if bits.dtype == torch.bool else _bytes(bits, g.shape).view(torch.bool))
+
+
+#: Integers as wide as a float.
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def selected(x: Tensor, mask: Tensor) -> Tensor:
+    """x where the bool mask is True, else 0, whatever x is there: infinity times 0 is no zero.
+
+    On a CPU the bits of x times 1 or 0, which for many entries is several times faster than `where`.
+    """
+    fast = x.numel() >= SMALL and x.shape == mask.shape and x.is_floating_point() and x.device.type == "cpu"
+    if not fast or not is_plain(x) or not is_plain(mask) or is_legacy_batchedtensor(x):
+        return torch.where(mask, x, x.new_zeros(()))
+    integer = _INTEGERS[x.element_size()]
+    return mask.view(torch.uint8).to(integer).mul_(x.view(integer)).view(x.dtype)
 
 
 def _bytes(bits: Tensor, shape: Sequence[int]) -> Tensor:

@@ -10,6 +10,7 @@ vectors: the shape of a tensor has no impact on the math.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -118,12 +119,15 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
     """tensor in pieces of these sizes along one axis, as `torch.split`: a number is the size of each. Undoes `merge`.
 
     Raises:
-        ShapeError: the sizes do not add up to the axis.
+        ShapeError: the sizes do not add up to the axis, or x is a number, which has none.
         IndexError: there is no such axis.
     """
+    if tensor.ndim == 0:
+        raise ShapeError(f"split: it expects an axis; it was given x {in_words(tensor)}.")
     dim, sizes = _axis("split", dim, tensor), split_size_or_sections
     n = tensor.shape[dim]
-    if isinstance(sizes, int):
+    if not isinstance(sizes, Sequence):
+        sizes = operator.index(sizes)
         if sizes < 0 or (sizes == 0 and n):
             raise ShapeError(f"split: a piece has a size above 0; it was given {sizes}, and axis {dim} of {n}.")
         whole, rest = n // max(sizes, 1), n % max(sizes, 1)

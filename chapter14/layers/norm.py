@@ -120,7 +120,7 @@ class InstanceNorm(GroupNorm):
 
     @staticmethod
     def frame(shape, eps):
-        return GroupNorm.frame(shape, shape[1], eps)
+        return GroupNorm.frame(shape, max(shape[1], 1), eps)
 
 
 def layer_norm(

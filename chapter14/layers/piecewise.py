@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import Layer
-from .arithmetic import gate, scale
+from .arithmetic import keep, scale
 from .inplace import in_place, over
 from .mask import gated, is_plain, learns, packed, unpacked
 
@@ -61,7 +61,7 @@ class Gated(Layer):
 
     @classmethod
     def backward(cls, needs, g, *kept):
-        return gate(g, cls.opened(*kept)), *[None] * (len(kept) - 2)
+        return keep(g, cls.opened(*kept)), *[None] * (len(kept) - 2)
 
     @classmethod
     def backward_once(cls, needs, g, kept, shape, *constants):
@@ -70,7 +70,7 @@ class Gated(Layer):
 
     @classmethod
     def jvp(cls, tangents, x, *constants):
-        return gate(tangents[0], cls.mask(x.detach(), *constants))
+        return keep(tangents[0], cls.mask(x.detach(), *constants))
 
     @classmethod
     def L(cls, *kept):
@@ -146,7 +146,7 @@ class Hardshrink(Gated):
 
     @staticmethod
     def mask(x, lambd):
-        return x.abs() > lambd
+        return ~(x.abs() <= lambd)
 
 
 class Softshrink(Hardshrink):
@@ -170,7 +170,7 @@ class Hardsigmoid(Gated):
 
     @classmethod
     def backward(cls, needs, g, *kept):
-        return (scale(gate(g, cls.opened(*kept)), 1 / 6),)
+        return (scale(keep(g, cls.opened(*kept)), 1 / 6),)
 
     @classmethod
     def backward_once(cls, needs, g, bits, shape):
@@ -178,7 +178,7 @@ class Hardsigmoid(Gated):
 
     @classmethod
     def jvp(cls, tangents, x):
-        return scale(gate(tangents[0], cls.mask(x.detach())), 1 / 6)
+        return scale(keep(tangents[0], cls.mask(x.detach())), 1 / 6)
 
     @classmethod
     def L(cls, *kept):

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..layer import LinearMap
-from ..shape import ShapeError, in_words
+from ..shape import ShapeError, in_words, several
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
 _PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}
@@ -129,7 +129,8 @@ Sizes = int | Sequence[int]
 
 
 def each(value: Sizes, axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value) * (axes if len(value) == 1 else 1)
+    numbers = several(value)
+    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):

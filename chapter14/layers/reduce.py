@@ -100,18 +100,31 @@ class Var(Weighed):
         return scale(conjugate(minus(x, mean_over(x, dims, True))), 2 / free if free else math.inf)
 
 
-class Std(Weighed):
-    """PyTorch says 0 where all x are equal and √ has no derivative."""
+class Std(Layer):
+    """√ of `Var`. PyTorch says 0 where all x are equal and √ has no derivative."""
+
+    letters = {"x": "..."}
 
     @staticmethod
     def forward(x, dims, keepdim, correction):
         return torch.std(x, dims, correction=correction, keepdim=keepdim)
 
     @staticmethod
-    def weights(x, dims, correction):
-        std = Std.of(x, dims, True, correction)
-        inverse = keep(power(std, -1), std.detach() != 0)
-        return times(Var.weights(x, dims, correction), scale(inverse, 0.5))
+    def remember(needs, inputs, x_out):
+        return x_out, *inputs
+
+    @staticmethod
+    def backward(needs, g, std, *inputs):
+        return Var.backward(needs, _of_root(g, std), *inputs)
+
+    @staticmethod
+    def jvp(tangents, x, dims, keepdim, correction):
+        return _of_root(Var.jvp(tangents, x, dims, keepdim, correction), Std.of(x, dims, keepdim, correction))
+
+
+def _of_root(g: Tensor, root: Tensor) -> Tensor:
+    """g / 2√x of √x, and 0 where that is 0."""
+    return keep(times(g, power(scale(root, 2), -1)), root.detach() != 0)
 
 
 class Prod(Weighed):
@@ -269,5 +282,5 @@ def vector_norm(x: Tensor, p: float = 2, dim: Dim = None, keepdim: bool = False)
     if p == 0:
         return sum_over(flat(x, lambda x: (x != 0).to(x.dtype.to_real())), dim, keepdim)
     if abs(p) == math.inf:
-        return evenly(absolute(x), _by(torch.amax if p > 0 else torch.amin, dim, keepdim), dim, keepdim)
+        return evenly(absolute(x), lambda x: torch.linalg.vector_norm(x, p, dim, keepdim), dim, keepdim)
     return VectorNorm.of(x, axes(x, dim), keepdim, p)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from .arithmetic import gate, plus, power, scale, shift, times
+from .arithmetic import keep, plus, power, scale, shift, times
 from .blocks import by_block
 from .inplace import in_place
 from .move import copied
@@ -32,8 +32,10 @@ class Elu(PointwiseLayer):
     @staticmethod
     def h_prime(x, alpha, s, c):
         up = x.detach() > 0
-        down = scale(exp(scale(gate(x, ~up), c)), s * alpha * c)  # not exp of a large x, which would be inf
-        return plus(gate(down, ~up), scale(up.to(x.dtype), s))
+        down = scale(
+            exp(scale(keep(x, ~(x.detach() >= 0)), c)), s * alpha * c
+        )  # not exp of a large x, which would be inf
+        return plus(keep(down, ~up), scale(up.to(x.dtype), s))
 
     @staticmethod
     @by_block
@@ -54,7 +56,7 @@ class Softplus(PointwiseLayer):
     @staticmethod
     def h_prime(x, beta, threshold):
         straight = x.detach() * beta > threshold
-        return plus(gate(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
+        return plus(keep(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
 
     @staticmethod
     @by_block

@@ -14,6 +14,7 @@ Each goes back as a recurrence that begins at the end, with t[k] = g_out[k] + a[
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -21,8 +22,8 @@ from torch import Tensor
 
 from ..layer import Layer, LinearMap
 from ..shape import ShapeError, axes, in_words
-from .arithmetic import added, minus, times
-from .arrange import flip, narrow, pad, reshape
+from .arithmetic import added, keep, minus, times
+from .arrange import axis, flip, narrow, pad, reshape
 from .complex import conjugate, conjugates
 from .pointwise import exp
 
@@ -112,18 +113,21 @@ class LogCumSumExp(Layer):
     @staticmethod
     def backward(needs, g, x, dim):
         x, y = conjugates(x, logcumsumexp(x, dim))
-        a = _ratio(_shifted(y, dim), y)
-        t = flip(recur(flip(_after(a, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
-        return times(t, _ratio(x, y)), None
+        t = flip(recur(flip(_after(_kept_of(y, dim), dim), (dim,)), flip(g, (dim,)), dim), (dim,))
+        return times(t, exp(minus(x, y))), None
 
     @staticmethod
     def jvp(tangents, x, dim):
         y = logcumsumexp(x, dim)
-        return recur(_ratio(_shifted(y, dim), y), times(tangents[0], _ratio(x, y)), dim)
+        new = keep(exp(minus(x, y)), x.detach() != -math.inf)
+        return recur(_kept_of(y, dim), times(tangents[0], new), dim)
 
 
-def _ratio(x: Tensor, y: Tensor) -> Tensor:
-    return exp(minus(x, y))
+def _kept_of(y: Tensor, dim: int) -> Tensor:
+    """e^(y[k-1] - y[k]) at k; where both are the same infinity, 1."""
+    before = _shifted(y, dim, -math.inf)
+    equal = (before.detach() == y.detach()) & y.detach().isinf()
+    return exp(keep(minus(before, y), ~equal))
 
 
 def _shifted(x: Tensor, dim: int, first: float = 0) -> Tensor:
@@ -168,4 +172,4 @@ def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:
     if a.shape != x.shape:
         given = f"a {in_words(a)}, x {in_words(x)}"
         raise ShapeError(f"recur: a and x have one shape. It was given {given}.")
-    return Recur.of(a, x, dim % x.ndim)
+    return Recur.of(a, x, axis(x, dim))

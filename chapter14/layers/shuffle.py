@@ -1,15 +1,54 @@
-"""Channels become pixels, pixels channels, and channels change places: each a reshape, a permute, a reshape.
+"""Channels become pixels, pixels channels, and channels change places: each undoes another.
 
 pixel_shuffle     [..., C r r, H, W] = [..., C, r, r, H, W] → [..., C, H, r, W, r] = [..., C, H r, W r]
-channel_shuffle   [B, C, ...] = [B, n, C/n, ...] → [B, C/n, n, ...]
+pixel_unshuffle   its transpose
+channel_shuffle   [B, C, ...] = [B, n, C/n, ...] → [B, C/n, n, ...]; its transpose is that of C/n groups
 """
 
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as native
 
+from ..layer import LinearMap
 from ..shape import ShapeError, in_words
-from .arrange import permute, reshape, transpose
+from .arrange import reshape
+
+
+class PixelShuffle(LinearMap):
+    title = "pixel_shuffle"
+
+    @staticmethod
+    def forward(x, r):
+        return native.pixel_shuffle(x, r)
+
+    @staticmethod
+    def transpose(g, shape, r):
+        return PixelUnshuffle.of(g, r)
+
+
+class PixelUnshuffle(LinearMap):
+    title = "pixel_unshuffle"
+
+    @staticmethod
+    def forward(x, r):
+        return native.pixel_unshuffle(x, r)
+
+    @staticmethod
+    def transpose(g, shape, r):
+        return PixelShuffle.of(g, r)
+
+
+class ChannelShuffle(LinearMap):
+    title = "channel_shuffle"
+
+    @staticmethod
+    def forward(x, groups):
+        return native.channel_shuffle(x, groups)
+
+    @staticmethod
+    def transpose(g, shape, groups):
+        return ChannelShuffle.of(g, shape[1] // groups)
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
@@ -22,9 +61,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     *batch, C, H, W = input.shape
     if C % r**2:
         raise ShapeError(f"pixel_shuffle: {r}² has to divide the channels; it was given input {in_words(input)}.")
-    b, C = len(batch), C // r**2
-    x = permute(reshape(input, (*batch, C, r, r, H, W)), (*range(b + 1), b + 3, b + 1, b + 4, b + 2))
-    return reshape(x, (*batch, C, H * r, W * r))
+    if not input.numel():  # whose shape the kernel keeps
+        return reshape(input, (*batch, C // r**2, H * r, W * r))
+    return PixelShuffle.of(input, r)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -37,9 +76,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     *batch, C, H, W = input.shape
     if H % r or W % r:
         raise ShapeError(f"pixel_unshuffle: {r} has to divide H and W; it was given input {in_words(input)}.")
-    b, H, W = len(batch), H // r, W // r
-    x = permute(reshape(input, (*batch, C, H, r, W, r)), (*range(b + 1), b + 2, b + 4, b + 1, b + 3))
-    return reshape(x, (*batch, C * r**2, H, W))
+    if not input.numel():
+        return reshape(input, (*batch, C * r**2, H // r, W // r))
+    return PixelUnshuffle.of(input, r)
 
 
 def _factor(name: str, input: Tensor, r: int) -> int:
@@ -61,5 +100,4 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"channel_shuffle: it expects input [B, C, ...] and groups that divide C; it was given {in_words(input)}, "
             f"groups={groups}."
         )
-    B, C, *places = input.shape
-    return reshape(transpose(reshape(input, (B, groups, C // groups, *places)), 1, 2), input.shape)
+    return ChannelShuffle.of(input, groups) if input.numel() else reshape(input, input.shape)

@@ -5,7 +5,7 @@
     logsumexp(x)   = log sum_j exp(x[j])                      L = s^T
 
 Softmax remembers s, which is its x_out: autograd hands that back with its own derivative, which is this layer's again.
-The others compute s from x on the way back: a remembered s would be a constant there.
+So does logsumexp remember its x_out: s = exp(x - x_out). log_softmax computes s from x on the way back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from ..shape import axes
 from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
 from .blocks import row_blocks
-from .branch import spread
 from .complex import conjugate
 from .pointwise import exp
 
@@ -103,17 +102,16 @@ class LogSumExp(Layer):
         return x.logsumexp(dims, keepdim=True)
 
     @staticmethod
-    def backward(needs, g, x, dims):
-        return times(conjugate(_soft(x, dims)), spread(g, x.shape)), None
+    def remember(needs, inputs, x_out):
+        return inputs[0], x_out
+
+    @staticmethod
+    def backward(needs, g, x, x_out):
+        return times(conjugate(exp(minus(x, x_out))), g), None
 
     @staticmethod
     def jvp(tangents, x, dims):
-        return sum_along(times(_soft(x, dims), tangents[0]), dims)
-
-
-def _soft(x: Tensor, dims: tuple[int, ...]) -> Tensor:
-    """Softmax over several axes, or of complex numbers: exp(x - logsumexp(x))."""
-    return Softmax.of(x, dims[0]) if len(dims) == 1 and not x.is_complex() else exp(minus(x, LogSumExp.of(x, dims)))
+        return sum_along(times(exp(minus(x, LogSumExp.of(x, dims))), tangents[0]), dims)
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
@@ -135,8 +133,7 @@ def log_softmax(
 
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """log sum exp(x) along `dim`, as `torch.logsumexp`."""
-    axes(input, dim)  # raises where there is no such axis
-    dims = tuple(sorted({d % max(input.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}))
+    dims = axes(input, dim)
     x_out = LogSumExp.of(input, dims)
     return x_out if keepdim else reshape(x_out, [n for i, n in enumerate(input.shape) if i not in dims])
 

@@ -31,10 +31,22 @@ erfinv: Face = declared(torch.erfinv, lambda x: scale(_bell(erfinv(x), 1), _ROOT
 erfcx: Face = declared(torch.special.erfcx, lambda x: shift(scale(times(x, erfcx(x)), 2), -2 / _ROOT_PI))
 ndtr: Face = declared(torch.special.ndtr, lambda x: scale(_bell(x, -0.5), 1 / math.sqrt(2 * math.pi)))
 ndtri: Face = declared(torch.special.ndtri, lambda x: scale(_bell(ndtri(x), 0.5), math.sqrt(2 * math.pi)))
-log_ndtr: Face = declared(
-    torch.special.log_ndtr,
-    lambda x: scale(power(erfcx(scale(x, -math.sqrt(0.5))), -1), math.sqrt(2 / math.pi)),  # φ / Φ, without 0 / 0
-)
+
+
+class Mills(PointwiseLayer):
+    """φ / Φ, without 0 / 0. h' = -h (x + h)."""
+
+    @staticmethod
+    def forward(x):
+        return math.sqrt(2 / math.pi) / torch.special.erfcx(x * -math.sqrt(0.5))
+
+    @staticmethod
+    def h_prime(x):
+        h = Mills.of(x)
+        return scale(times(h, plus(x, h)), -1)
+
+
+log_ndtr: Face = declared(torch.special.log_ndtr, lambda x: Mills.of(x))
 entr: Face = declared(torch.special.entr, lambda x: shift(scale(log(x), -1), -1))
 
 # Of the gamma function, whose derivatives never end
@@ -72,8 +84,8 @@ class BesselI(PointwiseLayer):
         if n < 2:
             return first[n](x)
         before, now = (f(x) for f in first)
-        for m in range(1, n):  # I_(m+1) = I_(m-1) - 2m/x I_m
-            before, now = now, torch.where(x == 0, 0, before - 2 * m / x * now)
+        for m in range(1, n):  # I_(m+1) = I_(m-1) - 2m/x I_m, and 0 where x is too small to divide by
+            before, now = now, torch.where(x.abs() < 1e-8, 0, before - 2 * m / x * now)
         return now
 
     @staticmethod
@@ -96,7 +108,7 @@ class SphericalJ(PointwiseLayer):
         z = x * math.pi
         before, now = torch.sinc(x), torch.where(x == 0, 0, (torch.sinc(x) - z.cos()) / z)
         for m in range(1, n):  # j_(m+1) = (2m+1)/z j_m - j_(m-1)
-            before, now = now, torch.where(x == 0, 0, (2 * m + 1) / z * now - before)
+            before, now = now, torch.where(x.abs() < 1e-8, 0, (2 * m + 1) / z * now - before)
         return now
 
     @staticmethod
@@ -140,7 +152,7 @@ class Logit(PointwiseLayer):
     @staticmethod
     def h_prime(x, eps):
         low = 0.0 if eps is None else eps
-        outside = (x.detach() < low) | (x.detach() > 1 - low)
+        outside = ~((x.detach() >= low) & (x.detach() <= 1 - low))
         prime = keep(power(minus(x, times(x, x)), -1), ~outside)
         return prime if eps is not None else plus(prime, torch.zeros_like(prime).masked_fill(outside, math.nan))
 

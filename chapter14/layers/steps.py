@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..layer import Layer, LinearMap
 from ..shape import check_real
-from .arithmetic import gate, scale, times
+from .arithmetic import keep, scale, times
 from .branch import total
 
 
@@ -80,11 +80,11 @@ class NanToNum(Layer):
 
     @staticmethod
     def backward(needs, g, finite):
-        return gate(g, finite), None, None, None
+        return keep(g, finite), None, None, None
 
     @staticmethod
     def jvp(tangents, x, *constants):
-        return gate(tangents[0], x.detach().isfinite())
+        return keep(tangents[0], x.detach().isfinite())
 
 
 def nan_to_num(x: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as native
 
 from ..layer import Layer, LinearMap, real
 from ..shape import check_floating, in_words
-from .arithmetic import gate, minus, plus, power, scale, shift, sum_along, times
+from .arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from .binary import divide
 from .branch import branch
 from .compare import clamp
@@ -41,10 +41,10 @@ class Normalize(Layer):
         g = tangents[0]
         square = real(sum_along(times(x, conjugate(x)), dim))
         long = square.detach() > eps * eps
-        safe = plus(gate(square, long), (~long).to(square.dtype) * eps * eps)  # a power of 0 has no derivative
+        safe = plus(keep(square, long), (~long).to(square.dtype) * eps * eps)  # a power of 0 has no derivative
         inverse = power(safe, -0.5)
-        x_out = times(x, inverse)
-        along = gate(real(sum_along(times(conjugate(x_out), g), dim)), long)
+        x_out = times(x, keep(inverse, long))
+        along = real(sum_along(times(conjugate(x_out), g), dim))
         return times(inverse, minus(g, times(x_out, along)))
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..layer import Layer, LinearMap
+from ..shape import several
 from .arrange import Reshape, put, reshape, take
 
 
@@ -92,7 +93,8 @@ class Replaced(Layer):
 
     @staticmethod
     def forward(x, v, layer, arguments):
-        x_out = x.clone(memory_format=torch.contiguous_format)
+        as_x = layer is Part and arguments[0] != "as_strided"
+        x_out = x.clone(memory_format=torch.preserve_format if as_x else torch.contiguous_format)
         layer.forward(x_out, *arguments).copy_(v)
         return x_out
 
@@ -166,7 +168,7 @@ def part(x: Tensor, key: Any) -> Tensor:
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """input without its axes of 1, or without those of `dim` that are of 1, as `torch.squeeze`."""
-    return Squeeze.of(input, dim if dim is None or isinstance(dim, int) else tuple(dim))
+    return Squeeze.of(input, None if dim is None else several(dim))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:

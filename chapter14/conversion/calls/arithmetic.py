@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -183,8 +182,10 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """From input, where weight is 0, to end, where it is 1."""
     if end.dtype != input.dtype:
         return NotImplemented  # which torch refuses
-    start, also = branch(input)
-    return add(start, mul(weight, minus(end, also)))
+    if input.is_complex() or (isinstance(weight, Tensor) and weight.is_complex()):
+        start, also = branch(input)
+        return add(start, mul(weight, minus(end, also)))
+    return binary.lerp(input, end, weight if isinstance(weight, Tensor) else input.new_tensor(weight))
 
 
 @stands_for("ldexp")
@@ -215,8 +216,7 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 @stands_for("logaddexp2")
 @of_reals
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    a, b = (scale(x, math.log(2)) for x in tensors(input, other))
-    return scale(binary.logaddexp(a, b), 1 / math.log(2))
+    return binary.logaddexp2(*tensors(input, other))
 
 
 @stands_for("xlogy", "special.xlogy")

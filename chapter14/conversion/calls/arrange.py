@@ -12,7 +12,9 @@ from ... import functional as F
 from ...layers.arrange import Transpose, axis
 from ...layers.branch import Spread
 from ...layers.inplace import turn_in_place
+from ...layers.move import copied
 from ...layers.view import Squeeze, Unsqueeze, View
+from ...shape import several as several_numbers
 from ..table import stands_for
 
 for _name in ("as_strided", "flatten", "narrow", "unflatten", "unsqueeze"):
@@ -23,7 +25,7 @@ def sizes(given: Sequence[Any], named: Any = None) -> tuple[int, ...]:
     """(2, 3) of f(2, 3), f((2, 3)) and f(size=(2, 3))."""
     if named is not None:
         given = (named,)
-    return tuple(given[0]) if len(given) == 1 and isinstance(given[0], Sequence) else tuple(given)
+    return several_numbers(given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given)
 
 
 @stands_for("reshape")
@@ -51,7 +53,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 @stands_for("ravel")
 def ravel(input: Tensor) -> Tensor:
-    return F.reshape(input, (-1,))
+    return F.reshape(input if input.is_contiguous() else copied(input, torch.contiguous_format), (-1,))
 
 
 @stands_for("permute")
@@ -78,6 +80,8 @@ def reversed_axes(input: Tensor) -> Tensor:
 
 @stands_for("mT")
 def of_matrices(input: Tensor) -> Tensor:
+    if input.ndim == 0:
+        return NotImplemented  # which torch gives as it is, with a warning
     if input.ndim < 2:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
@@ -87,7 +91,7 @@ def of_matrices(input: Tensor) -> Tensor:
 
 @stands_for("movedim", "moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    source, destination = ((d,) if isinstance(d, int) else d for d in (source, destination))
+    source, destination = map(several_numbers, (source, destination))
     of = {axis(input, d): axis(input, s) for s, d in zip(source, destination, strict=False)}
     if not len(source) == len(destination) == len(of) == len(set(of.values())):
         raise RuntimeError(

@@ -12,6 +12,7 @@ from ...layers.arrange import pad, roll
 from ...layers.complex import conjugate
 from ...layers.fft import TURNED, as_complex, fft, irfft, rfft
 from ...layers.stft import istft, stft
+from ...shape import several
 from ..table import stands_for
 
 Sizes = Sequence[int] | None
@@ -21,7 +22,7 @@ Dims = int | Sequence[int] | None
 def _dims(x: Tensor, s: Sizes, dim: Dims) -> tuple[int, ...]:
     if dim is None:
         dim = range(-len(s), 0) if s is not None else range(x.ndim)
-    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = several(dim)
     if not all(-x.ndim <= d < x.ndim for d in dims):
         raise IndexError(f"fft: it has no axis {dim}; it was given a tensor of {x.ndim} axes.")
     dims = tuple(d % x.ndim for d in dims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,7 +146,11 @@ def rows(input: Tensor) -> Any:
 
 
 @stands_for("meshgrid")
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """`indexing` is "ij" where it is not said, with torch's warning."""
+    if indexing is None:
+        warnings.warn("torch.meshgrid: pass the indexing argument; it is 'ij' without it.", stacklevel=2)
+        indexing = "ij"
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     tensors = several(tensors)
@@ -166,9 +171,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
 @stands_for("cartesian_prod")
 def cartesian_prod(*tensors: Any) -> Tensor:
     tensors = several(tensors)
+    if any(x.ndim != 1 for x in tensors):
+        raise RuntimeError(f"cartesian_prod: it expects vectors; it was given {[list(x.shape) for x in tensors]}.")
     if len(tensors) == 1:
         return F.reshape(tensors[0], tensors[0].shape)
-    return F.stack([F.reshape(x, (-1,)) for x in meshgrid(*tensors)], 1)
+    return F.stack([F.reshape(x, (-1,)) for x in meshgrid(*tensors, indexing="ij")], 1)
 
 
 @stands_for("combinations")

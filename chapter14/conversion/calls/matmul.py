@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers.arithmetic import plus, sum_along, times
-from ...layers.arrange import permute, reshape
+from ...layers.arithmetic import plus, times
+from ...layers.arrange import axis, permute, reshape
 from ...layers.branch import spread
 from ...layers.complex import conjugate
 from ...layers.einsum import einsum as _einsum
 from ...layers.grouped import grouped_mm as _grouped_mm
 from ...layers.matmul import MatMul, addmm, scaled
 from ...layers.matmul import matmul as _matmul
+from ...layers.reduce import sum_over
 from ...shape import ShapeError, check_shapes
 from ..table import stands_for
 from .arithmetic import promoted
@@ -62,9 +63,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 @stands_for("linalg.vecdot")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    x_out = sum_along(times(conjugate(x), y), dim)
-    dim = dim % x_out.ndim
-    return reshape(x_out, (*x_out.shape[:dim], *x_out.shape[dim + 1 :]))
+    return sum_over(times(conjugate(x), y), None if x.ndim == y.ndim == 1 else dim)  # of vectors, torch looks at no dim
 
 
 @stands_for("inner")
@@ -166,7 +165,9 @@ if hasattr(torch.nn.functional, "grouped_mm"):
 @stands_for("_VF.tensordot")
 def tensordot(a: Tensor, b: Tensor, dims_a: Any, dims_b: Any) -> Tensor:
     """Of `torch.tensordot`, which is opened: the axes by number, summed over in pairs."""
-    dims_a, dims_b = [d % a.ndim for d in dims_a], [d % b.ndim for d in dims_b]
+    if not all(x.ndim for x, dims in ((a, dims_a), (b, dims_b)) if dims):
+        return NotImplemented  # which torch refuses
+    dims_a, dims_b = [axis(a, d) for d in dims_a], [axis(b, d) for d in dims_b]
     sums = dict(zip(dims_b, dims_a, strict=True))
     return _einsum(
         a, list(range(a.ndim)), b, [sums.get(d, a.ndim + d) for d in range(b.ndim)],

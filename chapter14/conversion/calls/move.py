@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.arrange import axis
+from ...layers.move import copied
 from ...layers.repeat import Repeat, Windows
 from ...layers.view import embedded
 from ..table import stands_for
@@ -48,7 +49,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if k % 4 == 2:
         return F.flip(input, (a, b))
     if k % 4 == 0:
-        return F.flip(input, ())
+        return copied(input, torch.contiguous_format)
     return F.transpose(F.flip(input, (b,)), a, b) if k % 4 == 1 else F.flip(F.transpose(input, a, b), (b,))
 
 
@@ -99,14 +100,18 @@ def repeat_interleave(
         raise RuntimeError("repeats cannot be negative")
     x = F.unsqueeze(input, dim + 1)
     x = F.spread(x, (*x.shape[: dim + 1], repeats, *x.shape[dim + 2 :]))
-    return F.flatten(x, dim, dim + 1)
+    return F.flatten(copied(x, torch.contiguous_format), dim, dim + 1)
 
 
 @stands_for("diag")
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return embedded(input, diagonal, 0, 1) if input.ndim == 1 else F.diagonal(input, diagonal)
+    return (
+        embedded(input, diagonal, 0, 1)
+        if input.ndim == 1
+        else copied(F.diagonal(input, diagonal), torch.contiguous_format)
+    )
 
 
 @stands_for("diag_embed")

@@ -14,6 +14,7 @@ from ...layers.arrange import permute, reshape
 from ...layers.branch import branch
 from ...layers.compare import where
 from ...layers.eigen import svdvals
+from ...layers.move import copied
 from ...layers.reduce import Dim, amax, amin, sum_over, vector_norm
 from ...layers.transcendental import reciprocal
 from ...shape import axes
@@ -36,7 +37,7 @@ def norm_of_matrix(
 ) -> Tensor:
     """Frobenius'; 1 and -1, the largest and the smallest sum of |A| down a column; ∞ and -∞, along a row; "nuc", 2 and
     -2, the sum, the largest and the smallest of the singular values."""
-    if ord not in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf) or len(dim) != 2:
+    if ord not in ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf) or len(dim) != 2 or A.ndim < 2:
         return NotImplemented  # which torch refuses
     axes(A, dim)
     rows, columns = (d % A.ndim for d in dim)
@@ -80,10 +81,10 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 @of_numbers
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The slices of one axis, shortened to `maxnorm` where they are longer."""
-    axes(input, dim)
     if input.ndim < 2 or p <= 0 or maxnorm < 0:
         return NotImplemented  # which torch refuses
-    x, also = branch(input)
+    axes(input, dim)
+    x, also = branch(input if input.is_contiguous() else copied(input, torch.contiguous_format))
     length = vector_norm(also, p, [i for i in range(input.ndim) if i != dim % input.ndim], True)
     shorter = scale(reciprocal(shift(length, 1e-7)), maxnorm)
     return times(x, where(length.detach() > maxnorm, shorter, torch.ones_like(length)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers import reduce
-from ...layers.arithmetic import gate, keep, times
+from ...layers.arithmetic import keep, times
 from ...layers.arrange import reshape
 from ...layers.branch import branch
 from ...shape import axes
@@ -134,4 +134,4 @@ def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal."""
     if input.ndim != 2:
         return NotImplemented  # which torch refuses
-    return reduce.sum_over(gate(input, torch.eye(*input.shape, dtype=torch.bool, device=input.device)))
+    return reduce.sum_over(keep(input, torch.eye(*input.shape, dtype=torch.bool, device=input.device)))

@@ -13,6 +13,7 @@ from ...layers.arithmetic import minus, plus, scale, times
 from ...layers.arrange import narrow, reshape
 from ...layers.branch import branch
 from ...layers.merge import merge
+from ...layers.move import copied
 from ...layers.reduce import sum_over
 from ...shape import axes
 from ..table import stands_for
@@ -53,7 +54,7 @@ def diff(
         return NotImplemented  # which torch refuses
     axes(input, dim)
     if n == 0:
-        return input  # without what is put before and behind it, as torch has it
+        return copied(input)  # without what is put before and behind it, as torch has it
     pieces = [t for t in (prepend, input, append) if t is not None]
     x = merge(*pieces, dim=dim) if len(pieces) > 1 else input
     for _ in range(min(n, x.shape[dim])):

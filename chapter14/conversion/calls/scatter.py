@@ -96,9 +96,9 @@ def _of_rows(input: Tensor, dim: int, index: Tensor) -> list[Tensor | None]:
 
 @stands_for("index_copy")
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    if input.ndim == 0:
-        return F.reshape(source, ())
     dim = axis(input, dim)
+    if input.ndim == 0:
+        return F.reshape(index_copy(F.reshape(input, (1,)), 0, index, F.reshape(source, (1,))), ())
     shape = (*input.shape[:dim], index.numel(), *input.shape[dim + 1 :])
     if source.dtype != input.dtype or (source.shape != shape and (source.ndim or input.ndim > 1)):
         raise RuntimeError(f"index_copy_(): source is {shape}, of {input.dtype}; it was given {source.shape}")
@@ -112,6 +112,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"index_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} dimension(s)."
         )
+    dim = axis(input, dim)
     if input.ndim == 0:
         return F.reshape(index_fill(F.reshape(input, (1,)), 0, index, value), ())
     return F.index_put(input, _of_rows(input, dim, index.unique()), value)  # written twice, the value counts once

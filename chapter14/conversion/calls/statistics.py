@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layers.arithmetic import gate, minus
+from ...layers.arithmetic import keep, minus
 from ...layers.arrange import reshape, transpose
 from ...layers.binary import divide
 from ...layers.branch import branch
@@ -68,6 +68,6 @@ def corrcoef(input: Tensor) -> Tensor:
     if C.ndim == 0:
         return divide(C, also)
     n = C.shape[0]
-    std = sqrt(sum_over(gate(also, torch.eye(n, dtype=torch.bool, device=C.device)), 1))
+    std = sqrt(sum_over(keep(also, torch.eye(n, dtype=torch.bool, device=C.device)), 1))
     row, column = branch(std)
     return clamp(divide(divide(C, reshape(column, (n, 1))), reshape(row, (1, n))), -1, 1)
