@@ -44,8 +44,8 @@ class L2Loss(Layer):
 
     @staticmethod
     def backward(needs, g, y_hat, y, reduction):
-        d = conjugate(minus(y_hat, y))
-        g_in = times(scale(_to_each(g, y), 2 * _weight(y, reduction)), d)  # (14.35)
+        g = scale(_to_each(g, y), 2 * _weight(y, reduction))
+        g_in = times(g, conjugate(minus(y_hat, y)))  # (14.35)
         return g_in if needs[0] else None, scale(g_in, -1) if needs[1] else None, None
 
     @staticmethod
