@@ -345,11 +345,12 @@ for reduction in ("mean", "none"):
         lambda ns, a, r=reduction: ns.soft_margin_loss(a, torch.ones(a.shape), reduction=r),
         T(0, -0.0, 0.5, -0.5, 1, -1, 20, -40),
     )
-    row(
-        f"multi_margin_loss empty {reduction}",
-        lambda ns, x, r=reduction: ns.multi_margin_loss(x, torch.empty(0, dtype=torch.long), reduction=r),
-        torch.zeros(0, 3).double(),
-    )
+    if reduction == "none":  # the others are memory that PyTorch has not written
+        row(
+            f"multi_margin_loss empty {reduction}",
+            lambda ns, x, r=reduction: ns.multi_margin_loss(x, torch.empty(0, dtype=torch.long), reduction=r),
+            torch.zeros(0, 3).double(),
+        )
     row(
         f"multilabel_margin_loss {reduction}",
         lambda ns, x, r=reduction: ns.multilabel_margin_loss(x, torch.tensor([[0, -1, -1], [1, 0, -1]]), reduction=r),

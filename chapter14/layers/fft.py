@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import LinearMap, cast
 from .arithmetic import times
 
 #: An inverse transform that is called "forward" has the s of a forward transform that is called "backward": 1.
@@ -114,7 +114,7 @@ def irfft(x: Tensor, dims: tuple[int, ...], norm: str, n: int) -> Tensor:
 
 def as_complex(x: Tensor) -> Tensor:
     """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
-    return x if x.is_complex() else Complex.of(x)
+    return x if x.is_complex() else Complex.of(cast(x, REAL[COMPLEX[x.dtype]]))
 
 
 def real_part(x: Tensor) -> Tensor:

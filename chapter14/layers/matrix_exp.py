@@ -23,6 +23,8 @@ from .move import copied
 
 
 class MatrixExp(Layer):
+    opmath = "all"  # PyTorch's kernel overflows in bfloat16
+
     @staticmethod
     def forward(A):
         return torch.linalg.matrix_exp(A)
