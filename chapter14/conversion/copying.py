@@ -40,6 +40,9 @@ class _Copying(TorchFunctionMode):
         self.shared = shared
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if func is Tensor.__deepcopy__ and (self.shared or not args[0].is_leaf):
-            return args[0].detach() if self.shared else args[0].detach().clone()
+        x = args[0] if func is Tensor.__deepcopy__ else None
+        if isinstance(x, nn.UninitializedBuffer):  # which refuses even that
+            return type(x)(x.requires_grad, x.device, x.dtype, x.persistent)  # type: ignore[call-arg, arg-type]
+        if x is not None and (self.shared or not x.is_leaf):
+            return x.detach() if self.shared else x.detach().clone()
         return func(*args, **(kwargs or {}))

@@ -27,7 +27,7 @@ from ..recorder import AT_WORK, recorder
 from .by_hand import by_hand
 from .copying import copied
 from .symbolic import OURS as OURS
-from .symbolic import graphs, is_marked, mark, runs_by_hand, unmark
+from .symbolic import Unscripted, graphs, is_marked, mark, runs_by_hand, unmark
 
 
 class ReLU(ours.ReLU):
@@ -70,13 +70,15 @@ def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
     if scripted := [name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)]:
         where = ", ".join(repr(name) for name in scripted[:3])
         raise TypeError(
-            f"convert: {where} is TorchScript, which hides what it calls. Convert the model, then script it."
+            f"convert: {where} is TorchScript, which hides what it calls. Convert the model from which it was made."
         )
     model = model if inplace else copied(model)
+    quantized = _quantized(model)
     done: list[Callable[[], None]] = []
     try:
-        for module in list(model.modules()):
-            if (cls := _converted(module)) is not None:
+        for module in [m for m in model.modules() if m is model or m not in quantized]:
+            own = module is model and bool(quantized)  # what keeps its class runs by hand inside the model
+            if (cls := _converted(module, own)) is not None:
                 done.append(_restoring(module))
                 _change(module, cls)
         return model  # in here, so that no interrupt comes between
@@ -86,13 +88,26 @@ def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
         raise
 
 
-def _converted(module: nn.Module) -> type[nn.Module] | None:
+def _quantized(model: nn.Module) -> set[nn.Module]:
+    """What PyTorch's quantization has made or prepared, and goes on to look for by its class: it keeps that."""
+    found: set[nn.Module] = set()
+    for module in model.modules():
+        if isinstance(module, fx.GraphModule) and "_observed_graph_module_attrs" in getattr(module, "meta", {}):
+            found.update(m for m in module.modules() if m is not module)
+        elif type(module).__module__.startswith("torch.ao.") or (
+            type(module).__module__.startswith("torch.nn.") and getattr(module, "qconfig", None) is not None
+        ):
+            found.add(module)
+    return found
+
+
+def _converted(module: nn.Module, own: bool) -> type[nn.Module] | None:
     """The class that a module is to have, apart from its parametrizations; None where nothing changes."""
     if isinstance(module, fx.GraphModule):
         return None if all(map(is_marked, graphs(module))) else type(module)
     native = parametrize.type_before_parametrizations(module)
-    own = "forward" in vars(module) or module._forward_pre_hooks  # old weight_norm computes the weight in such a hook
-    cls = _class_for(native, bool(own))
+    own = own or "forward" in vars(module) or bool(module._forward_pre_hooks)  # in which old weight_norm computes
+    cls = _class_for(native, own)
     return None if cls is native and not parametrize.is_parametrized(module) else cls
 
 
@@ -160,7 +175,7 @@ def unconverted(model: nn.Module) -> nn.Module:
 # classes
 
 
-class Rerouted:
+class Rerouted(Unscripted):
     """A module that goes by hand whatever it calls: in front of the module's own class, whose name it bears."""
 
     __original: type[nn.Module]  # mangled: a module may well have something of that name
@@ -209,19 +224,22 @@ class _InFront(type):
 
     def mro(cls) -> list[type]:
         first, *others = super().mro()
-        return [first, Rerouted, *others] if _is_rerouted(cls) else [first, *others]
+        return [first, Rerouted, Unscripted, *others] if _is_rerouted(cls) else [first, *others]
 
 
-_REROUTED: weakref.WeakValueDictionary[type, type] = weakref.WeakValueDictionary()
+#: A class -> the rerouted one, as long as anything uses it.
+_REROUTED: weakref.WeakKeyDictionary[type, weakref.ref[type]] = weakref.WeakKeyDictionary()
 _LOCK = threading.RLock()
 
 
 def rerouted(cls: type[nn.Module]) -> type[nn.Module]:
     """`cls`, by hand whatever it calls: one class for each, so that two models of a class still are of one class."""
     with _LOCK:
-        made = _REROUTED.get(cls)
+        there = _REROUTED.get(cls)
+        made = there() if there is not None else None
         if made is None:
-            made = _REROUTED[cls] = _rerouted(cls)
+            made = _rerouted(cls)
+            _REROUTED[cls] = weakref.ref(made)
         return made
 
 
@@ -232,7 +250,9 @@ def _rerouted(cls: type[nn.Module]) -> type[nn.Module]:
 
     def by_hand_method(name: str, f: Any) -> Any:
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return getattr(super(made, self), name)(*args, **kwargs)  # looked up: it may be replaced later
+            if isinstance(self, made):
+                return getattr(super(made, self), name)(*args, **kwargs)  # looked up: it may be replaced later
+            return f(self, *args, **kwargs)  # a lazy module, whose class changes at its first call
 
         return runs_by_hand(functools.wraps(f)(method))
 

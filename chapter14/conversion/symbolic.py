@@ -1,9 +1,11 @@
-"""torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well.
+"""torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well. TorchScript: refused.
 
 A tracer records calls on proxies, which no layer can compute on. Three things are needed:
 - a module of ours is a leaf, like the module of torch.nn that it stands for;
 - `by_hand` lets a call on a proxy be recorded as it was written (by_hand.py);
 - the function that a graph becomes runs inside `by_hand`, if a forward that runs by hand was traced.
+
+TorchScript holds no backward pass that is written in Python, so a module that has one says so.
 """
 
 from __future__ import annotations
@@ -76,3 +78,24 @@ def is_marked(graph: fx.Graph) -> bool:
 def graphs(module: nn.Module) -> Iterator[fx.Graph]:
     """The graphs that a module holds: those of training and of evaluation, where they differ."""
     return (graph for graph in vars(module).values() if isinstance(graph, fx.Graph))
+
+
+class Unscripted:
+    """What TorchScript asks of a module before it compiles or traces it."""
+
+    def __prepare_scriptable__(self) -> None:
+        raise TypeError(_UNSCRIPTED.format("script"))
+
+    def _slow_forward(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError(_UNSCRIPTED.format("trace"))
+
+
+_UNSCRIPTED = (
+    "torch.jit.{0}: TorchScript holds no backward pass that is written in Python. Give it the model that was converted, "
+    "whose state_dict is the same; or use torch.compile."
+)
+
+for cls in vars(ours).values():
+    if isinstance(cls, type) and cls.__module__.startswith(ours.__name__):
+        for name in ("__prepare_scriptable__", "_slow_forward"):
+            setattr(cls, name, vars(Unscripted)[name])
