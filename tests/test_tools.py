@@ -90,17 +90,26 @@ def test_what_fx_traces_of_a_converted_model(make):
     assert_same(traced.train(), native.train(), images())
 
 
-def test_what_fx_traces_of_our_modules():
+def test_what_fx_traces_of_our_modules_and_functions():
     class Ours(nn.Module):
         def __init__(self):
             super().__init__()
-            self.norm, self.relu = ours.BatchNorm1d(4), ours.ReLU()
+            self.norm, self.linear, self.relu = ours.BatchNorm1d(4), ours.Linear(4, 4), ours.ReLU()
 
         def forward(self, x):
-            return self.relu(self.norm(x)) + 1
+            y = chapter14.functional.linear(self.relu(self.norm(x)), self.linear.weight)
+            return chapter14.functional.gelu(chapter14.functional.reshape(y, (4, 5)))
+
+    class Everything(fx.Tracer):
+        def is_leaf_module(self, m, name):
+            return False
 
     model, x = Ours().double(), drawn(5, 4)
-    assert_same(fx.symbolic_trace(model), model, x, fraction=0.5)
+    model.linear.bias = None
+    for traced in (fx.symbolic_trace(model), fx.GraphModule(model, Everything().trace(model))):
+        assert_same(traced, model, x)
+        assert_same(traced.eval(), model.eval(), x)
+        model.train()
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -240,6 +249,19 @@ def test_convert_of_modules_of_quantization_by_themselves():
     model, x = convert(copy.deepcopy(linear)), drawn(5, 4, dtype=torch.float32)
     assert_same(model, linear, x, fraction=0.5)
     assert "AddmmBackward0" not in audit(model(x)).native
+
+
+def test_a_converted_model_is_not_prepared_for_quantization():
+    model, get = convert(nn.Sequential(nn.Linear(4, 4), nn.ReLU())), quantization.get_default_qat_qconfig
+    assert not hasattr(model[0], "qconfig")
+    model.qconfig = get("fbgemm")
+    for prepare in (
+        quantization.prepare_qat,
+        lambda m: quantization.quantize_dynamic(m, {nn.Linear}),
+        lambda m: prepare_qat_fx(m, quantization.get_default_qat_qconfig_mapping("fbgemm"), (drawn(2, 4),)),
+    ):
+        with pytest.raises(TypeError, match=r"does not know chapter14.nn.linear.Linear. Prepare the model .* first"):
+            prepare(model)
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["aware", "after"])

@@ -1,11 +1,12 @@
-"""torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well. TorchScript: refused.
+"""torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well.
 
 A tracer records calls on proxies, which no layer can compute on. Three things are needed:
 - a module of ours is a leaf, like the module of torch.nn that it stands for;
 - `by_hand` lets a call on a proxy be recorded as it was written (by_hand.py);
 - the function that a graph becomes runs inside `by_hand`, if a forward that runs by hand was traced.
 
-TorchScript holds no backward pass that is written in Python, so a module that has one says so.
+TorchScript holds no backward pass that is written in Python, and PyTorch's quantization knows the classes of torch.nn
+alone: a module of ours says so when they ask.
 """
 
 from __future__ import annotations
@@ -24,15 +25,22 @@ from .by_hand import by_hand
 OURS = (ours.__name__, f"{__package__}.model")
 
 
-def _leaves(native: Callable[..., bool]) -> Callable[..., bool]:
-    @functools.wraps(native)
-    def is_leaf_module(self: fx.Tracer, m: nn.Module, module_qualified_name: str) -> bool:
-        return m.__module__.startswith(OURS) or native(self, m, module_qualified_name)
+def _with_our_leaves(trace: Callable[..., fx.Graph]) -> Callable[..., fx.Graph]:
+    """Also where a class of tracers decides by itself what a leaf is."""
 
-    return is_leaf_module
+    @functools.wraps(trace)
+    def traced(self: fx.Tracer, *args: Any, **kwargs: Any) -> fx.Graph:
+        native = self.is_leaf_module
+        self.is_leaf_module = lambda m, name: m.__module__.startswith(OURS) or native(m, name)  # type: ignore
+        try:
+            return trace(self, *args, **kwargs)
+        finally:
+            del self.is_leaf_module
+
+    return traced
 
 
-fx.Tracer.is_leaf_module = _leaves(fx.Tracer.is_leaf_module)  # type: ignore[method-assign]
+fx.Tracer.trace = _with_our_leaves(fx.Tracer.trace)  # type: ignore[method-assign]
 
 
 def runs_by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,11 +99,35 @@ class Unscripted:
 
 
 _UNSCRIPTED = (
-    "torch.jit.{0}: TorchScript holds no backward pass that is written in Python. Give it the model that was converted, "
-    "whose state_dict is the same; or use torch.compile."
+    "torch.jit.{0}: TorchScript holds no backward pass that is written in Python. Give it the model that was "
+    "converted, whose state_dict is the same; or use torch.compile."
 )
 
+
+class _Unquantized:
+    """`module.qconfig`: PyTorch's quantization sets it, and would then pass over a class that it does not know."""
+
+    def __get__(self, module: nn.Module, cls: type | None = None) -> Any:
+        if "qconfig" in vars(module):
+            return vars(module)["qconfig"]
+        raise AttributeError("qconfig")
+
+    def __set__(self, module: nn.Module, value: Any) -> None:
+        raise TypeError(
+            f"torch.ao.quantization: it does not know {type(module).__module__}.{type(module).__name__}. "
+            "Prepare the model for quantization first, and convert what is prepared."
+        )
+
+    def __delete__(self, module: nn.Module) -> None:
+        del vars(module)["qconfig"]
+
+
+_ANSWERS = {
+    "__prepare_scriptable__": Unscripted.__prepare_scriptable__,
+    "_slow_forward": Unscripted._slow_forward,
+    "qconfig": _Unquantized(),
+}
 for cls in vars(ours).values():
     if isinstance(cls, type) and cls.__module__.startswith(ours.__name__):
-        for name in ("__prepare_scriptable__", "_slow_forward"):
-            setattr(cls, name, vars(Unscripted)[name])
+        for name, answer in _ANSWERS.items():
+            setattr(cls, name, answer)
