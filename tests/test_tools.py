@@ -396,3 +396,13 @@ def test_wrapped_before_and_after():
     assert_close(exported(images()), native(images()))
     assert_close(convert(exported)(images()), native(images()))
     assert chapter14.audit(convert(nn.DataParallel(native))(images())).fraction == 1
+
+
+def test_freeze_of_a_feature_extractor():
+    torch.manual_seed(14)
+    native = create_feature_extractor(models.resnet18(num_classes=5).double().eval(), {"layer2": "features"})
+    x = drawn(1, 3, 32, 32)
+    for model in (native, convert(native)):
+        frozen = freeze(model)
+        assert_close(frozen(x)["features"], native(x)["features"])
+        assert not any(m.training for m in frozen.modules())

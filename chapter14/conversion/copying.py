@@ -9,15 +9,16 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 
 
-def copied(model: nn.Module, shared: bool = False) -> nn.Module:
+def copied(model: nn.Module, shared: bool = False, memo: dict[int, Any] | None = None) -> nn.Module:
     """A deepcopy, of what deepcopy refuses as well: of a tensor that was computed, its value, wherever it is held.
 
     And what fx traced stays as it is: its own deepcopy drops hooks and whatever its graph does not call, and trains.
 
     Args:
         shared: the tensors of the copy share the memory of the model's, and want no gradient.
+        memo: as deepcopy takes it.
     """
-    memo: dict[int, Any] = {}
+    memo = {} if memo is None else memo
     if shared:
         memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     traced = [module for module in model.modules() if isinstance(module, fx.GraphModule)]

@@ -100,7 +100,7 @@ class Frozen(nn.Module):
         self.until, self.precision, self.at = until, precision, at
         self.model = convert(model, inplace=True)
         for module in model.modules():  # each call is heard of while the network is traced
-            if not isinstance(module, Rerouted):
+            if not isinstance(module, Rerouted | fx.GraphModule):
                 module.__class__ = rerouted(type(module))
         if until is not None:
             model.get_submodule(until).register_forward_hook(reached)
