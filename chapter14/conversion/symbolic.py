@@ -1,6 +1,7 @@
 """torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well.
 
-A tracer records calls on proxies, which no layer can compute on. Three things are needed:
+A tracer records calls on proxies, which no layer can compute on. Three things are needed, besides the functions of
+`chapter14.functional`, which are recorded as calls:
 - a module of ours is a leaf, like the module of torch.nn that it stands for;
 - `by_hand` lets a call on a proxy be recorded as it was written (by_hand.py);
 - the function that a graph becomes runs inside `by_hand`, if a forward that runs by hand was traced.
@@ -25,22 +26,15 @@ from .by_hand import by_hand
 OURS = (ours.__name__, f"{__package__}.model")
 
 
-def _with_our_leaves(trace: Callable[..., fx.Graph]) -> Callable[..., fx.Graph]:
-    """Also where a class of tracers decides by itself what a leaf is."""
+def _leaves(native: Callable[..., bool]) -> Callable[..., bool]:
+    @functools.wraps(native)
+    def is_leaf_module(self: fx.Tracer, m: nn.Module, module_qualified_name: str) -> bool:
+        return m.__module__.startswith(OURS) or native(self, m, module_qualified_name)
 
-    @functools.wraps(trace)
-    def traced(self: fx.Tracer, *args: Any, **kwargs: Any) -> fx.Graph:
-        native = self.is_leaf_module
-        self.is_leaf_module = lambda m, name: m.__module__.startswith(OURS) or native(m, name)  # type: ignore
-        try:
-            return trace(self, *args, **kwargs)
-        finally:
-            del self.is_leaf_module
-
-    return traced
+    return is_leaf_module
 
 
-fx.Tracer.trace = _with_our_leaves(fx.Tracer.trace)  # type: ignore[method-assign]
+fx.Tracer.is_leaf_module = _leaves(fx.Tracer.is_leaf_module)  # type: ignore[method-assign]
 
 
 def runs_by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
