@@ -1,5 +1,7 @@
 """The layers as functions: names and signatures of `torch.nn.functional`, and the chapter's own."""
 
+from torch import fx as _fx
+
 from .layers.activation import gelu as gelu
 from .layers.activation import glu as glu
 from .layers.activation import hardswish as hardswish
@@ -537,3 +539,6 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
+
+for _name in __all__:  # torch.fx records the call, and looks no further
+    _fx.wrap(_name)

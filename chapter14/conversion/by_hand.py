@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._pytree import tree_leaves
@@ -41,7 +41,7 @@ class ByHand(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if not _differentiated():  # inside a layer, above all
+        if not _differentiated() or _is_traced(types):  # inside a layer, above all
             return func(*args, **kwargs)
         if kwargs.get("out") is None:
             if (twin := _twin(func)) is not None:
@@ -70,6 +70,11 @@ def _differentiated() -> bool:
         or torch._C._are_functorch_transforms_active()
         or bool(AT_WORK and recorder() is not None)
     )
+
+
+def _is_traced(types: Any) -> bool:
+    """Whether torch.fx traces: it records the call as it was written, and symbolic.py sees to the graph."""
+    return bool(types) and any(issubclass(cls, fx.Proxy) for cls in types)
 
 
 def _anew(x: Any) -> Any:

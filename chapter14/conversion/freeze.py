@@ -7,7 +7,6 @@ state, runs by hand.
 
 from __future__ import annotations
 
-import copy
 import difflib
 import threading
 from collections.abc import Callable, Sequence
@@ -26,8 +25,9 @@ from ..frozen.steps import Unfit
 from ..layer import _autocasting, _compiling, _transformed
 from ..levels import forward_mode, is_batched
 from .by_hand import by_hand
+from .copying import copied
 from .fold import Folded, Run
-from .model import Rerouted, convert, original, rerouted
+from .model import Rerouted, convert, rerouted, unconverted
 from .trace import HOOKS, Call, Reached, reached, trace
 
 #: How many traces are held. Each new shape, layout, dtype or grad mode of the input has its own.
@@ -81,17 +81,7 @@ def _is_place(i: Any) -> bool:
 
 def _fixed(model: nn.Module) -> nn.Module:
     """A copy that shares all memory with the model, wants no gradient of it, and is in evaluation mode."""
-    shared: dict[int, Any] = {}
-    for module in model.modules():
-        for t in (*vars(module).values(), *module._parameters.values(), *module._buffers.values()):
-            if isinstance(t, Tensor):
-                there = t.detach()
-                shared[id(t)] = nn.Parameter(there, requires_grad=False) if isinstance(t, nn.Parameter) else there
-    fixed = copy.deepcopy(model, shared).eval()
-    for module in fixed.modules():
-        if isinstance(module, Rerouted):  # a model that was converted: it will be again
-            module.__class__ = original(module)  # type: ignore[assignment]
-    return fixed
+    return unconverted(copied(model, shared=True).eval())
 
 
 class Frozen(nn.Module):
@@ -110,7 +100,7 @@ class Frozen(nn.Module):
         self.until, self.precision, self.at = until, precision, at
         self.model = convert(model, inplace=True)
         for module in model.modules():  # each call is heard of while the network is traced
-            if not isinstance(module, Rerouted):
+            if not isinstance(module, Rerouted | fx.GraphModule):
                 module.__class__ = rerouted(type(module))
         if until is not None:
             model.get_submodule(until).register_forward_hook(reached)

@@ -7,7 +7,6 @@ attribute, or has a hook. The module that does so becomes one node, which calls 
 
 from __future__ import annotations
 
-import copy
 import pickle
 import random
 import sys
@@ -29,6 +28,7 @@ from ..graph.tape import Tape
 from ..graph.values import Values, lasting, memory_of
 from ..layer import _autocasting, _transformed
 from ..levels import unwrapped
+from .copying import copied
 
 #: The hooks that a call of a module runs.
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
@@ -367,7 +367,7 @@ def _to_run(model: nn.Module) -> tuple[nn.Module, dict[int, Tensor]]:
     Parameters are the same; what else it has is in memory of its own.
     """
     copies: dict[int, Any] = {id(p): p for p in model.parameters()}
-    model_copy = copy.deepcopy(model, copies)
+    model_copy = copied(model, memo=copies)
     tensors = [t for module in model.modules() for t in _tensors(vars(module))]
     return model_copy, {id(copies[id(t)]): t for t in tensors if id(t) in copies}
 

@@ -22,7 +22,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Ten
     dim = dim if axis is None else axis
     first = next((x for x in tensors if x.shape != (0,)), None)
     if first is None:
-        return Merge.of(axis_of(tensors[0], dim) if tensors else dim, *of_one_dtype(tensors))
+        return Merge.of(0, *of_one_dtype(tensors))
     dim = axis_of(first, dim) if first.ndim else 0  # torch refuses numbers, whatever the axis
     none = (*first.shape[:dim], 0, *first.shape[dim + 1 :])  # an empty vector fits, whatever the others are
     pieces = [F.reshape(x, none) if x.shape == (0,) != none else x for x in tensors]
