@@ -3,6 +3,7 @@
 import torch
 
 import chapter14.functional as F
+from chapter14.layer import cast
 from chapter14.layers.complex import view_as_complex, view_as_real
 
 from .declare import case
@@ -35,7 +36,7 @@ def spectrum(stft, as_parts, **options):
 
 def signal(istft, as_complex, as_parts, **options):
     def call(X, w):
-        X = X.float() if X.dtype == torch.bfloat16 else X  # of which there are no complex numbers
+        X = cast(X, torch.float32) if X.dtype == torch.bfloat16 else X  # of which there are no complex numbers
         x_out = istft(as_complex(X), 4, 2, window=w, **options)
         return as_parts(x_out) if x_out.is_complex() else x_out
 
