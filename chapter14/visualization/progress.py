@@ -59,7 +59,7 @@ class Progress:
     def __init__(self, path: Path | None, said: dict[str, Any], resume: bool, device: torch.device):
         self.device, self.path, self.said = device, path, json.dumps(said, sort_keys=True)
         self.at: tuple[tuple[Batch, ...], Current | None] = ((), None)
-        self.kept = self.at  # as it was when it was last written, or began
+        self.kept: object = self.at  # as it was when it was last written, or began
         self.J: list[Tensor] = []  # of the pictures that are being drawn; the first `steps` of them count
         self.saved = time.monotonic()
         if resume:
