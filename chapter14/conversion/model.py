@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import nn as ours
+from ..nn.fallback import or_natively
 from ..recorder import AT_WORK, recorder
 from .by_hand import by_hand
 
@@ -28,6 +29,7 @@ class ReLU(ours.ReLU):
     """PyTorch's: h'(0) is 0, and goes without saying."""
 
     at_zero = 0
+    forward = or_natively(ours.ReLU.forward, nn.ReLU.forward)
     extra_repr = nn.ReLU.extra_repr
 
 
