@@ -68,12 +68,10 @@ class ByHand(TorchFunctionMode):
             if opened is not None:
                 with self:
                     return opened(*args, **kwargs)
-        if compiling:
+        if compiling or (AT_WORK and recorder() is not None):  # who records hears of each call
             return func(*args, **kwargs)
         before = _nodes(args) if func in _WRITES else ()
         x_out = func(*args, **kwargs)
-        if AT_WORK and recorder() is not None:
-            return x_out  # who records hears of each call
         if func is torch.autograd.grad:  # whose graph is of whatever the forward pass went through
             return x_out
         if _made_a_node(x_out, (args, kwargs)) or any(t.grad_fn is not node for t, node in before):
