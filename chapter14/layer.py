@@ -344,6 +344,7 @@ def _mark(ctx: Any, x_out: Any) -> None:
 def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
     forward, func, compiled, autocast, opmath = cls.forward, cls.func, cls.compiled, cls.autocast, cls.opmath
     eager = super(Function, cls.eager).apply  # type: ignore[misc]  # Function.apply looks at the signature on every call; this does not
+    name = cls.title or cls.__name__.lower()
     if cls.view:
         eager = _a_view_to_write_into(eager)
 
@@ -367,6 +368,9 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
             if _in_a_mode() and passes_by(inputs):
                 with torch._C.DisableTorchFunction():
                     return of(*inputs)
+            for x in inputs:
+                if isinstance(x, Tensor) and (type(x) not in _PLAIN or x.layout is not _strided):
+                    check_dense(name, x)
             if _transformed():
                 x_out = func.apply(*[Held(x) if isinstance(x, tuple | list | dict) else x for x in inputs])
                 return _read(cls, inputs, x_out) if cls.view else x_out
@@ -378,6 +382,9 @@ def _dispatcher(cls: type[Layer]) -> Callable[..., Any]:
                 return eager(*inputs)
             return forward(*inputs)
         except RuntimeError as error:
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    check_dense(name, x)
             if type(error) is not RuntimeError:
                 raise
             raise _explained(cls, inputs, error) from error
@@ -398,6 +405,50 @@ def passes_by(inputs: Sequence[Any]) -> bool:
 
 
 _PLAIN = Tensor, torch.nn.Parameter
+_strided = torch.strided
+
+
+class NotDense(NotImplementedError):
+    """A tensor that has entries of its own sort or storage, which no layer takes."""
+
+
+def all_dense(*tensors: Any) -> bool:
+    try:
+        for x in tensors:
+            if isinstance(x, Tensor):
+                check_dense("", x)
+    except NotDense:
+        return False
+    return True
+
+
+def check_dense(layer: str, x: Tensor) -> None:
+    """
+    Raises:
+        NotDense: x is sparse, nested or quantized, or of a class that computes in its own way, as DTensor.
+    """
+    if type(x) not in _PLAIN and not _is_plain_class(type(x)):
+        raise NotDense(f"{layer}: it takes dense tensors; it was given a {type(x).__name__}.")
+    if x.layout is not torch.strided or x.is_nested or x.is_quantized:
+        what = "nested" if x.is_nested else "quantized" if x.is_quantized else str(x.layout)
+        raise NotDense(f"{layer}: it takes dense tensors; it was given one that is {what}.")
+
+
+@functools.cache
+def _is_plain_class(cls: type[Tensor]) -> bool:
+    """Whether a tensor of this class computes as one of `Tensor`. PyTorch's own, FakeTensor, stand for such a one."""
+    traced = cls.__module__.startswith("torch._subclasses")
+    return traced or (has_default_torch_function(cls) and cls.__torch_dispatch__ is Tensor.__torch_dispatch__)
+
+
+_DEFAULT: Any = Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
+
+
+def has_default_torch_function(cls: type) -> bool:
+    f: Any = cls.__torch_function__  # type: ignore[attr-defined]
+    return f is torch._C._disabled_torch_function_impl or getattr(f, "__func__", f) is _DEFAULT
+
+
 _set_creation_meta, _OWN = torch._C._autograd._set_creation_meta, torch._C._autograd.CreationMeta.DEFAULT
 
 

@@ -54,6 +54,20 @@ def test_a_converted_network_has_the_same_graph():
     assert [e[:2] for e in ours.edges] == [e[:2] for e in theirs.edges] and len(ours.nodes) == len(theirs.nodes)
 
 
+@pytest.mark.parametrize(
+    "f, layers",
+    [
+        (lambda x: x.t().contiguous(), ["t"]),
+        (lambda x: x.t().contiguous().view(-1), ["t", "view"]),
+        (lambda x: x.exp().to(torch.float64).sin(), ["exp", "sin"]),
+        (lambda x: torch.detach(input=x.exp()).sin(), ["exp", "sin"]),
+        (lambda x: x.reshape(1, 3, 2, 2).contiguous(memory_format=torch.channels_last), ["reshape"]),
+    ],
+)
+def test_the_same_numbers_elsewhere_are_no_layer(f, layers):
+    assert said(network_of(f, torch.randn(3, 4))) == ["x", *layers, "x_out"]
+
+
 def test_a_function():
     x = torch.randn(3, 3)
     network = network_of(lambda x: F.relu(x) + x.mT, x)

@@ -133,6 +133,76 @@ def base_within_a_larger(x):
     return y
 
 
+#: Axes of 0, 1 and 2, and what is written there.
+SHAPES = [(1, 3), (2, 1), (1, 1), (0, 2), (2, 0), (1, 2, 1), (1,), ()]
+AT = [
+    0, -1, slice(None), slice(None, None, 2), slice(1, None), None, ..., (0, 0), (slice(None), 0), (..., None, 0),
+    (slice(0, 1), slice(None, None, 2)), torch.tensor([0]), [0], True, False, (slice(None), torch.tensor([0])),
+]  # fmt: skip
+
+
+def add(y, key, x):
+    y[key] += 1
+    y[key] -= x[key].cos()
+
+
+def scale(y, key, x):
+    y[key] *= x[key] + 2
+    y[key] /= 2
+
+
+def power(y, key, x):
+    y.transpose(0, -1)[..., 0] += 1
+    y[key] **= 2
+
+
+def assign(y, key, x):
+    y[key] = x[key].sin()
+    y[key] = y[key]
+
+
+def views(y, key, x):
+    v = y[key].unsqueeze(0)
+    v[0].add_(x[key], alpha=2)
+    v *= 2
+    v.view(-1).clamp_(-1, 3)
+
+
+def fill(y, key, x):
+    v = y[key]
+    v.masked_fill_(v.detach() > 0, 0.5)
+    y.index_fill_(0, torch.tensor([0]), 2.0)
+    y[key].copy_(x[key])
+    y[key].zero_()
+    y[key] += x[key]
+
+
+def written_at(write, key, shape, mode):
+    """x_out, the gradient, and the gradient of |g|²; None where it is refused."""
+    n = torch.Size(shape).numel()
+    x = torch.linspace(-1, 1, 4, dtype=torch.float64)[:n].reshape(shape).requires_grad_()
+    try:
+        with mode():
+            y = x * 1
+            write(y, key, x)
+            J = (y * y.exp()).sum()
+    except (RuntimeError, IndexError):
+        return None
+    (g,) = torch.autograd.grad(J, x, create_graph=True)
+    return y, g, *(torch.autograd.grad(g.square().sum(), x) if g.requires_grad else [torch.zeros_like(x)])
+
+
+@pytest.mark.parametrize("write", [add, scale, power, assign, views, fill], ids=lambda f: f.__name__)
+def test_written_at_a_key_in_axes_of_any_size(write):
+    done = 0
+    for shape in SHAPES:
+        for key in AT:
+            if (native := written_at(write, key, shape, nullcontext)) is not None:
+                assert_close(written_at(write, key, shape, lambda: by_hand(strict=True)), native)
+                done += 1
+    assert done > 50
+
+
 def loop(x):
     y = x + 1
     for i in range(3):

@@ -7,20 +7,25 @@ that what it calls in turn is seen.
 
 from __future__ import annotations
 
+import re
 import types
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._C import _autograd as autograd
+from torch._C import _get_function_stack_at, _len_torch_function_stack
 from torch.autograd import forward_ad
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._pytree import tree_leaves
 
+from ..layer import check_dense, has_default_torch_function
 from ..layers.inplace import anew
 from ..recorder import AT_WORK, recorder
-from . import inplace as inplace
+from .inplace import Hooks, top_hooks
 from .table import TWINS
 
 
@@ -38,28 +43,88 @@ class ByHand(TorchFunctionMode):
         super().__init__()
         self.strict = strict
         self.native: dict[str, int] = {}  # no Counter: the Dynamo of PyTorch 2.7 does not trace one
+        self.blocks = 0  # that are open, and share this mode
+        self.outer_hooks: Hooks | None = None  # that were set before the first of them
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if not _differentiated() or _is_traced(types):  # inside a layer, above all
             return func(*args, **kwargs)
-        if kwargs.get("out") is None:
-            if (twin := _twin(func)) is not None:
-                x_out = twin(*map(_anew, args), **{name: _anew(x) for name, x in kwargs.items()})
+        if compiling := torch.compiler.is_compiling():
+            twin, opened = _numbered(_number_of_twin(func)), _numbered(_number_of_opened(func))
+        else:
+            if not self.blocks:  # the last one ended where the mode could not be removed, as on another thread
+                return func(*args, **kwargs)
+            if (hooks := top_hooks()) is not None:
+                _unpack_by_hand(hooks, self.outer_hooks)
+            twin, opened = TWINS.get(func), OPENED.get(func)
+        if "out" in kwargs and kwargs["out"] is None:
+            kwargs = {name: x for name, x in kwargs.items() if name != "out"}
+        if "out" not in kwargs and (not types or all(map(has_default_torch_function, types))):
+            if twin is not None:
+                x_out = _by_twin(twin, types, args, kwargs)
                 if x_out is not NotImplemented:
                     return x_out
-            if (opened := _opened_form(func)) is not None:
+            if opened is not None:
                 with self:
                     return opened(*args, **kwargs)
+        if compiling or (AT_WORK and recorder() is not None):  # who records hears of each call
+            return func(*args, **kwargs)
+        before = _nodes(args) if func in _WRITES else ()
         x_out = func(*args, **kwargs)
-        if AT_WORK and recorder() is not None:
-            return x_out  # who records hears of each call
-        if not torch.compiler.is_compiling() and _made_a_node(x_out, (args, kwargs)):
+        if func is torch.autograd.grad:  # whose graph is of whatever the forward pass went through
+            return x_out
+        if _made_a_node(x_out, (args, kwargs)) or any(t.grad_fn is not node for t, node in before):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
                 raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
             self.native[name] = self.native.get(name, 0) + 1
         return x_out
+
+
+class Block(AbstractContextManager):
+    """Blocks that are open at one time on one thread share a mode. It stays until the last of them has ended."""
+
+    def __init__(self, strict: bool):
+        self.strict = strict
+        self.native: dict[str, int] = {}  # of the mode, once there is one
+        self.modes: list[ByHand] = []  # one for each time that the block was entered, on any thread
+
+    def __enter__(self) -> ByHand:
+        mode = at_work()
+        if mode is None or (self.strict and not mode.strict):
+            mode = ByHand(self.strict)
+            mode.outer_hooks = top_hooks()
+            _push_mode(mode)
+        mode.blocks += 1
+        self.native = mode.native
+        self.modes.append(mode)
+        return mode
+
+    def __exit__(self, *error: Any) -> None:
+        mode = at_work()
+        if mode is None or mode not in self.modes:
+            here = _get_current_function_mode_stack()
+            mode = next((mode for mode in reversed(self.modes) if mode in here), self.modes[-1])
+            if mode not in here and error[0] is not GeneratorExit:
+                warnings.warn(
+                    "by_hand: the block was left on another thread, or another mode that was left in it took it away: "
+                    "calls in it may have run natively, without being counted.",
+                    stacklevel=2,
+                )
+        self.modes.remove(mode)
+        mode.blocks -= 1
+        if not mode.blocks:
+            _remove(mode)
+
+
+def _remove(mode: ByHand) -> None:
+    """From the modes of this thread, wherever it is among them: blocks of generators and tasks may end in any order."""
+    above = []
+    while _len_torch_function_stack() and (last := _pop_mode()) is not mode:
+        above.append(last)
+    for other in reversed(above):
+        _push_mode(other)
 
 
 def _differentiated() -> bool:
@@ -77,15 +142,53 @@ def _is_traced(types: Any) -> bool:
     return bool(types) and any(issubclass(cls, fx.Proxy) for cls in types)
 
 
-def _anew(x: Any) -> Any:
-    """What has been written into since it was made, read anew."""
+def _by_twin(twin: Callable, types: Sequence[type], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What the twin gives; NotImplemented where it has not this option, or where a tensor is none that layers take."""
+    try:
+        args, kwargs = [_operand(x) for x in args], {name: _operand(x) for name, x in kwargs.items()}
+        if "input" in kwargs and not args:  # which is the first of all that have one
+            args = [kwargs.pop("input")]
+        if types:  # a subclass, which its own results are to be of
+            return types[0].__torch_function__(twin, types, args, kwargs)  # type: ignore[attr-defined]
+        return twin(*args, **kwargs)
+    except (TypeError, NotImplementedError):
+        return NotImplemented
+
+
+def _operand(x: Any) -> Any:
+    """What has been written into since it was made, read again."""
     if isinstance(x, Tensor):
+        check_dense("by_hand", x)
         return anew(x)
-    return list(map(_anew, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
+    return list(map(_operand, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
+
+
+# Who saves tensors inside a block may compute them again in the backward pass, as checkpoint does: by hand then too.
+
+
+def _unpack_by_hand(hooks: Hooks, outer: Hooks | None) -> None:
+    """The hooks, if they were set inside a block, unpack by hand from now on: on whichever thread, however late."""
+    pack, unpack = hooks
+    if not isinstance(unpack, Unpack) and (outer is None or pack is not outer[0]):
+        autograd._pop_saved_tensors_default_hooks()
+        autograd._push_saved_tensors_default_hooks(pack, Unpack(unpack))
+
+
+class Unpack:
+    def __init__(self, unpack: Callable[[Any], Tensor]):
+        self.unpack = unpack
+
+    def __call__(self, packed: Any) -> Tensor:
+        with Block(strict=False):
+            return self.unpack(packed)
 
 
 #: What most calls give: somebody asks for a shape, a dtype, a number.
 _NO_TENSORS = bool, int, float, str, type(None), torch.Size, torch.dtype, torch.device
+
+
+def _nodes(args: Any) -> list[tuple[Tensor, Any]]:
+    return [(t, t.grad_fn) for t in tree_leaves(args) if isinstance(t, Tensor)]
 
 
 def _made_a_node(x_out: Any, inputs: Any) -> bool:
@@ -97,6 +200,16 @@ def _made_a_node(x_out: Any, inputs: Any) -> bool:
     before = {id(t) for t in tree_leaves(inputs)}
     return any(id(t) not in before for t in outputs)
 
+
+def _of_writing() -> Iterator[Any]:
+    """What writes into its first argument."""
+    for place in (Tensor, torch, torch.nn.functional, torch._C._nn):
+        for name in dir(place):
+            if re.fullmatch(r"[^_].*_|__i\w+__|__setitem__|_foreach_\w+_", name) and callable(getattr(place, name)):
+                yield getattr(place, name)
+
+
+_WRITES = frozenset(_of_writing())
 
 #: Of the methods of Tensor that are written in Python, those that compute: the others see to files, hooks and printing,
 #: or call the method of the same name in C, which comes back here as themselves.
@@ -128,14 +241,6 @@ _NUMBERED = tuple(dict.fromkeys([*TWINS.values(), *OPENED.values()]))
 _NUMBERS = {f: n for n, f in enumerate(_NUMBERED)}
 
 
-def _twin(func: Any) -> Callable | None:
-    return _numbered(_number_of_twin(func)) if torch.compiler.is_compiling() else TWINS.get(func)
-
-
-def _opened_form(func: Any) -> Callable | None:
-    return _numbered(_number_of_opened(func)) if torch.compiler.is_compiling() else OPENED.get(func)
-
-
 def _numbered(n: int) -> Callable | None:
     return _NUMBERED[n] if n >= 0 else None
 
@@ -153,7 +258,8 @@ def _number_of_opened(func: Any) -> int:
 def by_hand(strict: bool = False) -> AbstractContextManager[ByHand]:
     """Every differentiable torch call inside, of functions, methods and operators, goes to its hand-written twin.
 
-    A call that has none runs natively and is counted in `.native` of what this yields.
+    A call that has none runs natively and is counted in `.native` of what this yields. What is computed again for the
+    backward pass, as `torch.utils.checkpoint` does it, is by hand too.
 
     Args:
         strict: raise for such a call instead.
@@ -164,13 +270,14 @@ def by_hand(strict: bool = False) -> AbstractContextManager[ByHand]:
     >>> with by_hand() as mode:
     ...     J = loss(model(x), y)
     """
-    there = at_work()
-    return ByHand(strict) if strict or there is None else nullcontext(there)
+    if torch.compiler.is_compiling():  # which follows a mode alone
+        return ByHand(strict) if strict or (mode := at_work()) is None else nullcontext(mode)
+    return Block(strict)
 
 
 def at_work() -> ByHand | None:
     """The mode that calls already go through here; None where they do not."""
-    for mode in _get_current_function_mode_stack():
-        if isinstance(mode, ByHand):
+    for i in reversed(range(_len_torch_function_stack())):
+        if type(mode := _get_function_stack_at(i)) is ByHand:
             return mode
     return None

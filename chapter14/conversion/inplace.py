@@ -14,6 +14,16 @@ from ..recorder import AT_WORK, recorder
 from . import calls as calls
 from .table import TWINS
 
+Hooks = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
+
+#: PyTorch 2.7 does not say which hooks are set.
+_top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda ignore_is_tracing: None)
+
+
+def top_hooks() -> Hooks | None:
+    """The innermost `saved_tensors_hooks` that are set on this thread: (pack, unpack)."""
+    return _top_hooks(False)
+
 
 def _forms() -> Iterator[tuple[Callable, Callable]]:
     """Each in-place form of PyTorch's, with its plain one."""
@@ -41,7 +51,7 @@ def _put_in_place(twin: Callable) -> Callable:
         else:
             with _kept_apart(x):
                 y = twin(x, *args, **kwargs)
-        if y is NotImplemented or y.is_complex() != x.is_complex():
+        if y is NotImplemented or y.shape != x.shape or y.is_complex() != x.is_complex():
             return NotImplemented  # which torch refuses
         return in_place(x, y)
 
@@ -49,16 +59,18 @@ def _put_in_place(twin: Callable) -> Callable:
 
 
 def _kept_apart(x: Tensor) -> saved_tensors_hooks:
-    """What is remembered of x is copied, because x is about to be written over.
+    """What is remembered of x is copied, because x is about to be written over. Hooks that are set get the copy.
 
     The rest is handed on by another name: what a node keeps of its own x_out would keep the node itself alive.
     """
     memory = x.untyped_storage().data_ptr()
+    pack, unpack = top_hooks() or (None, lambda t: t)
 
-    def keep(t: Tensor) -> Tensor:
-        return t.clone() if t.untyped_storage().data_ptr() == memory else t.detach()
+    def keep(t: Tensor) -> Any:
+        t = t.clone() if t.untyped_storage().data_ptr() == memory else t.detach()
+        return t if pack is None else pack(t)
 
-    return saved_tensors_hooks(keep, lambda t: t)
+    return saved_tensors_hooks(keep, unpack)
 
 
 for form, plain in _forms():

@@ -23,6 +23,7 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from .. import nn as ours
+from ..nn.fallback import or_natively
 from ..recorder import AT_WORK, recorder
 from .by_hand import by_hand
 from .copying import copied
@@ -34,6 +35,7 @@ class ReLU(ours.ReLU):
     """PyTorch's: h'(0) is 0, and goes without saying."""
 
     at_zero = 0
+    forward = or_natively(ours.ReLU.forward, nn.ReLU.forward)
     extra_repr = nn.ReLU.extra_repr
 
 

@@ -95,6 +95,11 @@ class Watcher(Recorder):
     def given(self, name: str, x: Tensor, kind: str = "data") -> None:
         self.made[id(x)] = x, self.network.add(Node((name,), kind))
 
+    def parameter(self, x: Tensor) -> None:
+        """θ is shown where it is first read."""
+        if id(x) in self.theta and id(x) not in self.made:
+            self.given(self.theta[id(x)][1], x, "params")
+
     def reads(self, tensors: Sequence[Any]) -> list[tuple[int, str]]:
         return [(self.made[id(t)][1], shape(tuple(t.shape))) for t in tensors if id(t) in self.made]
 
@@ -105,8 +110,7 @@ class Watcher(Recorder):
         """
         tensors = [t for t in tree_leaves(inputs) if isinstance(t, Tensor)]
         for t in [] if own else tensors:
-            if id(t) in self.theta and id(t) not in self.made:
-                self.given(self.theta[id(t)][1], t, "params")
+            self.parameter(t)
         reads = self.reads(tensors)
         results = [t for t in tree_leaves(x_out) if isinstance(t, Tensor)]
         if reads and results:
@@ -139,7 +143,13 @@ class Watcher(Recorder):
         x_out = f(*args, **(kwargs or {}))
         results = [t for t in tree_leaves(x_out) if isinstance(t, Tensor)]
         name = getattr(f, "__name__", "")
-        if self.paused or not results or name in _NOTHING:
+        if self.paused or not results:
+            return x_out
+        if name in _NOTHING:  # in other memory or in another dtype, it still comes from the same node
+            x, y = next(t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)), results[0]
+            self.parameter(x)
+            if id(x) in self.made:
+                self.made[id(y)] = y, self.made[id(x)][1]
             return x_out
         if name == "__get__":  # .T, .mT, .data
             name = f.__self__.__name__
@@ -184,7 +194,7 @@ class Watcher(Recorder):
 #: `x += y`, and what it is.
 _IN_PLACE = {f"__i{f}__": f for f in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()}
 
-#: What gives its input as it is.
+#: What gives the same numbers.
 _NOTHING = {"detach", "contiguous", "requires_grad_", "to", "alias"}
 
 

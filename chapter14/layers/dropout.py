@@ -15,7 +15,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from ..layer import LinearMap
+from ..layer import LinearMap, check_dense
 from ..shape import check_floating, in_words
 from .arithmetic import numbers, plus, scale
 from .inplace import in_place
@@ -88,6 +88,7 @@ def _dropout(
         raise ValueError(f"{name}: p is a probability; it was given p={p}.")
     if not training or p == 0 or not x.numel():
         return x
+    check_dense(name, x)  # before chance is drawn
     x_out = scale(x, 0) if p == 1 else _gated(name, x, p, features, alpha, batched)
     return in_place(x, x_out) if inplace else x_out
 

@@ -69,7 +69,7 @@ class _WrittenOver(Node):
     def forward(ctx, base, y, lies):
         ctx.mark_dirty(base)
         ctx.lies = lies
-        _place(base, lies).copy_(y)
+        _copy(_place(base, lies), y)
         return base
 
     @staticmethod
@@ -112,6 +112,17 @@ def _place(base: Tensor, lies: Lies | None) -> Tensor:
     return torch.view_as_complex(place) if pairs == "view" else place
 
 
+def _copy(x: Tensor, y: Tensor) -> Tensor:
+    """x.copy_(y); nothing where y is x itself, as in `x[k] += 1`, which writes x[k] back. Axes of 1 have no stride."""
+    watched = torch.compiler.is_compiling() or _transformed()
+    return x if not watched and torch._C._is_alias_of(x, y) and _lie(x) == _lie(y) else x.copy_(y)  # type: ignore[attr-defined]
+
+
+def _lie(x: Tensor) -> tuple:
+    strides = [(n, step) for n, step in zip(x.shape, x.stride(), strict=True) if n != 1]
+    return x.dtype, x.is_conj(), x.is_neg(), x.storage_offset(), strides
+
+
 def _graph(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transformed():
         return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
@@ -132,7 +143,7 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     if AT_WORK and (listening := recorder()) is not None:
         return listening.put(x, _as_dtype(y, x))
     if not _graph(x, y):
-        return x.copy_(y)
+        return _copy(x, y)
     y = _as_dtype(y, x)
     base = x._base
     if base is not None and _refused(x, y):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..layer import Layer, LinearMap
+from ..layer import Layer, LinearMap, check_dense
 from ..shape import ShapeError, in_words
 from .arithmetic import added, keep, numbers, plus, times
 from .arrange import reshape
@@ -160,6 +160,7 @@ def rrelu(
         raise RuntimeError(f"rrelu: lower is at most upper; it was given {lower} and {upper}.")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
+    check_dense("rrelu", input)  # before chance is drawn
     slopes = torch.empty_like(input)
     with torch.no_grad():  # it writes the slopes, and 1 where x > 0
         torch._C._nn.rrelu_with_noise(input.detach(), slopes, lower, upper, True)  # type: ignore[attr-defined]

@@ -135,7 +135,7 @@ def each(value: Sizes, axes: int) -> tuple[int, ...]:
 
 def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):
     size = each(kernel_size, axes)
-    stride = size if stride is None or stride == () else each(stride, axes)
+    stride = size if stride is None or stride in ((), []) else each(stride, axes)
     windows = Windows(size, stride, each(padding, axes), ceil_mode, count_include_pad, divisor)
     return AvgPool.of(input, windows)
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ..layer import Layer, cast
+from ..layer import Layer, cast, check_dense
 from ..shape import axes
 from .arithmetic import minus, plus, scale, sum_along, times
 from .arrange import reshape
@@ -143,6 +143,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     smaller τ is. With `hard` it is one-hot, and its L that of the soft one."""
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps is of no effect.", stacklevel=2)
+    check_dense("gumbel_softmax", logits)  # before chance is drawn
     noise = torch.empty_like(logits, memory_format=torch.legacy_contiguous_format).exponential_().log().neg()
     soft = Softmax.of(scale(plus(logits, noise), 1 / tau), dim)
     if not hard:

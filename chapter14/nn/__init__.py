@@ -16,6 +16,7 @@ from torch.nn import init as init
 from torch.nn import utils as utils
 
 from .. import functional as functional
+from . import fallback as fallback
 from .activation import CELU as CELU
 from .activation import ELU as ELU
 from .activation import GELU as GELU

@@ -75,6 +75,8 @@ def get(x: Tensor, key: Any) -> Tensor:
 @stands_for("__setitem__")
 def put(x: Tensor, key: Any, value: Any) -> None:
     """x[key] = value. Axes of 1 in front of the value may be too many."""
+    if key is False:  # at which there is nothing
+        return
     if torch.compiler.is_compiling():  # Dynamo takes no view of ours to write into; and a copy moves, no more
         return x.__setitem__(key, value)
     value = value if isinstance(value, Tensor) else x.new_full((), value)

@@ -17,7 +17,7 @@ stands_for("cdist")(F.cdist)
 
 
 @stands_for("_VF.kl_div")
-def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
+def kl_div(input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False) -> Tensor:
     """As `functional.kl_div`, without its warning about the mean."""
     return KlDiv.of(*in_one_shape(input, target), REDUCTIONS[reduction], log_target)
 
@@ -27,12 +27,12 @@ del TWINS[torch.nn.functional.triplet_margin_with_distance_loss]
 
 
 def _by_number(name: str, *parameters: str) -> None:
-    """torch.`name`, of these parameters in this order, is the loss of that name."""
+    """torch.`name`, of these parameters in this order, is the loss of that name. By default it is not reduced."""
     loss: Callable[..., Tensor] = getattr(F, name)
 
     def call(*args: Any, **kwargs: Any) -> Tensor:
         given = dict(zip(parameters[: len(args)], args, strict=True)) | kwargs
-        return loss(**given | {"reduction": REDUCTIONS[given.get("reduction", 1)]})
+        return loss(**given | {"reduction": REDUCTIONS[given.get("reduction", 0)]})
 
     stands_for(f"_VF.{name}")(call)
 

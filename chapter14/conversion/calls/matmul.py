@@ -114,6 +114,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
 
 def _added_to(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
     """beta input + alpha product; a beta of 0 leaves the input out, whatever it is."""
+    if not product.is_floating_point() and not product.is_complex():
+        return NotImplemented  # whole numbers, by which alpha and beta are rounded
     input, product = promoted(spread(input, product.shape), scaled(product, alpha))
     return plus(scaled(input, beta), product) if beta else product
 

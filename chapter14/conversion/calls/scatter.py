@@ -128,7 +128,7 @@ def scatter(
     if not isinstance(src, Tensor):
         src = torch.full(index.shape, src, dtype=input.dtype, device=input.device)
     if reduce == "multiply":
-        raise NotImplementedError("scatter: reduce='multiply' is not supported.")
+        return NotImplemented
     return F.scatter_add(input, dim, index, src)
 
 
@@ -136,8 +136,8 @@ def scatter(
 def scatter_reduce(
     input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
-    if reduce == "prod":
-        raise NotImplementedError("scatter_reduce: reduce='prod' is not supported.")
+    if reduce == "prod" or not input.is_floating_point():
+        return NotImplemented
     if reduce in ("amax", "amin"):
         return ScatterExtreme.of(input, src, index, dim, reduce, include_self)
     ones = torch.ones_like(src, requires_grad=False)
@@ -193,7 +193,7 @@ def as_strided_scatter(
     input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
     if not input.is_contiguous():
-        raise NotImplementedError("as_strided_scatter: it expects a contiguous input.")
+        return NotImplemented
     offset = 0 if storage_offset is None else storage_offset - input.storage_offset()
     return Replaced.of(input, like(input, src), Part, ("as_strided", (tuple(size), tuple(stride), offset)))
 
@@ -203,7 +203,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     value = like(input, value)
     if value.ndim:
         raise RuntimeError(f"fill only supports 0-dimension value tensor but got {value.ndim} dimensions.")
-    return F.spread(value, input.shape)
+    return F.masked_fill(input, torch.ones((), dtype=torch.bool, device=input.device), value)
 
 
 @stands_for("zero_")
