@@ -88,12 +88,11 @@ def reached(module: nn.Module, inputs: Any, x_out: Any) -> None:
 
 def _traced(model: nn.Module, x: Tensor, ends: bool, opaque: frozenset[str]) -> tuple[Traced | None, set[str]]:
     """And the names of the modules that have to be nodes, besides those of `opaque`."""
-    model, state = _to_run(model)
-    modules = [(n, m) for n, m in model.named_modules() if not any(f"{n}.".startswith(f"{name}.") for name in opaque)]
-    before = [_attributes(vars(module)) for _, module in modules]
-    traced = None
-    wants, x = x.requires_grad, unwrapped(x)
+    traced, wants, x = None, x.requires_grad, unwrapped(x)
     with _no_mode(), _chance(x.device) as drawn:
+        model, state = _to_run(model)
+        modules = [(n, m) for n, m in model.named_modules() if not any(f"{n}.".startswith(f"{o}.") for o in opaque)]
+        before = [_attributes(vars(module)) for _, module in modules]
         with (tape := Trace(model, opaque, state, x.device)):
             try:
                 x_out, ended = _output(model, tape.given("x", x, wants))
