@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -27,6 +27,8 @@ from ..layers.inplace import anew
 from ..recorder import AT_WORK, recorder
 from .inplace import Hooks, top_hooks
 from .table import TWINS
+
+_transformed = torch._C._are_functorch_transforms_active
 
 
 class NotByHand(NotImplementedError):
@@ -58,11 +60,11 @@ class ByHand(TorchFunctionMode):
             if (hooks := top_hooks()) is not None:
                 _unpack_by_hand(hooks, self.outer_hooks)
             twin, opened = TWINS.get(func), OPENED.get(func)
-        if "out" in kwargs and kwargs["out"] is None:
+        if kwargs and "out" in kwargs and kwargs["out"] is None:
             kwargs = {name: x for name, x in kwargs.items() if name != "out"}
-        if "out" not in kwargs and (not types or all(map(has_default_torch_function, types))):
+        if not (kwargs and "out" in kwargs) and (not types or all(map(has_default_torch_function, types))):
             if twin is not None:
-                x_out = _by_twin(twin, types, args, kwargs)
+                x_out = _by_twin(twin, types, args, kwargs, compiling)
                 if x_out is not NotImplemented:
                     return x_out
             if opened is not None:
@@ -102,29 +104,27 @@ class Block(AbstractContextManager):
         return mode
 
     def __exit__(self, *error: Any) -> None:
-        mode = at_work()
-        if mode is None or mode not in self.modes:
-            here = _get_current_function_mode_stack()
-            mode = next((mode for mode in reversed(self.modes) if mode in here), self.modes[-1])
-            if mode not in here and error[0] is not GeneratorExit:
-                warnings.warn(
-                    "by_hand: the block was left on another thread, or another mode that was left in it took it away: "
-                    "calls in it may have run natively, without being counted.",
-                    stacklevel=2,
-                )
+        modes = [*self.modes]  # to which another thread may add its own meanwhile
+        here = _get_current_function_mode_stack() if len(modes) > 1 else modes
+        mode = next((mode for mode in reversed(modes) if mode in here), modes[-1])
         self.modes.remove(mode)
         mode.blocks -= 1
-        if not mode.blocks:
-            _remove(mode)
+        if not mode.blocks and not _remove(mode) and error[0] is not GeneratorExit:
+            warnings.warn(
+                "by_hand: the block was left on another thread, or another mode that was left in it took it away: "
+                "calls in it may have run natively, without being counted.",
+                stacklevel=2,
+            )
 
 
-def _remove(mode: ByHand) -> None:
+def _remove(mode: ByHand) -> bool:
     """From the modes of this thread, wherever it is among them: blocks of generators and tasks may end in any order."""
     above = []
-    while _len_torch_function_stack() and (last := _pop_mode()) is not mode:
+    while (n := _len_torch_function_stack()) and (last := _pop_mode()) is not mode:
         above.append(last)
     for other in reversed(above):
         _push_mode(other)
+    return n > 0
 
 
 def _differentiated() -> bool:
@@ -132,7 +132,7 @@ def _differentiated() -> bool:
     return (
         torch.is_grad_enabled()
         or forward_ad._current_level >= 0
-        or torch._C._are_functorch_transforms_active()
+        or _transformed()
         or bool(AT_WORK and recorder() is not None)
     )
 
@@ -142,16 +142,21 @@ def _is_traced(types: Any) -> bool:
     return bool(types) and any(issubclass(cls, fx.Proxy) for cls in types)
 
 
-def _by_twin(twin: Callable, types: Sequence[type], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _by_twin(twin: Callable, types: Sequence[type], args: Sequence[Any], kwargs: dict, compiling: bool) -> Any:
     """What the twin gives; NotImplemented where it has not this option, or where a tensor is none that layers take."""
     try:
-        args, kwargs = [_operand(x) for x in args], {name: _operand(x) for name, x in kwargs.items()}
-        if "input" in kwargs and not args:  # which is the first of all that have one
-            args = [kwargs.pop("input")]
+        if not compiling:
+            args = [_operand(x) for x in args]
+        if kwargs:
+            kwargs = dict(kwargs) if compiling else {name: _operand(x) for name, x in kwargs.items()}
+            if "input" in kwargs and not args:  # which is the first of all that have one
+                args = [kwargs.pop("input")]
         if types:  # a subclass, which its own results are to be of
             return types[0].__torch_function__(twin, types, args, kwargs)  # type: ignore[attr-defined]
         return twin(*args, **kwargs)
     except (TypeError, NotImplementedError):
+        if AT_WORK and recorder() is not None:  # who records says what it cannot take
+            raise
         return NotImplemented
 
 
