@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, never over what is not ours; and what is said of those that others wrote.
+"""Files: written whole or not at all, never over what is not ours; and what to report of those that others wrote.
 
 A file is written in a folder of its own beside its place, `chapter14-0123abcd.part`, and then renamed. Meanwhile that
 folder is locked, so that what a killed process left is told from what another is writing.

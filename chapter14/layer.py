@@ -79,7 +79,7 @@ class Layer:
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
     #: `backward` in plain torch operations, which may write into what they made themselves; None where there is none.
-    #: The usual way back takes it: where no graph of it is wanted, no tangent, no vmap, and g is real.
+    #: The plain backward pass uses it: where no graph of it is wanted, no tangent, no vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
     #: What is computed in float32 where the inputs are float16 or bfloat16, and rounded once, as PyTorch's kernels do:

@@ -1,6 +1,5 @@
 """What breaks leaves nothing behind: no mode, no hook, no cast, and the model as it was."""
 
-import sys
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +12,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dis
 
 from chapter14 import audit, by_hand, convert
 from chapter14.conversion import model as conversion
+
+from .interrupt import interrupted_at
 
 
 class Net(torch.nn.Module):
@@ -143,29 +144,8 @@ def test_a_pass_that_breaks(broken, error):
     assert audit(model(x)).fraction == 1 and audit(native(x)).fraction == 0
 
 
-def interrupted_at(line: int, f) -> bool:
-    """Whether f() was broken off at that line of convert's that runs, counted from 1, or came to an end before."""
-    there = 0
-
-    def trace(frame, event, _):
-        nonlocal there
-        if frame.f_code.co_filename != conversion.__file__:
-            return None
-        there += event == "line"
-        if there == line and event == "line":
-            sys.settrace(None)
-            raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        f()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
+def of_convert(code) -> bool:
+    return code.co_filename == conversion.__file__
 
 
 @pytest.mark.parametrize("inplace", [True, False], ids=["in place", "a copy"])
@@ -174,7 +154,7 @@ def test_convert_interrupted_anywhere(inplace):
     while interrupted:
         line += 1
         before, classes = process(), [type(m) for m in model.modules()]
-        interrupted = interrupted_at(line, lambda: convert(model, inplace))
+        interrupted = interrupted_at(line, lambda: convert(model, inplace), of_convert)
         assert process() == before
         assert ([type(m) for m in model.modules()] == classes) == (interrupted or not inplace), line
     assert line > 20

@@ -36,6 +36,8 @@ from chapter14.models.zoo import load
 from chapter14.visualization import animation, channel, optimize, progress, visualize
 from chapter14.visualization.record import KEY, Record, record_of, save
 
+from .interrupt import interrupted_at
+
 SHORT = ["--steps=1", "--cycles=none"]
 #: What runs where it is imported.
 MINE = """
@@ -501,7 +503,10 @@ def test_an_interrupt_at_any_line_is_gone_on_from(every, tmp_path, monkeypatch):
         path.unlink(missing_ok=True)
         where, steps = [], []
         interrupted = interrupted_at(
-            line, lambda steps=steps: visualize(model, channel("1", 1), on_step=steps.append, **options), where
+            line,
+            lambda steps=steps: visualize(model, channel("1", 1), on_step=steps.append, **options),
+            of_visualize,
+            where,
         )
         assert [p.name for p in tmp_path.iterdir()] in ([], ["c.part"]), where
         if not path.exists():
@@ -519,33 +524,10 @@ def tensors_of(path):
     return json.dumps(json.loads(content[8 : 8 + n]), sort_keys=True).encode() + content[8 + n :]
 
 
-def interrupted_at(line, f, where):
-    """Whether f() was interrupted at that line of progress.py or of visualize, or came to an end before."""
-    there = 0
-
-    def trace(frame, event, _):
-        nonlocal there
-        code = frame.f_code
-        if code.co_filename != progress.__file__ and not (
-            code.co_filename == optimize.__file__ and code.co_name == "visualize"
-        ):
-            return None
-        there += event == "line"
-        if there == line and event == "line":
-            sys.settrace(None)
-            where.append(code.co_name)
-            raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        f()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
+def of_visualize(code):
+    return code.co_filename == progress.__file__ or (
+        code.co_filename == optimize.__file__ and code.co_name == "visualize"
+    )
 
 
 # what is left behind, and what is written over

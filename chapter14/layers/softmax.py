@@ -5,7 +5,7 @@
     logsumexp(x)   = log sum_j exp(x[j])                      L = s^T
 
 Softmax remembers s, which is its x_out: autograd hands that back with its own derivative, which is this layer's again.
-So does logsumexp remember its x_out: s = exp(x - x_out). log_softmax computes s from x on the way back.
+So does logsumexp remember its x_out: s = exp(x - x_out). log_softmax computes s from x in the backward pass.
 """
 
 from __future__ import annotations
