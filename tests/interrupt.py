@@ -4,8 +4,10 @@ import sys
 
 
 def interrupted_at(line, f, traced, where=None):
-    """Whether f() was interrupted at its `line`-th line, counted from 1, of the code objects for which `traced` is true;
-    False if it came to an end before. `where` gets the name of the function."""
+    """Whether f() was interrupted at its `line`-th line, counted from 1, of code for which `traced` is true.
+
+    False if it came to an end before. `where` gets the name of the function.
+    """
     there = 0
 
     def trace(frame, event, _):
