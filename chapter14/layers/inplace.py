@@ -6,8 +6,8 @@ Where x is a view, a part of the memory of another tensor, it is that one, its b
 
     base_out = base, but y where x lies         L^base: I, without the rows of x        L^y: those rows
 
-and x, and any other view, is read again from there. Where one of the two is complex and the other is its parts, both are
-taken for real: the complex one by its pairs. Autograd's own rules hold: a leaf that asks for a gradient cannot be
+and x, and any other view, is read again from there. Where one of the two is complex and the other is its parts, both
+are taken for real: the complex one by its pairs. Autograd's own rules hold: a leaf that asks for a gradient cannot be
 written over, nor a view that is one of several, and whoever remembered x is told.
 """
 
