@@ -172,7 +172,7 @@ Backward pass:
   g_2 = linear(g_3, 2.weightᵀ)            [8 x 3]
   dJ/d2.weight = outer(g_3, x_2)          [2 x 3]
   dJ/d2.bias = total(g_3)                 [2]
-  g_1 = gate(g_2, x_1)                    [8 x 3]
+  g_1 = keep(g_2, x_1)                    [8 x 3]
   g_0 = linear(g_1, 0.weightᵀ)            [8 x 4]
   dJ/d0.weight = outer(g_1, x_0)          [3 x 4]
   dJ/d0.bias = total(g_1)                 [3]"""

@@ -10,7 +10,6 @@ So parameters, buffers, hooks, ties and modes are what they were, and a repr rea
 from __future__ import annotations
 
 import functools
-import threading
 import types
 import weakref
 from abc import ABCMeta
@@ -231,18 +230,18 @@ class _InFront(type):
 
 #: A class -> the rerouted one, as long as anything uses it.
 _REROUTED: weakref.WeakKeyDictionary[type, weakref.ref[type]] = weakref.WeakKeyDictionary()
-_LOCK = threading.RLock()
 
 
 def rerouted(cls: type[nn.Module]) -> type[nn.Module]:
     """`cls`, by hand whatever it calls: one class for each, so that two models of a class still are of one class."""
-    with _LOCK:
-        there = _REROUTED.get(cls)
-        made = there() if there is not None else None
-        if made is None:
-            made = _rerouted(cls)
-            _REROUTED[cls] = weakref.ref(made)
-        return made
+    there = _REROUTED.get(cls)
+    if there is None or (made := there()) is None:
+        made = _rerouted(cls)
+        if there is not None:
+            _REROUTED.pop(cls, None)
+        # of two threads, the class of the first; without a lock, which an interrupt could leave locked
+        made = _REROUTED.setdefault(cls, weakref.ref(made))() or made
+    return made
 
 
 def _rerouted(cls: type[nn.Module]) -> type[nn.Module]:
