@@ -70,3 +70,12 @@ def test_in_this_dtype(dtype):
             except Exception as error:
                 wrong.append(f"{name} {getattr(f, '__name__', f)}: {type(error).__name__} {error}"[:300])
     assert done > 300 and not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.int64])
+@pytest.mark.parametrize("other", [torch.int64, torch.int8, torch.float16, torch.float32])
+def test_ldexp_has_the_dtype_of_its_floating_point_operands(dtype, other):
+    x, n = torch.tensor([1e-3, 2, 3]).to(dtype), torch.tensor([17, 1, -2]).to(other)
+    with by_hand():
+        x_out = torch.ldexp(x, n)
+    assert_close(x_out, torch.ldexp(x, n), rtol=0, atol=0, equal_nan=True)

@@ -191,8 +191,11 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 @stands_for("ldexp")
 @of_numbers
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """input 2^other."""
-    return mul(input, exponential(2.0, other) if other.is_floating_point() else torch.pow(2.0, other))
+    """input 2^other. Whole numbers do not decide the dtype."""
+    if other.is_floating_point():
+        return mul(input, exponential(2.0, other))
+    x_out = mul(input, torch.pow(2.0, other))
+    return cast(x_out, input.dtype) if input.is_floating_point() else x_out
 
 
 @stands_for("atan2", "arctan2")
