@@ -113,6 +113,13 @@ def distributed():
     return distribute_tensor(BASE.clone(), init_device_mesh("cpu", (1,)), [Shard(0)]).requires_grad_()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_process_group_is_left():
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 #: Tensors that no layer takes.
 OTHERS = {
     "jagged": lambda: torch.nested.nested_tensor([BASE[:2], BASE], layout=torch.jagged, requires_grad=True),

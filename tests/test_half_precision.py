@@ -123,11 +123,12 @@ class Low(Case):
 
 
 #: Of each function the first case, in bfloat16.
-FIRST = {str(case).split(",")[0]: case for case in reversed(CASES)}.values()
+FIRST = {str(case).split(",")[0]: case for case in reversed(CASES)}
+del FIRST["istft"]  # of complex numbers, of which there are none in bfloat16
 IN_BFLOAT16 = [check for check in CHECKS if check.__name__ in ("closed", "same_again", "lean", "thrifty")]
 
 
-@pytest.mark.parametrize("case", FIRST, ids=str)
+@pytest.mark.parametrize("case", FIRST.values(), ids=str)
 def test_what_is_saved_and_the_backward_pass_of_the_backward_pass(case):
     low = Low(**{field.name: getattr(case, field.name) for field in dataclasses.fields(case)})
     try:

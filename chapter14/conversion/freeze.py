@@ -28,7 +28,7 @@ from .by_hand import by_hand
 from .copying import copied
 from .fold import Folded, Run
 from .model import Rerouted, convert, rerouted, unconverted
-from .trace import HOOKS, Call, Reached, reached, trace
+from .trace import HOOKS, Call, Reached, alone, reached, trace
 
 #: How many traces are held. Each new shape, layout, dtype or grad mode of the input has its own.
 HELD = 32
@@ -145,12 +145,13 @@ class Frozen(nn.Module):
         traced = trace(self.model, x, ends=self.until is not None)
         if traced is None:
             return None
-        folded = Folded(traced)
-        held = [chain for parts in self._traced.values() if parts for chain in parts.chains]
-        for run in folded.runs:
-            if self.precision is not None:
-                run.chain.rounded(self.precision)
-            run.chain = next((chain for chain in held if chain.alike(run.chain)), run.chain)
+        with alone():  # parameters are folded into plain tensors, also inside torch.func
+            folded = Folded(traced)
+            held = [chain for parts in self._traced.values() if parts for chain in parts.chains]
+            for run in folded.runs:
+                if self.precision is not None:
+                    run.chain.rounded(self.precision)
+                run.chain = next((chain for chain in held if chain.alike(run.chain)), run.chain)
         return Parts(self, folded)
 
     def _as_written(self, *args: Any, **kwargs: Any) -> Any:

@@ -89,7 +89,7 @@ def reached(module: nn.Module, inputs: Any, x_out: Any) -> None:
 def _traced(model: nn.Module, x: Tensor, ends: bool, opaque: frozenset[str]) -> tuple[Traced | None, set[str]]:
     """And the names of the modules that have to be nodes, besides those of `opaque`."""
     traced, wants, x = None, x.requires_grad, unwrapped(x)
-    with _no_mode(), _chance(x.device) as drawn:
+    with alone(), _chance(x.device) as drawn:
         model, state = _to_run(model)
         modules = [(n, m) for n, m in model.named_modules() if not any(f"{n}.".startswith(f"{o}.") for o in opaque)]
         before = [_attributes(vars(module)) for _, module in modules]
@@ -326,7 +326,7 @@ def _mode() -> tuple:
 
 
 @contextmanager
-def _no_mode() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Nothing else takes part in the trace: no other recorder, no mode of the user's, no transform of torch.func."""
     with ExitStack() as modes:
         modes.enter_context(temporarily_clear_interpreter_stack())

@@ -54,3 +54,8 @@ def view_as_complex(x: Tensor) -> Tensor:
 def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Of each, and None of None."""
     return tuple(None if x is None else conjugate(x) for x in tensors)
+
+
+def real_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of |x|. Dynamo does not trace `dtype.to_real`."""
+    return x.real.dtype if x.is_complex() else x.dtype

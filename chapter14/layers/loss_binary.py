@@ -9,6 +9,8 @@ entry by entry; then their mean, their sum, or none of these. (For more classes 
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 from torch.nn import functional as native
 
@@ -132,7 +134,8 @@ def multilabel_soft_margin_loss(
     J = BinaryCrossEntropyWithLogits.of(x, y, None, "none")
     J = J if weight is None else times(J, weight)
     axis = input.ndim - 1
-    J = mean_along(J, axis)
+    n = input.shape[axis]
+    J = scale(mean_along(J, axis), J.shape[axis] / n if n else math.nan)  # the mean is over the classes of input
     return reduced(reshape(J, (*J.shape[:axis], *J.shape[axis + 1 :])), reduction, "multilabel_soft_margin_loss")
 
 

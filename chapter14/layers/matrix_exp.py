@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..layer import Layer
+from ..layer import Layer, cast
 from ..shape import check_floating, check_shapes
 from .arrange import narrow, transpose
 from .branch import branch
@@ -55,6 +55,8 @@ def matrix_exp(A: Tensor) -> Tensor:
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """A [..., N, N] → A^n, as `torch.linalg.matrix_power`."""
     check_shapes("matrix_power", A=(A, "... N N"))
+    if A.dtype in (torch.float16, torch.bfloat16):  # as one product: what is between may overflow
+        return cast(matrix_power(cast(A, torch.float32), n), A.dtype)
     if n == 0:
         return torch.eye(A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape).clone()
     return copied(A) if n == 1 else _power(inverse(A) if n < 0 else A, abs(n))

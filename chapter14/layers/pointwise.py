@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..layer import Layer
 from .arithmetic import keep, minus, numbers, plus, power, scale, shift, times
-from .complex import conjugate
+from .complex import conjugate, real_dtype
 
 
 class PointwiseLayer(Layer):
@@ -183,7 +183,7 @@ def sign(x: Tensor) -> Tensor:
     if not x.is_complex():
         return x.detach().sign()
     there = x.detach() != 0
-    return times(x, keep(power(plus(absolute(x), numbers(~there, x.dtype.to_real())), -1), there))
+    return times(x, keep(power(plus(absolute(x), numbers(~there, real_dtype(x))), -1), there))
 
 
 def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]) -> Tensor:

@@ -24,7 +24,7 @@ from ..shape import axes, check_floating
 from .arithmetic import keep, minus, plus, power, scale, times
 from .arrange import flip, narrow, pad, reshape
 from .branch import spread
-from .complex import conjugate
+from .complex import conjugate, real_dtype
 from .pointwise import absolute, sign
 from .scan import cumprod
 from .steps import flat
@@ -280,7 +280,7 @@ def vector_norm(x: Tensor, p: float = 2, dim: Dim = None, keepdim: bool = False)
     """
     check_floating("vector_norm", x=x)
     if p == 0:
-        return sum_over(flat(x, lambda x: (x != 0).to(x.dtype.to_real())), dim, keepdim)
+        return sum_over(flat(x, lambda x: (x != 0).to(real_dtype(x))), dim, keepdim)
     if abs(p) == math.inf:
         return evenly(absolute(x), lambda x: torch.linalg.vector_norm(x, p, dim, keepdim), dim, keepdim)
     return VectorNorm.of(x, axes(x, dim), keepdim, p)
