@@ -253,3 +253,11 @@ def test_what_is_no_option_is_refused_as_natively():
         for block in (nullcontext(), by_hand()):
             with pytest.raises(TypeError), block:
                 f()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.complex128])
+@pytest.mark.parametrize("shape", [(2, 4, 2), (1, 2, 4, 4)])
+def test_what_native_refuses_inside_a_function_is_refused_as_there(shape, dtype):
+    x = torch.ones(shape).to(dtype)
+    with pytest.raises(NotImplementedError, match="adaptive_avg_pool2d"), by_hand():
+        torch.nn.functional.interpolate(x, scale_factor=2, mode="area")

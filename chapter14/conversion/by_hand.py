@@ -230,7 +230,7 @@ def _opened() -> Iterator[tuple[Callable, Callable]]:
     methods = {name: f for name, f in vars(Tensor).items() if name in _METHODS}
     for place in (vars(torch.nn.functional), vars(torch.functional), methods):
         for f in place.values():
-            if isinstance(f, types.FunctionType) and any(name in f.__code__.co_names for name in no):
+            if isinstance(f, types.FunctionType) and no.keys() & f.__globals__.keys() & {*f.__code__.co_names}:
                 code = f.__code__.replace(co_filename=f"<opened {f.__name__}>")  # Dynamo refuses some of torch's files
                 opened = types.FunctionType(code, f.__globals__ | no, f.__name__, f.__defaults__, f.__closure__)
                 opened.__kwdefaults__ = f.__kwdefaults__
