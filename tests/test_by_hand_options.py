@@ -261,3 +261,11 @@ def test_what_native_refuses_inside_a_function_is_refused_as_there(shape, dtype)
     x = torch.ones(shape).to(dtype)
     with pytest.raises(NotImplementedError, match="adaptive_avg_pool2d"), by_hand():
         torch.nn.functional.interpolate(x, scale_factor=2, mode="area")
+
+
+@pytest.mark.parametrize("median", [torch.median, torch.nanmedian])
+def test_median_of_an_expanded_tensor(median):
+    for i in range(20):
+        x = torch.tensor([[0.5 + i]]).bfloat16().expand(1, 3)
+        with by_hand():
+            assert median(x, 1).values.item() == median(x).item() == 0.5 + i

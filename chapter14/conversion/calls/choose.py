@@ -39,7 +39,8 @@ def _over(native: Any, input: Tensor, dim: int | None, keepdim: bool) -> Any:
     """By a function of torch's that is of all, where dim is None, or else along dim."""
     if dim is None:
         return reduce.evenly(input, native)
-    return _named(native, input, dim, lambda x: native(x, dim, keepdim))
+    # of an expanded tensor, torch's medians read past its memory
+    return _named(native, input, dim, lambda x: native(x.contiguous(), dim, keepdim))
 
 
 def _named(native: Any, input: Tensor, dim: int, choose: Any) -> Any:
