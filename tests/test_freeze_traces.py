@@ -31,7 +31,7 @@ class Reverse(Function):
 
 
 class Rounded(Function):
-    """Straight through; its forward is out of PyTorch's sight."""
+    """Straight through; its forward is numpy's, which PyTorch does not see."""
 
     @staticmethod
     def forward(ctx, x):
@@ -363,10 +363,10 @@ def test_shapes_layouts_and_modes_have_their_own_trace():
     frozen = chapter14.freeze(model)
     for n, size in ((1, 9), (2, 9), (2, 12), (1, 9)):
         x = torch.randn(n, 3, size, size, dtype=torch.float64)
-        for lain in (x, x.contiguous(memory_format=torch.channels_last), x.transpose(2, 3)):
-            near(frozen(lain), model(lain))
+        for image in (x, x.contiguous(memory_format=torch.channels_last), x.transpose(2, 3)):
+            near(frozen(image), model(image))
             with torch.no_grad():
-                near(frozen(lain), model(lain))
+                near(frozen(image), model(image))
 
 
 @pytest.mark.parametrize("at", [None, (0, 1)])
