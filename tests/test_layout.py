@@ -1,4 +1,4 @@
-"""The layout page of the README is true: every file is on it, and imports only from files above it."""
+"""The layout page, docs/layout.md, is true: every file is on it, and imports only from files above it."""
 
 import ast
 import re
@@ -11,16 +11,12 @@ PACKAGE = ROOT / "chapter14"
 
 
 def listed():
-    """The files on the page, in its order: one to a line, or several of one folder, and then what they are."""
-    page = re.search(r"```layout\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
-    for line in page.splitlines():
-        if line and not line.startswith("#"):
-            first, *others = re.split(r"\s{2,}", line)[0].split()
-            folder = first.rpartition("/")[0]
-            yield from (f"{path}.py" for path in (first, *(f"{folder}/{name}".lstrip("/") for name in others)))
+    """The files on the page, in its order."""
+    page = re.search(r"```layout\n(.*?)```", (ROOT / "docs/layout.md").read_text(encoding="utf-8"), re.S).group(1)
+    return [f"{line.split()[0]}.py" for line in page.splitlines() if not line.startswith("#")]
 
 
-LISTED = list(listed())
+LISTED = listed()
 
 
 def imported(file):
