@@ -8,7 +8,7 @@ import chapter14.functional as F
 from chapter14.checking.case import Case, DoesNotApply
 from chapter14.checking.checks import CHECKS
 from chapter14.checking.report import ChecksFailed
-from chapter14.layers.arithmetic import added
+from chapter14.layers.core.arithmetic import added
 
 
 class Right(chapter14.Layer):

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import chapter14
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
-from chapter14.layers.fourier import hartley, rfft2
+from chapter14.layers.spectral.image_fft import hartley, rfft2
 from chapter14.models.zoo import load
 from chapter14.visualization import (
     MACO,

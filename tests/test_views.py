@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
 from chapter14.conversion.by_hand import by_hand
-from chapter14.layers.complex import conjugate, view_as_complex, view_as_real
+from chapter14.layers.core.complex import conjugate, view_as_complex, view_as_real
 
 
 def given() -> Tensor:

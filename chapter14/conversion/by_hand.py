@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack,
 from torch.utils._pytree import tree_leaves
 
 from ..layer import check_dense, has_default_torch_function
-from ..layers.inplace import anew
+from ..layers.core.inplace import anew
 from ..recorder import AT_WORK, recorder
 from .inplace import Hooks, top_hooks
 from .table import TWINS

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from ..layers.inplace import in_place
+from ..layers.core.inplace import in_place
 from ..recorder import AT_WORK, recorder
 from . import calls as calls
 from .table import TWINS

@@ -12,10 +12,15 @@ from ..frozen.maxpool import MaxPool
 from ..frozen.pooled import Pooled
 from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
 from ..layer import Layer
-from ..layers import arithmetic, batchnorm, linear, maxpool, merge, piecewise, pool, view
-from ..layers.arrange import Reshape
-from ..layers.convolution import Conv, Slide
-from ..layers.pool import Parts, Windows
+from ..layers.convolution.convolution import Conv, Slide
+from ..layers.core import arithmetic, merge, view
+from ..layers.core.arrange import Reshape
+from ..layers.linear import linear
+from ..layers.norm import batch_norm as batchnorm
+from ..layers.pointwise import piecewise
+from ..layers.pool import avg_pool as pool
+from ..layers.pool import max_pool as maxpool
+from ..layers.pool.avg_pool import Parts, Windows
 
 
 def step_of(node: fx.Node, args: tuple) -> Step | None:

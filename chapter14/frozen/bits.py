@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..layers import mask
+from ..layers.core import bitmask as mask
 
 TOGETHER = 2**20  # entries
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from ..layers.convolution import Slide
+from ..layers.convolution.convolution import Slide
 
 LAST = torch.channels_last
 FEW = 4  # channels

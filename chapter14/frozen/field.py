@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..layers.arrange import narrow
-from ..layers.pool import Parts, Windows
+from ..layers.core.arrange import narrow
+from ..layers.pool.avg_pool import Parts, Windows
 from .chain import Chain
 from .convolution import LAST
 from .maxpool import MaxPool

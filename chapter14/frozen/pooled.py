@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.pool import Parts
+from ..layers.pool.avg_pool import Parts
 from .steps import Linear, Mean, fit
 
 

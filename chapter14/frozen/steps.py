@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..layers.convolution import Slide
-from ..layers.pool import Parts, Windows
+from ..layers.convolution.convolution import Slide
+from ..layers.pool.avg_pool import Parts, Windows
 from .convolution import LAST, Fixed, Form, Rows, has_kernels
 
 

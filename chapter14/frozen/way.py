@@ -22,8 +22,8 @@ from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 
 from ..layer import Layer
-from ..layers.arrange import permute
-from ..layers.branch import spread
+from ..layers.core.arrange import permute
+from ..layers.core.branch import spread
 from ..levels import legacy_level, legacy_unbatched
 from .steps import Unfit
 

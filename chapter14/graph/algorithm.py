@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from torch import fx
 
-from ..layers.arrange import Transpose
+from ..layers.core.arrange import Transpose
 from .recorded import Recorded
 
 WIDTH = 64  #: of what is still written out

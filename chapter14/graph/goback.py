@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from ..layer import real
-from ..layers.branch import add_up
+from ..layers.core.branch import add_up
 from .tape import Step, Tape
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..layers.blocks import BLOCK
+from ..layers.core.blocks import BLOCK
 from ..shape import ShapeError, check_shapes, in_words
 from .passes import TINY, Calls, LaidOut, Rate, Way, seen_by_numpy
 from .rule import Product

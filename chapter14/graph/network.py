@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_structure, tree_unflatten
 
-from ..layers.arithmetic import minus, times
+from ..layers.core.arithmetic import minus, times
 from ..recorder import AT_WORK, recorder
 from .algorithm import algorithm
 from .parts import Backward, Forward, parted

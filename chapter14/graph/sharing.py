@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.branch import add_up, branch
+from ..layers.core.branch import add_up, branch
 
 
 def copy_by_copy(J: Callable[..., Tensor], theta: Tensor, n: int) -> tuple[Tensor, ...]:

@@ -9,8 +9,8 @@ from torch.nn import functional as native
 
 from .. import functional as F
 from .. import nn
-from ..layers.activation import Gelu, Silu
-from ..layers.pointwise import Sigmoid, Tanh
+from ..layers.pointwise.activation import Gelu, Silu
+from ..layers.pointwise.pointwise import Sigmoid, Tanh
 from . import inplace
 from .block import Block
 from .inplace_loss import AnyLoss, CrossEntropy, Squares

@@ -19,7 +19,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
 from ..layer import Layer
-from ..layers.view import Replaced
+from ..layers.core.view import Replaced
 from ..recorder import Recorder
 from . import calls
 from .values import Values, grad_fn_of, lasting, memory_of

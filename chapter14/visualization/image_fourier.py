@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .. import functional as F
-from ..layers.fourier import hartley, irfft2, rfft2
+from ..layers.spectral.image_fft import hartley, irfft2, rfft2
 from .image import Linear
 from .image_colour import COLOURS, mixed
 from .image_spectrum import SPECTRUM, frequencies, natural

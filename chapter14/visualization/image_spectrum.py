@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..layers.fourier import rfft2
-from ..layers.resample import warp
+from ..layers.resample.warp import warp
+from ..layers.spectral.image_fft import rfft2
 from ..models.zoo import ASSETS
 from .image_colour import COLOURS, mixed
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from .. import functional as F
-from ..layers.fourier import rfft2
+from ..layers.spectral.image_fft import rfft2
 from .image_colour import COLOURS, mixed
 from .image_spectrum import natural
 from .look import PICTURE

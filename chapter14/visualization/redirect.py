@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..layer import Layer
-from ..layers.arithmetic import gate
+from ..layers.core.arithmetic import gate
 
 
 class RedirectedRelu(Layer):

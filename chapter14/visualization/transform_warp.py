@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from ..layers.resample import affine, warp
+from ..layers.resample.warp import affine, warp
 from .transform import uniform
 
 

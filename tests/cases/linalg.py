@@ -3,7 +3,7 @@
 import torch
 
 import chapter14.functional as F
-from chapter14.layers.complex import conjugate
+from chapter14.layers.core.complex import conjugate
 
 from .declare import case, one
 

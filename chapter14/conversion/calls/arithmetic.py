@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers import binary
-from ...layers.arithmetic import gate, minus, plus, power, scale, shift, times
-from ...layers.binary import divide, divide_by, exponential, raised
-from ...layers.branch import branch
-from ...layers.remainder import divide_rounded, remainder
-from ...layers.transcendental import reciprocal
+from ...layers.core.arithmetic import gate, minus, plus, power, scale, shift, times
+from ...layers.core.branch import branch
+from ...layers.pointwise import binary
+from ...layers.pointwise.binary import divide, divide_by, exponential, raised
+from ...layers.pointwise.remainder import divide_rounded, remainder
+from ...layers.pointwise.transcendental import reciprocal
 from ..table import stands_for
 from .operands import of_numbers, of_reals, promoted, tensors
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arrange import Transpose, axis
-from ...layers.branch import Spread
-from ...layers.inplace import turn_in_place
-from ...layers.move import copied
-from ...layers.view import Squeeze, Unsqueeze, View
+from ...layers.core.arrange import Transpose, axis
+from ...layers.core.branch import Spread
+from ...layers.core.cast import copied
+from ...layers.core.inplace import turn_in_place
+from ...layers.core.view import Squeeze, Unsqueeze, View
 from ...shape import several as several_numbers
 from ..table import stands_for
 

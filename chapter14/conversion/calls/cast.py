@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers.move import copied, moved
+from ...layers.core.cast import copied, moved
 from ..table import stands_for
 from .operands import of_numbers
 

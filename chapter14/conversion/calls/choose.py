@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers import reduce
-from ...layers.choose import chosen
+from ...layers.reduce import reduce
+from ...layers.reduce.selection import chosen
 from ...shape import axes
 from ..table import stands_for
 from .compare import maximum, minimum

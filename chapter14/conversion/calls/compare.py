@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers import compare
+from ...layers.pointwise import compare
 from ..table import stands_for
 from .operands import of_numbers, of_reals, promoted, tensors
 

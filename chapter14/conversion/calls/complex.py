@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.complex import ViewAsComplex, ViewAsReal, conjugate
+from ...layers.core.complex import ViewAsComplex, ViewAsReal, conjugate
 from ..table import stands_for
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ...layers.embedding import embedding as _embedding
+from ...layers.sequence.embedding import embedding as _embedding
 from ..table import stands_for
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers.arrange import pad, roll
-from ...layers.complex import conjugate
-from ...layers.fft import TURNED, as_complex, fft, irfft, rfft
-from ...layers.stft import istft, stft
+from ...layers.core.arrange import pad, roll
+from ...layers.core.complex import conjugate
+from ...layers.spectral.fft import TURNED, as_complex, fft, irfft, rfft
+from ...layers.spectral.stft import istft, stft
 from ...shape import several
 from ..table import stands_for
 

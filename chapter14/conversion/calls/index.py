@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layer import cast
-from ...layers.index import indexed
-from ...layers.inplace import in_place
-from ...layers.view import part
+from ...layers.core.index import indexed
+from ...layers.core.inplace import in_place
+from ...layers.core.view import part
 from ..table import stands_for
 
 _transformed = torch._C._are_functorch_transforms_active

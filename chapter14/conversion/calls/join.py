@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arrange import axis as axis_of
-from ...layers.merge import Merge, of_one_dtype
+from ...layers.core.arrange import axis as axis_of
+from ...layers.core.merge import Merge, of_one_dtype
 from ..table import stands_for
 from .arrange import at_least, several
 

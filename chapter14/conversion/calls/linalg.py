@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arithmetic import minus, times
-from ...layers.arrange import roll
-from ...layers.inverse import Inverse
-from ...layers.inverse import solve_ex as _solve_ex
+from ...layers.core.arithmetic import minus, times
+from ...layers.core.arrange import roll
+from ...layers.linalg.inverse import Inverse
+from ...layers.linalg.inverse import solve_ex as _solve_ex
 from ...shape import ShapeError, in_words
 from ..table import stands_for
 from .operands import of_reals

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.loss import REDUCTIONS, in_one_shape
-from ...layers.loss_likelihood import KlDiv
+from ...layers.loss.likelihood import KlDiv
+from ...layers.loss.loss import REDUCTIONS, in_one_shape
 from ..table import TWINS, stands_for
 
 stands_for("cdist")(F.cdist)

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers.arithmetic import plus, times
-from ...layers.arrange import axis, permute, reshape
-from ...layers.branch import spread
-from ...layers.complex import conjugate
-from ...layers.einsum import einsum as _einsum
-from ...layers.grouped import grouped_mm as _grouped_mm
-from ...layers.matmul import MatMul, addmm, scaled
-from ...layers.matmul import matmul as _matmul
-from ...layers.reduce import sum_over
+from ...layers.core.arithmetic import plus, times
+from ...layers.core.arrange import axis, permute, reshape
+from ...layers.core.branch import spread
+from ...layers.core.complex import conjugate
+from ...layers.linear.einsum import einsum as _einsum
+from ...layers.linear.grouped import grouped_mm as _grouped_mm
+from ...layers.linear.matmul import MatMul, addmm, scaled
+from ...layers.linear.matmul import matmul as _matmul
+from ...layers.reduce.reduce import sum_over
 from ...shape import ShapeError, check_shapes
 from ..table import stands_for
 from .arithmetic import promoted

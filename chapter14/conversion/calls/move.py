@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.arrange import axis
-from ...layers.move import copied
-from ...layers.repeat import Repeat, Windows
-from ...layers.view import embedded
+from ...layers.core.arrange import axis
+from ...layers.core.cast import copied
+from ...layers.core.repeat import Repeat, Windows
+from ...layers.core.view import embedded
 from ..table import stands_for
 from .arrange import sizes
 

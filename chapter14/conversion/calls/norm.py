@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers.arithmetic import minus, scale, shift, times
-from ...layers.arrange import permute, reshape
-from ...layers.branch import branch
-from ...layers.compare import where
-from ...layers.eigen import svdvals
-from ...layers.move import copied
-from ...layers.reduce import Dim, amax, amin, sum_over, vector_norm
-from ...layers.transcendental import reciprocal
+from ...layers.core.arithmetic import minus, scale, shift, times
+from ...layers.core.arrange import permute, reshape
+from ...layers.core.branch import branch
+from ...layers.core.cast import copied
+from ...layers.linalg.eigen import svdvals
+from ...layers.pointwise.compare import where
+from ...layers.pointwise.transcendental import reciprocal
+from ...layers.reduce.reduce import Dim, amax, amin, sum_over, vector_norm
 from ...shape import axes
 from ..table import stands_for
 from .operands import of_numbers

@@ -7,12 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from ...layers import pointwise, special, steps, transcendental
-from ...layers.arithmetic import added, scale, shift, times
-from ...layers.binary import atan2
-from ...layers.complex import view_as_real
-from ...layers.merge import unbind
-from ...layers.steps import flat
+from ...layers.core.arithmetic import added, scale, shift, times
+from ...layers.core.complex import view_as_real
+from ...layers.core.merge import unbind
+from ...layers.pointwise import pointwise, special, transcendental
+from ...layers.pointwise import step_functions as steps
+from ...layers.pointwise.binary import atan2
+from ...layers.pointwise.step_functions import flat
 from ..table import stands_for
 from .operands import of_numbers, of_reals, tensors
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers import reduce
-from ...layers.arithmetic import keep, times
-from ...layers.arrange import reshape
-from ...layers.branch import branch
+from ...layers.core.arithmetic import keep, times
+from ...layers.core.arrange import reshape
+from ...layers.core.branch import branch
+from ...layers.reduce import reduce
 from ...shape import axes
 from ..table import stands_for
 from .operands import of_numbers, of_reals

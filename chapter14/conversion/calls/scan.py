@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ...layer import cast
-from ...layers import scan
-from ...layers.arithmetic import minus, plus, scale, times
-from ...layers.arrange import narrow, reshape
-from ...layers.branch import branch
-from ...layers.merge import merge
-from ...layers.move import copied
-from ...layers.reduce import sum_over
+from ...layers.core.arithmetic import minus, plus, scale, times
+from ...layers.core.arrange import narrow, reshape
+from ...layers.core.branch import branch
+from ...layers.core.cast import copied
+from ...layers.core.merge import merge
+from ...layers.reduce import scan
+from ...layers.reduce.reduce import sum_over
 from ...shape import axes
 from ..table import stands_for
 from .arithmetic import mul

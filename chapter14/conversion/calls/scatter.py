@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layer import cast
-from ...layers.arrange import axis
-from ...layers.index import ScatterExtreme, indexed
-from ...layers.inplace import in_place
-from ...layers.view import Part, Replaced
+from ...layers.core.arrange import axis
+from ...layers.core.index import ScatterExtreme, indexed
+from ...layers.core.inplace import in_place
+from ...layers.core.view import Part, Replaced
 from ..table import stands_for
 
 for _name in ("gather", "index_add", "index_put", "index_select", "scatter_add"):

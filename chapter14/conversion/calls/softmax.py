@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layers import softmax as layers
+from ...layers.norm import softmax as layers
 from ...shape import axes
 from ..table import stands_for
 from .operands import of_numbers, of_reals

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layers.arithmetic import keep, minus
-from ...layers.arrange import reshape, transpose
-from ...layers.binary import divide
-from ...layers.branch import branch
-from ...layers.compare import clamp
-from ...layers.complex import conjugate
-from ...layers.matmul import matmul
-from ...layers.reduce import mean_over, sum_over
-from ...layers.transcendental import sqrt
+from ...layers.core.arithmetic import keep, minus
+from ...layers.core.arrange import reshape, transpose
+from ...layers.core.branch import branch
+from ...layers.core.complex import conjugate
+from ...layers.linear.matmul import matmul
+from ...layers.pointwise.binary import divide
+from ...layers.pointwise.compare import clamp
+from ...layers.pointwise.transcendental import sqrt
+from ...layers.reduce.reduce import mean_over, sum_over
 from ..table import stands_for
 from .arithmetic import div, mul, sub
 from .operands import of_numbers, of_reals

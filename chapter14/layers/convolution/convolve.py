@@ -1,0 +1,140 @@
+"""Convolutions as torch calls them: 1 to 3 axes, with a batch or without, padding by name. The maps: convolution.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from ...layer import cast
+from ...shape import ShapeError, check_shapes, in_words, several
+from ..core.arithmetic import plus
+from ..core.arrange import pad, permute, reshape
+from .convolution import Slide, conv, conv_transpose
+
+Sizes = int | Sequence[int]
+
+
+def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    numbers = several(value)
+    return numbers * axes if len(numbers) == 1 else numbers
+
+
+def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """One image without a batch axis is a batch of one."""
+    if x.ndim == axes + 2:
+        return run(x)
+    if x.ndim == axes + 1:
+        x_out = run(reshape(x, (1, *x.shape)))
+        return reshape(x_out, x_out.shape[1:])
+    raise ShapeError(
+        f"{name}: x does not fit. It expects x [B, C{', *' * axes}] or [C{', *' * axes}]; it was given x {in_words(x)}."
+    )
+
+
+def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> None:
+    if bias is not None and bias.is_complex() and not weight.is_complex():
+        raise TypeError(
+            f"{name}: a complex bias is for a complex weight; it was given a real one. Make it complex too."
+        )
+    if weight.ndim != axes + 2:
+        raise ShapeError(
+            f"{name}: the kernel does not fit. It expects weight [M, C{', *' * axes}]; it was given weight "
+            f"{in_words(weight)}."
+        )
+
+
+def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+    _check_kernel(f"conv{axes}d", weight, axes, bias)
+    stride, dilation = _each(stride, axes), _each(dilation, axes)
+    if padding == "valid":
+        padding = 0
+    elif padding == "same":
+        if any(s != 1 for s in stride):
+            raise ShapeError(f"conv{axes}d: padding='same' is for stride 1; it was given stride={stride}.")
+        both = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+        if any(n % 2 for n in both):  # an even kernel: one entry more on the far side, as torch has it
+            input = pad(input, [n for size in reversed(both) for n in (0, size % 2)])
+        padding = [n // 2 for n in both]
+    elif isinstance(padding, str):
+        raise ShapeError(f"conv{axes}d: padding is a size, 'same' or 'valid'; it was given {padding!r}.")
+    slide = Slide(stride, _each(padding, axes), dilation, groups)
+    return _on_batches(axes, f"conv{axes}d", lambda x: conv(x, weight, bias, slide), input)
+
+
+def _convolve_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation):
+    _check_kernel(f"conv_transpose{axes}d", weight, axes, bias)
+    slide = Slide(_each(stride, axes), _each(padding, axes), _each(dilation, axes), groups)
+    rest = _each(output_padding, axes)
+    run = _far if _is_far(rest, slide) else conv_transpose
+    return _on_batches(axes, f"conv_transpose{axes}d", lambda x: run(x, weight, bias, slide, rest), input)
+
+
+def _is_far(rest: Sequence[int], slide: Slide) -> bool:
+    """Whether the output is padded by a stride or more, which torch allows where the dilation is larger still."""
+    allowed = all(r < max(s, d) for r, s, d in zip(rest, slide.stride, slide.dilation, strict=True))
+    return allowed and any(r >= s for r, s in zip(rest, slide.stride, strict=True))
+
+
+def _far(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[int]) -> Tensor:
+    """As `conv_transpose`: all that the kernel writes, and then what the padding cuts off, or adds."""
+    none = (0,) * len(rest)
+    x_out = conv_transpose(x, W, None, Slide(slide.stride, none, slide.dilation, slide.groups), none)
+    widths = [n for p, r in zip(reversed(slide.padding), reversed(rest), strict=True) for n in (-p, r - p)]
+    x_out = pad(x_out, widths)
+    return x_out if b is None else plus(x_out, reshape(cast(b, x_out.dtype), (b.shape[0], *(1 for _ in rest))))
+
+
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, C, W], weight [M, C/groups, K], bias [M] → [B, M, W']. As `torch.nn.functional.conv1d`."""
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, C, H, W], weight [M, C/groups, K, K], bias [M] → [B, M, H', W']. As `torch.nn.functional.conv2d`."""
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, C, D, H, W], weight [M, C/groups, K, K, K], bias [M]. As `torch.nn.functional.conv3d`."""
+    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, M, W], weight [M, C/groups, K], bias [C]. As `torch.nn.functional.conv_transpose1d`."""
+    return _convolve_transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, M, H, W], weight [M, C/groups, K, K], bias [C]. As `torch.nn.functional.conv_transpose2d`."""
+    return _convolve_transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, M, D, H, W], weight [M, C/groups, K, K, K], bias [C]. As `torch.nn.functional.conv_transpose3d`."""
+    return _convolve_transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """input [T, B, C], weight [K, C, M], bias [M] → [T', B, M]. As `torch.nn.functional.conv_tbc`."""
+    check_shapes("conv_tbc", input=(input, "T B C"), weight=(weight, "K C M"), bias=(bias, "M"))
+    x_out = conv1d(permute(input, (1, 2, 0)), permute(weight, (2, 1, 0)), bias, padding=pad)
+    return permute(x_out, (2, 0, 1))

@@ -1,0 +1,247 @@
+"""Sums, products and powers, entry by entry: what the ways back of other layers are written with.
+
+    plus    x_out = a + b        L^a = I           L^b = I
+    times   x_out = a b          L^a = diag b      L^b = diag a
+    scale   x_out = c x          L   = c I
+    power   x_out = x^p          L   = diag p x^(p-1)
+
+a and b broadcast, which is a branch (section 14.7): going back, `total` adds up what was spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_batchedtensor
+
+from ...layer import Layer, LinearMap
+from ...shape import check_floating
+from .bitmask import selected
+from .branch import spread, total
+from .complex import conjugate
+
+
+def added(*terms: Tensor | None) -> Tensor:
+    """The terms that are there, added."""
+    there = [t for t in terms if t is not None]
+    return there[0] if len(there) == 1 else plus(added(*there[:-1]), there[-1])
+
+
+class Plus(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a + b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0].shape, inputs[1].shape
+
+    @staticmethod
+    def backward(needs, g, a_shape, b_shape):
+        return total(g, a_shape) if needs[0] else None, total(g, b_shape) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        shape = torch.broadcast_shapes(a.shape, b.shape)
+        return added(*[None if t is None else spread(t, shape) for t in tangents])
+
+
+class Minus(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a - b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0].shape, inputs[1].shape
+
+    @staticmethod
+    def backward(needs, g, a_shape, b_shape):
+        return total(g, a_shape) if needs[0] else None, scale(total(g, b_shape), -1) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        da, db = tangents
+        shape = torch.broadcast_shapes(a.shape, b.shape)
+        if da is None:
+            return spread(scale(db, -1), shape)
+        return spread(da, shape) if db is None else minus(spread(da, shape), db)
+
+
+class Times(Layer):
+    autocast = "widest"
+    letters = {"a": "...", "b": "..."}
+
+    @staticmethod
+    def forward(a, b):
+        return a * b
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        a, b = inputs
+        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape
+
+    @staticmethod
+    def backward(needs, g, a, b, a_shape, b_shape):
+        return (
+            total(times(g, conjugate(b)), a_shape) if needs[0] else None,
+            total(times(g, conjugate(a)), b_shape) if needs[1] else None,
+        )
+
+    @staticmethod
+    def jvp(tangents, a, b):
+        da, db = tangents
+        return added(None if da is None else times(da, b), None if db is None else times(a, db))
+
+
+class Scale(LinearMap):
+    @staticmethod
+    def forward(x, c):
+        if c == -1 and x.is_complex():
+            return -x  # a product with -1 + 0 i makes NaN of infinity
+        return x * c
+
+    @staticmethod
+    def transpose(g, shape, c):
+        return scale(g, c.conjugate())
+
+
+class Shift(LinearMap):
+    """x_out = x_in + c: affine, so forward mode drops c."""
+
+    @staticmethod
+    def forward(x, c):
+        return x + c
+
+    @staticmethod
+    def transpose(g, shape, c):
+        return g
+
+    @staticmethod
+    def jvp(tangents, x, c):
+        return scale(tangents[0], 1)
+
+
+class MeanAlong(LinearMap):
+    """The mean over some axes, in one step: in float16 the sum may be infinite where the mean is not."""
+
+    @staticmethod
+    def forward(x, dims):
+        return x.mean(dims, keepdim=True) if dims else x.clone()
+
+    @staticmethod
+    def transpose(g, shape, dims):
+        return spread(scale(g, g.numel() / max(shape.numel(), 1)), shape)
+
+
+class Power(Layer):
+    opmath = "derivatives"
+
+    @staticmethod
+    def forward(x, p):
+        return x**p
+
+    @staticmethod
+    def backward(needs, g, x, p):
+        return times(g, conjugate(_power_prime(x, p))), None
+
+    @staticmethod
+    def jvp(tangents, x, p):
+        return times(tangents[0], _power_prime(x, p))
+
+
+def _power_prime(x: Tensor, p: float) -> Tensor:
+    if p == 2:
+        return scale(x, 2)
+    return scale(power(x, p - 1), p) if p != 0 else torch.zeros_like(x)  # and not 0 x^-1, which is NaN at x = 0
+
+
+def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A bool mask as ones and zeros: by way of bytes several times faster than a bool in a product, or `where`."""
+    if torch.compiler.is_compiling() or is_batchedtensor(mask):  # compiled, it is all one; old vmaps lack the view
+        return mask.to(dtype)
+    return mask.view(torch.uint8).to(dtype)
+
+
+class Gate(LinearMap):
+    """x_out = m x, where m is a mask of ones and zeros, one byte an entry: a product, NaN where infinity meets 0."""
+
+    @staticmethod
+    def forward(x, mask):
+        return x * numbers(mask, x.dtype)
+
+    @staticmethod
+    def transpose(g, shape, mask):
+        return gate(g, mask)
+
+
+class Keep(LinearMap):
+    """x where the mask is True, else 0, whatever x is there: relu's H' as a layer of its own, (14.31)."""
+
+    @staticmethod
+    def forward(x, mask):
+        return selected(x, mask)
+
+    @staticmethod
+    def transpose(g, shape, mask):
+        return keep(g, mask)
+
+
+def plus(a: Tensor, b: Tensor) -> Tensor:
+    """a + b, broadcast, as `torch.add`."""
+    return Plus.of(a, b)
+
+
+def minus(a: Tensor, b: Tensor) -> Tensor:
+    """a - b, broadcast, as `torch.sub`."""
+    return Minus.of(a, b)
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """a b, entry by entry, broadcast, as `torch.mul`."""
+    return Times.of(a, b)
+
+
+def scale(x: Tensor, c: float) -> Tensor:
+    """c x, where c is a number."""
+    return Scale.of(x, c)
+
+
+def shift(x: Tensor, c: float) -> Tensor:
+    """x + c, where c is a number."""
+    return Shift.of(x, c)
+
+
+def power(x: Tensor, p: float) -> Tensor:
+    """x^p, entry by entry, where p is a number; as `torch.pow`."""
+    return Power.of(x, p)
+
+
+def gate(x: Tensor, mask: Tensor) -> Tensor:
+    """x times the bool mask [*x], as 1 or 0."""
+    return Gate.of(x, mask)
+
+
+def keep(x: Tensor, mask: Tensor) -> Tensor:
+    """x where the bool mask [*x] is True, else 0, whatever x is there."""
+    return Keep.of(x, mask)
+
+
+def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
+    """The sum over some axes, each kept with size 1; as `torch.sum` with `keepdim=True`."""
+    dims = {d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}
+    return total(x, [1 if i in dims else n for i, n in enumerate(x.shape)])
+
+
+def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
+    """The mean over some axes, each kept with size 1; as `torch.mean` with `keepdim=True`."""
+    check_floating("mean_along", x=x)
+    return MeanAlong.of(x, tuple(sorted({d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)})))

@@ -1,0 +1,112 @@
+"""Which entries a layer lets through: a mask of ones and zeros, kept in one bit an entry.
+
+    bits = packed(mask)                [*] bool → [⌈n/8⌉] uint8, eight entries a byte
+    mask = unpacked(bits, shape)       and back
+    g_in = gated(g, bits)              g where the mask is, else 0
+    x_out = selected(x, mask)          the same with the mask as it is
+
+Where a bit saves nothing worth the while (a small mask), where the entries do not lie in their order, and where there
+is no memory to look at (traced or batched), `packed` gives the mask back as it is, a byte an entry; the others take
+that too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
+
+from ...layer import _compiling, _transformed
+from ...recorder import AT_WORK, as_one, recorder
+
+#: Of fewer entries, packing takes longer than the layer: some microseconds, there and back.
+SMALL = 2**12
+
+_traced = torch._C._len_torch_dispatch_stack
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether x is its memory, and not what stands for it where something is compiled, batched or traced."""
+    return type(x) is Tensor and not (_compiling() or _transformed() or _traced())
+
+
+@as_one
+def packed(mask: Tensor) -> Tensor:
+    """A bool mask [*] in bits, or itself."""
+    if mask.numel() < SMALL or not mask.is_contiguous() or not is_plain(mask):
+        return mask
+    return torch.from_numpy(np.packbits(mask.numpy())) if mask.device.type == "cpu" else by_shifts(mask)
+
+
+@as_one
+def unpacked(bits: Tensor, shape: Sequence[int]) -> Tensor:
+    """The bool mask of that shape that `packed` was given."""
+    return bits if bits.dtype == torch.bool else _bytes(bits, shape).view(torch.bool)
+
+
+def gated(g: Tensor, bits: Tensor) -> Tensor:
+    """g where the mask is, else 0; in plain operations, and in memory of its own."""
+    return selected(g, bits if bits.dtype == torch.bool else _bytes(bits, g.shape).view(torch.bool))
+
+
+#: Integers as wide as a float.
+_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def selected(x: Tensor, mask: Tensor) -> Tensor:
+    """x where the bool mask is True, else 0, whatever x is there: infinity times 0 is no zero.
+
+    On a CPU the bits of x times 1 or 0, which for many entries is several times faster than `where`.
+    """
+    fast = x.numel() >= SMALL and x.shape == mask.shape and x.is_floating_point() and x.device.type == "cpu"
+    if not fast or not is_plain(x) or not is_plain(mask) or is_legacy_batchedtensor(x):
+        return torch.where(mask, x, x.new_zeros(()))
+    integer = _INTEGERS[x.element_size()]
+    return mask.view(torch.uint8).to(integer).mul_(x.view(integer)).view(x.dtype)
+
+
+def _bytes(bits: Tensor, shape: Sequence[int]) -> Tensor:
+    n = torch.Size(shape).numel()
+    if bits.device.type == "cpu" and is_plain(bits):  # numpy's are several times faster than shifts
+        return torch.from_numpy(np.unpackbits(bits.numpy(), count=n)).view(shape)
+    return from_shifts(bits, n).view(shape)
+
+
+def by_shifts(mask: Tensor) -> Tensor:
+    """As numpy's packbits: of eight entries, the first is the highest bit."""
+    row = torch.nn.functional.pad(mask.reshape(-1).view(torch.uint8), (0, -mask.numel() % 8))
+    return (row.view(-1, 8) << _places(mask)).sum(-1, dtype=torch.uint8)
+
+
+def from_shifts(bits: Tensor, n: int) -> Tensor:
+    return (bits[:, None] >> _places(bits) & 1).view(-1)[:n]
+
+
+def _places(like: Tensor) -> Tensor:
+    return torch.arange(7, -1, -1, dtype=torch.uint8, device=like.device)
+
+
+def learns(x: Tensor) -> bool:
+    """Whether one of the last layers has a parameter that wants a gradient: an input other than its first, a leaf.
+
+    Then the layers behind are likely to have one too, and to keep their x_in. A recorder has no graph behind x.
+    """
+    return not (AT_WORK and recorder() is not None) and _learns(x.grad_fn, 3)
+
+
+def _learns(node: Any, layers: int) -> bool:
+    if node is None or not layers:
+        return False
+    before = [earlier for earlier, _ in node.next_functions]
+    return any(map(_is_parameter, before[1:])) or any(_learns(earlier, layers - 1) for earlier in before)
+
+
+def _is_parameter(node: Any) -> bool:
+    """A leaf, or one by itself in another dtype or shape."""
+    if node is None:
+        return False
+    return hasattr(node, "variable") or [hasattr(leaf, "variable") for leaf, _ in node.next_functions] == [True]

@@ -1,0 +1,117 @@
+"""Branch (section 14.7): one value sent many ways. Going back, the ways add up.
+
+    branch(x_in) = [x_in, x_in] = [x_out^a, x_out^b]              (14.38)
+    g_in = [g_out^a, g_out^b] [1, 1]^T = g_out^a + g_out^b        (14.45), (14.46)
+
+Broadcasting is a branch too: `spread` sends x to every place of a larger shape, `total` adds up what comes back.
+So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...layer import Layer, LinearMap
+from ...shape import ShapeError, in_words
+
+
+class Branch(LinearMap):
+    """n ways out of one x. L is [1, ..., 1]^T, each 1 an identity."""
+
+    many = True
+
+    @staticmethod
+    def forward(x, n):
+        return tuple(x.view_as(x) for _ in range(n))  # one tensor n times over would be one way to autograd
+
+    @staticmethod
+    def transpose(g, shape, n):
+        return add_up(*g)
+
+    @staticmethod
+    def L(shape, n):
+        return (torch.eye(shape.numel()).repeat(n, 1),)
+
+
+class AddUp(Layer):
+    """The sum of what comes back along the ways, (14.46). Its own way back is to branch."""
+
+    @staticmethod
+    def forward(*ways):
+        return functools.reduce(operator.add, ways)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return ()
+
+    @staticmethod
+    def backward(needs, g):
+        return tuple(g if need else None for need in needs)
+
+    @staticmethod
+    def jvp(tangents, *ways):
+        return add_up(*[t for t in tangents if t is not None])
+
+
+class Spread(LinearMap):
+    """x copied to every place of a larger shape. L is a stack of identities."""
+
+    view = True
+
+    @staticmethod
+    def forward(x, shape):
+        return x.expand(shape)
+
+    @staticmethod
+    def transpose(g, shape, _):
+        return total(g, shape)
+
+
+class Total(LinearMap):
+    """The sum over the places that `spread` filled."""
+
+    @staticmethod
+    def forward(x, shape):
+        return x.sum_to_size(shape)
+
+    @staticmethod
+    def transpose(g, shape, _):
+        return spread(g, shape)
+
+
+def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
+    """x [*] → n times [*], (14.38). The ways share x's memory. Going back they add up, and one not taken adds nothing.
+
+    Raises:
+        ValueError: n is less than 1.
+    """
+    if n < 1:
+        raise ValueError(f"branch: n is the number of ways, 1 or more; it was given {n}.")
+    return Branch.of(x, n)
+
+
+def add_up(*ways: Tensor) -> Tensor:
+    """The sum of tensors [*] of one shape, (14.46). The transpose of `branch`.
+
+    Raises:
+        ShapeError: they differ in shape.
+    """
+    if any(x.shape != ways[0].shape for x in ways):
+        given = ", ".join(in_words(x) for x in ways)
+        raise ShapeError(f"add_up: the ways do not fit. It expects one shape; it was given {given}.")
+    return ways[0] if len(ways) == 1 else AddUp.of(*ways)
+
+
+def spread(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, broadcast to `shape`, as `torch.Tensor.expand`. Its transpose is `total`."""
+    return x if x.shape == tuple(shape) else Spread.of(x, torch.Size(shape))
+
+
+def total(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, summed down to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `spread`."""
+    return x if x.shape == tuple(shape) else Total.of(x, torch.Size(shape))

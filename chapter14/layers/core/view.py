@@ -1,0 +1,210 @@
+"""Parts of a tensor, and the tensor read another way: layers whose x_out lies in x_in's own memory.
+
+part     x_out = x_in[key]                       L: the rows of I that the key says; key as x[2, :, ::3, None]
+whole    x_out = 0, and x_out[key] = x_in        L^T of part
+replaced x_out = x_in, and x_out[key] = v        L^v = L^T of part
+strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T adds up what was read more than once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...layer import Layer, LinearMap
+from ...shape import several
+from .arrange import Reshape, put, reshape, take
+
+
+class View(Reshape):
+    """As `Reshape`, and an error where it would have to copy."""
+
+    @staticmethod
+    def forward(x, shape):
+        return x.view(shape)
+
+
+class Squeeze(LinearMap):
+    view = True
+
+    @staticmethod
+    def forward(x, dims):
+        return x.squeeze() if dims is None else x.squeeze(dims)
+
+    @staticmethod
+    def transpose(g, shape, dims):
+        return reshape(g, shape)
+
+
+class Unsqueeze(LinearMap):
+    view = True
+
+    @staticmethod
+    def forward(x, dim):
+        return x.unsqueeze(dim)
+
+    @staticmethod
+    def transpose(g, shape, dim):
+        return reshape(g, shape)
+
+
+class Part(LinearMap):
+    """`how` names the method of torch's that makes the view, as "__getitem__", "select" or "diagonal".
+
+    "as_strided" counts places from x's first, in the memory of a contiguous x.
+    """
+
+    view = True
+
+    @staticmethod
+    def forward(x, how, arguments):
+        return _seen(x, how, arguments)
+
+    @staticmethod
+    def transpose(g, shape, how, arguments):
+        return Whole.of(g, tuple(shape), how, arguments)
+
+
+def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
+    if how == "as_strided":
+        x = x.contiguous()
+        size, stride, offset = arguments
+        return x.as_strided(size, stride, offset + x.storage_offset())
+    return getattr(x, how)(*arguments)
+
+
+class Whole(LinearMap):
+    @staticmethod
+    def forward(x, shape, how, arguments):
+        x_out = x.new_zeros(shape)
+        _seen(x_out, how, arguments).copy_(x)
+        return x_out
+
+    @staticmethod
+    def transpose(g, x_shape, shape, how, arguments):
+        return Part.of(g, how, arguments)
+
+
+class Replaced(Layer):
+    """x, but v where `layer` reads. L^x is I without the rows read, L^v those rows of I: the layer, transposed."""
+
+    @staticmethod
+    def forward(x, v, layer, arguments):
+        as_x = layer is Part and arguments[0] != "as_strided"
+        x_out = x.clone(memory_format=torch.preserve_format if as_x else torch.contiguous_format)
+        layer.forward(x_out, *arguments).copy_(v)
+        return x_out
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[2:]
+
+    @staticmethod
+    def backward(needs, g, layer, arguments):
+        dx = Replaced.of(g, g.new_zeros(()), layer, arguments) if needs[0] else None
+        layer = Reshape if layer is View else layer  # g lies as it likes
+        return dx, layer.of(g, *arguments) if needs[1] else None, None, None
+
+    @staticmethod
+    def jvp(tangents, x, v, layer, arguments):
+        dx, dv = (torch.zeros_like(t) if d is None else d for d, t in zip(tangents[:2], (x, v), strict=True))
+        return Replaced.of(dx, dv, layer, arguments)
+
+
+class Strided(LinearMap):
+    """L depends on how x_in lies in memory, so that is remembered with its shape."""
+
+    view = True
+
+    @staticmethod
+    def forward(x, size, stride, offset):
+        return x.as_strided(size, stride, offset)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, *constants = inputs
+        return x.shape, (x.stride(), x.storage_offset()), *constants
+
+    @staticmethod
+    def backward(needs, g, shape, lies, size, stride, offset):
+        n = 1 + max(_last(shape, *lies), _last(size, stride, offset))
+        read, own = (_places(g, *view) for view in ((size, stride, offset), (shape, *lies)))
+        memory = put(reshape(g, (g.numel(),)), read, 0, n)
+        if own.unique().numel() < own.numel():
+            raise NotImplementedError(
+                "as_strided: entries of x_in share memory, so that none has a gradient of its own."
+            )
+        return reshape(take(memory, own, 0), shape), None, None, None
+
+    @staticmethod
+    def jvp(tangents, x, size, stride, offset):
+        dx = tangents[0]
+        if dx.stride() == x.stride():
+            return Strided.of(dx, size, stride, offset - x.storage_offset() + dx.storage_offset())
+        n = 1 + max(_last(x.shape, x.stride(), x.storage_offset()), _last(size, stride, offset))
+        own, read = (_places(x, *view) for view in ((x.shape, x.stride(), x.storage_offset()), (size, stride, offset)))
+        return reshape(take(put(reshape(dx, (dx.numel(),)), own, 0, n), read, 0), size)
+
+
+def _places(like: Tensor, size: Sequence[int], stride: Sequence[int], offset: int) -> Tensor:
+    """Where in memory each entry of such a view lies."""
+    at = torch.full((), offset, device=like.device)
+    for n, step in zip(size, stride, strict=True):
+        at = at[..., None] + torch.arange(n, device=like.device) * step
+    return at.reshape(-1)
+
+
+def _last(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
+    return offset + sum(max(n - 1, 0) * step for n, step in zip(size, stride, strict=True))
+
+
+def part(x: Tensor, key: Any) -> Tensor:
+    """x[key], where the key is of ints, slices, None and Ellipsis."""
+    return Part.of(x, "__getitem__", (key,))
+
+
+def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """input without its axes of 1, or without those of `dim` that are of 1, as `torch.squeeze`."""
+    return Squeeze.of(input, None if dim is None else several(dim))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """input with one more axis, of 1, as `torch.unsqueeze`."""
+    return Unsqueeze.of(input, dim)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """input at one place along one axis, without that axis, as `torch.select`."""
+    return Part.of(input, "select", (dim, index))
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonals of input's matrices, as the last axis, as `torch.diagonal`."""
+    return Part.of(input, "diagonal", (offset, dim1, dim2))
+
+
+def embedded(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
+    """x's last axis as the diagonals of matrices, zero elsewhere, as `torch.diag_embed`: `diagonal`, transposed.
+
+    Raises:
+        IndexError: there is no such axis.
+        RuntimeError: the two axes are one.
+    """
+    ndim = x.ndim + 1
+    if not all(-ndim <= dim < ndim for dim in (dim1, dim2)):
+        raise IndexError(f"diag_embed: there are no axes {dim1} and {dim2} among {ndim}.")
+    if dim1 % ndim == dim2 % ndim:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    *shape, n = x.shape
+    for dim in sorted((dim1 % ndim, dim2 % ndim)):
+        shape.insert(dim, n + abs(offset))
+    return Whole.of(x, tuple(shape), "diagonal", (offset, dim1, dim2))
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """What lies in input's memory at such places, as `torch.as_strided`."""
+    offset = input.storage_offset() if storage_offset is None else storage_offset
+    return Strided.of(input, tuple(size), tuple(stride), offset)

@@ -1,0 +1,118 @@
+"""Products of matrices in groups, as a mixture of experts takes them: each group of rows by a matrix of its own.
+
+    x_out[t] = a[t] b[i]        where offs[i-1] <= t < offs[i]        [T, K][G, K, N] → [T, N]
+
+The groups are of an axis of size T. Where a has it last and b first, it is summed over, group by group; where b has it
+last, it is kept there:
+
+    [M, T][T, N] → [G, M, N]        [G, M, K][K, T] → [M, T]
+
+    dJ/da = g_out b^T               dJ/db = a^T g_out
+
+are products of these three kinds again, with the same offs. What lies beyond offs[-1] belongs to no group: it is not
+read, and x_out is 0 there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...layer import Layer, _compiling
+from ...shape import ShapeError, in_words
+from ..core.arithmetic import added
+from ..core.arrange import transpose
+from ..core.bitmask import is_plain
+from ..core.complex import conjugate
+from .matmul import MatMul
+
+
+class GroupedMM(Layer):
+    @staticmethod
+    def forward(a, b, offs):
+        if not (_fits(a) and _fits(b)):
+            return _group_by_group(a, b, offs)
+        x_out = torch._grouped_mm(a, b, offs=offs)
+        if a.ndim == b.ndim:
+            return x_out
+        beyond = torch.arange(x_out.shape[0 if a.ndim == 2 else 1], device=offs.device) >= offs[-1]
+        return x_out.masked_fill_(beyond[:, None] if a.ndim == 2 else beyond, 0)  # memory that nothing was written to
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        a, b, offs = inputs
+        return a if needs[1] else None, b if needs[0] else None, offs
+
+    @staticmethod
+    def backward(needs, g, a, b, offs):
+        return (
+            GroupedMM.of(g, transpose(conjugate(b)), offs) if needs[0] else None,
+            GroupedMM.of(transpose(conjugate(a)), g, offs) if needs[1] else None,
+            None,
+        )
+
+    @staticmethod
+    def jvp(tangents, a, b, offs):
+        da, db, _ = tangents
+        return added(
+            None if da is None else GroupedMM.of(da, b, offs), None if db is None else GroupedMM.of(a, db, offs)
+        )
+
+
+def _fits(x: Tensor) -> bool:
+    """Whether torch's kernel for GPUs takes x: of bfloat16, and aligned to 16 bytes."""
+    if x.dtype != torch.bfloat16 or not x.is_cuda or not (_compiling() or (is_plain(x) and x.data_ptr() % 16 == 0)):
+        return False
+    return any(
+        x.stride(i) == 1 and x.stride(j) >= max(1, x.shape[i]) and x.stride(j) % 8 == 0 for i, j in ((-1, -2), (-2, -1))
+    )
+
+
+def _group_by_group(a: Tensor, b: Tensor, offs: Tensor) -> Tensor:
+    ends, n = offs.tolist(), a.shape[0 if b.ndim == 3 else -1] if a.ndim == 2 else b.shape[-1]
+    if sorted([0, *ends, n]) != [0, *ends, n]:
+        raise ShapeError(f"grouped_mm: offs says where each group ends, in order, up to {n}; it was given {ends}.")
+    groups = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+    if a.ndim == b.ndim:
+        return torch.stack([a[:, group] @ b[group] for group in groups])
+    if a.ndim == 2:
+        products = [a[group] @ b[i] for i, group in enumerate(groups)]
+        return torch.cat([*products, a.new_zeros(a.shape[0] - ends[-1], b.shape[-1])])
+    products = [a[i] @ b[:, group] for i, group in enumerate(groups)]
+    return torch.cat([*products, a.new_zeros(a.shape[1], b.shape[1] - ends[-1])], 1)
+
+
+def grouped_mm(
+    mat_a: Tensor,
+    mat_b: Tensor,
+    *,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: torch.dtype | None = None,
+) -> Tensor:
+    """mat_a [T, K], mat_b [G, K, N], offs [G] → [T, N], and its other forms, as `torch.nn.functional.grouped_mm`.
+
+    Raises:
+        ShapeError: they do not fit.
+        NotImplementedError: a bias or another dtype is asked for, which torch has not either.
+    """
+    if bias is not None or out_dtype not in (None, mat_a.dtype):
+        raise NotImplementedError("grouped_mm: a bias, and an out_dtype other than mat_a's, are not supported.")
+    if mat_a.dtype != mat_b.dtype:
+        raise RuntimeError(f"grouped_mm: it expects one dtype; it was given {mat_a.dtype} and {mat_b.dtype}.")
+    shapes = f"it was given mat_a {in_words(mat_a)}, mat_b {in_words(mat_b)}, offs {in_words(offs)}."
+    ndims, offsets = (mat_a.ndim, mat_b.ndim), None if offs is None else offs.shape
+    if ndims == (3, 3) and offs is None:
+        if mat_a.shape[0] != mat_b.shape[0] or mat_a.shape[2] != mat_b.shape[1]:
+            raise ShapeError(f"grouped_mm: it expects mat_a [G, M, K], mat_b [G, K, N]; {shapes}")
+        return MatMul.of(mat_a, mat_b)
+    if ndims not in ((2, 3), (2, 2), (3, 2)) or offs is None or offs.dtype != torch.int32 or offs.ndim != 1:
+        raise ShapeError(
+            f"grouped_mm: it expects matrices of 2 or 3 axes, and offs [G] int32 unless both are of 3; {shapes}"
+        )
+    groups = [x.shape[:1] for x in (mat_a, mat_b) if x.ndim == 3]
+    if mat_a.shape[-1] != mat_b.shape[-2] or any(n != offsets for n in groups) or not offs.numel():
+        raise ShapeError(
+            f"grouped_mm: it expects as many groups in offs as matrices, and one size to sum over; {shapes}"
+        )
+    return GroupedMM.of(mat_a, mat_b, offs)

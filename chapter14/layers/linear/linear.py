@@ -1,0 +1,118 @@
+"""Linear layer (section 14.6.1).
+
+    x_out = W x_in + b                    [M] = [M x N][N] + [M]    (14.12)
+
+    g_in  = g_out L^x = g_out W           [N]        (14.18)
+    dJ/dW = g_out L^W = g_out^T x_in      [M x N]    (14.29), an outer product
+    dJ/db = g_out L^b = g_out             [M]        (14.20)
+
+Tensors may carry batch axes `...` in front; over them the parameter gradients add up, (14.11).
+The chapter keeps dJ/dW transposed and turns it back in `update`; here it has the shape of W.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ...layer import Layer
+from ...shape import ShapeError
+from ..core.arrange import reshape, transpose
+from ..core.branch import total
+from ..core.complex import conjugate
+
+
+class Linear(Layer):
+    autocast = "lower"
+    letters = {"x": "... N", "W": "M N", "b": "M"}
+
+    @staticmethod
+    def forward(x, W, b):
+        return nn.functional.linear(x, W, b)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, W, b = inputs
+        return x if needs[1] else None, W if needs[0] else None
+
+    @staticmethod
+    def backward(needs, g, x, W):
+        return (
+            linear(g, transpose(conjugate(W))) if needs[0] else None,  # forward again, weights transposed (14.36)
+            outer(g, conjugate(x)) if needs[1] else None,
+            total(g, g.shape[-1:]) if needs[2] else None,  # b branches to every datapoint (14.7)
+        )
+
+    @staticmethod
+    def backward_once(needs, g, x, W):
+        """The same three products, straight: where a layer is small, calling layers costs more than they compute."""
+        if g.ndim != 2:
+            return Linear.backward(needs, g, x, W)
+        return (
+            g.mm(W) if needs[0] else None,
+            g.t().mm(x) if needs[1] else None,
+            g.sum(0) if needs[2] else None,
+        )
+
+    @staticmethod
+    def jvp(tangents, x, W, b):
+        dx, dW, db = tangents
+        if dx is None:
+            return linear(x, dW, db) if dW is not None else db.expand(*x.shape[:-1], -1)
+        return linear(dx, W, db) if dW is None else linear(dx, W, db) + linear(x, dW)
+
+    @staticmethod
+    def L(x, W):
+        """Of one datapoint: W, (14.16); x_in[k] where i == j, else 0, (14.14); I, (14.17)."""
+        (M, N), B = W.shape, x.shape[:-1].numel()
+        I = torch.eye(M).to(x)  # the chapter's letter
+        L_x = torch.kron(torch.eye(B).to(x), W)
+        L_W = (I[:, :, None] * x.reshape(B, 1, 1, N)).reshape(B * M, M * N)
+        return L_x, L_W, I.repeat(B, 1)
+
+
+class Outer(Layer):
+    """The way back from x_out to W; its own way back is linear."""
+
+    autocast = "lower"
+    letters = {"g": "... M", "x": "... N"}
+
+    @staticmethod
+    def forward(g, x):
+        n = g.shape[:-1].numel()
+        return g.reshape(n, g.shape[-1]).mT @ x.reshape(n, x.shape[-1])
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return inputs[0] if needs[1] else None, inputs[1] if needs[0] else None
+
+    @staticmethod
+    def backward(needs, G, g, x):
+        return (
+            linear(conjugate(x), G) if needs[0] else None,
+            linear(conjugate(g), transpose(G)) if needs[1] else None,
+        )
+
+    @staticmethod
+    def jvp(tangents, g, x):
+        dg, dx = tangents
+        if dg is None:
+            return outer(g, dx)
+        return outer(dg, x) if dx is None else outer(dg, x) + outer(g, dx)
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input [..., N], weight [M, N], bias [M] → [..., M]. As `torch.nn.functional.linear`; (14.12).
+
+    A weight [N] is one row, and x_out has no axis M.
+    """
+    if weight.ndim == 1:
+        if bias is not None and input.ndim == 2:
+            raise ShapeError("linear: weight [N] with a bias does not fit input [B, N], in torch either.")
+        return reshape(Linear.of(input, reshape(weight, (1, *weight.shape)), bias), input.shape[:-1])
+    return Linear.of(input, weight, bias)
+
+
+def outer(g: Tensor, x: Tensor) -> Tensor:
+    """g [..., M], x [..., N] → [M, N], added up over the batch axes; (14.29)."""
+    return Outer.of(g, x)

@@ -1,0 +1,201 @@
+"""Batch norm: each channel by its mean and spread over the batch and the places, or by those that it once learned.
+
+    where it trains    x_out = x^ w + b                       `standardize` has its L
+    afterwards         x_out = (x - μ) r w + b                affine: μ and r are constants
+
+Instance norm by running statistics is the same affine layer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ...layer import Layer
+from ...shape import ShapeError, check_floating, in_words
+from ..core.arithmetic import added, minus, times
+from ..core.arrange import narrow, reshape
+from ..core.branch import spread, total
+from ..core.cast import copied
+from .layer_norm import InstanceNorm
+from .standardize import Frame, Norm
+
+
+class BatchNorm(Norm):
+    """The kernel updates the running statistics, which are nobody's input."""
+
+    title = "batch_norm"
+    aside = 3
+
+    @staticmethod
+    def forward(x, w, b, running_mean, running_var, momentum, eps):
+        return native.batch_norm(x, running_mean, running_var, w, b, True, momentum, eps)
+
+    @staticmethod
+    def frame(shape, eps):
+        B, C = shape[:2]
+        return Frame((B, C, math.prod(shape[2:])), (C, 1), (0, 2), eps)
+
+    @classmethod
+    def few_passes(cls, needs, g, x, w, eps):
+        n = x.shape[0] * x.shape[2]
+
+        def sums(t: Tensor) -> Tensor:  # [C, 1], several times faster than over both axes at once
+            return t.sum(-1, keepdim=True).sum(0)
+
+        c = x - sums(x).div_(n)
+        product = torch.square(c)
+        r = sums(product).div_(n).add_(eps).rsqrt_()
+        g_w, g_b = sums(torch.mul(g, c, out=product)).mul_(r), sums(g)
+        if not needs[0]:
+            return None, g_w, g_b
+        a = r if w is None else w * r  # r w (g - mean g - x^ mean(g x^))
+        return torch.mul(g, a, out=product).addcmul_(c, g_w * a * r / -n).add_(g_b * a / -n), g_w, g_b
+
+
+class BatchNormAtRest(Layer):
+    """x_out = (x - μ) r w + b, where μ and r = (variance + ε)^(-1/2) are constants: L^x = diag r w, L^w = (x - μ) r.
+
+    What is remembered is there anyway: w and the running variance, and where w learns x and the running mean.
+    """
+
+    title = "batch_norm"
+    letters = {"x": "B C ...", "w": "C", "b": "C"}
+    opmath = "derivatives"
+
+    @staticmethod
+    def forward(x, w, b, mean, variance, eps):
+        return native.batch_norm(x, mean, variance, w, b, False, 0.0, eps)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, w, _, mean, variance, eps = inputs
+        return x if needs[1] else None, w if needs[0] else None, mean if needs[1] else None, variance, eps
+
+    @staticmethod
+    def backward(needs, g, x, w, mean, variance, eps):
+        rest = AtRest(g, mean, variance, eps)
+        return (
+            times(g, rest.a(w)) if needs[0] else None,
+            _of_channels(times(g, rest.x_hat(x))) if needs[1] else None,
+            _of_channels(g) if needs[2] else None,
+            *[None] * 3,
+        )
+
+    @staticmethod
+    def backward_once(needs, g, x, w, mean, variance, eps):
+        def sums(t: Tensor) -> Tensor:  # several times faster than over all axes at once
+            return t.reshape(*t.shape[:2], -1).sum(-1).sum(0)
+
+        rest = AtRest(g, mean, variance, eps)
+        return (
+            g * rest.a(w) if needs[0] else None,
+            sums(rest.x_hat(x).mul_(g)) if needs[1] else None,
+            sums(g) if needs[2] else None,
+            *[None] * 3,
+        )
+
+    @staticmethod
+    def jvp(tangents, x, w, b, mean, variance, eps):
+        dx, dw, db, *_ = tangents
+        rest = AtRest(x, mean, variance, eps)
+        return added(
+            None if dx is None else times(dx, rest.a(w)),
+            None if dw is None else times(rest.x_hat(x), rest.along(dw)),
+            None if db is None else spread(rest.along(db), x.shape),
+        )
+
+
+class AtRest:
+    """μ and r."""
+
+    def __init__(self, x: Tensor, mean: Tensor | None, variance: Tensor, eps: float):
+        self.places = (1,) * (x.ndim - 2)
+        self.mean, self.r = mean, self.along((variance + eps).rsqrt())
+
+    def along(self, p: Tensor) -> Tensor:
+        """p [C], to broadcast with x [B, C, ...]."""
+        return reshape(p, (*p.shape, *self.places))
+
+    def a(self, w: Tensor | None) -> Tensor:
+        """L^x: r w, for each channel."""
+        return self.r if w is None else times(self.along(w), self.r)
+
+    def x_hat(self, x: Tensor) -> Tensor:
+        assert self.mean is not None
+        return times(minus(x, self.along(self.mean)), self.r)
+
+
+def _of_channels(g: Tensor) -> Tensor:
+    """The sum over all but the channels: [C]."""
+    C = g.shape[1]
+    return reshape(total(g, (1, C, *[1] * (g.ndim - 2))), (C,))
+
+
+def batch_norm(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """input [B, C, ...], the rest [C]. As `torch.nn.functional.batch_norm`: where it trains, the running statistics are
+    updated in place.
+
+    Raises:
+        ValueError: one value a channel has no spread to train by; `eps` is negative; or there is nothing to go by.
+    """
+    if training and input.ndim >= 2 and input.shape[0] * math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"batch_norm: it trains on more than one value a channel; it has input {in_words(input)}.")
+    if not input.numel():
+        return _of_nothing(input, weight, bias)
+    _check("batch_norm", input, eps, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if training:
+        if eps == 0:
+            raise ValueError("batch_norm: where it trains, eps is positive; it was given 0.")
+        return BatchNorm.of(input, weight, bias, running_mean, running_var, momentum, eps)
+    return _by_running("batch_norm", input, running_mean, running_var, weight, bias, eps)
+
+
+def instance_norm(
+    input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
+    bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """input [B, C, ...], the rest [C]. As `torch.nn.functional.instance_norm`.
+
+    Raises:
+        ValueError: one value a channel has no spread; `eps` is negative; or there is nothing to go by.
+    """
+    if use_input_stats and math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"instance_norm: one place a channel has no spread; it was given input {in_words(input)}.")
+    _check("instance_norm", input, eps, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if use_input_stats:
+        return InstanceNorm.of(input, weight, bias, running_mean, running_var, momentum, eps)
+    return _by_running("instance_norm", input, running_mean, running_var, weight, bias, eps)
+
+
+def _by_running(
+    layer: str, x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None, bias: Tensor | None,
+    eps: float,
+) -> Tensor:  # fmt: skip
+    if mean is None or variance is None:
+        raise ValueError(f"{layer}: it goes by running_mean and running_var, which are None.")
+    return BatchNormAtRest.of(x, weight, bias, mean.detach(), variance.detach(), eps)
+
+
+def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """An empty x_out, to which all that is given leads, as in PyTorch."""
+    for p in (weight, bias):
+        if p is not None:
+            x = times(x, narrow(p, 0, 0, 1))
+    return copied(x)
+
+
+def _check(layer: str, x: Tensor, eps: float, **owned: Tensor | None) -> None:
+    given = {name: p for name, p in owned.items() if p is not None}
+    if x.ndim < 2 or any(p.shape != x.shape[1:2] for p in given.values()):
+        words = ", ".join(f"{name} {in_words(p)}" for name, p in {"input": x, **given}.items())
+        raise ShapeError(f"{layer}: it expects input [B, C, ...], and the rest [C]; it was given {words}.")
+    check_floating(layer, input=x)
+    if eps < 0:
+        raise ValueError(f"{layer}: eps is positive; it was given eps={eps}.")

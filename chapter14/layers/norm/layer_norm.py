@@ -1,0 +1,181 @@
+"""Norms of each datapoint by itself, of which `standardize` says what they have in common.
+
+layer_norm      means over the last axes; w and b an entry of these
+rms_norm        the same, not centred, and no b
+group_norm      means over a group of channels and all places; w and b a channel
+instance_norm   the same, each channel a group of its own
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ...shape import ShapeError, check_floating, in_words
+from ..core.blocks import row_blocks
+from .standardize import Frame, Norm
+
+
+class LayerNorm(Norm):
+    autocast: ClassVar[str | None] = "float32"
+    title = "layer_norm"
+
+    @staticmethod
+    def forward(x, w, b, axes, eps):
+        return native.layer_norm(x, x.shape[x.ndim - axes :], w, b, eps)
+
+    @staticmethod
+    def frame(shape, axes, eps):
+        N = math.prod(shape[len(shape) - axes :])
+        return Frame((math.prod(shape[: len(shape) - axes]), N), (N,), (-1,), eps)
+
+    @classmethod
+    def few_passes(cls, needs, g, x, w, eps):
+        N = x.shape[1]
+        g_in, (g_w, g_b) = torch.empty_like(x), g.new_zeros(2, N)
+        for g_, x_, into in row_blocks(g, x, g_in):
+            x_hat, r = cls.standardized(x_, eps)
+            gx = g_ * x_hat
+            g_w += gx.sum(0) if needs[1] else 0
+            g_b += g_.sum(0) if needs[2] else 0
+            if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
+                torch.mul(g_, 1 if w is None else w, out=into)
+                mean_gx = (gx.sum(-1) if w is None else gx @ w).unsqueeze(-1).mul_(r).div_(-N)
+                mean_g = into.sum(-1, keepdim=True).mul_(r).div_(-N) if cls.centred else 0
+                into.mul_(r).addcmul_(x_hat, mean_gx).add_(mean_g)
+        return g_in, g_w, g_b
+
+    @staticmethod
+    def standardized(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        """x^ [B, N] and r [B, 1], by the kernel."""
+        one = x.new_ones(x.shape[1])  # the kernel is twice as fast with a w and a b
+        x_hat, _, r = torch.native_layer_norm(x, one.shape, one, torch.zeros_like(one), eps)
+        return x_hat, r.to(x.dtype)
+
+
+class RMSNorm(LayerNorm):
+    autocast = None
+    title = "rms_norm"
+    letters = {"x": "...", "w": "..."}
+    centred = False
+
+    @staticmethod
+    def forward(x, w, b, axes, eps):
+        return native.rms_norm(x, x.shape[x.ndim - axes :], w, eps)
+
+    @staticmethod
+    def standardized(x, eps):
+        r = x.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
+        return x * r, r
+
+
+class GroupNorm(Norm):
+    autocast: ClassVar[str | None] = "float32"
+    title = "group_norm"
+
+    @staticmethod
+    def forward(x, w, b, groups, eps):
+        return native.group_norm(x, groups, w, b, eps)
+
+    @staticmethod
+    def frame(shape, groups, eps):
+        B, C = shape[:2]
+        return Frame(
+            (B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (-2, -1), eps
+        )  # fmt: skip
+
+    @classmethod
+    def few_passes(cls, needs, g, x, w, eps):
+        _, groups, channels, places = x.shape
+        g_in, (g_w, g_b) = torch.empty_like(x), g.new_zeros(2, groups, channels, 1)
+        for g_, x_, into in row_blocks(g, x, g_in):
+            B, C = len(x_), groups * channels
+            x_hat, _, r = torch.native_group_norm(x_.contiguous(), None, None, B, C, places, groups, eps)
+            r = r.to(x.dtype).view(B, groups, 1, 1)
+            sum_gx, sum_g = (t.sum(-1, keepdim=True) for t in (torch.mul(g_, x_hat, out=into), g_))
+            g_w += sum_gx.sum(0)
+            g_b += sum_g.sum(0)
+            if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
+                a = r if w is None else r * w
+                mean_gx, mean_g = ((s * a).sum(-2, keepdim=True).div_(-channels * places) for s in (sum_gx, sum_g))
+                torch.mul(g_, a, out=into).addcmul_(x_hat, mean_gx).add_(mean_g)
+        return g_in, g_w, g_b
+
+
+class InstanceNorm(GroupNorm):
+    """Each channel a group of its own. The kernel updates the running statistics, which are nobody's input."""
+
+    autocast = None
+    title = "instance_norm"
+    aside = 3
+
+    @staticmethod
+    def forward(x, w, b, running_mean, running_var, momentum, eps):
+        return native.instance_norm(x, running_mean, running_var, w, b, True, momentum, eps)
+
+    @staticmethod
+    def frame(shape, eps):
+        return GroupNorm.frame(shape, max(shape[1], 1), eps)
+
+
+def layer_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
+    """input [..., *normalized_shape], weight and bias [*normalized_shape]. As `torch.nn.functional.layer_norm`."""
+    _check_last_axes("layer_norm", normalized_shape, input=input, weight=weight, bias=bias)
+    return LayerNorm.of(input, weight, bias, len(normalized_shape), eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """As `torch.nn.functional.rms_norm`: x / (mean x² + ε)^(1/2), times weight. ε is the dtype's own, if not given; of
+    float16 and bfloat16, which are computed in float32, that of float32."""
+    _check_last_axes("rms_norm", normalized_shape, input=input, weight=weight)
+    check_floating("rms_norm", input=input)
+    if weight is not None and weight.is_complex() and not input.is_complex():
+        raise TypeError(
+            "rms_norm: a complex weight is for complex input; it was given real input. Make it complex too."
+        )
+    eps = torch.finfo(torch.promote_types(input.dtype, torch.float32)).eps if eps is None else eps
+    return RMSNorm.of(input, weight, None, len(normalized_shape), eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """input [B, C, ...], weight and bias [C], C a multiple of the groups. As `torch.nn.functional.group_norm`.
+
+    Raises:
+        ShapeError: they do not fit; it is both a ValueError and a RuntimeError.
+        ValueError: one value a group has no spread.
+    """
+    shape = input.shape
+    parameters = {name: p for name, p in (("weight", weight), ("bias", bias)) if p is not None}
+    fits = input.ndim >= 2 and num_groups > 0 and shape[1] % num_groups == 0
+    if not fits or any(p.shape != shape[1:2] for p in parameters.values()):
+        words = ", ".join(f"{name} {in_words(p)}" for name, p in {"input": input, **parameters}.items())
+        raise ShapeError(
+            f"group_norm: it expects input [B, C, ...], the rest [C], C in {num_groups} groups; it was given {words}."
+        )
+    if shape[0] * (shape[1] // num_groups) * math.prod(shape[2:]) == 1:
+        raise ValueError(f"group_norm: one value a group has no spread; it was given input {in_words(input)}.")
+    return GroupNorm.of(input, weight, bias, num_groups, eps)
+
+
+def _check_last_axes(layer: str, normalized_shape: Sequence[int], input: Tensor, **parameters: Tensor | None) -> None:
+    shape, axes = tuple(normalized_shape), len(normalized_shape)
+    fits = axes and tuple(input.shape[-axes:]) == shape
+    if not fits or any(p is not None and p.shape != shape for p in parameters.values()):
+        sizes = ", ".join(str(n) for n in shape)
+        expected = ", ".join(f"{name} [{sizes}]" for name in parameters)
+        given = ", ".join(f"{name} {in_words(p)}" for name, p in parameters.items())
+        raise ShapeError(
+            f"{layer}: it expects input [..., {sizes}], {expected}; it was given input {in_words(input)}, {given}."
+        )

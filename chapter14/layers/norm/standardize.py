@@ -1,0 +1,130 @@
+"""What all norms have in common: x, measured from its own mean in units of its own spread.
+
+    standardize    x^ = (x - μ) r,  μ = mean x,  r = (mean (x - μ)² + ε)^(-1/2)
+                   g_in = r (g - mean g - x^ mean(g x^))           L is its own transpose
+    norm           x_out = x^ w + b
+                   g_in as above with g w for g;  dJ/dw = sum g x^;  dJ/db = sum g
+
+The norms differ in which entries a mean is over, and in what w and b are spread along. Where x is not centred, as in
+RMS norm, μ = 0 and mean g is left out. μ and r are computed again from x on the way back: what is remembered of them
+would carry no derivative of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor
+
+from ...layer import Layer
+from ..core.arithmetic import added, mean_along, minus, power, shift, times
+from ..core.arrange import reshape
+from ..core.branch import spread, total
+from ..core.complex import conjugate, conjugates
+
+
+class Frame(NamedTuple):
+    """How a norm sees x: in this shape, with w and b in that one, the means over these axes."""
+
+    shape: tuple[int, ...]
+    along: tuple[int, ...]
+    dims: tuple[int, ...]
+    eps: float
+
+
+class Standardize(Layer):
+    letters = {"x": "..."}
+    opmath = "all"
+
+    @staticmethod
+    def forward(x, dims, eps, centred):
+        c = x - x.mean(dims, keepdim=True) if centred else x
+        return c * (c.square().mean(dims, keepdim=True) + eps).rsqrt()
+
+    @staticmethod
+    def backward(needs, g, x, dims, eps, centred):
+        return standardize_prime(g, conjugate(x), dims, eps, centred), None, None, None
+
+    @staticmethod
+    def jvp(tangents, x, dims, eps, centred):
+        return standardize_prime(tangents[0], x, dims, eps, centred)
+
+
+def standardize_prime(g: Tensor, x: Tensor, dims: Sequence[int], eps: float, centred: bool) -> Tensor:
+    """g L; and, L being its own transpose, L times a tangent."""
+    c = minus(x, mean_along(x, dims)) if centred else x
+    r = power(shift(mean_along(times(c, c), dims), eps), -0.5)
+    x_hat = times(c, r)
+    along = times(x_hat, mean_along(times(g, x_hat), dims))
+    return times(r, minus(minus(g, mean_along(g, dims)) if centred else g, along))
+
+
+class Norm(Layer):
+    """x_out = x^ w + b. A subclass has the kernel, says how it sees x, and has a way back in few passes.
+
+    Its inputs are x, w, b, as many as `aside` says that only the kernel takes, and what `frame` asks for.
+    """
+
+    letters = {"x": "...", "w": "...", "b": "..."}
+    opmath = "derivatives"
+    centred: ClassVar[bool] = True
+    aside: ClassVar[int] = 0
+
+    @staticmethod
+    def frame(shape: tuple[int, ...], *how: Any) -> Frame:
+        raise NotImplementedError
+
+    @classmethod
+    def few_passes(
+        cls, needs: Sequence[bool], g: Tensor, x: Tensor, w: Tensor | None, eps: float
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        """g_in, dJ/dw and dJ/db, in plain torch operations; x as the norm sees it, and g and w with it."""
+        raise NotImplementedError
+
+    @classmethod
+    def remember(cls, needs, inputs, x_out):
+        x, w, b, *how = inputs
+        shapes = (None if w is None else w.shape, None if b is None else b.shape, x.shape)
+        return x if needs[0] or needs[1] else None, w if needs[0] else None, *shapes, *how[cls.aside :]
+
+    @classmethod
+    def backward(cls, needs, g, x, w, w_shape, b_shape, shape, *how):
+        frame, along, dims, eps = cls.frame(shape, *how)
+        g = _in(frame, g)
+        x, w = conjugates(_in(frame, x), _in(along, w))
+        g_hat = g if w is None else times(g, w)
+        return (
+            _in(shape, standardize_prime(g_hat, x, dims, eps, cls.centred)) if needs[0] else None,
+            _in(w_shape, total(times(g, Standardize.of(x, dims, eps, cls.centred)), along)) if needs[1] else None,
+            _in(b_shape, total(g, along)) if needs[2] else None,
+            *[None] * (cls.aside + len(how)),
+        )
+
+    @classmethod
+    def backward_once(cls, needs, g, x, w, w_shape, b_shape, shape, *how):
+        if x is None or not g.numel():
+            return cls.backward(needs, g, x, w, w_shape, b_shape, shape, *how)
+        frame, along, _, eps = cls.frame(shape, *how)
+        w = None if w is None else w.reshape(along).to(x.dtype)
+        made = cls.few_passes(needs, g.reshape(frame), x.reshape(frame), w, eps)
+        shapes = (shape, w_shape, b_shape)
+        gs = (t.view(s) if need else None for need, t, s in zip(needs[:3], made, shapes, strict=True))
+        return *gs, *[None] * (cls.aside + len(how))
+
+    @classmethod
+    def jvp(cls, tangents, x, w, b, *how):
+        shape, (frame, along, dims, eps) = x.shape, cls.frame(x.shape, *how[cls.aside :])
+        dx, dw, db = _in(frame, tangents[0]), _in(along, tangents[1]), _in(along, tangents[2])
+        x, w = _in(frame, x), _in(along, w)
+        dx_hat = None if dx is None else standardize_prime(dx, x, dims, eps, cls.centred)
+        dx_out = added(
+            dx_hat if w is None or dx_hat is None else times(dx_hat, w),
+            None if dw is None else times(Standardize.of(x, dims, eps, cls.centred), dw),
+            None if db is None else spread(db, frame),
+        )
+        return _in(shape, dx_out)
+
+
+def _in(shape: tuple[int, ...], x: Tensor | None) -> Tensor | None:
+    return x if x is None or x.shape == shape else reshape(x, shape)

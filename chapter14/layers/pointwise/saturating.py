@@ -1,0 +1,149 @@
+"""Activations that level off, or straighten out, towards their ends: h, and h' as (14.30) has it.
+
+    elu         s x where x > 0, else s α (exp(c x) - 1)     s, else s α c exp(c x)
+    softplus    log(1 + exp(βx)) / β                         σ(βx)
+    logsigmoid  log σ(x)                                     σ(-x)
+    softsign    x / (1 + |x|)                                (1 + |x|)^-2
+    tanhshrink  x - tanh x                                   tanh² x
+
+celu and selu are elu with their own s, α and c.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ..core.arithmetic import keep, plus, power, scale, shift, times
+from ..core.blocks import by_block
+from ..core.cast import copied
+from ..core.inplace import in_place
+from .pointwise import PointwiseLayer, absolute, exp, sigmoid, tanh
+
+
+class Elu(PointwiseLayer):
+    """h = s x where x > 0, else s α (exp(c x) - 1); h' = s, else s α c exp(c x)."""
+
+    @staticmethod
+    def forward(x, alpha, s, c):
+        return torch._C._nn.elu(x, alpha, s, c)
+
+    @staticmethod
+    def h_prime(x, alpha, s, c):
+        up = x.detach() > 0
+        down = scale(
+            exp(scale(keep(x, ~(x.detach() >= 0)), c)), s * alpha * c
+        )  # not exp of a large x, which would be inf
+        return plus(keep(down, ~up), scale(up.to(x.dtype), s))
+
+    @staticmethod
+    @by_block
+    def backward_once(x, alpha, s, c):
+        h_prime = x.clamp(max=0).mul_(c).exp_()  # 1 where x > 0
+        if alpha * c != 1:
+            h_prime.mul_(alpha * c).add_((x > 0).view(torch.uint8).to(x.dtype), alpha=1 - alpha * c)
+        return h_prime.mul_(s)
+
+
+class Softplus(PointwiseLayer):
+    """Beyond the threshold a straight line: h = x, h' = 1."""
+
+    @staticmethod
+    def forward(x, beta, threshold):
+        return native.softplus(x, beta, threshold)
+
+    @staticmethod
+    def h_prime(x, beta, threshold):
+        straight = x.detach() * beta > threshold
+        return plus(keep(sigmoid(scale(x, beta)), ~straight), straight.to(x.dtype))
+
+    @staticmethod
+    @by_block
+    def backward_once(x, beta, threshold):
+        h_prime = x * beta
+        straight = (h_prime > threshold).view(torch.uint8).to(x.dtype)
+        return h_prime.sigmoid_().add_(straight).clamp_(max=1)
+
+
+class LogSigmoid(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.logsigmoid(x)
+
+    @staticmethod
+    def h_prime(x):
+        return sigmoid(scale(x, -1))
+
+    @staticmethod
+    def backward_once(needs, g, x):
+        return (x.neg().sigmoid_().mul_(g),)
+
+
+class Softsign(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.softsign(x)
+
+    @staticmethod
+    def h_prime(x):
+        return power(shift(absolute(x), 1), -2)
+
+
+class Tanhshrink(PointwiseLayer):
+    @staticmethod
+    def forward(x):
+        return native.tanhshrink(x)
+
+    @staticmethod
+    def h_prime(x):
+        t = tanh(x)
+        return times(t, t)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """As `torch.nn.functional.elu`."""
+    return applied(Elu, input, inplace, alpha, 1.0, 1.0)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where x > 0, else α (exp(x/α) - 1): as `torch.nn.functional.celu`.
+
+    Raises:
+        RuntimeError: α is 0.
+    """
+    if alpha == 0:
+        raise RuntimeError("celu: it divides by alpha, which was given as 0.")
+    return applied(Elu, input, inplace, alpha, 1.0, 1 / alpha)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`elu`, scaled so that it keeps mean 0 and variance 1; as `torch.nn.functional.selu`."""
+    return applied(Elu, input, inplace, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1.0)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """A smooth relu, as `torch.nn.functional.softplus`."""
+    return Softplus.of(input, beta, threshold)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log σ(x), as `torch.nn.functional.logsigmoid`."""
+    return LogSigmoid.of(input)
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|), as `torch.nn.functional.softsign`."""
+    if input.is_complex():  # where |x| depends on x and x*, there is no h'
+        return times(input, power(shift(absolute(input), 1), -1))
+    return Softsign.of(input)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """x - tanh x, as `torch.nn.functional.tanhshrink`."""
+    return Tanhshrink.of(input)
+
+
+def applied(layer: type[PointwiseLayer], x: Tensor, inplace: bool, *constants: float) -> Tensor:
+    """A layer that remembers its x; in x's place where `inplace` says so."""
+    return in_place(x, layer.of(copied(x), *constants)) if inplace else layer.of(x, *constants)

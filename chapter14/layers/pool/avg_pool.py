@@ -1,0 +1,190 @@
+"""Pooling: a window slides over each channel, and one number stands for what it sees.
+
+    avg_pool    x_out[p] = mean of x_in over window p    L = A, an axis at a time; A[p, i] = 1/|window| where it sees i
+    lp_pool     x_out[p] = (sum of x_in^p over window p)^(1/p)
+    adaptive    the windows that cut each axis into a given number of parts
+
+The mean is linear: g_in = A^T g, axis by axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ...layer import LinearMap
+from ...shape import ShapeError, in_words, several
+
+_AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
+_PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}
+
+
+class Windows(NamedTuple):
+    """Windows of one size, a stride apart: one number an axis."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    ceil_mode: bool
+    count_include_pad: bool = True
+    divisor: int | None = None
+
+    def mean(self, x: Tensor) -> Tensor:
+        divisor = {} if self.divisor is None else {"divisor_override": self.divisor}
+        size, stride, padding, ceil_mode, count_include_pad, _ = self
+        return _AVG[len(size)](x, size, stride, padding, ceil_mode, count_include_pad, **divisor)
+
+    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
+        """A^T along one axis of n: the first entry of each window at once, the second, ..."""
+        size, stride, padding = self.size[axis], self.stride[axis], self.padding[axis]
+        dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
+        divisors = torch.tensor(self.divisors(axis, n, outputs), dtype=g.dtype, device=g.device)
+        g = g / divisors.view(-1, *[1] * (-1 - dim))
+        if stride == size and outputs * size == n and not padding:
+            return _repeat(g, dim, size)
+        last = (outputs - 1) * stride
+        x = _zeros(g, dim, max(last + size, n + padding))
+        for k in range(size if outputs else 0):
+            x.movedim(dim, -1)[..., k : k + last + 1 : stride].add_(g.movedim(dim, -1))
+        return x.narrow(dim, padding, n)
+
+    def divisors(self, axis: int, n: int, outputs: int) -> list[int]:
+        """By what the sum of each window is divided, along one axis."""
+        if self.divisor is not None:
+            return [self.divisor if axis == 0 else 1] * outputs
+        starts = [p * self.stride[axis] - self.padding[axis] for p in range(outputs)]
+        ends = [min(start + self.size[axis], n + self.padding[axis]) for start in starts]  # in ceil mode, one is short
+        if not self.count_include_pad:
+            starts, ends = [max(start, 0) for start in starts], [min(end, n) for end in ends]
+        return [end - start for start, end in zip(starts, ends, strict=True)]
+
+
+class Parts(NamedTuple):
+    """Windows that cut each axis into so many parts; they overlap by one where the axis does not divide."""
+
+    size: tuple[int, ...]
+
+    def mean(self, x: Tensor) -> Tensor:
+        return _PARTS[len(self.size)](x, self.size)  # type: ignore[arg-type]
+
+    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
+        """A^T along one axis of n, part by part."""
+        dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
+        if outputs and n % outputs == 0:
+            return _repeat(g / (n // outputs), dim, n // outputs)
+        x = _zeros(g, dim, n)
+        for p in range(outputs):
+            start, end = p * n // outputs, -(-(p + 1) * n // outputs)
+            x.narrow(dim, start, end - start).add_(g.narrow(dim, p, 1) / (end - start))
+        return x
+
+
+def _zeros(g: Tensor, dim: int, n: int) -> Tensor:
+    return g.new_zeros(*g.shape[:dim], n, *g.shape[g.ndim + dim + 1 :])
+
+
+def _repeat(g: Tensor, dim: int, n: int) -> Tensor:
+    """Each entry n times, side by side."""
+    shape = (*g.shape[:dim], g.shape[dim] * n, *g.shape[g.ndim + dim + 1 :])
+    spread = g.unsqueeze(g.ndim + dim + 1)
+    return spread.expand(*g.shape[: g.ndim + dim + 1], n, *g.shape[g.ndim + dim + 1 :]).reshape(shape)
+
+
+class AvgPool(LinearMap):
+    letters = {"x": "..."}
+    title = "avg_pool"
+
+    @staticmethod
+    def forward(x, windows):
+        return windows.mean(x)
+
+    @staticmethod
+    def transpose(g, shape, windows):
+        return AvgPoolTranspose.of(g, shape, windows)
+
+
+class AvgPoolTranspose(LinearMap):
+    """Each entry of g, shared out over its window."""
+
+    opmath = "all"
+
+    @staticmethod
+    def forward(g, shape, windows):
+        for axis in reversed(range(len(windows.size))):  # the last first: then the large ones are moved in whole rows
+            g = windows.share_out(g, axis, shape[axis - len(windows.size)])
+        return g
+
+    @staticmethod
+    def transpose(G, g_shape, shape, windows):
+        return AvgPool.of(G, windows)
+
+
+# The faces of torch.nn.functional.
+
+Sizes = int | Sequence[int]
+
+
+def each(value: Sizes, axes: int) -> tuple[int, ...]:
+    numbers = several(value)
+    return numbers * axes if len(numbers) == 1 else numbers
+
+
+def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):
+    size = each(kernel_size, axes)
+    stride = size if stride is None or stride in ((), []) else each(stride, axes)
+    windows = Windows(size, stride, each(padding, axes), ceil_mode, count_include_pad, divisor)
+    return AvgPool.of(input, windows)
+
+
+def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, ...]:
+    """One number an axis; None is the axis as it is."""
+    wanted = (output_size,) * axes if isinstance(output_size, (int, type(None))) else tuple(output_size)
+    if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
+        given = f"input {in_words(input)}, output_size {output_size}"
+        raise ShapeError(
+            f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; given {given}."
+        )
+    return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """input [..., C, W]: the mean of each window. As `torch.nn.functional.avg_pool1d`."""
+    return _avg(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """input [..., C, H, W]: the mean of each window. As `torch.nn.functional.avg_pool2d`."""
+    return _avg(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """input [..., C, D, H, W]: the mean of each window. As `torch.nn.functional.avg_pool3d`."""
+    return _avg(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """input [..., C, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool1d`."""
+    return AvgPool.of(input, Parts(parts(1, "adaptive_avg_pool", input, output_size)))
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """input [..., C, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool2d`."""
+    return AvgPool.of(input, Parts(parts(2, "adaptive_avg_pool", input, output_size)))
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
+    """input [..., C, D, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool3d`."""
+    return AvgPool.of(input, Parts(parts(3, "adaptive_avg_pool", input, output_size)))

@@ -1,0 +1,166 @@
+"""Scaled dot product attention: every query looks at every key, and takes of the values what it finds.
+
+    S = q k^T / √D + mask       [..., T, S]
+    P = softmax(S)              each row a distribution over the keys
+    x_out = P v                 [..., T, E]
+
+    dJ/dv = P^T g
+    dJ/dS = P (dP - sum_s P dP),  dP = g v^T         the softmax's L, row by row
+    dJ/dq = dS k / √D,  dJ/dk = dS^T q / √D,  dJ/dmask = dS
+
+P has T x S entries, so it is not remembered: q, k and v are, and P is computed again from them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as native
+
+from ...layer import Layer
+from ...shape import ShapeError, check_floating, check_real, in_words
+from ..core.arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
+from ..core.arrange import take, transpose
+from ..core.branch import spread, total
+from ..linear.matmul import matmul
+from ..norm.softmax import softmax
+
+
+class Attention(Layer):
+    """`stays` is where dropout leaves P: a bool [..., T, S], one byte an entry, or None. What stays is scaled `up`."""
+
+    autocast = "lower"
+    opmath = "derivatives"
+    letters = {"q": "... T D", "k": "... S D", "v": "... S E", "mask": "..."}
+    title = "scaled_dot_product_attention"
+
+    @staticmethod
+    def forward(q, k, v, mask, stays, causal, by, up):
+        if stays is None:
+            return native.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=by)
+        wide = torch.promote_types(q.dtype, torch.float32)  # rounded once, as torch's plain path is
+        S = q.to(wide) @ k.to(wide).mT * by
+        if causal:
+            mask = _not_ahead(S)
+        if mask is not None:
+            S = S.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else S + mask
+        P = torch._safe_softmax(S, -1)
+        return ((P * (stays.to(wide) * up)) @ v.to(wide)).to(q.dtype)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        q, k, v, mask, *constants = inputs
+        return q, k, v if needs[0] or needs[1] or needs[3] else None, v.shape, mask, *constants
+
+    @staticmethod
+    def backward(needs, g, q, k, v, v_shape, mask, stays, causal, by, up):
+        P = _weights(q, k, mask, causal, by)
+        dv = total(matmul(transpose(_drop(P, stays, up)), g), v_shape) if needs[2] else None
+        if v is None:
+            return None, None, dv, *_NO_MORE
+        dS = _softmax_prime(_drop(matmul(g, transpose(v)), stays, up), P)
+        return (
+            total(scale(matmul(dS, k), by), q.shape) if needs[0] else None,
+            total(scale(matmul(transpose(dS), q), by), k.shape) if needs[1] else None,
+            dv,
+            total(dS, mask.shape) if needs[3] else None,
+            *_NO_MORE[1:],
+        )
+
+    @staticmethod
+    def jvp(tangents, q, k, v, mask, stays, causal, by, up):
+        dq, dk, dv, dmask, *_ = tangents
+        P = _weights(q, k, mask, causal, by)
+        ways = (
+            None if dq is None else scale(matmul(dq, transpose(k)), by),
+            None if dk is None else scale(matmul(q, transpose(dk)), by),
+            None if dmask is None else spread(dmask, P.shape),
+        )
+        dS = added(*ways) if any(way is not None for way in ways) else None
+        return added(
+            None if dS is None else matmul(_drop(_softmax_prime(dS, P), stays, up), v),
+            None if dv is None else matmul(_drop(P, stays, up), dv),
+        )
+
+
+_NO_MORE = (None,) * 5
+
+
+def _softmax_prime(g: Tensor, P: Tensor) -> Tensor:
+    return times(P, minus(g, sum_along(times(P, g), -1)))
+
+
+def _drop(P: Tensor, stays: Tensor | None, up: float) -> Tensor:
+    return P if stays is None else scale(gate(P, stays), up)
+
+
+def _not_ahead(S: Tensor) -> Tensor:
+    return torch.ones(S.shape[-2:], dtype=torch.bool, device=S.device).tril()
+
+
+def _weights(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool, by: float) -> Tensor:
+    """P. A query that may look nowhere takes nothing: its row is 0, where a softmax would be NaN."""
+    S = scale(matmul(q, transpose(k)), by)
+    if causal:
+        mask = _not_ahead(S)
+    if mask is None:
+        return softmax(S, -1)
+    hidden = ~mask if mask.dtype == torch.bool else mask.detach() == -math.inf
+    somewhere = ~hidden.all(-1, keepdim=True)
+    if mask.is_floating_point():
+        S = plus(S, keep(mask, ~hidden))
+    hide = torch.zeros(hidden.shape, dtype=S.dtype, device=S.device).masked_fill(hidden & somewhere, -math.inf)
+    P = softmax(plus(S, hide), -1)
+    return gate(P, somewhere.expand(P.shape))
+
+
+def scaled_dot_product_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+) -> Tensor:  # fmt: skip
+    """query [..., T, D], key [..., S, D], value [..., S, E], attn_mask [..., T, S] → [..., T, E].
+
+    As `torch.nn.functional.scaled_dot_product_attention`: True in a bool mask is where a query may look, another is
+    added to the scores; `is_causal` lets query t look at keys 0 to t; `scale` is 1/√D unless given. One seed drops
+    the same weights.
+
+    Raises:
+        RuntimeError: both a mask and `is_causal`; or `dropout_p` is no probability.
+    """
+    if attn_mask is not None and is_causal:
+        raise RuntimeError("scaled_dot_product_attention: it takes attn_mask or is_causal=True; it was given both.")
+    if not 0 <= dropout_p <= 1:
+        raise RuntimeError(
+            f"scaled_dot_product_attention: dropout_p is a probability; it was given dropout_p={dropout_p}."
+        )
+    check_floating("scaled_dot_product_attention", query=query, key=key, value=value)
+    check_real("scaled_dot_product_attention", query=query, key=key, value=value)
+    if enable_gqa:  # each head of keys and values serves several of queries: a branch
+        key, value = (_for_each_head(t, query.shape[-3]) for t in (key, value))
+    if min(t.ndim for t in (query, key, value)) < 2:
+        given = ", ".join(in_words(t) for t in (query, key, value))
+        raise ShapeError(
+            "scaled_dot_product_attention: it expects query [..., T, D], key [..., S, D], value [..., S, E]; it was "
+            f"given {given}."
+        )
+    by = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
+    stays = _drawn(query, key, attn_mask, dropout_p) if dropout_p else None
+    up = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
+    return Attention.of(query, key, value, attn_mask, stays, is_causal, by, up)
+
+
+def _drawn(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor:
+    """True with probability 1 - p, for each weight: the same that `dropout` draws from the same seed."""
+    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
+    shape = torch.broadcast_shapes((*batch, q.shape[-2], k.shape[-2]), () if mask is None else mask.shape)
+    return q.new_empty(shape).bernoulli_(1 - p).bool()
+
+
+def _for_each_head(t: Tensor, heads: int) -> Tensor:
+    if heads % t.shape[-3]:
+        raise RuntimeError(
+            f"scaled_dot_product_attention: {t.shape[-3]} heads of keys do not divide {heads} heads of queries."
+        )
+    return take(t, torch.arange(t.shape[-3], device=t.device).repeat_interleave(heads // t.shape[-3]), -3)

@@ -1,0 +1,98 @@
+"""A whole chain of LSTM cells as one layer: the same as cell after cell (section 14.8), with less to do between them.
+
+    h_t, c_t = cell(a_t, h_(t-1), c_(t-1))                 the states come again on the way back, cell by cell
+    dh_t  = g_t + du_(t+1) W                               what comes from outside, and from the step that follows
+    dc_t  = f_(t+1) dc_(t+1) + dh_t o (1 - tanh(c_t)²)
+    du_t  = [dc n i', dc c_(t-1) f', dc i n', dh tanh(c) o']
+    dJ/dW = sum over t of du_t^T h_(t-1),  dJ/db = sum over t of du_t                   (14.47)
+
+All that needs no dh, as the gates and their derivatives, is computed for all steps at once; so is the sum of (14.47).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...layer import Layer
+from ..core.arithmetic import plus, times
+from ..core.arrange import transpose
+from ..core.branch import total
+from ..core.complex import conjugates
+from ..core.merge import merge, split
+from ..linear.linear import linear, outer
+from ..pointwise.pointwise import tanh
+from .cells import LSTMCell, lstm_gates, sigmoid_prime, tanh_prime
+
+
+class LSTMChain(Layer):
+    """a [T B, 4 H], step below step, h and c [B, H] → h of all steps [T B, H], c after the last."""
+
+    autocast = "lower"
+    letters = {"a": "TB 4H", "h": "B H", "c": "B H", "W": "4H H", "b": "4H"}
+    title = "lstm"
+    opmath = "derivatives"
+    many = True
+
+    @staticmethod
+    def forward(a, h, c, W, b, T, backwards):
+        x_out = list(a.split([h.shape[0]] * T))
+        for t in _order(T, backwards):
+            h, c = LSTMCell.forward(x_out[t], h, c, W, b)
+            x_out[t] = h
+        return torch.cat(x_out), c
+
+    @staticmethod
+    def backward(needs, g, a, h, c, W, b, T, backwards):
+        a, h, c, W, b = conjugates(a, h, c, W, b)
+        sizes = [h.shape[0]] * T
+        h_before, c_before = (merge(*s, dim=0) for s in _states(a, h, c, W, b, T, backwards))
+        i, f, n, o = lstm_gates(a, h_before, W, b)
+        t = tanh(plus(times(f, c_before), times(i, n)))
+        along_c = (times(n, sigmoid_prime(i)), times(c_before, sigmoid_prime(f)), times(i, tanh_prime(n)), f)
+        along_h = (times(o, tanh_prime(t)), times(t, sigmoid_prime(o)))
+        steps = list(zip(*[split(x, sizes, dim=0) for x in (g[0], *along_c, *along_h)], strict=True))
+        dh, dc, W_back = None, g[1], transpose(W)
+        du = [a] * T
+        for k in reversed(_order(T, backwards)):
+            g_k, to_i, to_f, to_n, f_k, to_c, to_o = steps[k]
+            dh = g_k if dh is None else plus(g_k, dh)
+            dc = plus(dc, times(dh, to_c))
+            du[k] = merge(times(dc, to_i), times(dc, to_f), times(dc, to_n), times(dh, to_o))
+            dh, dc = linear(du[k], W_back), times(dc, f_k)
+        da = merge(*du, dim=0)
+        return (
+            da if needs[0] else None,
+            dh if needs[1] else None,
+            dc if needs[2] else None,
+            outer(da, h_before) if needs[3] else None,
+            total(da, b.shape) if needs[4] else None,
+            None,
+            None,
+        )
+
+    @staticmethod
+    def jvp(tangents, a, h, c, W, b, T, backwards):
+        da, dh, dc, dW, db, *_ = tangents
+        sizes = [h.shape[0]] * T
+        moves = [None] * T if da is None else split(da, sizes, dim=0)
+        before = zip(*_states(a, h, c, W, b, T, backwards), split(a, sizes, dim=0), strict=True)
+        before, x_out = list(before), [h] * T
+        for k in _order(T, backwards):
+            h_k, c_k, a_k = before[k]
+            dh, dc = LSTMCell.jvp((moves[k], dh, dc, dW, db), a_k, h_k, c_k, W, b)
+            x_out[k] = dh
+        return merge(*x_out, dim=0), dc
+
+
+def _order(T: int, backwards: bool) -> list[int]:
+    return list(reversed(range(T))) if backwards else list(range(T))
+
+
+def _states(a, h, c, W, b, T, backwards) -> tuple[list[Tensor], list[Tensor]]:
+    """h and c before each step."""
+    hs, cs, steps = [h] * T, [c] * T, split(a, [h.shape[0]] * T, dim=0)
+    for t in _order(T, backwards):
+        hs[t], cs[t] = h, c
+        h, c = LSTMCell.of(steps[t], h, c, W, b)
+    return hs, cs

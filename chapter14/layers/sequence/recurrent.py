@@ -1,0 +1,216 @@
+"""Recurrent networks: chains of one cell through time, whose parameters are shared (section 14.8).
+
+    (x_out_t, state_t) = cell(x_t, state_(t-1), θ)        dJ/dθ = sum over t of dJ/dθ^t        (14.47)
+
+`branch` sends θ to every step, and each x_out_t both out and on to the next step; going back, what comes adds up.
+What the tokens say, W_x x + b, is one product for all steps. A sequence is laid out as torch packs it: the tokens of
+step 0, of step 1, ..., below one another, sizes[t] of them, which never grow; those that have ended come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ...shape import check_floating, check_shapes
+from ..core.arithmetic import plus
+from ..core.arrange import narrow, reshape, transpose
+from ..core.branch import branch
+from ..core.merge import merge, split
+from ..linear.linear import linear
+from ..pointwise.dropout import dropout
+from ..pointwise.piecewise import relu
+from ..pointwise.pointwise import tanh
+from .cells import GRUCell, LSTMCell
+from .lstm import LSTMChain
+
+State = tuple[Tensor, ...]
+Cell = Callable[..., State]
+
+
+# The four networks: (x, steps, parameters) → what the tokens say, and the cell, whose first x_out is h.
+
+
+def _lstm(x, T, W_x, W_h, b_x=None, b_h=None, W_r=None) -> tuple[Tensor, Cell]:
+    check_floating("lstm", x=x)
+    W, b, P = (_shared(θ, T) for θ in (W_h, b_h, W_r))
+
+    def cell(t, a, h, c):
+        h, c = LSTMCell.of(a, h, c, W[t], b[t])
+        return h if W_r is None else linear(h, P[t]), c
+
+    return linear(x, W_x, b_x), cell
+
+
+def _gru(x, T, W_x, W_h, b_x=None, b_h=None) -> tuple[Tensor, Cell]:
+    check_floating("gru", x=x)
+    W, b = _shared(W_h, T), _shared(b_h, T)
+    return linear(x, W_x, b_x), lambda t, a, h: (GRUCell.of(a, h, W[t], b[t]),)
+
+
+def _rnn(pointwise: Callable[[Tensor], Tensor]) -> Callable:
+    def network(x, T, W_x, W_h, b_x=None, b_h=None) -> tuple[Tensor, Cell]:
+        W, b = _shared(W_h, T), _shared(b_h, T)
+        return linear(x, W_x, b_x), lambda t, a, h: (pointwise(plus(a, linear(h, W[t], b[t]))),)
+
+    return network
+
+
+def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
+    """The same parameter, for each step."""
+    return (None,) * T if θ is None else branch(θ, T)
+
+
+_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(lambda x: relu(x, at_zero=0))
+
+
+def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
+    """The cell, step after step: the x_out of all, and the last state."""
+    tokens = split(a, sizes, dim=0)
+    x_out = list(tokens)
+    for t in reversed(range(len(sizes))) if backwards else range(len(sizes)):
+        n, B = sizes[t], state[0].shape[0]
+        now, others = state, ()
+        if n < B:  # the others have ended, or, backwards, not begun
+            now, others = zip(*[split(s, [n, B - n], dim=0) for s in state], strict=True)
+        h, *rest = cell(t, tokens[t], *now)
+        x_out[t], h = branch(h)
+        state = (h, *rest)
+        if others:
+            state = tuple(merge(s, other, dim=0) for s, other in zip(state, others, strict=True))
+    return merge(*x_out, dim=0), state
+
+
+def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
+    """One layer, in one direction."""
+    B, T = state[0].shape[0], len(sizes)
+    if network is _lstm and len(θ) == 4 and sizes[-1] == B:  # no projection, no sequence shorter: all in one
+        W_x, W_h, b_x, b_h = θ
+        x_out, c = LSTMChain.of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
+        x_out, also = branch(x_out)
+        return x_out, (narrow(also, 0, 0 if backwards else (T - 1) * B, B), c)
+    a, cell = network(x, T, *θ)
+    return _chain(cell, a, state, sizes, backwards)
+
+
+def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, bidirectional) -> tuple[Tensor, ...]:
+    """Layer after layer, each in one direction or in both: x_out, and the last states of all."""
+    if not sizes:
+        raise RuntimeError("a recurrent network takes a sequence of one token or more; it was given none.")
+    ways = 2 if bidirectional else 1
+    n = len(params) // (num_layers * ways)
+    starts = [[reshape(s, s.shape[1:]) for s in split(part, 1, dim=0)] for part in state]
+    ends: list[list[Tensor]] = [[] for _ in state]
+    for layer in range(num_layers):
+        x_out = []
+        for way, x_in in enumerate(branch(x, ways)):
+            i = layer * ways + way
+            θ = list(params[i * n : (i + 1) * n])
+            if not has_biases:
+                θ[2:2] = None, None
+            start = tuple(start[i] for start in starts)
+            y, end = _through(network, x_in, start, θ, sizes, backwards=way == 1)
+            x_out.append(y)
+            for ended, s in zip(ends, end, strict=True):
+                ended.append(reshape(s, (1, *s.shape)))
+        x = merge(*x_out) if bidirectional else x_out[0]
+        if layer < num_layers - 1:
+            x = dropout(x, p, train)
+    return x, *(merge(*ended, dim=0) for ended in ends)
+
+
+def _call(title: str, network: Callable, args: tuple, many: bool = False) -> tuple[Tensor, ...]:
+    """A call in one of torch's two forms: of a padded sequence, or of a packed one."""
+    packed = isinstance(args[3], Sequence)
+    x, hx = args[0], args[2 if packed else 1]
+    state = tuple(hx) if many else (hx,)
+    words = "S N" if packed else "B T N" if args[-1] else "T B N"
+    check_shapes(title, x=(x, words), **{f"state {i}": (s, "L B *") for i, s in enumerate(state)})
+    if packed:
+        return _layers(network, x, args[1].tolist(), state, *args[3:])
+    *rest, batch_first = args[2:]
+    if batch_first:
+        x = transpose(x, 0, 1)
+    T, B, N = x.shape
+    x_out, *ends = _layers(network, reshape(x, (T * B, N)), [B] * T, state, *rest)
+    x_out = reshape(x_out, (T, B, x_out.shape[-1]))
+    return (transpose(x_out, 0, 1) if batch_first else x_out), *ends
+
+
+# The faces of torch.
+
+
+def lstm(
+    input: Tensor, hx: Any, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """input [T, B, N] → x_out [T, B, H], h and c after the last token [layers, B, H]. As `torch.lstm`.
+
+    Or its other form, of a packed sequence: (data, batch_sizes, hx, params, has_biases, ..., bidirectional).
+    """
+    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _call("lstm", _lstm, args, many=True)  # type: ignore[return-value]
+
+
+def gru(
+    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.gru`; or packed."""
+    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _call("gru", _gru, args)  # type: ignore[return-value]
+
+
+def rnn_tanh(
+    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.rnn_tanh`; or packed."""
+    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _call("rnn_tanh", _rnn_tanh, args)  # type: ignore[return-value]
+
+
+def rnn_relu(
+    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
+    bidirectional: bool, batch_first: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """As `rnn_tanh`, with relu, whose h'(0) is PyTorch's 0. As `torch.rnn_relu`."""
+    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+    return _call("rnn_relu", _rnn_relu, args)  # type: ignore[return-value]
+
+
+def _step(title: str, network: Callable, input: Tensor, state: State, *θ: Tensor | None) -> State:
+    check_shapes(title, x=(input, "B N"), **{f"state {i}": (s, "B *") for i, s in enumerate(state)})
+    a, cell = network(input, 1, *θ)
+    return cell(0, a, *state)
+
+
+def lstm_cell(
+    input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """input [B, N], hx (h, c) [B, H] → (h', c'). As `torch.lstm_cell`."""
+    return _step("lstm_cell", _lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)  # type: ignore[return-value]
+
+
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """input [B, N], hx [B, H] → h'. As `torch.gru_cell`."""
+    return _step("gru_cell", _gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """input [B, N], hx [B, H] → tanh(W_x x + W h + b). As `torch.rnn_tanh_cell`."""
+    return _step("rnn_tanh_cell", _rnn_tanh, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
+    """As `rnn_tanh_cell`, with relu, whose h'(0) is PyTorch's 0. As `torch.rnn_relu_cell`."""
+    return _step("rnn_relu_cell", _rnn_relu, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]

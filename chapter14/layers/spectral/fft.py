@@ -1,0 +1,122 @@
+"""Fourier transforms along some axes, of complex and of real tensors: torch.fft. Each is linear, and g_in = L^H g_out.
+
+    fft     X[k] = s sum_p x[p] exp(-2πi k·p/n)           L^H: the inverse, with the same s
+    rfft    fft of a real x, of which half is kept         L^H: irfft of g / c, with the same s
+    irfft   its inverse, of the half, and real             L^H: c rfft of g, with the same s
+
+s is 1, 1/√n or 1/n, by `norm`. The half that rfft keeps of the last axis stands for the other, which is its conjugate:
+c is 2 where a coefficient stands for two, else 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...layer import LinearMap, cast
+from ..core.arithmetic import times
+
+#: An inverse transform that is called "forward" has the s of a forward transform that is called "backward": 1.
+TURNED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+#: In a table, for torch.compile, which traces neither `dtype.to_complex` nor `dtype.to_real`.
+COMPLEX = {
+    torch.bfloat16: torch.complex64,
+    torch.float16: torch.complex32,
+    torch.float32: torch.complex64,
+    torch.float64: torch.complex128,
+}
+REAL = {**{dtype: dtype for dtype in COMPLEX}, **{dtype: real for real, dtype in COMPLEX.items()}}
+
+
+class Fft(LinearMap):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(x, dims, norm, inverse):
+        return (torch.fft.ifftn if inverse else torch.fft.fftn)(x, dim=dims, norm=norm)
+
+    @staticmethod
+    def transpose(g, shape, dims, norm, inverse):
+        return Fft.of(g, dims, TURNED[norm], not inverse)
+
+
+class Rfft(LinearMap):
+    autocast = "float32"
+
+    @staticmethod
+    def forward(x, dims, norm):
+        return torch.fft.rfftn(x, dim=dims, norm=norm)
+
+    @staticmethod
+    def transpose(g, shape, dims, norm):
+        n = shape[dims[-1]]
+        return Irfft.of(times(g, 1 / _stands_for(n, g, dims[-1])), dims, TURNED[norm], n)
+
+
+class Irfft(LinearMap):
+    """n is the size of x_out's last axis, of which x_in's says half."""
+
+    autocast = "float32"
+
+    @staticmethod
+    def forward(x, dims, norm, n):
+        return torch.fft.irfftn(x, s=[x.shape[d] for d in dims[:-1]] + [n], dim=dims, norm=norm)
+
+    @staticmethod
+    def transpose(g, shape, dims, norm, n):
+        return times(Rfft.of(g, dims, TURNED[norm]), _stands_for(n, g, dims[-1]))
+
+
+class Complex(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.to(COMPLEX[x.dtype])
+
+    @staticmethod
+    def transpose(g, shape):
+        return real_part(g)
+
+
+class RealPart(LinearMap):
+    @staticmethod
+    def forward(x):
+        return x.real.clone()
+
+    @staticmethod
+    def transpose(g, shape):
+        return as_complex(g)
+
+
+def _stands_for(n: int, like: Tensor, dim: int) -> Tensor:
+    """c, along one axis: the first stands for itself, and so does the last of an even n."""
+    c = torch.full((n // 2 + 1,), 2, dtype=REAL[like.dtype], device=like.device)
+    c[0] = 1
+    if n % 2 == 0:
+        c[-1] = 1
+    return c.view(-1, *(1 for _ in range(like.ndim - 1 - dim)))
+
+
+def fft(x: Tensor, dims: tuple[int, ...], norm: str, inverse: bool = False) -> Tensor:
+    """Complex x → its transform along these axes, as `torch.fft.fftn`, or `torch.fft.ifftn`."""
+    return Fft.of(x, dims, norm, inverse)
+
+
+def rfft(x: Tensor, dims: tuple[int, ...], norm: str) -> Tensor:
+    """Real x → half of its transform, as `torch.fft.rfftn`."""
+    return Rfft.of(x, dims, norm)
+
+
+def irfft(x: Tensor, dims: tuple[int, ...], norm: str, n: int) -> Tensor:
+    """Complex x, half of a transform → real, with n entries along the last of the axes, as `torch.fft.irfftn`."""
+    return Irfft.of(x, dims, norm, n)
+
+
+def as_complex(x: Tensor) -> Tensor:
+    """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
+    return x if x.is_complex() else Complex.of(cast(x, REAL[COMPLEX[x.dtype]]))
+
+
+def real_part(x: Tensor) -> Tensor:
+    """The real part; a real x as it is."""
+    return RealPart.of(x) if x.is_complex() else x
