@@ -484,3 +484,17 @@ def test_dtypes_are_native(name, dtype):
         found, expected = (outcome(lambda x, ns=ns: call(ns, x), x) for ns in (F, NATIVE))
         assert type(found) is type(expected)
         assert isinstance(expected, Exception) or found == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
+@pytest.mark.parametrize("equation", ["ii", "ii->", "ij->i", "ij->ji", "ii->i"])
+def test_einsum_of_whole_numbers_has_the_dtype_of_a_sum(equation, dtype):
+    for n in (0, 1, 2):
+        x = torch.ones(n, n, dtype=dtype)
+        assert torch.equal(F.einsum(equation, x), torch.einsum(equation, x))
+        assert F.einsum(equation, x).dtype == torch.einsum(equation, x).dtype
+
+
+def test_cdist_names_the_dtype_that_it_does_not_take():
+    with chapter14.by_hand(), pytest.raises(NotImplementedError, match="cdist"):
+        torch.cdist(torch.ones(2, 3).half(), torch.ones(2, 3).half())

@@ -220,7 +220,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _IF_NECESS
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"cdist: it expects x1 [..., P, M], x2 [..., R, M]; {_given(x1, x2)}.")
     batch = torch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    return Cdist.of(*(spread(x, (*batch, *x.shape[-2:])) for x in (x1, x2)), p, compute_mode)
+    return Cdist.of(*(spread(x, (*batch, *x.shape[-2:])) for x in (x1, x2)), p, compute_mode or _IF_NECESSARY)
 
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
