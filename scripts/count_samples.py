@@ -23,7 +23,7 @@ from tqdm import tqdm
 import chapter14.nn as nn
 from chapter14.checking.samples import Count, count_module, count_operation, modules, operations
 from chapter14.conversion.by_hand import by_hand
-from tests.test_opinfo import DTYPE, FIRST_ORDER, TOLERANCE, WRONG
+from tests.layers.test_opinfo import DTYPE, FIRST_ORDER, TOLERANCE, WRONG
 
 
 def main() -> int:

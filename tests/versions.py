@@ -12,27 +12,27 @@ WARNINGS = [
 
 _BY_REASON = {
     "PyTorch 2.7's aminmax has no derivative": """
-        test_calls.py::test_calls[smallest and largest]
-        test_calls.py::test_calls_compiled[smallest and largest]
+        conversion/test_calls.py::test_calls[smallest and largest]
+        conversion/test_calls.py::test_calls_compiled[smallest and largest]
     """,
     "PyTorch 2.7's hardswish has another derivative at 3, where it bends": """
-        test_activation.py::test_inplace_writes_over_its_input_and_goes_back_all_the_same[hardswish]
+        layers/test_activation.py::test_inplace_writes_over_its_input_and_goes_back_all_the_same[hardswish]
     """,
     "PyTorch 2.7 compiles its own multilabel_margin_loss into another value, which `forward` calls": """
-        test_layers.py::test_layer[compiles-multilabel_margin_loss]
-        test_layers.py::test_layer[compiles-multilabel_margin_loss, of each]
+        layers/test_layers.py::test_layer[compiles-multilabel_margin_loss]
+        layers/test_layers.py::test_layer[compiles-multilabel_margin_loss, of each]
     """,
     "PyTorch 2.7 has no batching rule for masked_fill by a tensor, and warns that it is slow": """
-        test_layers.py::test_layer[per_datapoint-masked_fill, a value that learns]
+        layers/test_layers.py::test_layer[per_datapoint-masked_fill, a value that learns]
     """,
     "PyTorch 2.7's Dynamo takes a tensor for a number where it goes on after a break in the graph": """
-        test_descent.py::test_a_compiled_network_draws_the_same
-        test_descent.py::test_a_layer_that_another_writes_over_is_seen_as_it_was_compiled
+        visualization/test_descent.py::test_a_compiled_network_draws_the_same
+        visualization/test_descent.py::test_a_layer_that_another_writes_over_is_seen_as_it_was_compiled
     """,
     "PyTorch 2.7 sends no gradient, or all, to one of two operands where there is a NaN": """
-        test_layers.py::test_layer[not_a_number-fmax]
-        test_layers.py::test_layer[not_a_number-fmin, broadcast]
-        test_layers.py::test_layer[not_a_number-clamp, between tensors]
+        layers/test_layers.py::test_layer[not_a_number-fmax]
+        layers/test_layers.py::test_layer[not_a_number-fmin, broadcast]
+        layers/test_layers.py::test_layer[not_a_number-clamp, between tensors]
     """,
 }
 

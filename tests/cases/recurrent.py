@@ -8,7 +8,7 @@ from .declare import case
 
 BUT = {
     "half_precision": "what x says and what h says is rounded before it is added, PyTorch's too: in the hundreds that "
-    "decides which gates are open; tests/test_half_precision.py has what is smaller",
+    "decides which gates are open; tests/layers/test_half_precision.py has what is smaller",
     "per_datapoint": "it needs a batch axis, as PyTorch's",
     "lean": "what a step computes is computed again, by W, which is counted here, and which a module has anyway",
     "wrong_shapes": "PyTorch broadcasts a batch that is missing; here each has the shape that the equation says",

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from chapter14.layers.resample.warp.warp import affine, warp
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional as native
 from torch.testing import assert_close
 
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
+from chapter14.layers.resample.warp import affine, warp
 from chapter14.visualization import (
     ROBUST,
     TRANSFORMS,

@@ -14,9 +14,9 @@ from chapter14.graph.sharing import copy_by_copy
 from chapter14.lesson.examples import EXAMPLES, NONLINEARITIES, descent, neuron_of, numbers
 from chapter14.lesson.page import page
 
-from .browser import contrast, luminance
+from ..browser import contrast, luminance
 
-COMMITTED = Path(__file__).parents[1] / "docs" / "chapter.html"
+COMMITTED = Path(__file__).parents[2] / "docs" / "chapter.html"
 MODES = [*EXAMPLES, "data 0", "data 1"]
 
 

@@ -36,7 +36,7 @@ from chapter14.models.zoo import load
 from chapter14.visualization import animation, channel, optimize, progress, visualize
 from chapter14.visualization.record import KEY, Record, record_of, save
 
-from .interrupt import interrupted_at
+from ..interrupt import interrupted_at
 
 SHORT = ["--steps=1", "--cycles=none"]
 #: What runs where it is imported.

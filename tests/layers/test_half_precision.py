@@ -20,7 +20,7 @@ from chapter14.checking import precision
 from chapter14.checking.case import Case, DoesNotApply
 from chapter14.checking.checks import CHECKS
 
-from .table import CASES
+from ..table import CASES
 
 LOW = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def run(script, *arguments):
@@ -148,7 +148,7 @@ def test_test_versions(tmp_path):
         encoding="utf-8",
     )
     python.chmod(0o755)
-    said = run("test_versions.py", "--python", python, "tests/test_errors.py", "-k", "integers")
+    said = run("test_versions.py", "--python", python, "tests/layer/test_errors.py", "-k", "integers")
     assert said.count(f"torch {torch.__version__}: 1 passed, 0 skipped, 0 failed, ") == 2
     asked = installed.read_text(encoding="utf-8").splitlines()
     assert [line.split()[-1].split("==")[0] for line in asked] == 2 * ["torch"] and "torch==" in asked[0]
@@ -156,7 +156,7 @@ def test_test_versions(tmp_path):
 
 
 def test_every_script_is_run():
-    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     assert all(f'run("{script.name}"' in text for script in SCRIPTS.glob("*.py"))
 
 

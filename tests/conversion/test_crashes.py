@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dis
 from chapter14 import audit, by_hand, convert
 from chapter14.conversion import model as conversion
 
-from .interrupt import interrupted_at
+from ..interrupt import interrupted_at
 
 
 class Net(torch.nn.Module):

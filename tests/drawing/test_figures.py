@@ -20,7 +20,7 @@ from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, s
 from chapter14.models.weights import fingerprint
 from chapter14.models.zoo import load
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "assets" / "figures"
 CAT = "14.23"  # of weights that are trained anew: its pixels are not compared
 EXACT = [number for number in FIGURES if number != CAT]

@@ -6,7 +6,7 @@ import chapter14.functional as F
 from chapter14.checking.case import DoesNotApply
 from chapter14.checking.checks import CHECKS
 
-from .table import CASES
+from ..table import CASES
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .browser import contrast, luminance
+from ..browser import contrast, luminance
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 reference = pytest.importorskip("onnx.reference", reason="onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "training.html"
 STEPS = 60
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import chapter14
 
-from .test_freeze import Small, at, near, network, settled
+from ..conversion.test_freeze import Small, at, near, network, settled
 
 torch.manual_seed(14)
 

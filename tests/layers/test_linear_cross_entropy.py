@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
-from chapter14.layers.loss.loss import linear_cross_entropy as linear_entropy
+from chapter14.layers.loss import linear_cross_entropy as linear_entropy
 
 native = torch.nn.functional
 

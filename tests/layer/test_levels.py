@@ -14,7 +14,7 @@ from chapter14 import Layer, convert
 from chapter14.checking.case import outputs, wanted
 from chapter14.functional import scale, times
 
-from .table import CASES
+from ..table import CASES
 
 #: One of each function's.
 EACH = list({re.split(r"\W", str(case))[0]: case for case in reversed(CASES)}.values())

@@ -9,7 +9,7 @@ from chapter14 import jacobian, jacobians, nn
 from chapter14.jacobians import slow_backward
 from chapter14.shape import ShapeError
 
-from .test_chapter import differences, draw
+from ..test_chapter import differences, draw
 
 
 def by_differences(f, inputs):

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 import chapter14.functional as F
 from chapter14.conversion.by_hand import by_hand
 
-from .cases.linalg import det
+from ..cases.linalg import det
 
 SINGULAR = {
     "rank 2": [[1.0, 2, 3], [4, 5, 6], [5, 7, 9]],

@@ -15,9 +15,9 @@ from chapter14.checking.checks import CHECKS
 from chapter14.layer import layer_of
 from chapter14.layers.core import bitmask as mask
 from chapter14.layers.core.bitmask import by_shifts, from_shifts, packed, unpacked
-from chapter14.layers.pool.avg_pool import window_index as window
+from chapter14.layers.pool import window_index as window
 
-from .table import CASES
+from ..table import CASES
 
 
 def kept(name, size, training=False, frozen=False):

@@ -19,7 +19,7 @@ from chapter14.visualization.nearest import Nearest, Photo
 from chapter14.visualization.page import POINTS, page
 from chapter14.visualization.record import Record, save
 
-from .browser import contrast, luminance
+from ..browser import contrast, luminance
 
 NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 
