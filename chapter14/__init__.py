@@ -11,7 +11,7 @@ from .conversion.model import convert as convert
 from .drawing.model import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
-from .graph.network import forward_backward as forward_backward
+from .graph.joint.network import forward_backward as forward_backward
 from .jacobians import jacobian as jacobian
 from .layer import Layer as Layer
 from .visualization.optimize import visualize as visualize

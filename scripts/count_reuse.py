@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from chapter14.graph.reuse import with_reuse, without_reuse
+from chapter14.graph.product_count import with_reuse, without_reuse
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def write(out: Path, steps: int) -> int:
 
     import chapter14
     import chapter14.functional as F
-    from chapter14.graph.exported import save_onnx
+    from chapter14.graph.joint.onnx_export import save_onnx
 
     digits = load_digits()
     order = np.random.default_rng(14).permutation(len(digits.target))

@@ -18,7 +18,7 @@ from chapter14 import jacobian
 from chapter14.graph.batch import mean_gradients, per_datapoint_gradients
 from chapter14.graph.block import Block
 from chapter14.graph.chain import Chain
-from chapter14.graph.reuse import with_reuse, without_reuse
+from chapter14.graph.product_count import with_reuse, without_reuse
 from chapter14.graph.sharing import copy_by_copy
 from chapter14.jacobians import slow_backward
 

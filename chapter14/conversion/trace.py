@@ -22,10 +22,10 @@ from torch.autograd import forward_ad
 from torch.overrides import _pop_mode_temporarily
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from ..graph import calls
-from ..graph.plan import without_the_dead
-from ..graph.tape import Tape
-from ..graph.values import Values, lasting, memory_of
+from ..graph.joint import torch_functions as calls
+from ..graph.joint.memory_plan import without_the_dead
+from ..graph.joint.tape import Tape
+from ..graph.joint.tensor_nodes import Values, lasting, memory_of
 from ..layer import _autocasting, _transformed
 from ..levels import unwrapped
 from .copying import copied

@@ -35,7 +35,8 @@ FIGURES: Mapping[str, Figure] = {
         figures_backward.reuse,
         "A sequential graph; the same as a tree whose leaves are data and parameters; and the products of (14.2) and "
         "(14.3), with what they share on grey.",
-        "both passes by `Graph`, each factor by `jacobian`, the multiplications by counting them (`graph/reuse.py`).",
+        "both passes by `Graph`, each factor by `jacobian`, the multiplications by counting them "
+        "(`graph/product_count.py`).",
     ),
     "14.4": Figure(
         figures_backward.generic_layer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..graph.reuse import with_reuse, without_reuse
+from ..graph.product_count import with_reuse, without_reuse
 from .canvas import Canvas, Frame, Picture
 from .items import WIDTH, Box, Cells, Item, Sign, column, in_a_row, into, named_into, out_of, row, up_into, width
 from .numbers import chain, chain_Ls, example

@@ -10,8 +10,8 @@ from torch import Tensor, fx
 
 from .. import functional as F
 from .. import nn
-from ..graph.network import forward_backward
-from ..graph.recorded import Recorded
+from ..graph.joint.network import forward_backward
+from ..graph.joint.recording import Recorded
 from .canvas import Canvas, Frame, Picture
 from .items import WIDTH, Box, Cells, column
 from .numbers import example, given

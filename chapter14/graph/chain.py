@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from ..shape import ShapeError, check_real
-from .factors import Factors
-from .passes import LaidOut, Passes
+from .fast_mlp.jacobian_product import Factors
+from .fast_mlp.passes import LaidOut, Passes
+from .fast_mlp.stages import leaves, loss_stage, stage, standing_for
 from .rule import SGD, Rule, Whole
-from .stages import leaves, loss_stage, stage, standing_for
 
 
 class Chain:

@@ -19,8 +19,8 @@ from torch import Tensor
 from .. import functional as F
 from .. import nn
 from ..jacobians import jacobian
-from . import inplace
 from .chain import Chain
+from .fast_mlp import layers as inplace
 
 
 class Linear:

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
-from chapter14.graph.inplace import Linear, Relu
+from chapter14.graph.fast_mlp.layers import Linear, Relu
 from chapter14.graph.mlp import Linear as Linear_14_11
 from chapter14.graph.rule import SGD, Adam, AdamW
 from chapter14.shape import ShapeError

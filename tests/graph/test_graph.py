@@ -14,7 +14,7 @@ from chapter14.graph.batch import mean_gradients, per_datapoint_gradients
 from chapter14.graph.block import Block
 from chapter14.graph.descent import descend
 from chapter14.graph.mlp import Linear, backward_network, mlp
-from chapter14.graph.reuse import with_reuse, without_reuse
+from chapter14.graph.product_count import with_reuse, without_reuse
 from chapter14.graph.sharing import copy_by_copy, sum_over_copies, unrolled
 from chapter14.shape import ShapeError
 

@@ -16,9 +16,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as ours
-from chapter14.graph.exported import save_onnx
-from chapter14.graph.network import Descent
-from chapter14.graph.recorded import KINDS
+from chapter14.graph.joint.network import Descent
+from chapter14.graph.joint.onnx_export import save_onnx
+from chapter14.graph.joint.recording import KINDS
 from chapter14.models import weights
 from chapter14.models.zoo import ASSETS
 from chapter14.shape import ShapeError

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import fx
 
-from ..layers.core.bitmask import packed, unpacked
+from ...layers.core.bitmask import packed, unpacked
 
 
 def stays(node: fx.Node, written: set[int]) -> bool:

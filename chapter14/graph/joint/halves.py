@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_unflatten
 
-from .recorded import Recorded
+from .recording import Recorded
 
 
 class Forward(nn.Module):

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch.nn import functional as native
 
-from .. import functional as F
-from .. import nn
-from ..layers.pointwise.activation import Gelu, Silu
-from ..layers.pointwise.pointwise import Sigmoid, Tanh
-from . import inplace
-from .block import Block
-from .inplace_loss import AnyLoss, CrossEntropy, Squares
-from .inplace_pointwise import Pointwise
+from ... import functional as F
+from ... import nn
+from ...layers.pointwise.activation import Gelu, Silu
+from ...layers.pointwise.pointwise import Sigmoid, Tanh
+from ..block import Block
+from . import layers as inplace
+from .losses import AnyLoss, CrossEntropy, Squares
+from .pointwise import Pointwise
 
 #: A pointwise layer of `chapter14.nn` -> the `Layer` and its constants.
 POINTWISE: dict[type[torch.nn.Module], Any] = {

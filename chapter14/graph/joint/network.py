@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_structure, tree_unflatten
 
-from ..layers.core.arithmetic import minus, times
-from ..recorder import AT_WORK, recorder
-from .algorithm import algorithm
-from .parts import Backward, Forward, parted
-from .plan import Plan
-from .recorded import Given, Recorded, record
+from ...layers.core.arithmetic import minus, times
+from ...recorder import AT_WORK, recorder
+from .halves import Backward, Forward, parted
+from .memory_plan import Plan
+from .printing import algorithm
+from .recording import Given, Recorded, record
 
 #: While a network is recorded, its parameters are the graph's own: one thread at a time.
 _RECORDING = RLock()

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..shape import ShapeError
-from .rule import Product, Rule
+from ...shape import ShapeError
+from ..rule import Product, Rule
 
 #: As many products of numbers are tiny: neither numpy nor PyTorch would take a second thread.
 TINY = 9216

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from torch import fx
 
-from ..layers.core.arrange import Transpose
-from .recorded import Recorded
+from ...layers.core.arrange import Transpose
+from .recording import Recorded
 
 WIDTH = 64  #: of what is still written out
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ..layer import real
-from ..layers.core.branch import add_up
+from ...layer import real
+from ...layers.core.branch import add_up
 from .tape import Step, Tape
 
 

@@ -18,11 +18,11 @@ from torch import Tensor, fx
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
-from ..layer import Layer
-from ..layers.core.view import Replaced
-from ..recorder import Recorder
-from . import calls
-from .values import Values, grad_fn_of, lasting, memory_of
+from ...layer import Layer
+from ...layers.core.view import Replaced
+from ...recorder import Recorder
+from . import torch_functions as calls
+from .tensor_nodes import Values, grad_fn_of, lasting, memory_of
 
 
 class Step(NamedTuple):

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layer import Layer, in_dtype_of
-from .rule import Rule
+from ...layer import Layer, in_dtype_of
+from ..rule import Rule
 
 
 class Pointwise:

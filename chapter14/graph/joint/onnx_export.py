@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..files import whole
+from ...files import whole
 from .network import Descent, ForwardBackward
 
 

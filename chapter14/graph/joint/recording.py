@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from ..recorder import following
-from ..shape import ShapeError, in_words
-from .goback import go_back
-from .plan import Plan, plan, sunk, without_the_dead
+from ...recorder import following
+from ...shape import ShapeError, in_words
+from .backward_pass import go_back
+from .memory_plan import Plan, plan, sunk, without_the_dead
 from .tape import Step, Tape
 
 #: The four colours of figure 14.17.

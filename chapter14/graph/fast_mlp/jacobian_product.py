@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..shape import check_shapes
-from .inplace import Linear
+from ...shape import check_shapes
+from .layers import Linear
 from .passes import TINY, seen_by_numpy
 
 #: With as many rows, a product is worth the copy of a W without the columns that count for nothing.
