@@ -14,4 +14,4 @@ from .graph.dag import Graph as Graph
 from .graph.joint.network import forward_backward as forward_backward
 from .jacobians import jacobian as jacobian
 from .layer import Layer as Layer
-from .visualization.optimize import visualize as visualize
+from .visualization.optimization.optimize import visualize as visualize

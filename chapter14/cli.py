@@ -11,19 +11,19 @@ from collections.abc import Sequence
 
 import torch
 
-from .commands import auditing, checking, comparing, drawing, figuring, paging, teaching
-from .commands.stopping import told_to_stop
+from .commands import audit, check, figures, lesson, page, quality, visualize
+from .commands.shared.signals import told_to_stop
 from .files import escaped
-from .visualization.look import no_memory
+from .visualization.activations.hooks import no_memory
 
 VERBS = {
-    "visualize": (drawing, "what a neuron looks for, as a picture"),
-    "page": (paging, "pictures and photographs side by side, as one file"),
-    "quality": (comparing, "how good pictures are, in numbers"),
-    "check": (checking, "hold your own layers to every check"),
-    "audit": (auditing, "whose derivatives a network runs on"),
-    "lesson": (teaching, "the chapter's algorithm as a page that one can touch"),
-    "figures": (figuring, "the figures of the chapter, from running code"),
+    "visualize": (visualize, "what a neuron looks for, as a picture"),
+    "page": (page, "pictures and photographs side by side, as one file"),
+    "quality": (quality, "how good pictures are, in numbers"),
+    "check": (check, "hold your own layers to every check"),
+    "audit": (audit, "whose derivatives a network runs on"),
+    "lesson": (lesson, "the chapter's algorithm as a page that one can touch"),
+    "figures": (figures, "the figures of the chapter, from running code"),
 }
 #: What was asked for cannot be done: not here, not so, or, as `NotImplementedError`, not by hand.
 ERRORS = (

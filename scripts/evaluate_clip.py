@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from chapter14.models import weights
+from chapter14.models import clip_file
 from chapter14.training.evaluation import evaluate
 from chapter14.training.photographs import read
 
@@ -20,13 +20,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the weights there, with the figures in their metadata")
     parser.add_argument("--provenance", help="what to say there of where the weights come from")
     options = parser.parse_args()
-    model, about = weights.load(options.weights)
+    model, about = clip_file.load(options.weights)
     figures = evaluate(model, read(options.photographs, "val", model.config.size), options.each)
     print(json.dumps(figures, indent=1))
     if options.out:
         if options.provenance:
             about["provenance"] = options.provenance
-        weights.save(model, options.out, **about | {"evaluation": figures})
+        clip_file.save(model, options.out, **about | {"evaluation": figures})
         print(f"The weights, with these figures, are {options.out}.")
 
 

@@ -11,11 +11,11 @@
 import argparse
 from pathlib import Path
 
-from chapter14.models.words import caption
-from chapter14.models.zoo import ASSETS, load
+from chapter14.models.load import ASSETS, load
+from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
 from chapter14.visualization import channel, text, visualize
-from chapter14.visualization.render import save, sheet, to_image
+from chapter14.visualization.output.render import save, sheet, to_image
 
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144

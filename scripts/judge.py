@@ -23,8 +23,8 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.transforms import v2
 
 import chapter14
-from chapter14.models.words import caption
-from chapter14.models.zoo import load
+from chapter14.models.load import load
+from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, Photographs, read
 from chapter14.visualization import visualize
 

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from chapter14.training.photographs import MARGIN, read
-from chapter14.visualization.image_spectrum import SPECTRUM, measure, save
+from chapter14.visualization.images.spectrum import SPECTRUM, measure, save
 
 SIZE = 96  # as wide as the photographs are
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import torch
 
-from chapter14.models import weights
+from chapter14.models import clip_file
 from chapter14.models.clip import CLIP, Config
 from chapter14.models.pretrained import Pretrained
-from chapter14.models.words import caption, vocabulary
+from chapter14.models.vocabulary import caption, vocabulary
 from chapter14.training import checkpoint
 from chapter14.training.alignment import Parts, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, read
 from chapter14.visualization import visualize
-from chapter14.visualization.render import save, sheet, to_image
+from chapter14.visualization.output.render import save, sheet, to_image
 
 
 class Run:
@@ -53,7 +53,7 @@ class Run:
         """A model with fresh parameters, or with those in a file."""
         torch.manual_seed(self.options.seed)
         if self.options.start:
-            return weights.load(self.options.start)[0].train().requires_grad_()
+            return clip_file.load(self.options.start)[0].train().requires_grad_()
         return CLIP(Config(vocabulary(every_caption(self.labels), context=14)))
 
     def done(self) -> float:
@@ -102,7 +102,7 @@ class Run:
         state = {"step": self.step, "images": self.images, "seconds": self.seconds}
         checkpoint.save(self.checkpoint, self.models, self.optimiser, self.generator, **state)
         model, out = self.models["mean"], self.options.out
-        weights.save(model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state)
+        clip_file.save(model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state)
         network = Pretrained(model, model.config.size, tuple(self.labels))
         how = {"seed": 1, "steps": self.options.steps}
         drawn = [visualize(network, caption("cat"), count=6, **how).x]

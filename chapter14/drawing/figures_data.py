@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ..models.weights import fingerprint
-from ..models.zoo import load
-from ..visualization.descend import Step
-from ..visualization.optimize import visualize
-from ..visualization.render import to_image
+from ..models.clip_file import fingerprint
+from ..models.load import load
+from ..visualization.optimization.descent import Step
+from ..visualization.optimization.optimize import visualize
+from ..visualization.output.render import to_image
 from .canvas import Canvas, Frame, Picture
 from .items import WIDTH
 from .style import DATA, MUTED, said

@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import functional as F
 from .. import nn
 from ..layer import cast
-from .words import END, Vocabulary
+from .vocabulary import END, Vocabulary
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from .. import functional as F
 from .pretrained import Pretrained
-from .tensors import fetched, fetched_from_hub, known, local, read, tensors_only, told
+from .state_dict import fetched, fetched_from_hub, known, local, read, tensors_only, told
 
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 SILENCE = threading.RLock()  # what logs is the process's

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from .pretrained import Pretrained
-from .tensors import classes, fetched, fetched_from_hub, known, local, read, tensors_only, told
+from .state_dict import classes, fetched, fetched_from_hub, known, local, read, tensors_only, told
 
 
 def load(name: str, weights: str | Path | None) -> Pretrained:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .pretrained import Pretrained
-from .tensors import classes, fetched, fill, known, local, read
+from .state_dict import classes, fetched, fill, known, local, read
 
 WITH_TRANSFORM = ("googlenet", "inception_v3")  # which have their own normalisation undone inside
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from ..models.words import KINDS, caption
+from ..models.vocabulary import KINDS, caption
 from .photographs import ATTRIBUTES, HELD_OUT, Photographs
 
 CAT = 0.24  # the share of the photographs that are of cats: three and a half times that of any other label

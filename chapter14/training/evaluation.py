@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..models.clip import CLIP
-from ..models.words import caption
+from ..models.vocabulary import caption
 from .alignment import cosine, data_gradient
 from .photographs import ATTRIBUTES, HELD_OUT, Photographs
 

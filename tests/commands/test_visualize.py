@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from chapter14.cli import main
-from chapter14.commands import asking, drawing
-from chapter14.commands.stopping import told_to_stop
-from chapter14.models.zoo import load
-from chapter14.visualization.files import NotWritten
-from chapter14.visualization.record import record_of
+from chapter14.commands import visualize as command
+from chapter14.commands.shared.options import objectives, typed
+from chapter14.commands.shared.signals import told_to_stop
+from chapter14.files import NotWritten
+from chapter14.models.load import load
+from chapter14.visualization.output.provenance import record_of
 
 SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
 
@@ -43,7 +44,7 @@ def options(*arguments):
     import argparse
 
     parser = argparse.ArgumentParser()
-    drawing.add_arguments(parser)
+    command.add_arguments(parser)
     return parser.parse_args([str(a) for a in arguments])
 
 
@@ -142,7 +143,7 @@ def test_a_sheet_says_first_what_tells_its_pictures_apart(here, monkeypatch):
         "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
     )
     labels = []
-    monkeypatch.setattr(drawing.render, "sheet", lambda images, said, columns: labels.extend(said) or images[0])
+    monkeypatch.setattr(command.render, "sheet", lambda images, said, columns: labels.extend(said) or images[0])
     visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--prior", "tv=0.5", "--out", "two.png")
     assert labels == ["dead: channel 0 - 0.5 (total variation)", "channel 1 - 0.5 (total variation)"]
 
@@ -185,7 +186,7 @@ def test_film_page_and_photographs(photo, here, capsys):
 
 def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatch, capsys):
     visualize("a photo of a cat", "--out", "whole.png")
-    monkeypatch.setattr(drawing, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(command, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
     visualize("a photo of a cat", "--out", "cat.png", status=130)
     assert "with --resume goes on" in capsys.readouterr().err
     assert {p.name for p in here.iterdir() if p.name.startswith("cat")} == {"cat.png", "cat.part"}
@@ -247,7 +248,7 @@ def test_where_a_full_disk_leaves_what_is_drawn_is_said(here, monkeypatch, capsy
         raise NotWritten(f"{path}: it could not be written. No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(drawing.record, "save", full)
+        patch.setattr(command.provenance, "save", full)
         visualize("a photo of a cat", "--out", "cat.png", status=2)
     said = "No space left on device. What is drawn is in cat.part: the same command with --resume goes on."
     assert said in capsys.readouterr().err
@@ -259,7 +260,7 @@ def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(drawing.record, "save", full)
+        patch.setattr(command.provenance, "save", full)
         visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", status=2)
     assert "the disk is full" in capsys.readouterr().err
     visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", "--resume")
@@ -280,7 +281,7 @@ def test_random_weights_are_the_same_each_time(here, capsys):
 def test_pictures_that_differ_in_their_alpha_or_colour_differ(here):
     for name, colour in (("a.png", "red"), ("b.png", "blue")):
         Image.new("RGBA", (4, 4), colour).save(name)
-    assert "by 255 of 255 at most" in drawing._compared(here / "a.png", here / "b.png", [])
+    assert "by 255 of 255 at most" in command._compared(here / "a.png", here / "b.png", [])
 
 
 def test_a_picture_is_drawn_again_where_and_how_it_was(here, capsys):
@@ -329,7 +330,7 @@ def test_what_cannot_be_written_is_said_before_it_is_drawn(words, here, capsys, 
     for name in ("there", "there.gif", "there.png"):
         (here / name).mkdir()
     (here / "file").touch()
-    monkeypatch.setattr(drawing.Drawing, "draw", lambda _: pytest.fail("it was drawn"))
+    monkeypatch.setattr(command.Drawing, "draw", lambda _: pytest.fail("it was drawn"))
     visualize("a photo of a cat", *words, status=2)
     assert capsys.readouterr().err.splitlines()[-1].endswith(("it is a folder.", "is no folder."))
 
@@ -360,7 +361,7 @@ def test_a_dead_channel_is_said_to_be_dead(here, capsys):
 
 
 def test_a_name_is_no_longer_than_a_file_may_have():
-    assert len(drawing._slug("日本" * 60).encode()) <= 160 and drawing._slug("?") == "picture"
+    assert len(command._slug("日本" * 60).encode()) <= 160 and command._slug("?") == "picture"
 
 
 def test_several_processes_share_the_channels(here):
@@ -451,7 +452,7 @@ def test_too_large_for_the_memory_is_said(where, here, monkeypatch, capsys):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     if where == "the picture":
-        monkeypatch.setattr("chapter14.visualization.image.Pixels.parameters", no_room)
+        monkeypatch.setattr("chapter14.visualization.images.image.Pixels.parameters", no_room)
     else:
         monkeypatch.setattr("chapter14.models.clip.ImageTower.forward", no_room)
     visualize("a photo of a cat", status=2)
@@ -471,15 +472,15 @@ def test_the_words_of_a_command_are_its_options():
     words = ["a photo of a cat", "--against", "a photo of a dog", "a photo of a church", "--no-flip", "--prior", "tv=1"]
     words += ["--way", "-0.5", "--seed", "3"]
     once = options(*words)
-    twice = options(*asking.typed(once, {}))
+    twice = options(*typed(once, {}))
     assert vars(once) == vars(twice)
-    assert vars(options(*asking.typed(once, {"seed": 5}))) == vars(once) | {"seed": 5}
+    assert vars(options(*typed(once, {"seed": 5}))) == vars(once) | {"seed": 5}
 
 
 def test_a_direction_may_be_a_file(here):
     (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 95))
     network = load()
-    (asked,) = asking.objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
+    (asked,) = objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
     x_l = {"image.scales.1": torch.randn(2, 96, 12, 12), "picture": torch.zeros(2, 3, 48, 48)}
     torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.scales.1"][:, 0].mean((1, 2)))
 

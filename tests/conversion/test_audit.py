@@ -8,8 +8,8 @@ import torch
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.commands.auditing import of_an_image, of_training
-from chapter14.models.zoo import load
+from chapter14.commands.audit import of_an_image, of_training
+from chapter14.models.load import load
 
 
 def test_the_embedded_networks_image_gradient_and_training_step_are_all_by_hand():

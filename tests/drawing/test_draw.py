@@ -13,7 +13,7 @@ import chapter14.functional as F
 import chapter14.nn as nn
 from chapter14.drawing.layout import layout, ports
 from chapter14.drawing.watch import network_of
-from chapter14.models.zoo import load
+from chapter14.models.load import load
 
 
 def said(network):

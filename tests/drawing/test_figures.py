@@ -17,8 +17,8 @@ from chapter14.drawing.canvas import styled
 from chapter14.drawing.figures import FIGURES, figure, page, stem
 from chapter14.drawing.figures_data import SENTENCE, optimal_image
 from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, said
-from chapter14.models.weights import fingerprint
-from chapter14.models.zoo import load
+from chapter14.models.clip_file import fingerprint
+from chapter14.models.load import load
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "assets" / "figures"

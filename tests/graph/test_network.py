@@ -19,8 +19,8 @@ import chapter14.nn as ours
 from chapter14.graph.joint.network import Descent
 from chapter14.graph.joint.onnx_export import save_onnx
 from chapter14.graph.joint.recording import KINDS
-from chapter14.models import weights
-from chapter14.models.zoo import ASSETS
+from chapter14.models import clip_file
+from chapter14.models.load import ASSETS
 from chapter14.shape import ShapeError
 
 DOUBLE = torch.float64
@@ -61,12 +61,12 @@ def transformer():
 
 
 def image_tower():
-    model, _ = weights.load(ASSETS / "clip.safetensors")
+    model, _ = clip_file.load(ASSETS / "clip.safetensors")
     return model.image.requires_grad_(), torch.randn(2, 3, 48, 48)
 
 
 def text_tower():
-    model, _ = weights.load(ASSETS / "clip.safetensors")
+    model, _ = clip_file.load(ASSETS / "clip.safetensors")
     sentences = ["a photo of a cat", "a church"]
     return model.text.requires_grad_(), model.config.vocabulary.tokenize(sentences)
 

@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as native
 from PIL import Image
 
-from chapter14.models import weights, words
+from chapter14.models import clip_file, vocabulary
 from chapter14.models.clip import CLIP, Config
-from chapter14.models.zoo import ASSETS, load
+from chapter14.models.load import ASSETS, load
 from chapter14.training import checkpoint
 from chapter14.training.alignment import Noisy, cosine, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
 
 LABELS = ["cat", "church"]
-VOCABULARY = words.vocabulary(every_caption(LABELS), context=14)
+VOCABULARY = vocabulary.vocabulary(every_caption(LABELS), context=14)
 TINY = Config(
     VOCABULARY, size=16, widths=(4, 6, 8), blocks=(1, 1, 1), planes=(1, 2, 2), hidden=8, text_width=8, text_blocks=1,
     text_heads=2, dim=8,
@@ -93,23 +93,23 @@ def test_logits_are_scaled_cosines():
 
 
 def test_unknown_words_are_named_and_the_known_ones_listed():
-    with pytest.raises(words.UnknownWord, match=r"does not know 'unicorn'\. .*: a, an, .*cat, church") as error:
+    with pytest.raises(vocabulary.UnknownWord, match=r"does not know 'unicorn'\. .*: a, an, .*cat, church") as error:
         VOCABULARY.tokenize("a photo of a unicorn")
-    assert words.END not in str(error.value)
+    assert vocabulary.END not in str(error.value)
     for sentence in ("", "a " * 14):
         with pytest.raises(ValueError, match="a sentence has 1 to 13"):
             VOCABULARY.tokenize(sentence)
 
 
 def test_captions():
-    assert words.caption("english springer") == "a photo of an english springer"
-    assert words.caption("cat", "black and white", "image") == "a black and white image of a cat"
+    assert vocabulary.caption("english springer") == "a photo of an english springer"
+    assert vocabulary.caption("cat", "black and white", "image") == "a black and white image of a cat"
 
 
 def test_a_file_holds_the_model_and_what_is_said_of_it(tmp_path):
     model, path = tiny(torch.float32), tmp_path / "clip.safetensors"
-    weights.save(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
-    read_back, about = weights.load(path)
+    clip_file.save(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
+    read_back, about = clip_file.load(path)
     assert about == {"labels": LABELS, "evaluation": {"zero-shot": 0.5}} and read_back.config == TINY
     for (name, p), q in zip(model.named_parameters(), read_back.parameters(), strict=True):
         torch.testing.assert_close(p.half().float(), q, rtol=0, atol=0, msg=name)
@@ -119,10 +119,10 @@ def test_a_file_holds_the_model_and_what_is_said_of_it(tmp_path):
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     model, path = tiny(), tmp_path / "clip.safetensors"
-    weights.save(model, path)
+    clip_file.save(model, path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        weights.save(model, path, labels=object())
+        clip_file.save(model, path, labels=object())
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

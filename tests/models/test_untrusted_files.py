@@ -26,15 +26,17 @@ from safetensors.torch import save_file
 
 from chapter14 import files
 from chapter14.cli import main
-from chapter14.commands import drawing
+from chapter14.commands import visualize as command
 from chapter14.drawing import figures
-from chapter14.models import weights
+from chapter14.models import clip_file
 from chapter14.models.clip import CLIP, Config
-from chapter14.models.tensors import read
-from chapter14.models.words import vocabulary
-from chapter14.models.zoo import load
-from chapter14.visualization import animation, channel, optimize, progress, visualize
-from chapter14.visualization.record import KEY, Record, record_of, save
+from chapter14.models.load import load
+from chapter14.models.state_dict import read
+from chapter14.models.vocabulary import vocabulary
+from chapter14.visualization import channel, visualize
+from chapter14.visualization.optimization import checkpoint, optimize
+from chapter14.visualization.output import animation
+from chapter14.visualization.output.provenance import KEY, Record, record_of, save
 
 from ..interrupt import interrupted_at
 
@@ -157,7 +159,7 @@ def test_with_trust_it_is_done_and_said_first(here, capsys):
 
 
 def test_a_page_does_none_of_it_and_shows_the_others(here, capsys):
-    whole = weights.fingerprint(load().model.state_dict())
+    whole = clip_file.fingerprint(load().model.state_dict())
     for i, words in enumerate([["a photo of a cat"], ["--model=mine.py:net", "--layer=output", "--channel=0"],
                                ["--layer=nothing", "--dream"], ["--again=x"]]):  # fmt: skip
         save(Image.new("RGB", (8, 8)), here / "p" / f"{i}.png", Record(
@@ -438,7 +440,7 @@ def test_files_of_which_some_bytes_are_others(seed, here, capsys):
     save_file(state, "w.safetensors")
     torch.save({"model": state, "epoch": 3}, "w.pth")
     torch.save(state, "w.pt", _use_new_zipfile_serialization=False)
-    weights.save(tiny(), "c.safetensors", labels=["cat"])
+    clip_file.save(tiny(), "c.safetensors", labels=["cat"])
     of_weights = {name: Path(name).read_bytes() for name in ("w.safetensors", "w.pth", "w.pt")}
     clip, checkpoint = Path("c.safetensors").read_bytes(), cut_short(model, "c.part", 4, count=2)
     expected = visualize(model, channel("1", 1), count=2, **STEPS)
@@ -469,7 +471,7 @@ def test_files_of_which_some_bytes_are_others(seed, here, capsys):
             Path(name).write_bytes(mutated(content, draw))
             one_line(name, lambda name=name: read(Path(name)))
         Path("c.safetensors").write_bytes(mutated(clip, draw))
-        one_line("c.safetensors", lambda: weights.load("c.safetensors"))
+        one_line("c.safetensors", lambda: clip_file.load("c.safetensors"))
         Path("c.part").write_bytes(mutated(checkpoint, draw))
         resumed = {"checkpoint": "c.part", "resume": True, "count": 2}
         found = one_line("c.part", lambda more=resumed: visualize(model, channel("1", 1), **more, **STEPS))
@@ -494,7 +496,7 @@ def test_a_checkpoint_of_any_step_is_gone_on_from(after, image, tmp_path):
 
 @pytest.mark.parametrize("every", [60, -1], ids=["at the end", "at each step"])
 def test_an_interrupt_at_any_line_is_gone_on_from(every, tmp_path, monkeypatch):
-    monkeypatch.setattr(progress, "EVERY", every)
+    monkeypatch.setattr(checkpoint, "EVERY", every)
     model, path, line, interrupted = network(), tmp_path / "c.part", 0, True
     options = {"size": 8, "steps": 1, "cycles": (), "batch": 1, "count": 2, "checkpoint": path}
     expected, right = visualize(model, channel("1", 1), **options), set()
@@ -525,7 +527,7 @@ def tensors_of(path):
 
 
 def of_visualize(code):
-    return code.co_filename == progress.__file__ or (
+    return code.co_filename == checkpoint.__file__ or (
         code.co_filename == optimize.__file__ and code.co_name == "visualize"
     )
 
@@ -567,10 +569,10 @@ def test_one_that_is_told_to_stop_while_it_writes_leaves_nothing(where, told, he
     with monkeypatch.context() as patch:
         if where == "the sheet":
             patch.setattr(Image.Image, "save", stop)
-            patch.setattr(drawing.record, "save", lambda image, path, its: stand_in(path, its))
+            patch.setattr(command.provenance, "save", lambda image, path, its: stand_in(path, its))
         else:
             patch.setattr(Path, "write_text", stop)
-            patch.setattr(drawing.record, "save", lambda image, path, its: stand_in(path, its))
+            patch.setattr(command.provenance, "save", lambda image, path, its: stand_in(path, its))
         if where == "the page of a folder":
             stand_in(here / "two" / "a.png", a_record())
             assert run(capsys, "page", "two", "--out", "two.html")[0] == 130
@@ -667,7 +669,7 @@ def test_an_unrelated_file_is_written_over_only_where_that_is_asked_for(kind, he
     content = Path("photo.png").read_bytes() if name.endswith(".png") else b'{"notes": "of chapter14"}'
     Path(name).write_bytes(content)
     with monkeypatch.context() as patch:
-        patch.setattr(drawing.Drawing, "draw", lambda _: pytest.fail("it was drawn"))
+        patch.setattr(command.Drawing, "draw", lambda _: pytest.fail("it was drawn"))
         status, _, lines = run(capsys, "visualize", *words)
     assert status == 2 and "--overwrite" in lines[-1]
     is_said(lines, name)
@@ -714,7 +716,7 @@ def test_an_interrupted_picture_is_drawn_once_more_without_asking(here, capsys, 
     for name in ("cat.png", "cat.jpg", "cat.bmp"):
         words = ["visualize", *CAT[:-1], name]
         with monkeypatch.context() as patch:
-            patch.setattr(drawing, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(command, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
             assert run(capsys, *words)[0] == 130
         assert run(capsys, *words)[0] == 0
         assert record_of(name).objective == "a photo of a cat"

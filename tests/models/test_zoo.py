@@ -14,8 +14,8 @@ from torchvision.transforms.functional import normalize
 
 import chapter14
 from chapter14.models import from_torchvision
+from chapter14.models.load import build, load
 from chapter14.models.pretrained import Pretrained
-from chapter14.models.zoo import build, load
 from chapter14.visualization import channel, label, text, visualize
 
 timm = pytest.importorskip("timm")

@@ -8,14 +8,13 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.zoo import load
+from chapter14.models.load import load
 from chapter14.visualization import (
     DeadNeuron,
     Decorrelated,
     Fourier,
     Pixels,
     Visualization,
-    batches,
     channel,
     l2,
     neuron,
@@ -23,7 +22,8 @@ from chapter14.visualization import (
     total_variation,
     visualize,
 )
-from chapter14.visualization.objective import Objective
+from chapter14.visualization.objectives.objective import Objective
+from chapter14.visualization.optimization import batch_size
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.scales.1", 7)]
 SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps
@@ -72,9 +72,9 @@ def test_the_batch_is_as_large_as_memory_allows(network, monkeypatch):
         return sum((x * i).exp().sum() for i in range(5))  # keeps five results as large as x
 
     for room, n in ((kept * 3.5, 3), (kept / 2, 1), (1e12, 32)):
-        monkeypatch.setattr(batches, "_free", lambda device, room=room: room / batches.SHARE)
-        assert batches.fitting(J, x) == n
-    monkeypatch.setattr(batches, "_free", lambda device: 0)
+        monkeypatch.setattr(batch_size, "_free", lambda device, room=room: room / batch_size.SHARE)
+        assert batch_size.fitting(J, x) == n
+    monkeypatch.setattr(batch_size, "_free", lambda device: 0)
     assert len(visualize(network, PROMPTS, **SHORT).x) == 3
 
 

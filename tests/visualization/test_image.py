@@ -12,7 +12,7 @@ import chapter14
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
 from chapter14.layers.spectral.image_fft import hartley, rfft2
-from chapter14.models.zoo import load
+from chapter14.models.load import load
 from chapter14.visualization import (
     MACO,
     TRANSFORMS,
@@ -26,9 +26,9 @@ from chapter14.visualization import (
     channel,
     visualize,
 )
-from chapter14.visualization.descend import generators, noise
-from chapter14.visualization.image_colour import COLOURS, mixed
-from chapter14.visualization.image_spectrum import SPECTRUM, measure, natural, save
+from chapter14.visualization.images.colour import COLOURS, mixed
+from chapter14.visualization.images.spectrum import SPECTRUM, measure, natural, save
+from chapter14.visualization.optimization.descent import generators, noise
 
 LINEAR = {
     "pixels": Pixels(),

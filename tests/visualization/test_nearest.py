@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 
 import chapter14.nn as nn
-from chapter14.models.zoo import Pretrained, load
+from chapter14.models.load import Pretrained, load
 from chapter14.visualization import Objective, channel, label, neuron, own
-from chapter14.visualization.nearest import measured, nearest, opened
+from chapter14.visualization.output.dataset_examples import measured, nearest, opened
 
 
 @pytest.fixture(scope="module")

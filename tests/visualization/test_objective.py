@@ -8,8 +8,8 @@ import torch.nn as nn
 from torch.testing import assert_close
 
 import chapter14
+from chapter14.models.load import load
 from chapter14.models.pretrained import Pretrained
-from chapter14.models.zoo import load
 from chapter14.visualization import (
     caricature,
     channel,
@@ -28,10 +28,10 @@ from chapter14.visualization import (
     text,
     visualize,
 )
-from chapter14.visualization.axes import channel_axis
-from chapter14.visualization.descend import generators
-from chapter14.visualization.look import PICTURE, activations, watched
-from chapter14.visualization.node import Settings, node
+from chapter14.visualization.activations.axes import channel_axis
+from chapter14.visualization.activations.hooks import PICTURE, activations, watched
+from chapter14.visualization.optimization.cost import Settings, node
+from chapter14.visualization.optimization.descent import generators
 
 torch.manual_seed(0)
 PHOTO = 0.5 * torch.randn(3, 9, 12)

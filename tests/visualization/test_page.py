@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from chapter14.cli import main
-from chapter14.models.weights import fingerprint
-from chapter14.models.zoo import load
-from chapter14.visualization import record
-from chapter14.visualization.nearest import Nearest, Photo
-from chapter14.visualization.page import POINTS, page
-from chapter14.visualization.record import Record, save
+from chapter14.models.clip_file import fingerprint
+from chapter14.models.load import load
+from chapter14.visualization.output import provenance
+from chapter14.visualization.output.dataset_examples import Nearest, Photo
+from chapter14.visualization.output.page import POINTS, page
+from chapter14.visualization.output.provenance import Record, save
 
 from ..browser import contrast, luminance
 
@@ -239,7 +239,7 @@ def test_the_command_page_says_what_it_cannot_do(pictures, folder, tmp_path, cap
     (pictures / "1.png").write_bytes(whole)
     assert main(["page", str(pictures), "--out", str(pictures)]) == 2
     assert "it is a folder" in capsys.readouterr().err
-    save(noise(), pictures / "2.png", a_record("by hand", weights=record.record_of(pictures / "0.png").weights))
+    save(noise(), pictures / "2.png", a_record("by hand", weights=provenance.record_of(pictures / "0.png").weights))
     assert "by hand: no command drew it" in said(pictures, "--photos", folder)
     save(noise(), pictures / "2.png", a_record("other", command=["visualize", "a photo of a cat"]))
     assert "embedded: its weights are not those that drew other" in said(pictures, "--photos", folder)
@@ -268,4 +268,4 @@ def test_the_command_quality(pictures, folder, tmp_path, capsys):
     assert rows[1].split()[:2] == ["0.png", "1"] and rows[3].startswith(f"{pictures}, mean of 2") and " 1.5 " in rows[3]
     assert rows[5].startswith(f"{tmp_path / 'other'}, mean of 1")
     assert main(["quality", str(folder)]) == 2
-    assert record.KEY in capsys.readouterr().err
+    assert provenance.KEY in capsys.readouterr().err

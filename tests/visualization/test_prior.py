@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
-from chapter14.models.zoo import load
+from chapter14.models.load import load
 from chapter14.visualization import (
     MACO,
     TRANSFORMS,
@@ -25,7 +25,7 @@ from chapter14.visualization import (
     total_variation,
     visualize,
 )
-from chapter14.visualization.look import PICTURE
+from chapter14.visualization.activations.hooks import PICTURE
 
 PRIORS = {
     "total_variation": total_variation(),

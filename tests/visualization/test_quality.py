@@ -4,10 +4,10 @@ import pytest
 import torch
 
 import chapter14.nn as nn
-from chapter14.models.zoo import Pretrained, load
+from chapter14.models.load import Pretrained, load
 from chapter14.visualization import channel, label, neuron, visualize
-from chapter14.visualization.nearest import measured
-from chapter14.visualization.quality import Quality, measure, spectrum_distance, table, view
+from chapter14.visualization.output.dataset_examples import measured
+from chapter14.visualization.output.quality import Quality, measure, spectrum_distance, table, view
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 
 from chapter14.cli import main
-from chapter14.commands.paging import asked_in
-from chapter14.models.zoo import Pretrained, load
+from chapter14.commands.page import asked_in
+from chapter14.files import NotWritten
+from chapter14.models.load import Pretrained, load
 from chapter14.visualization import Fourier, channel, label, visualize
-from chapter14.visualization.files import NotWritten
-from chapter14.visualization.record import KEY, Record, changed, record_of, records, records_in, save
-from chapter14.visualization.render import to_image
+from chapter14.visualization.output.provenance import KEY, Record, changed, record_of, records, records_in, save
+from chapter14.visualization.output.render import to_image
 
 OBJECTIVES = [label("cat"), channel("image.scales.1", 7)]
 OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(48)}

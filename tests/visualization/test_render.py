@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from chapter14.models.zoo import load
-from chapter14.visualization import render, visualize
-from chapter14.visualization.animation import Film
-from chapter14.visualization.descend import Step
-from chapter14.visualization.files import NotWritten, whole
+from chapter14.files import NotWritten, whole
+from chapter14.models.load import load
+from chapter14.visualization import visualize
+from chapter14.visualization.optimization.descent import Step
+from chapter14.visualization.output import render
+from chapter14.visualization.output.animation import Film
 
 
 def full_disk(*_, **__):

@@ -28,7 +28,7 @@ from chapter14.visualization import (
     Scale,
     Together,
 )
-from chapter14.visualization.descend import generators
+from chapter14.visualization.optimization.descent import generators
 
 H, W = 7, 10
 CASES = [

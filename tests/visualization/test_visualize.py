@@ -9,11 +9,11 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.zoo import Pretrained, load
+from chapter14.models.load import Pretrained, load
 from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
-from chapter14.visualization.descend import Move, descend
-from chapter14.visualization.node import Settings
-from chapter14.visualization.transform_move import Jitter
+from chapter14.visualization.optimization.cost import Settings
+from chapter14.visualization.optimization.descent import Move, descend
+from chapter14.visualization.transforms.move import Jitter
 
 
 @pytest.fixture(scope="module")

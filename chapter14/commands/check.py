@@ -1,0 +1,59 @@
+"""`chapter14 check`: the layers of somebody's own file, held to every check."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from pathlib import Path
+
+from ..checking.case import Case
+from ..checking.checks import CHECKS
+from ..checking.report import Report, a_case, verdict
+from ..layer import Layer
+from ..models.from_file import imported
+
+DESCRIPTION = """
+Every subclass of chapter14.Layer in the file is held to every check. It says itself how to draw inputs for it:
+
+    @staticmethod
+    def example(draw, n):           # a batch of n; draw(*shape) is a tensor that asks for a gradient
+        return draw(n, 4), draw(5, 4)
+
+and, where its forward is no plain PyTorch that autograd could go back through, `like(*inputs)`, the same function.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("file", type=Path, help="a Python file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the table; 0 where all is right, 1 where something is wrong.
+
+    Raises:
+        ValueError, FileNotFoundError: there is no such file, it does not run, or it has no layer that can be checked.
+    """
+    from tqdm import tqdm
+
+    cases = cases_of(options.file)
+    pairs = [(case, check) for case in cases for check in CHECKS]
+    report = Report([verdict(*pair) for pair in tqdm(pairs, desc="checks", file=sys.stderr, leave=False)])
+    print(report)
+    return 1 if report.wrong else 0
+
+
+def cases_of(file: Path) -> list[Case]:
+    """A case for each layer that the file defines."""
+    module = imported(file)
+    layers = [
+        value for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__
+        and not inspect.isabstract(value) and hasattr(value, "of")
+    ]  # fmt: skip
+    if not layers:
+        raise ValueError(f"{file}: there is no layer in it: no subclass of chapter14.Layer with a forward.")
+    if lacking := [layer.__name__ for layer in layers if not hasattr(layer, "example")]:
+        raise ValueError(f"{file}: {', '.join(lacking)} needs an `example(draw, n)`, which draws its inputs.")
+    return [a_case(layer, layer.example, getattr(layer, "like", None)) for layer in layers]  # type: ignore[attr-defined]

@@ -1,0 +1,34 @@
+"""`chapter14 quality`: how good pictures are, in numbers, so that two ways to draw can be compared."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..files import escaped
+from ..visualization.output import quality
+from ..visualization.output.provenance import records_in
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.formatter_class = quality.__doc__, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("folders", nargs="+", type=Path, metavar="folder", help="of pictures that chapter14 drew")
+
+
+def run(options: argparse.Namespace) -> int:
+    """
+    Raises:
+        ValueError: a folder has no pictures whose quality was measured.
+    """
+    drawn = {str(folder): records_in(folder, _say) for folder in options.folders}
+    print(
+        quality.table(
+            {folder: [(path.name, r.quality) for r, path in pairs if r.quality] for folder, pairs in drawn.items()}
+        )
+    )
+    return 0
+
+
+def _say(what: str) -> None:
+    print(f"chapter14 quality: {escaped(what)}", file=sys.stderr)

@@ -1,0 +1,82 @@
+"""Which axis of x_l is which.
+
+    [B, N]          N neurons
+    [B, T, N]       N channels at T tokens, a transformer's
+    [B, C, H, W]    C channels at H x W places, a convolution's
+    [B, H, W, C]    the same, where H x W has the proportions of the picture, or is square, and W x C has not
+
+The first axis has the pictures. A transformer's that has them second, [T, B, N], is turned round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ... import functional as F
+
+
+def first_tensor(x_out: Any) -> Any:
+    """What a module gives, or the first of what it gives: attention gives its weights too."""
+    while isinstance(x_out, Mapping | list | tuple) and x_out:
+        x_out = next(iter(x_out.values() if isinstance(x_out, Mapping) else x_out))
+    return x_out
+
+
+def tokens_first(model: nn.Module) -> bool:
+    """Whether some of its layers may have the tokens before the pictures."""
+    return any(getattr(module, "batch_first", True) is False for module in model.modules())
+
+
+def by_picture(x_out: Any, layer: str, B: int, tokens_first: bool) -> Tensor:
+    """x_l, with a row for each of B pictures.
+
+    Raises:
+        ValueError: there is no telling which row is whose.
+    """
+    x = first_tensor(x_out)
+    if not isinstance(x, Tensor) or not x.ndim:
+        raise ValueError(f"{layer}: its x_out is {type(x_out).__name__}, and no tensor with a row for each picture.")
+    turned = x.ndim == 3 and x.shape[1] == B
+    if x.shape[0] == B and not (turned and B > 1 and tokens_first):
+        return x
+    if x.shape[0] == B:
+        raise ValueError(
+            f"{layer}: its x_out {list(x.shape)} has two axes as long as there are pictures. Draw another number of "
+            "them at a time (batch)."
+        )
+    if not turned:
+        raise ValueError(
+            f"{layer}: its x_out {list(x.shape)} has no row for each of {B} pictures; a layer around it may have."
+        )
+    return F.transpose(x, 0, 1)
+
+
+def channels_first(x: Tensor, layer: str, picture: Tensor, axis: int | None = None) -> Tensor:
+    """x_l [B, ...] → [B, C, *places]. `axis`: of the channels, where it is not what this file's rule says.
+
+    Raises:
+        ValueError: x_l has no channels.
+    """
+    if x.ndim < 2 or axis is not None and not (0 < axis < x.ndim or 1 - x.ndim <= axis < 0):
+        which = "channels" if axis is None else f"axis {axis}"
+        raise ValueError(f"{layer}: its x_out {list(x.shape)} has no {which} beside its pictures.")
+    axis = channel_axis(x.shape, picture.shape) if axis is None else axis % x.ndim
+    return x if axis == 1 else F.permute(x, (0, axis, *(i for i in range(1, x.ndim) if i != axis)))
+
+
+def channel_axis(shape: tuple[int, ...], picture: tuple[int, ...]) -> int:
+    """The axis of the channels of x_l, where the network looked at `picture` [B, 3, H, W]."""
+    if len(shape) == 3:
+        return 2
+    if len(shape) == 4:
+        a, b, c = shape[1:]
+        return 3 if _like(a, b, *picture[-2:]) and not _like(b, c, *picture[-2:]) else 1
+    return 1
+
+
+def _like(h: int, w: int, H: int, W: int) -> bool:
+    """Whether h x w has the proportions of H x W, up to a pixel, or is square."""
+    return h == w or H != W and abs(h - w * H / W) <= 1

@@ -1,0 +1,151 @@
+"""Photographs beside the picture: those of a folder that an objective values most, and least.
+
+A picture that was drawn shows what a neuron would like best; photographs show what it meets. People predict neurons
+better from photographs (Borowski et al., 2021, arXiv:2010.12606), and best from both.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from ...files import PART, regular
+from ...models.load import Pretrained
+from ..activations.hooks import PICTURE, fixed, watched
+from ..objectives.objective import Objective
+from .render import flat, formats
+
+ENDINGS = {".jpg", ".jpeg", ".png"}
+
+
+class Photo(NamedTuple):
+    path: Path
+    value: float
+
+
+class Nearest(NamedTuple):
+    most: list[Photo]  # the highest first
+    least: list[Photo]  # the lowest first
+
+
+def nearest(
+    network: Pretrained,
+    objective: Objective | Sequence[Objective],
+    folder: str | Path,
+    n: int = 5,
+    batch: int = 32,
+    size: int | tuple[int, int] | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[Nearest]:
+    """For each objective, the `n` photographs of a folder, and of the folders in it, that it values most and least.
+
+    Every photograph passes through the network once, whatever the number of objectives. One that cannot be read is
+    left out, with a warning. They are shown `size` pixels large, or (height, width), by default what the network takes.
+    `on_batch` is told how many were looked at.
+
+    Raises:
+        ValueError: there is no such folder, or no picture in it that can be read; an objective looks at several
+            pictures together, so that none has a value of its own; n or batch is below 1.
+    """
+    if n < 1 or batch < 1:
+        raise ValueError(f"nearest: n and batch are at least 1; they are {n} and {batch}.")
+    objectives = [objective] if isinstance(objective, Objective) else list(objective)
+    if together := [o.name for o in objectives if o.together]:
+        raise ValueError(f"{', '.join(together)}: it compares pictures, and says nothing of a single photograph.")
+    paths, shape = photographs(folder), size or network.size
+    H, W = (shape, shape) if isinstance(shape, int) else shape
+    read: list[Path] = []
+    most = least = torch.zeros(0, len(objectives))  # the values of the best so far
+    at_most = at_least = torch.zeros(0, len(objectives), dtype=torch.long)  # and where in `read` they are
+    with measured(network, objectives) as measure:
+        for first in range(0, len(paths), batch):
+            these = paths[first : first + batch]
+            seen = _seen(these, (H, W))
+            if seen:
+                values = measure(torch.stack(list(seen.values()))).cpu().float()
+                places = torch.arange(len(read), len(read) + len(seen))[:, None].expand_as(values)
+                most, at_most = _best(torch.cat([most, values]), torch.cat([at_most, places]), n, True)
+                least, at_least = _best(torch.cat([least, values]), torch.cat([at_least, places]), n, False)
+                read += seen
+            if on_batch:
+                on_batch(len(these))
+    if not read:
+        raise ValueError(f"{folder}: not one picture in it can be read.")
+
+    def photos(values: Tensor, places: Tensor) -> list[Photo]:
+        return [Photo(read[i], value) for i, value in zip(places.tolist(), values.tolist(), strict=True)]
+
+    return [
+        Nearest(photos(most[:, o], at_most[:, o]), photos(least[:, o], at_least[:, o])) for o in range(len(objectives))
+    ]
+
+
+def photographs(folder: str | Path) -> list[Path]:
+    """The pictures of a folder, and of the folders in it, by name.
+
+    Raises:
+        ValueError: there is no such folder, or no picture in it.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder}: there is no such folder.")
+    paths = sorted(
+        p for p in Path(folder).rglob("*")
+        if p.suffix.lower() in ENDINGS and p.is_file() and not PART.fullmatch(p.parent.name)
+    )  # fmt: skip
+    if not paths:
+        raise ValueError(f"{folder}: there is no picture in it, no .jpg and no .png.")
+    return paths
+
+
+@contextmanager
+def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[Callable[[Tensor], Tensor]]:
+    """x [B, C, H, W] → [B, O], what each objective says of each picture; without gradients."""
+    layers = frozenset[str]().union(*(o.layers for o in objectives))
+    device = next(network.model.parameters(), torch.zeros(())).device
+    values = [o.bind(network) for o in objectives]
+    with fixed(network.model), torch.no_grad(), watched(network, layers) as look:
+
+        def measure(x: Tensor) -> Tensor:
+            x = x.to(device)
+            x_l = look(x) | {PICTURE: x}
+            return torch.stack([value(x_l) for value in values], 1)
+
+        yield measure
+
+
+def opened(path: Path, size: tuple[int, int]) -> Image.Image:
+    """A photograph in colours, upright, its middle made (height, width) pixels large."""
+    H, W = size
+    with Image.open(regular(path), formats=formats()) as image:
+        image.draft("RGB", (W, H))  # a JPEG is read no larger than it takes
+        return ImageOps.fit(flat(ImageOps.exif_transpose(image)), (W, H), Image.Resampling.BICUBIC)
+
+
+def shown(path: Path, size: tuple[int, int]) -> Tensor:
+    """The same as a network sees it, x [3, H, W], entries from -1 to 1."""
+    return torch.from_numpy(np.array(opened(path, size))).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def _seen(paths: Sequence[Path], size: tuple[int, int]) -> dict[Path, Tensor]:
+    """Those that can be read."""
+    seen = {}
+    for path in paths:
+        try:
+            seen[path] = shown(path, size)
+        except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
+            warnings.warn(f"{path}: it cannot be read, and is left out. {error}", stacklevel=3)
+    return seen
+
+
+def _best(values: Tensor, places: Tensor, n: int, descending: bool) -> tuple[Tensor, Tensor]:
+    """The n best of each column [n, O], the earlier first where two are equal, and their places."""
+    values, order = torch.sort(values, dim=0, descending=descending, stable=True)
+    return values[:n], places.gather(0, order[:n])

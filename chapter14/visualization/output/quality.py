@@ -1,0 +1,149 @@
+"""How good a picture is, in numbers, so that two ways to draw can be compared.
+
+    score        what the objective says of the picture itself
+    unseen       and of the picture turned, scaled, moved and recoloured as the drawing never did, its mean
+    second       what the same objective says with another network
+    spectrum     how far the amplitudes of its frequencies are from photographs', root mean square, in decibels
+    saturated    the share of its entries that are as dark, or as bright, as they can be
+    chroma       how far its colours are from grey, on average: from 0 to 1
+
+A picture whose score stays when it is moved, and that another network agrees on, shows more of the objective and less
+of the network's own noise. Photographs have little that is saturated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ...files import escaped
+from ...models.load import Pretrained
+from ..images.spectrum import natural
+from ..objectives.objective import Objective, each
+from ..optimization.descent import generators
+from ..transforms.move import Jitter
+from ..transforms.transform import Together
+from ..transforms.warp import Rotate, Scale
+from .dataset_examples import measured
+
+VIEWS = 16  # of each picture
+SEED = -14  # which no picture is drawn from
+FULL = 1 - 1 / 255  # beyond it, an entry is 0 or 255 as a byte
+
+
+@dataclass(frozen=True)
+class Quality:
+    score: float
+    unseen: float
+    spectrum: float
+    saturated: float
+    chroma: float
+    second: float | None = None
+
+
+def measure(
+    network: Pretrained,
+    objectives: Sequence[Objective],
+    x: Tensor,
+    second: Pretrained | None = None,
+    batch: int = 32,
+) -> list[Quality]:
+    """The numbers of pictures x [B, C, H, W], entries from -1 to 1, with the objective of each.
+
+    Args:
+        second: another network, to be asked the same; it need not take pictures of the same size.
+        batch: how many pictures at a time.
+
+    Raises:
+        ValueError: there are no pictures, or not one objective for each; or the second network lacks the class, word or
+            layer.
+    """
+    if not len(x) or len(objectives) != len(x):
+        raise ValueError(f"measure: one objective for each picture; it was given {len(objectives)} and {len(x)}.")
+    x = in_colours(x.detach().float())
+    scores, unseen, other = [], [], []
+    for first in range(0, len(x), batch):
+        these, objective = x[first : first + batch], each(objectives[first : first + batch])
+        with measured(network, [objective]) as value:
+            scores.append(value(these)[:, 0])
+            unseen.append(torch.stack([value(view(these, i))[:, 0] for i in range(VIEWS)]).mean(0))
+        if second:
+            with measured(second, [objective]) as value:
+                other.append(value(interpolate(these, [second.size] * 2, mode="bilinear", antialias=True))[:, 0])
+    numbers = {
+        "score": torch.cat(scores).tolist(),
+        "unseen": torch.cat(unseen).tolist(),
+        "spectrum": spectrum_distance(x).tolist(),
+        "saturated": (x.abs() > FULL).flatten(1).float().mean(1).tolist(),
+        "chroma": ((x.amax(1) - x.amin(1)) / 2).flatten(1).mean(1).tolist(),
+        "second": torch.cat(other).tolist() if second else [None] * len(x),
+    }
+    return [Quality(**dict(zip(numbers, row, strict=True))) for row in zip(*numbers.values(), strict=True)]
+
+
+def view(x: Tensor, i: int) -> Tensor:
+    """The pictures as the drawing never showed them: turned, scaled, moved, and in other colours, by the i-th draw."""
+    draws = generators([SEED] * len(x), i)
+    x = Together([Rotate(25), Scale(0.7, 1.3), Jitter(max(x.shape[-1] // 6, 1))])(x, draws)
+    contrast = 0.7 + 0.6 * torch.rand(1, 3, 1, 1, generator=draws[0])
+    brightness = 0.3 * torch.randn(1, 3, 1, 1, generator=draws[0])
+    return (x * contrast.to(x) + brightness.to(x)).clamp(-1, 1)
+
+
+def in_colours(x: Tensor) -> Tensor:
+    """x [B, 3, H, W]: of one channel three; where there is opacity, on grey."""
+    if x.shape[1] == 4:
+        return x[:, :3] * (x[:, 3:] + 1) / 2
+    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+
+
+def spectrum_distance(x: Tensor) -> Tensor:
+    """[B], from the amplitudes of photographs, of brightness, whatever the contrast; in decibels."""
+    H, W = x.shape[-2:]
+    if min(H, W) < 2:  # which has no frequencies
+        return x.new_zeros(len(x))
+    fy, fx = torch.fft.fftfreq(H, device=x.device)[:, None], torch.fft.rfftfreq(W, device=x.device)
+    k = torch.hypot(fy, fx) * min(H, W)
+    bright = x.mean(1, keepdim=True)
+    difference = torch.fft.rfft2(bright[:, 0]).abs().clamp(min=1e-6).log() - natural(bright)[0].log()
+    rings = torch.stack([difference[:, k.round() == f].mean(1) for f in range(1, min(H, W) // 2 + 1)], 1)
+    return (rings - rings.mean(1, keepdim=True)).square().mean(1).sqrt() * (20 / math.log(10))
+
+
+def table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]]]) -> str:
+    """Setting by setting, the numbers of each picture, (name, quality), and their mean; as text.
+
+    Raises:
+        ValueError: there is nothing to print.
+    """
+    names = [field.name for field in dataclasses.fields(Quality)]
+    rows = [["", *names]]
+    for setting, pictures in settings.items():
+        if not pictures:
+            raise ValueError(f"{setting}: no picture in it has a measure of its quality.")
+        rows += [[f"  {escaped(name)}", *(_number(q.get(key)) for key in names)] for name, q in pictures]
+        several = [[q[key] for _, q in pictures if q.get(key) is not None] for key in names]
+        rows.append(
+            [
+                f"{setting}, mean of {len(pictures)}" if setting else f"mean of {len(pictures)}",
+                *(_number(_mean(column)) for column in several),
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _mean(numbers: Sequence[float | None]) -> float | None:
+    known = [n for n in numbers if n is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _number(n: float | None) -> str:
+    return "-" if n is None else f"{n:.4g}"
