@@ -11,16 +11,9 @@ from .layers.convolution.convolve import conv_transpose2d as conv_transpose2d
 from .layers.convolution.convolve import conv_transpose3d as conv_transpose3d
 from .layers.convolution.unfold import fold as fold
 from .layers.convolution.unfold import unfold as unfold
-from .layers.core.arithmetic import gate as gate
-from .layers.core.arithmetic import keep as keep
-from .layers.core.arithmetic import mean_along as mean_along
-from .layers.core.arithmetic import minus as minus
-from .layers.core.arithmetic import plus as plus
-from .layers.core.arithmetic import power as power
-from .layers.core.arithmetic import scale as scale
-from .layers.core.arithmetic import shift as shift
-from .layers.core.arithmetic import sum_along as sum_along
-from .layers.core.arithmetic import times as times
+from .layers.core.arithmetic import add as add
+from .layers.core.arithmetic import mul as mul
+from .layers.core.arithmetic import sub as sub
 from .layers.core.arrange import flatten as flatten
 from .layers.core.arrange import flip as flip
 from .layers.core.arrange import narrow as narrow
@@ -30,13 +23,12 @@ from .layers.core.arrange import reshape as reshape
 from .layers.core.arrange import roll as roll
 from .layers.core.arrange import transpose as transpose
 from .layers.core.arrange import unflatten as unflatten
-from .layers.core.branch import add_up as add_up
+from .layers.core.branch import add_n as add_n
 from .layers.core.branch import branch as branch
-from .layers.core.branch import spread as spread
-from .layers.core.branch import total as total
-from .layers.core.cast import copied as copied
-from .layers.core.cast import moved as moved
-from .layers.core.complex import conjugate as conjugate
+from .layers.core.branch import broadcast_to as broadcast_to
+from .layers.core.branch import sum_to_size as sum_to_size
+from .layers.core.cast import clone as clone
+from .layers.core.complex import conj as conj
 from .layers.core.gather import gather as gather
 from .layers.core.gather import index_add as index_add
 from .layers.core.gather import index_select as index_select
@@ -129,11 +121,9 @@ from .layers.pointwise.activation import mish as mish
 from .layers.pointwise.activation import silu as silu
 from .layers.pointwise.binary import atan2 as atan2
 from .layers.pointwise.binary import divide as divide
-from .layers.pointwise.binary import divide_by as divide_by
-from .layers.pointwise.binary import exponential as exponential
 from .layers.pointwise.binary import hypot as hypot
 from .layers.pointwise.binary import logaddexp as logaddexp
-from .layers.pointwise.binary import raised as raised
+from .layers.pointwise.binary import pow as pow
 from .layers.pointwise.binary import xlog1py as xlog1py
 from .layers.pointwise.binary import xlogy as xlogy
 from .layers.pointwise.compare import clamp as clamp
@@ -166,7 +156,6 @@ from .layers.pointwise.pointwise import log as log
 from .layers.pointwise.pointwise import pointwise as pointwise
 from .layers.pointwise.pointwise import sigmoid as sigmoid
 from .layers.pointwise.pointwise import tanh as tanh
-from .layers.pointwise.remainder import divide_rounded as divide_rounded
 from .layers.pointwise.remainder import remainder as remainder
 from .layers.pointwise.saturating import celu as celu
 from .layers.pointwise.saturating import elu as elu
@@ -192,7 +181,6 @@ from .layers.pointwise.special import ndtri as ndtri
 from .layers.pointwise.special import polygamma as polygamma
 from .layers.pointwise.special import sinc as sinc
 from .layers.pointwise.step_functions import copysign as copysign
-from .layers.pointwise.step_functions import flat as flat
 from .layers.pointwise.step_functions import frac as frac
 from .layers.pointwise.step_functions import nan_to_num as nan_to_num
 from .layers.pointwise.transcendental import acos as acos
@@ -237,18 +225,15 @@ from .layers.pool.max_pool import max_unpool2d as max_unpool2d
 from .layers.pool.max_pool import max_unpool3d as max_unpool3d
 from .layers.reduce.reduce import amax as amax
 from .layers.reduce.reduce import amin as amin
-from .layers.reduce.reduce import evenly as evenly
-from .layers.reduce.reduce import mean_over as mean_over
+from .layers.reduce.reduce import mean as mean
 from .layers.reduce.reduce import prod as prod
 from .layers.reduce.reduce import std as std
-from .layers.reduce.reduce import sum_over as sum_over
+from .layers.reduce.reduce import sum as sum
 from .layers.reduce.reduce import var as var
 from .layers.reduce.reduce import vector_norm as vector_norm
 from .layers.reduce.scan import cumprod as cumprod
 from .layers.reduce.scan import cumsum as cumsum
 from .layers.reduce.scan import logcumsumexp as logcumsumexp
-from .layers.reduce.scan import recur as recur
-from .layers.reduce.selection import chosen as chosen
 from .layers.resample.grid_sample import affine_grid as affine_grid
 from .layers.resample.grid_sample import grid_sample as grid_sample
 from .layers.resample.interpolate import interpolate as interpolate
@@ -270,275 +255,5 @@ from .layers.sequence.recurrent import rnn_tanh_cell as rnn_tanh_cell
 from .layers.spectral.stft import istft as istft
 from .layers.spectral.stft import stft as stft
 
-__all__ = [
-    "absolute",
-    "acos",
-    "acosh",
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "add_up",
-    "addmm",
-    "affine_grid",
-    "alpha_dropout",
-    "amax",
-    "amin",
-    "as_strided",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "batch_norm",
-    "bilinear",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "branch",
-    "cdist",
-    "celu",
-    "channel_shuffle",
-    "cholesky",
-    "cholesky_ex",
-    "cholesky_inverse",
-    "cholesky_solve",
-    "chosen",
-    "clamp",
-    "conjugate",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_tbc",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "copied",
-    "copysign",
-    "cos",
-    "cosh",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "cross_entropy",
-    "ctc_loss",
-    "cumprod",
-    "cumsum",
-    "det",
-    "diagonal",
-    "digamma",
-    "divide",
-    "divide_by",
-    "divide_rounded",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "eigh",
-    "eigvalsh",
-    "einsum",
-    "elu",
-    "embedding",
-    "embedding_bag",
-    "entr",
-    "erf",
-    "erfc",
-    "erfcx",
-    "erfinv",
-    "evenly",
-    "exp",
-    "exp2",
-    "expm1",
-    "exponential",
-    "feature_alpha_dropout",
-    "feature_dropout",
-    "flat",
-    "flatten",
-    "flip",
-    "fmax",
-    "fmin",
-    "fold",
-    "frac",
-    "fractional_max_pool2d",
-    "fractional_max_pool3d",
-    "gate",
-    "gather",
-    "gaussian_nll_loss",
-    "gelu",
-    "glu",
-    "grid_sample",
-    "group_norm",
-    "grouped_mm",
-    "gru",
-    "gru_cell",
-    "gumbel_softmax",
-    "hardshrink",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "hinge_embedding_loss",
-    "huber_loss",
-    "hypot",
-    "i0",
-    "i0e",
-    "i1",
-    "i1e",
-    "index_add",
-    "index_put",
-    "index_select",
-    "instance_norm",
-    "interpolate",
-    "inverse",
-    "istft",
-    "keep",
-    "kl_div",
-    "l1_loss",
-    "l2_loss",
-    "layer_norm",
-    "leaky_relu",
-    "lgamma",
-    "linear",
-    "linear_cross_entropy",
-    "local_response_norm",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "log_ndtr",
-    "log_softmax",
-    "logaddexp",
-    "logcumsumexp",
-    "logdet",
-    "logit",
-    "logsigmoid",
-    "logsumexp",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
-    "lstm",
-    "lstm_cell",
-    "margin_ranking_loss",
-    "masked_fill",
-    "matmul",
-    "matrix_exp",
-    "matrix_power",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
-    "maximum",
-    "mean_along",
-    "mean_over",
-    "merge",
-    "minimum",
-    "minus",
-    "mish",
-    "moved",
-    "mse_loss",
-    "multi_head_attention_forward",
-    "multi_margin_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
-    "nan_to_num",
-    "narrow",
-    "ndtr",
-    "ndtri",
-    "nll_loss",
-    "normalize",
-    "outer",
-    "pad",
-    "pairwise_distance",
-    "pdist",
-    "permute",
-    "pinv",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "plus",
-    "pointwise",
-    "poisson_nll_loss",
-    "polygamma",
-    "power",
-    "prelu",
-    "prod",
-    "qr",
-    "raised",
-    "reciprocal",
-    "recur",
-    "relu",
-    "relu6",
-    "remainder",
-    "reshape",
-    "rms_norm",
-    "rnn_relu",
-    "rnn_relu_cell",
-    "rnn_tanh",
-    "rnn_tanh_cell",
-    "roll",
-    "rrelu",
-    "rsqrt",
-    "scale",
-    "scaled_dot_product_attention",
-    "scatter",
-    "scatter_add",
-    "select",
-    "selu",
-    "shift",
-    "sigmoid",
-    "silu",
-    "sin",
-    "sinc",
-    "sinh",
-    "slogdet",
-    "smooth_l1_loss",
-    "soft_margin_loss",
-    "softmax",
-    "softmin",
-    "softplus",
-    "softshrink",
-    "softsign",
-    "solve",
-    "solve_triangular",
-    "split",
-    "spread",
-    "sqrt",
-    "square",
-    "squeeze",
-    "stack",
-    "std",
-    "stft",
-    "sum_along",
-    "sum_over",
-    "svd",
-    "svdvals",
-    "tan",
-    "tanh",
-    "tanhshrink",
-    "threshold",
-    "times",
-    "total",
-    "transpose",
-    "tril",
-    "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
-    "triu",
-    "unbind",
-    "unflatten",
-    "unfold",
-    "unsqueeze",
-    "upsample",
-    "upsample_bilinear",
-    "upsample_nearest",
-    "var",
-    "vector_norm",
-    "where",
-    "xlog1py",
-    "xlogy",
-]
-
-for _name in __all__:  # torch.fx records the call, and looks no further
+for _name in [name for name in globals() if not name.startswith("_")]:  # torch.fx records calls of these as they are
     _fx.wrap(_name)

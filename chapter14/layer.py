@@ -57,7 +57,7 @@ class Layer:
     ...         return x**3
     ...     @staticmethod
     ...     def backward(needs, g, x):
-    ...         return (times(g, times(x, x) * 3),)
+    ...         return (mul(g, mul(mul(x, x), 3)),)
     """
 
     #: What autocast does to the inputs: "lower" casts to its dtype, "float32" casts up, "widest" to the widest given.
@@ -208,8 +208,8 @@ def _conjugated(cls: type[Layer], rule: Callable[..., tuple]) -> Callable[..., t
         return rule
 
     def back(needs, g, *remembered):
-        g = tuple(map(conjugate, g)) if cls.many else conjugate(g)
-        return tuple(None if t is None else conjugate(t) for t in rule(needs, g, *remembered))
+        g = tuple(map(conj, g)) if cls.many else conj(g)
+        return tuple(None if t is None else conj(t) for t in rule(needs, g, *remembered))
 
     return back
 
@@ -514,16 +514,18 @@ class Cast(LinearMap):
 
 
 class Conjugate(LinearMap):
+    title = "conj"
+
     @staticmethod
     def forward(x):
         return x.conj().clone()  # of which vmap knows; not of conj_physical
 
     @staticmethod
     def transpose(g, shape):
-        return conjugate(g)
+        return conj(g)
 
 
-def conjugate(x: Tensor) -> Tensor:
+def conj(x: Tensor) -> Tensor:
     """The complex conjugate of x, as `torch.conj_physical`; x itself where it is real."""
     return Conjugate.of(x) if x.is_complex() else x
 

@@ -417,7 +417,7 @@ def sigma(x):
     return 1 / (1 + math.exp(-x))
 
 
-SQUARE = (lambda x: F.times(x, x), lambda x: F.scale(x, 2))
+SQUARE = (lambda x: F.mul(x, x), lambda x: F.mul(x, 2))
 
 POINTWISE = {  # ours, h' one number at a time
     "relu": (F.relu, lambda x: 1 if x >= 0 else 0),

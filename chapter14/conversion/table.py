@@ -58,10 +58,10 @@ def _of_name(name: str) -> Iterator[Callable]:
 
 
 def _of_functional() -> None:
-    for name in functional.__all__:
+    for name, ours in vars(functional).items():
         native = getattr(torch.nn.functional, name, None)
-        if native is not None:
-            TWINS.setdefault(native, getattr(functional, name))
+        if native is not None and not name.startswith("_"):
+            TWINS.setdefault(native, ours)
 
 
 _of_functional()

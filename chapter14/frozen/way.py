@@ -23,7 +23,7 @@ from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 
 from ..layer import Layer
 from ..layers.core.arrange import permute
-from ..layers.core.branch import spread
+from ..layers.core.branch import broadcast_to
 from ..levels import legacy_level, legacy_unbatched
 from .steps import Unfit
 
@@ -155,7 +155,7 @@ def _many(layer: type[Layer], size: int, dims: Sequence[int | None], *inputs: An
 def _in_front(t: Tensor, dim: int | None, size: int) -> Tensor:
     """t with its batch axis first; where it has none, the same for each."""
     if dim is None:
-        return spread(t[None], (size, *t.shape))
+        return broadcast_to(t[None], (size, *t.shape))
     return t if dim == 0 else permute(t, (dim, *(i for i in range(t.ndim) if i != dim)))
 
 

@@ -38,7 +38,7 @@ class Linear:
     def backward(self, g_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         g_in = F.matmul(g_out, self.W)  # (14.18)
         dJdW = F.outer(g_out, self.x_in)  # (14.29), in the shape of W
-        dJdb = F.total(g_out, self.b.shape)  # (14.20), and over a batch their sum
+        dJdb = F.sum_to_size(g_out, self.b.shape)  # (14.20), and over a batch their sum
         return g_in, dJdW, dJdb
 
     def update(self, dJdW: Tensor, dJdb: Tensor, lr: float) -> None:

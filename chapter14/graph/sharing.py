@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.core.branch import add_up, branch
+from ..layers.core.branch import add_n, branch
 
 
 def copy_by_copy(J: Callable[..., Tensor], theta: Tensor, n: int) -> tuple[Tensor, ...]:
@@ -46,4 +46,4 @@ def sum_over_copies(thetas: Iterable[Tensor], gradients: Iterable[Tensor]) -> li
     for theta, gradient in zip(thetas, gradients, strict=True):
         place = theta.data_ptr(), theta.shape, theta.stride()
         groups.setdefault(place, (theta, []))[1].append(gradient)
-    return [(theta, add_up(*copies)) for theta, copies in groups.values()]
+    return [(theta, add_n(*copies)) for theta, copies in groups.values()]

@@ -31,7 +31,7 @@ NONLINEARITIES = {
     "gelu": F.gelu,
     "silu": F.silu,
     "softplus": F.softplus,
-    "identity": functools.partial(F.scale, c=1),
+    "identity": functools.partial(F.mul, other=1),
 }
 
 
@@ -169,7 +169,7 @@ def _f(layer: Layer, h: str) -> Any:
     if layer.f == "h":
         return NONLINEARITIES[h]
     if layer.f == "neuron":
-        return lambda x: F.scale(F.select(x, 0, layer.i), -1)
+        return lambda x: F.mul(F.select(x, 0, layer.i), -1)
     return {"linear": F.linear, "branch": F.branch, "merge": F.merge, "l2": F.l2_loss}[layer.f]
 
 

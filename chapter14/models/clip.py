@@ -50,7 +50,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         past, through = F.branch(x)
-        return F.add_up(past, self.conv2(F.silu(self.conv1(F.silu(through)))))
+        return F.add_n(past, self.conv2(F.silu(self.conv1(F.silu(through)))))
 
 
 class ImageTower(nn.Module):
@@ -93,8 +93,8 @@ class TextBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x, to_attend = F.branch(x)
-        x, to_mlp = F.branch(F.plus(x, self.attend(self.norm1(to_attend))))
-        return F.plus(x, self.mlp(self.norm2(to_mlp)))
+        x, to_mlp = F.branch(F.add(x, self.attend(self.norm1(to_attend))))
+        return F.add(x, self.mlp(self.norm2(to_mlp)))
 
     def attend(self, x: Tensor) -> Tensor:
         B, T, D = x.shape
@@ -120,7 +120,7 @@ class TextTower(nn.Module):
         self.out = nn.Linear(width, config.dim, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.norm(self.blocks(F.plus(self.words(tokens), self.places)))
+        x = self.norm(self.blocks(F.add(self.words(tokens), self.places)))
         B, _, D = x.shape
         last = (tokens == self.end).int().argmax(1)[:, None, None].expand(B, 1, D)
         return self.out(F.reshape(F.gather(x, 1, last), (B, D)))
@@ -147,7 +147,7 @@ class CLIP(nn.Module):
 
     def forward(self, x: Tensor, sentences: str | Sequence[str] | Tensor) -> Tensor:
         """x [B, 3, H, W] and T sentences → logits [B, T]."""
-        return F.times(F.exp(self.logit_scale), F.linear(self.encode_image(x), self.encode_text(sentences)))
+        return F.mul(F.exp(self.logit_scale), F.linear(self.encode_image(x), self.encode_text(sentences)))
 
 
 def conv(C: int, M: int, kernel: int = 3, stride: int = 1, gain: float = 1.0) -> nn.Conv2d:

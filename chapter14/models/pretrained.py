@@ -65,7 +65,7 @@ class Pretrained:
             return x
         mean, std = torch.tensor(self.mean).to(x), torch.tensor(self.std).to(x)
         a, b = 0.5 / std, (0.5 - mean) / std
-        return F.plus(F.times(x, a[:, None, None]), b[:, None, None])
+        return F.add(F.mul(x, a[:, None, None]), b[:, None, None])
 
     def sentences(self, sentences: Sequence[str]) -> Tensor:
         """T sentences → exp(logit_scale) t [T, D]: the weights of the linear layer whose nodes say how well each fits.
@@ -78,7 +78,7 @@ class Pretrained:
         if read is None:
             raise ValueError(f"{sentences[0]!r}: a text needs a network that reads; {self.called} does not.")
         with torch.no_grad():
-            return F.times(model.logit_scale.exp(), read(sentences))
+            return F.mul(model.logit_scale.exp(), read(sentences))
 
     def number(self, which: str | int) -> int:
         """Which of its classes has a name, or a number.

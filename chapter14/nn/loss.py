@@ -138,7 +138,7 @@ class AdaptiveLogSoftmaxWithLoss(nn.AdaptiveLogSoftmaxWithLoss):
         for rows, log_p in inside:
             output = F.index_add(output, 0, rows, log_p)
         one, another = F.branch(output, 2)
-        return _ASMoutput(one, F.scale(F.mean_over(another), -1))
+        return _ASMoutput(one, F.mul(F.mean(another), -1))
 
     def _check(self, input_: Tensor, target_: Tensor) -> None:
         if target_.dim() > 1:
@@ -159,7 +159,7 @@ class AdaptiveLogSoftmaxWithLoss(nn.AdaptiveLogSoftmaxWithLoss):
     def _get_full_log_prob(self, input: Tensor, head_output: Tensor) -> Tensor:
         shortlist, clusters = F.split(F.log_softmax(head_output, 1), [self.shortlist_size, self.n_clusters], 1)
         inside = [F.log_softmax(tail(x), 1) for tail, x in zip(self.tail, F.branch(input, len(self.tail)), strict=True)]
-        whole = [F.plus(log_p, c) for log_p, c in zip(inside, F.split(clusters, 1, 1), strict=True)]
+        whole = [F.add(log_p, c) for log_p, c in zip(inside, F.split(clusters, 1, 1), strict=True)]
         return F.merge(shortlist, *whole, dim=1)
 
 

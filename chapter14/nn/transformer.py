@@ -39,7 +39,7 @@ def _look(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, 
 def _around(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
     """x branches, and one way leads through f."""
     x, way = F.branch(x)
-    return F.plus(x, f(norm(way))) if self.norm_first else norm(F.plus(x, f(way)))
+    return F.add(x, f(norm(way))) if self.norm_first else norm(F.add(x, f(way)))
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):

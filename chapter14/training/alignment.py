@@ -37,7 +37,7 @@ class Parts(NamedTuple):
 
     @property
     def J(self) -> Tensor:
-        return F.add_up(F.shift(F.scale(self.cosine, -3), 3), F.scale(self.clean, 0.3), F.scale(self.noisy, 0.5))
+        return F.add_n(F.add(F.mul(self.cosine, -3), 3), F.mul(self.clean, 0.3), F.mul(self.noisy, 0.5))
 
 
 def noisy(x: Tensor, generator: torch.Generator) -> Noisy:
@@ -63,14 +63,14 @@ def cosine(g: Tensor, d: Tensor, weights: Tensor) -> Tensor:
     for pool, weight in zip(POOLS, weights.unbind(1), strict=True):
         g_k, d_k = (F.avg_pool2d(x, pool) if pool > 1 else x for x in (g, d))
         unit = weight / d_k.square().flatten(1).sum(1)
-        products.append(F.times(_inner(g_k, d_k), unit))
-        squares.append(F.times(_inner(g_k, g_k), unit * weights.sum(1)))
-    return F.times(F.add_up(*products), F.power(F.shift(F.add_up(*squares), 1e-20), -0.5))
+        products.append(F.mul(_inner(g_k, d_k), unit))
+        squares.append(F.mul(_inner(g_k, g_k), unit * weights.sum(1)))
+    return F.mul(F.add_n(*products), F.pow(F.add(F.add_n(*squares), 1e-20), -0.5))
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     B = len(a)
-    return F.reshape(F.total(F.times(a, b), (B, 1, 1, 1)), (B,))
+    return F.reshape(F.sum_to_size(F.mul(a, b), (B, 1, 1, 1)), (B,))
 
 
 def data_gradient(c: Tensor, z: Tensor) -> Tensor:
@@ -99,6 +99,6 @@ def loss(
     node = F.reshape(F.gather(c, -1, which[:n, None]), (n,))
     aligned = cosine(data_gradient(node, z), x[:n] - z.detach(), noisy_ones.weights)
     sure = noisy_ones.clean / noisy_ones.clean.sum()
-    noisy_loss = F.times(F.cross_entropy(F.times(size, c), which[:n], reduction="none"), sure)
-    clean = F.cross_entropy(F.times(size, F.linear(encode(x[n:]), t)), which[n:])
-    return Parts(F.scale(F.total(aligned, ()), 1 / n), clean, F.total(noisy_loss, ()))
+    noisy_loss = F.mul(F.cross_entropy(F.mul(size, c), which[:n], reduction="none"), sure)
+    clean = F.cross_entropy(F.mul(size, F.linear(encode(x[n:]), t)), which[n:])
+    return Parts(F.mul(F.sum_to_size(aligned, ()), 1 / n), clean, F.sum_to_size(noisy_loss, ()))

@@ -3,7 +3,7 @@
 import torch
 
 import chapter14.functional as F
-from chapter14.layers.core.complex import conjugate
+from chapter14.layers.core.complex import conj
 
 from .declare import case, one
 
@@ -26,7 +26,7 @@ def of_definite(ours, native):
 
 def _with_transposed(A):
     A, also = F.branch(A)
-    return A, conjugate(F.transpose(also))
+    return A, conj(F.transpose(also))
 
 
 # PyTorch's are wrong in nested forward mode: for that, functions of 3 x 3 matrices out of plain operations.
@@ -107,7 +107,7 @@ def qr(A):
 
 def of_symmetric(ours, native):
     """Of A + A^T."""
-    return lambda A: ours(F.plus(*_with_transposed(A))), lambda A: native(A + A.mT)
+    return lambda A: ours(F.add(*_with_transposed(A))), lambda A: native(A + A.mT)
 
 
 def exponential(A):

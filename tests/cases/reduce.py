@@ -6,6 +6,10 @@ import math
 import torch
 
 import chapter14.functional as F
+from chapter14.layers.core.cast import moved
+from chapter14.layers.reduce.reduce import evenly
+from chapter14.layers.reduce.scan import recur
+from chapter14.layers.reduce.selection import chosen
 
 from .declare import case, given, one, two
 
@@ -43,10 +47,10 @@ def norms(p, composite):
 
 
 CASES = [
-    over("sum_over", F.sum_over, torch.sum, -1),
-    over("sum_over", F.sum_over, torch.sum, (-2, -1), keepdim=True, title="over two axes"),
-    over("mean_over", F.mean_over, torch.mean, -1),
-    over("mean_over", F.mean_over, torch.mean, (-2, -1), keepdim=True, title="over two axes"),
+    over("sum", F.sum, torch.sum, -1),
+    over("sum", F.sum, torch.sum, (-2, -1), keepdim=True, title="over two axes"),
+    over("mean", F.mean, torch.mean, -1),
+    over("mean", F.mean, torch.mean, (-2, -1), keepdim=True, title="over two axes"),
     over("var", F.var, torch.var, -2, correction=1),
     over("var", F.var, torch.var, (-2, -1), keepdim=True, correction=0, title="over two axes"),
     over("std", F.std, torch.std, -2, correction=1, composite=lambda x: x.var(-2).sqrt()),
@@ -55,7 +59,7 @@ CASES = [
     over("amax", F.amax, torch.amax, (-2, -1)),
     over("amax", F.amax, torch.amax, -1, inputs=zeros, title="some equal"),
     over("amin", F.amin, torch.amin, -1, keepdim=True),
-    case("evenly", given(F.evenly, lambda x: x.median(-1)[0], -1), lambda x: x.median(-1)[0], one(5),
+    case("evenly", given(evenly, lambda x: x.median(-1)[0], -1), lambda x: x.median(-1)[0], one(5),
          but={"half_precision": "rounded, some of x are equal: here they share g, and there one of them has it"}),
     *(norms(p, lambda x, p=p: (x.abs() ** p).sum(-1) ** (1 / p)) for p in (0.5, 1, 1.5, 2, 3)),
     *(norms(p, None) for p in (0, math.inf, -math.inf)),
@@ -63,12 +67,12 @@ CASES = [
     over("cumprod", F.cumprod, torch.cumprod, -2, but=OTHERS),
     over("cumprod", F.cumprod, torch.cumprod, -1, inputs=zeros, composite=products, title="with a zero", but=OTHERS),
     over("logcumsumexp", F.logcumsumexp, torch.logcumsumexp, -2, composite=lambda x: x.exp().cumsum(-2).log()),
-    case("recur", F.recur, recurrence, two(5),
+    case("recur", recur, recurrence, two(5),
          but={"wrong_shapes": "of one shape; PyTorch broadcasts what is written out here"}),
-    case("chosen", given(F.chosen, lambda x: x.sort(-1), -1), lambda x: tuple(x.sort(-1)), one(4)),
-    case("chosen", given(F.chosen, lambda x: x.topk(2, -2), -2), lambda x: tuple(x.topk(2, -2)), one(4, 2),
+    case("chosen", given(chosen, lambda x: x.sort(-1), -1), lambda x: tuple(x.sort(-1)), one(4)),
+    case("chosen", given(chosen, lambda x: x.topk(2, -2), -2), lambda x: tuple(x.topk(2, -2)), one(4, 2),
          title="largest two"),
-    case("chosen", given(F.chosen, lambda x: x.max(-1), -1), lambda x: tuple(x.max(-1)), one(4), title="largest"),
-    case("copied", F.copied, torch.clone, one(4)),
-    case("moved", lambda x: F.moved(x, x.device, torch.float64), lambda x: x.double(), one(4)),
+    case("chosen", given(chosen, lambda x: x.max(-1), -1), lambda x: tuple(x.max(-1)), one(4), title="largest"),
+    case("clone", F.clone, torch.clone, one(4)),
+    case("moved", lambda x: moved(x, x.device, torch.float64), lambda x: x.double(), one(4)),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 import torch
 
 import chapter14.functional as F
+from chapter14.layers.pointwise.step_functions import flat
 
 from .declare import case, given, one, positive, two
 
@@ -34,7 +35,7 @@ CASES = [
     case("logit", given(F.logit, 0.3), given(torch.logit, 0.3), between(0, 1), title="eps=0.3",
          but={"not_a_number": "PyTorch's gradient at NaN is NaN or 0, by processor and place; here it is NaN"}),
     case("polygamma", lambda x: F.polygamma(2, x), lambda x: torch.polygamma(2, x), positive),
-    case("flat", given(F.flat, torch.round), torch.round, one(4)),
+    case("flat", given(flat, torch.round), torch.round, one(4)),
     case("frac", F.frac, torch.frac, one(4)),
     case("copysign", F.copysign, torch.copysign, two(4), lambda a, b: a.abs() * b.sign()),
     case("nan_to_num", given(F.nan_to_num, 2.0), given(torch.nan_to_num, 2.0), one(4)),

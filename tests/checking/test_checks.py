@@ -25,12 +25,12 @@ class Right(chapter14.Layer):
 
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.times(g, w) if needs[0] else None, F.total(F.times(g, x), w_shape) if needs[1] else None
+        return F.mul(g, w) if needs[0] else None, F.sum_to_size(F.mul(g, x), w_shape) if needs[1] else None
 
     @staticmethod
     def jvp(tangents, x, w):
         dx, dw = tangents
-        return added(None if dx is None else F.times(dx, w), None if dw is None else F.times(x, dw))
+        return added(None if dx is None else F.mul(dx, w), None if dw is None else F.mul(x, dw))
 
 
 class OffByALittle(Right):
@@ -42,7 +42,7 @@ class OffByALittle(Right):
 class BackTooFar(Right):
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.scale(F.times(g, w), 1.01), F.total(F.times(g, x), w_shape)
+        return F.mul(F.mul(g, w), 1.01), F.sum_to_size(F.mul(g, x), w_shape)
 
 
 class SumForgotten(Right):
@@ -50,13 +50,13 @@ class SumForgotten(Right):
 
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.times(g, w), F.reshape(F.narrow(F.times(g, x), 0, 0, 1), w_shape)
+        return F.mul(g, w), F.reshape(F.narrow(F.mul(g, x), 0, 0, 1), w_shape)
 
 
 class NoWayBackFromTheWayBack(Right):
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.times(g, w.detach()), F.total(F.times(g, x.detach()), w_shape)
+        return F.mul(g, w.detach()), F.sum_to_size(F.mul(g, x.detach()), w_shape)
 
 
 class NativeWayBack(Right):
@@ -74,7 +74,7 @@ class WayBackInTwoVersions(Right):
 class Pushed(Right):
     @staticmethod
     def jvp(tangents, x, w):
-        return F.scale(Right.jvp(tangents, x, w), 2)
+        return F.mul(Right.jvp(tangents, x, w), 2)
 
 
 class RemembersWhatItComputed(chapter14.Layer):
@@ -90,12 +90,12 @@ class RemembersWhatItComputed(chapter14.Layer):
 
     @staticmethod
     def backward(needs, g, s):
-        return (F.times(g, F.minus(s, F.times(s, s))),)
+        return (F.mul(g, F.sub(s, F.mul(s, s))),)
 
     @staticmethod
     def jvp(tangents, x):
         s = x.detach().sigmoid()
-        return F.times(tangents[0], F.minus(s, F.times(s, s)))
+        return F.mul(tangents[0], F.sub(s, F.mul(s, s)))
 
 
 class LooksAtNumbers(Right):
@@ -153,7 +153,7 @@ class TakesAnyShape(Right):
 class WritesOverWhatItRemembers(Right):
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        g_in = F.times(g, w), F.total(F.times(g, x), w_shape)
+        g_in = F.mul(g, w), F.sum_to_size(F.mul(g, x), w_shape)
         w.data.mul_(2)
         return g_in
 
@@ -161,7 +161,7 @@ class WritesOverWhatItRemembers(Right):
 class WritesIntoG(Right):
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.total(F.times(g, x), w_shape) if needs[1] else None, g.mul_(w)
+        return F.sum_to_size(F.mul(g, x), w_shape) if needs[1] else None, g.mul_(w)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -175,7 +175,7 @@ class AlwaysBoth(Right):
 
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        return F.times(g, w), F.total(F.times(g, x), w_shape)
+        return F.mul(g, w), F.sum_to_size(F.mul(g, x), w_shape)
 
 
 class RemembersAll(Right):
@@ -189,8 +189,8 @@ class ScaledTooLate(Right):
 
     @staticmethod
     def backward(needs, g, x, w, w_shape):
-        g_w = F.scale(F.total(F.scale(F.times(g, x), 1024), w_shape), 1 / 1024) if needs[1] else None
-        return F.times(g, w) if needs[0] else None, g_w
+        g_w = F.mul(F.sum_to_size(F.mul(F.mul(g, x), 1024), w_shape), 1 / 1024) if needs[1] else None
+        return F.mul(g, w) if needs[0] else None, g_w
 
 
 class Renamed(torch.nn.Linear):

@@ -237,7 +237,7 @@ def test_sparse_gradients_of_a_converted_model():
 
 @pytest.mark.parametrize("name", [name for name in OTHERS if name != "quantized"])
 def test_a_layer_refuses_them_in_words(name):
-    for f in (F.exp, F.relu, F.branch, lambda x: F.linear(x, W.to(x.dtype)), lambda x: F.times(x, x)):
+    for f in (F.exp, F.relu, F.branch, lambda x: F.linear(x, W.to(x.dtype)), lambda x: F.mul(x, x)):
         with pytest.raises(NotDense, match="it takes dense tensors; it was given"):
             f(OTHERS[name]())
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
 from chapter14.conversion.by_hand import by_hand
-from chapter14.layers.core.complex import conjugate, view_as_complex, view_as_real
+from chapter14.layers.core.complex import conj, view_as_complex, view_as_real
 
 
 def given() -> Tensor:
@@ -305,7 +305,7 @@ def test_views_are_written_into_by_pytorch_itself():
 
 def test_complex_numbers_and_their_parts():
     x = torch.randn(3, 4, dtype=torch.complex128, generator=torch.Generator().manual_seed(14)).requires_grad_()
-    for f in (view_as_real, conjugate, lambda x: view_as_complex(view_as_real(x)[..., 0:2])):
+    for f in (view_as_real, conj, lambda x: view_as_complex(view_as_real(x)[..., 0:2])):
         assert gradcheck(f, x, check_forward_ad=True) and gradgradcheck(f, x)
 
     def parts(x):
@@ -335,7 +335,7 @@ def written(x):
     v.add_(x.reshape(-1))
     y[:, torch.tensor([0, 2])] = 2.0
     z = torch.cat([early + v.reshape(4, 3), y.T + 1], 1)
-    return F.total(F.times(z, F.times(z, z)), ())
+    return F.sum_to_size(F.mul(z, F.mul(z, z)), ())
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_chain_says_what_does_not_fit():
     with pytest.raises(RuntimeError, match="backward comes after forward; there has been none"):
         chain.backward()
     with pytest.raises(ShapeError, match="the loss is one number"):
-        chapter14.Chain([nn.Linear(4, 2)], F.minus).forward(torch.randn(4), torch.randn(2))
+        chapter14.Chain([nn.Linear(4, 2)], F.sub).forward(torch.randn(4), torch.randn(2))
     right = chapter14.Chain([nn.Linear(4, 2)], F.l2_loss)
     right.forward(torch.randn(4), torch.randn(2))
     with pytest.raises(RuntimeError, match="update comes after backward; the last was forward"):
@@ -137,7 +137,7 @@ def test_figure_14_20_as_a_graph():
 
 
 def test_a_value_that_several_layers_read_is_a_branch():
-    graph = chapter14.Graph("x", {"a": (F.tanh, "x"), "s": (F.times, "a", "x"), "J": (lambda s: F.total(s, ()), "s")})
+    graph = chapter14.Graph("x", {"a": (F.tanh, "x"), "s": (F.mul, "a", "x"), "J": (F.sum, "s")})
     x = torch.randn(5)
     graph.forward(x=x)
     graph.backward()
@@ -148,7 +148,7 @@ def test_a_value_that_several_layers_read_is_a_branch():
     "layers, message",
     [
         ({"a": (F.relu, "z")}, "'a' reads 'z', which nobody writes"),
-        ({"a": (F.plus, "x", "b"), "b": (F.relu, "a")}, "it goes in a circle"),
+        ({"a": (F.add, "x", "b"), "b": (F.relu, "a")}, "it goes in a circle"),
         ({"a": (F.relu, "x"), "b": (F.tanh, "x")}, "one value, J, is read by none; here there are 2: a, b"),
         ({"x": (F.relu, "x")}, "'x' is written twice"),
     ],

@@ -227,7 +227,7 @@ def test_nodes_bear_the_chapters_names_and_colours():
 def dot(output, v):
     """dJ/dθ · v, out of layers: its gradient is H v."""
     _, gradients, _ = output
-    return F.add_up(*(F.total(F.times(g, v[name]), ()) for name, g in gradients.items()))
+    return F.add_n(*(F.sum_to_size(F.mul(g, v[name]), ()) for name, g in gradients.items()))
 
 
 @pytest.mark.parametrize("make", [mlp, conv_at_rest, transformer], ids=lambda f: f.__name__)
@@ -482,7 +482,9 @@ class Scaled(nn.Module):
         self.scale = nn.Parameter(torch.tensor(2.0, dtype=DOUBLE))
 
     def forward(self, x, y):
-        return F.cross_entropy(F.times(x, self.scale.expand(x.shape) if False else F.spread(self.scale, x.shape)), y)
+        return F.cross_entropy(
+            F.mul(x, self.scale.expand(x.shape) if False else F.broadcast_to(self.scale, x.shape)), y
+        )
 
 
 def test_a_loss_may_learn_too():
@@ -503,7 +505,7 @@ def test_several_inputs():
             self.a = ours.Linear(4, 3)
 
         def forward(self, x, weight):
-            return F.times(self.a(x), weight)
+            return F.mul(self.a(x), weight)
 
     torch.manual_seed(14)
     model, x = Two().to(DOUBLE), torch.randn(8, 4, dtype=DOUBLE)
@@ -538,14 +540,14 @@ class Reads(nn.Module):
     "how, says",
     [
         (lambda h: h if h.detach().sum() > 0 else F.relu(h), "Python reads a tensor by __bool__ in 'inner'"),
-        (lambda h: F.scale(h, h.detach().max().item()), "Python reads a tensor by item in 'inner'"),
+        (lambda h: F.mul(h, h.detach().max().item()), "Python reads a tensor by item in 'inner'"),
         (
             lambda h: F.index_select(h, 0, (h.detach()[:, 0] > 0).nonzero()[:, 0]),
             "a shape depends on a tensor by nonzero",
         ),
         (lambda h: h * 2, "mul in 'inner' is PyTorch's, and not written by hand"),
         (
-            lambda h: F.plus(h, torch.add(h.detach(), 1, out=torch.empty(0, dtype=DOUBLE))),
+            lambda h: F.add(h, torch.add(h.detach(), 1, out=torch.empty(0, dtype=DOUBLE))),
             r"add\(..., out=...\) in 'inner'",
         ),
         (lambda h: F.relu(h).add_(1), "add_ in 'inner' writes into what has a gradient"),

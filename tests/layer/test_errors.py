@@ -6,6 +6,7 @@ import torch
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
+from chapter14.layers.core.arithmetic import mean_along
 from chapter14.shape import ShapeError
 
 
@@ -20,7 +21,7 @@ def ones(*shape, **options):
          r"linear: W does not fit. It expects x [..., N], W [M, N]; it was given x [3, 4], W [5, 6]."),
         (lambda: F.linear(ones(3, 4), ones(5, 4), ones(6)), "b does not fit"),
         (lambda: F.matmul(ones(3, 4), ones(5, 2)), "a [..., M, K], b [..., K, N]; it was given a [3, 4], b [5, 2]"),
-        (lambda: F.plus(ones(3), ones(4)), "it was given a [3], b [4]"),
+        (lambda: F.add(ones(3), ones(4)), "it was given a [3], b [4]"),
         (lambda: F.linear(ones(3, 4), ones(5, 4, dtype=torch.float64)), "W [5, 4] float64"),
         (lambda: F.conv2d(ones(1, 3, 8, 8), ones(4, 2, 3, 3)), "it was given x [1, 3, 8, 8]"),
         (lambda: F.conv2d(ones(8, 8), ones(4, 2, 3, 3)), "conv2d: x does not fit"),
@@ -30,7 +31,7 @@ def ones(*shape, **options):
         (lambda: F.l2_loss(ones(3, 4), ones(4)), "y_hat and y have one shape. It was given y_hat [3, 4], y [4]"),
         (lambda: F.merge(ones(3, 4), ones(2, 5)), "merge: x_in do not fit"),
         (lambda: F.split(ones(5), [1, 2]), "sizes [1, 2] do not add up to axis 0 of x. It was given x [5]"),
-        (lambda: F.add_up(ones(3), ones(4)), "add_up: the ways do not fit"),
+        (lambda: F.add_n(ones(3), ones(4)), "add_n: the ways do not fit"),
         (lambda: F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 3, 5), ones(1, 3, 4)), "q [1, 2, 4]"),
     ],
 )  # fmt: skip
@@ -54,7 +55,7 @@ def test_a_shape_that_does_not_fit(call, message):
         (lambda: F.pad(ones(1, 3), (4, 0), "reflect"), ShapeError, "pads an axis of 3 by 2 at most"),
         (lambda: F.pad(ones(1, 3), (4, 0), "mirror"), NotImplementedError, "it was given 'mirror'"),
         (lambda: F.embedding(torch.tensor([0]), ones(3, 2), sparse=True), NotImplementedError, "sparse=True"),
-        (lambda: F.mean_along(torch.arange(3), 0), RuntimeError, "mean_along: it expects floating-point tensors"),
+        (lambda: mean_along(torch.arange(3), 0), RuntimeError, "mean_along: it expects floating-point tensors"),
         (lambda: F.cross_entropy(ones(2, 3), torch.tensor([0, 1]), ones(3, requires_grad=True)), RuntimeError,
          "weight is a constant"),
         (lambda: F.split(ones(3), 1, dim=4), IndexError, "there is no axis 4 in [3]"),

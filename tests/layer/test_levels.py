@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from chapter14 import Layer, convert
 from chapter14.checking.case import outputs, wanted
-from chapter14.functional import scale, times
+from chapter14.functional import mul
 
 from ..table import CASES
 
@@ -107,15 +107,13 @@ class Powers(Layer):
 
     @staticmethod
     def backward(needs, g, x, power: Any, p, c):
-        return times(
-            g, Powers.of(x, Power(power.p - 1, power.c * power.p), [power.p - 1], {"c": power.c * power.p})
-        ), *(None for _ in range(3))
+        return mul(g, Powers.of(x, Power(power.p - 1, power.c * power.p), [power.p - 1], {"c": power.c * power.p})), *(
+            None for _ in range(3)
+        )
 
     @staticmethod
     def jvp(tangents, x, power, p, c):
-        return scale(
-            times(tangents[0], Powers.of(x, Power(power.p - 1, power.c), [power.p - 1], {"c": power.c})), power.p
-        )
+        return mul(mul(tangents[0], Powers.of(x, Power(power.p - 1, power.c), [power.p - 1], {"c": power.c})), power.p)
 
 
 def test_constants_of_any_kind():

@@ -41,7 +41,7 @@ def test_inplace_writes_over_its_input_and_goes_back_all_the_same(name):
 @pytest.mark.parametrize("name", ["relu", "silu"])
 def test_inplace_in_torch_func_and_in_torch_compile(name):
     def J(x, functional=F):
-        return getattr(functional, name)(F.scale(x, 1.0), inplace=True).square().sum()
+        return getattr(functional, name)(F.mul(x, 1.0), inplace=True).square().sum()
 
     torch._dynamo.reset()
     x = torch.linspace(-2, 3, 6, dtype=torch.float64, requires_grad=True)
@@ -53,7 +53,7 @@ def test_inplace_in_torch_func_and_in_torch_compile(name):
 @pytest.mark.parametrize("call", [torch.relu, torch.Tensor.relu, native.relu, torch.relu_, native.relu_])
 def test_by_hand_relu_has_pytorchs_gradient_at_zero(call):
     x = torch.zeros(2, requires_grad=True)
-    y = F.scale(x, 1)
+    y = F.mul(x, 1)
     with by_hand(strict=True):
         x_out = call(y)
     assert torch.autograd.grad(x_out.sum(), x)[0].tolist() == [0, 0]
@@ -64,7 +64,7 @@ def test_by_hand_in_place(name):
     results = []
     for mode in (by_hand(strict=True), torch.enable_grad()):
         x = torch.linspace(-2, 3, 6, dtype=torch.float64, requires_grad=True)
-        y = F.scale(x, 1)
+        y = F.mul(x, 1)
         with mode:
             getattr(torch, name + "_")(y)
         results += [torch.autograd.grad(y.square().sum(), x)[0]]

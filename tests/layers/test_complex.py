@@ -70,10 +70,10 @@ def test_the_forms_of_a_layer_take_the_real_part():
         return lambda x: times(x, z).abs().square().sum()
 
     expected = 2 * x * z.abs().square()
-    assert_close(torch.func.grad(J(F.times))(x), expected)
-    assert_close(torch.func.vmap(torch.func.grad(lambda x, z: F.times(x, z).abs().square()))(x, z), expected)
+    assert_close(torch.func.grad(J(F.mul))(x), expected)
+    assert_close(torch.func.vmap(torch.func.grad(lambda x, z: F.mul(x, z).abs().square()))(x, z), expected)
     x.requires_grad_()
-    for times in (F.times, torch.compile(F.times, backend="aot_eager")):
+    for times in (F.mul, torch.compile(F.mul, backend="aot_eager")):
         assert_close(torch.autograd.grad(J(times)(x), x), (expected.detach(),))
     with forward_ad.dual_level():
         d = forward_ad.unpack_dual(F.absolute(forward_ad.make_dual(z, 1j * z)))
@@ -88,11 +88,11 @@ def test_a_layer_that_states_L_is_conjugated():
 
         @staticmethod
         def backward(needs, g, x, w):
-            return F.times(g, w), F.times(g, x)
+            return F.mul(g, w), F.mul(g, x)
 
         @staticmethod
         def jvp(tangents, x, w):
-            return F.plus(F.times(tangents[0], w), F.times(x, tangents[1]))
+            return F.add(F.mul(tangents[0], w), F.mul(x, tangents[1]))
 
     class Square(chapter14.Layer):
         """|x|²: dx_out is the real part of 2 x* dx."""
@@ -103,7 +103,7 @@ def test_a_layer_that_states_L_is_conjugated():
 
         @staticmethod
         def backward(needs, g, x):
-            return (F.times(g, F.scale(F.conjugate(x), 2)),)
+            return (F.mul(g, F.mul(F.conj(x), 2)),)
 
     x, w = drawn(3, dtype=torch.float64), drawn(3)
     for a, b in ((x, w), (w, x), (w, drawn(3, seed=15))):
@@ -153,11 +153,11 @@ def test_forward_backward_gives_a_real_parameter_a_real_gradient():
             self.w = nn.Parameter(drawn(4, dtype=torch.float64).detach())
 
         def forward(self, z):
-            return F.times(self.w, F.exp(z))
+            return F.mul(self.w, F.exp(z))
 
     class Loss(nn.Module):
         def forward(self, y_hat, y):
-            return F.sum_over(F.square(F.absolute(F.minus(y_hat, y))))
+            return F.sum(F.square(F.absolute(F.sub(y_hat, y))))
 
     model, z, y = Model(), drawn(4), drawn(4, seed=15).detach()
     _, gradients, g_0 = chapter14.forward_backward(model, Loss())(z.detach(), y)

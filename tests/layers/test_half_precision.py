@@ -154,8 +154,8 @@ ENTRIES = {
     "normalize": lambda x: F.normalize(x, dim=-1),
     "var": lambda x: F.var(x, -1, True),
     "logcumsumexp": lambda x: F.logcumsumexp(x, -1),
-    "hypot": lambda x: F.hypot(x, F.scale(x, 0.5)),
-    "mse_loss": lambda x: F.mse_loss(x, F.scale(x, 0.5), reduction="none"),
+    "hypot": lambda x: F.hypot(x, F.mul(x, 0.5)),
+    "mse_loss": lambda x: F.mse_loss(x, F.mul(x, 0.5), reduction="none"),
     "attention": lambda x: F.scaled_dot_product_attention(*[F.reshape(x, (1, 2, 3))] * 3),
     "gru_cell": lambda x: F.gru_cell(*F.split(F.reshape(x, (1, 6)), (4, 2), -1), W_X.to(x.dtype), W_H.to(x.dtype)),
 }
@@ -171,7 +171,7 @@ def test_forward_mode_and_higher_orders(f, dtype):
     def J(x):
         h = f(x)
         c = torch.linspace(-1, 2, h.numel(), dtype=torch.double).view(h.shape).to(h.dtype)
-        return F.total(F.times(c, F.plus(h, F.times(h, h))), ())
+        return F.sum_to_size(F.mul(c, F.add(h, F.mul(h, h))), ())
 
     def found(x, v):
         along = jvp(f, (x,), (v,))[1]
@@ -276,7 +276,7 @@ class Bump(Layer):
 
     @staticmethod
     def backward(needs, g, x):
-        return (F.times(F.times(g, F.scale(F.power(x, 3), 1e-6)), F.exp(F.scale(F.times(x, x), -0.5e-6))),)
+        return (F.mul(F.mul(g, F.mul(F.pow(x, 3), 1e-6)), F.exp(F.mul(F.mul(x, x), -0.5e-6))),)
 
     @staticmethod
     def jvp(tangents, x):

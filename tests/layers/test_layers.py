@@ -21,7 +21,8 @@ def test_layer(check, case):
 
 
 def test_every_function_is_in_the_table():
-    assert {str(case).split(",")[0] for case in CASES} == set(F.__all__)
+    public = {name for name in vars(F) if not name.startswith("_")}
+    assert public <= {str(case).split(",")[0] for case in CASES}
 
 
 def test_every_gap_is_about_a_check():

@@ -461,7 +461,7 @@ for mode in ("sum", "mean", "max"):
     )
 row(
     "embedding max_norm",
-    lambda ns, W: ns.embedding(torch.tensor([0, 1, 3]), W * 1.0 if ns is NATIVE else F.scale(W, 1.0)),
+    lambda ns, W: ns.embedding(torch.tensor([0, 1, 3]), W * 1.0 if ns is NATIVE else F.mul(W, 1.0)),
     ROWS_OF_THREE,
 )
 IMAGE = T(0, 0, 1, 1, 0, 0, 1, 1, 2, 2, 2, 2, NAN, 0, 1, INF).reshape(1, 1, 4, 4)

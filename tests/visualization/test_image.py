@@ -98,7 +98,7 @@ def test_moved_is_the_jvp(image):
 def test_gradients_are_right_and_by_hand(image):
     theta = parameters(image, size=(4, 5), count=1).requires_grad_()
     assert gradcheck(image.picture, theta, fast_mode=True) and gradgradcheck(image.picture, theta, fast_mode=True)
-    assert audit(image.picture(F.scale(theta, 1))).fraction == 1
+    assert audit(image.picture(F.mul(theta, 1))).fraction == 1
 
 
 @each_image

@@ -52,7 +52,7 @@ def test_one_number_for_each_picture_with_its_gradient_by_hand(prior, channels):
     if (channels % 2 and prior is PRIORS["mean_alpha"]) or (channels == 2 and prior is PRIORS["natural_spectrum"]):
         pytest.skip("it is not for pictures of so many channels")
     x = pictures(3, channels, 5, 6).requires_grad_()
-    value = of(prior, F.scale(x, 1))
+    value = of(prior, F.mul(x, 1))
     assert isinstance(prior, Objective) and value.shape == (3,) and (value > 0).all()
     assert audit(value).fraction == 1
     assert gradcheck(lambda x: of(prior, x), x)

@@ -93,7 +93,7 @@ def test_gradients_are_right_and_by_hand(transform, size):
         return transform(x, generators([3, 4], 0))
 
     assert gradcheck(changed, x, fast_mode=True) and gradgradcheck(changed, x, fast_mode=True)
-    assert audit(changed(F.scale(x, 1))).fraction == 1
+    assert audit(changed(F.mul(x, 1))).fraction == 1
     t = torch.ones_like(x)
     moved = changed(x + t) - changed(x)
     assert_close(torch.func.jvp(changed, (x.detach(),), (t,))[1], moved) if transform != Composite() else None

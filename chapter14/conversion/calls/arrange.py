@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.core.arrange import Transpose, axis
-from ...layers.core.branch import Spread
-from ...layers.core.cast import copied
+from ...layers.core.branch import BroadcastTo
+from ...layers.core.cast import clone
 from ...layers.core.inplace import turn_in_place
 from ...layers.core.view import Squeeze, Unsqueeze, View
 from ...shape import several as several_numbers
@@ -53,7 +53,7 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 @stands_for("ravel")
 def ravel(input: Tensor) -> Tensor:
-    return F.reshape(input if input.is_contiguous() else copied(input, torch.contiguous_format), (-1,))
+    return F.reshape(input if input.is_contiguous() else clone(input, torch.contiguous_format), (-1,))
 
 
 @stands_for("permute")
@@ -128,17 +128,17 @@ def t_(input: Tensor) -> Tensor:
 
 @stands_for("expand")
 def expand(input: Tensor, *given: Any, size: Any = None, implicit: bool = False) -> Tensor:
-    return Spread.of(input, _whole(input, sizes(given, size)))
+    return BroadcastTo.of(input, _whole(input, sizes(given, size)))
 
 
 @stands_for("expand_as")
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    return Spread.of(input, other.shape)
+    return BroadcastTo.of(input, other.shape)
 
 
 @stands_for("broadcast_to")
 def broadcast_to(input: Tensor, *given: Any, size: Any = None) -> Tensor:
-    return Spread.of(input, _whole(input, sizes(given, size)))
+    return BroadcastTo.of(input, _whole(input, sizes(given, size)))
 
 
 def _whole(input: Tensor, size: tuple[int, ...]) -> tuple[int, ...]:
@@ -151,7 +151,7 @@ def _whole(input: Tensor, size: tuple[int, ...]) -> tuple[int, ...]:
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     tensors = several(tensors)
     shape = torch.broadcast_shapes(*(x.shape for x in tensors))
-    return tuple(Spread.of(x, shape) for x in tensors)
+    return tuple(BroadcastTo.of(x, shape) for x in tensors)
 
 
 def several(given: Any) -> tuple[Tensor, ...]:

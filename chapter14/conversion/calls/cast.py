@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layers.core.cast import copied, moved
+from ...layers.core import cast as layer
+from ...layers.core.cast import moved
 from ..table import stands_for
 from .operands import of_numbers
 
@@ -107,7 +108,7 @@ def to(
 @stands_for("clone")
 @of_numbers
 def clone(input: Tensor, *, memory_format: torch.memory_format | None = torch.preserve_format) -> Tensor:
-    return copied(input, memory_format or torch.preserve_format)
+    return layer.clone(input, memory_format or torch.preserve_format)
 
 
 @stands_for("contiguous")
@@ -116,4 +117,4 @@ def contiguous(input: Tensor, memory_format: torch.memory_format = torch.contigu
     """input itself, where it is so already."""
     if input.is_contiguous(memory_format=memory_format):
         return input
-    return copied(input, memory_format)
+    return layer.clone(input, memory_format)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layers.core.complex import ViewAsComplex, ViewAsReal, conjugate
+from ...layers.core.complex import ViewAsComplex, ViewAsReal
 from ..table import stands_for
 
 
@@ -38,30 +38,30 @@ def of_parts(real: Tensor, imag: Tensor) -> Tensor:
     if real.dtype != imag.dtype or not real.is_floating_point():
         raise RuntimeError(f"complex: expected two tensors of one floating-point dtype, got {real.dtype}, {imag.dtype}")
     shape = torch.broadcast_shapes(real.shape, imag.shape)
-    return ViewAsComplex.of(F.stack([F.spread(real, shape), F.spread(imag, shape)], -1))
+    return ViewAsComplex.of(F.stack([F.broadcast_to(real, shape), F.broadcast_to(imag, shape)], -1))
 
 
 @stands_for("polar")
 def polar(abs: Tensor, angle: Tensor) -> Tensor:
     if abs.dtype != angle.dtype or not abs.is_floating_point():
         raise RuntimeError(f"polar: expected two tensors of one floating-point dtype, got {abs.dtype}, {angle.dtype}")
-    return of_parts(F.times(abs, F.cos(angle)), F.times(abs, F.sin(angle)))
+    return of_parts(F.mul(abs, F.cos(angle)), F.mul(abs, F.sin(angle)))
 
 
 @stands_for("conj", "conj_physical")
 def conj(input: Tensor) -> Tensor:
-    return conjugate(input)
+    return F.conj(input)
 
 
 @stands_for("mH", "adjoint")
 def of_matrices(input: Tensor) -> Tensor:
     if input.ndim < 2:
         raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D.")
-    return conjugate(F.transpose(input, -2, -1))
+    return conj(F.transpose(input, -2, -1))
 
 
 @stands_for("H")
 def conjugate_transposed(input: Tensor) -> Tensor:
     if input.ndim not in (0, 2):
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
-    return conjugate(F.transpose(input, 0, -1) if input.ndim else input)
+    return conj(F.transpose(input, 0, -1) if input.ndim else input)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...layer import cast
 from ...layers.core.arrange import pad, roll
-from ...layers.core.complex import conjugate
+from ...layers.core.complex import conj
 from ...layers.spectral.fft import TURNED, as_complex, fft, irfft, rfft
 from ...layers.spectral.stft import istft, stft
 from ...shape import several
@@ -93,8 +93,8 @@ _register("fft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, False))
 _register("ifft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, True))
 _register("rfft", _rfftn)
 _register("irfft", _irfftn)
-_register("hfft", lambda x, s, dim, norm: _irfftn(conjugate(x), s, dim, _turned(norm)))
-_register("ihfft", lambda x, s, dim, norm: conjugate(_rfftn(x, s, dim, _turned(norm))))
+_register("hfft", lambda x, s, dim, norm: _irfftn(conj(x), s, dim, _turned(norm)))
+_register("ihfft", lambda x, s, dim, norm: conj(_rfftn(x, s, dim, _turned(norm))))
 
 
 @stands_for("fft.fftshift")

@@ -88,7 +88,7 @@ def put(x: Tensor, key: Any, value: Any) -> None:
     else:
         x, index = _first_step(x, key)
     if not _tensors(index):
-        in_place(x, F.spread(value, x.shape))
+        in_place(x, F.broadcast_to(value, x.shape))
     elif value.ndim == 0 and (mask := index[0]) is not None and mask.dtype == torch.bool and not _tensors(index[1:]):
         in_place(x, F.masked_fill(x, mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), value))
     else:

@@ -163,7 +163,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         order[:2] = [1, 0]
     shape = [tensors[i].numel() for i in order]
     return tuple(
-        F.spread(F.reshape(x, [n if order[j] == i else 1 for j, n in enumerate(shape)]), shape)
+        F.broadcast_to(F.reshape(x, [n if order[j] == i else 1 for j, n in enumerate(shape)]), shape)
         for i, x in enumerate(tensors)
     )
 
@@ -208,4 +208,4 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     a, b = ((1,) * (n - x.ndim) + tuple(x.shape) for x in (input, other))
     x = F.reshape(input, [k for m in a for k in (m, 1)])
     y = F.reshape(other, [k for m in b for k in (1, m)])
-    return F.reshape(F.times(x, y), [i * j for i, j in zip(a, b, strict=True)])
+    return F.reshape(F.mul(x, y), [i * j for i, j in zip(a, b, strict=True)])

@@ -107,7 +107,7 @@ def triangular_solve(
     if transpose:
         A, upper = F.transpose(A), not upper
     x_out = F.solve_triangular(A, input, upper=upper, unitriangular=unitriangular)
-    return _named("triangular_solve", x_out, F.copied(F.spread(also, (*x_out.shape[:-2], *A.shape[-2:]))))
+    return _named("triangular_solve", x_out, F.clone(F.broadcast_to(also, (*x_out.shape[:-2], *A.shape[-2:]))))
 
 
 @stands_for("linalg.eigh")

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from ...layers.core.arithmetic import plus, times
 from ...layers.core.arrange import axis, permute, reshape
-from ...layers.core.branch import spread
-from ...layers.core.complex import conjugate
+from ...layers.core.branch import broadcast_to
+from ...layers.core.complex import conj
 from ...layers.linear.einsum import einsum as _einsum
 from ...layers.linear.grouped import grouped_mm as _grouped_mm
 from ...layers.linear.matmul import MatMul, addmm, scaled
 from ...layers.linear.matmul import matmul as _matmul
-from ...layers.reduce.reduce import sum_over
+from ...layers.reduce.reduce import sum
 from ...shape import ShapeError, check_shapes
 from ..table import stands_for
 from .arithmetic import promoted
@@ -58,12 +58,12 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 @stands_for("vdot")
 def vdot(input: Tensor, other: Tensor) -> Tensor:
-    return dot(conjugate(input), other)
+    return dot(conj(input), other)
 
 
 @stands_for("linalg.vecdot")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
-    return sum_over(times(conjugate(x), y), None if x.ndim == y.ndim == 1 else dim)  # of vectors, torch looks at no dim
+    return sum(times(conj(x), y), None if x.ndim == y.ndim == 1 else dim)  # of vectors, torch looks at no dim
 
 
 @stands_for("inner")
@@ -116,7 +116,7 @@ def _added_to(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tens
     """beta input + alpha product; a beta of 0 leaves the input out, whatever it is."""
     if not product.is_floating_point() and not product.is_complex():
         return NotImplemented  # whole numbers, by which alpha and beta are rounded
-    input, product = promoted(spread(input, product.shape), scaled(product, alpha))
+    input, product = promoted(broadcast_to(input, product.shape), scaled(product, alpha))
     return plus(scaled(input, beta), product) if beta else product
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.core.arrange import axis
-from ...layers.core.cast import copied
+from ...layers.core.cast import clone
 from ...layers.core.repeat import Repeat, Windows
 from ...layers.core.view import embedded
 from ..table import stands_for
@@ -49,7 +49,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if k % 4 == 2:
         return F.flip(input, (a, b))
     if k % 4 == 0:
-        return copied(input, torch.contiguous_format)
+        return clone(input, torch.contiguous_format)
     return F.transpose(F.flip(input, (b,)), a, b) if k % 4 == 1 else F.flip(F.transpose(input, a, b), (b,))
 
 
@@ -99,8 +99,8 @@ def repeat_interleave(
     if repeats < 0:
         raise RuntimeError("repeats cannot be negative")
     x = F.unsqueeze(input, dim + 1)
-    x = F.spread(x, (*x.shape[: dim + 1], repeats, *x.shape[dim + 2 :]))
-    return F.flatten(copied(x, torch.contiguous_format), dim, dim + 1)
+    x = F.broadcast_to(x, (*x.shape[: dim + 1], repeats, *x.shape[dim + 2 :]))
+    return F.flatten(clone(x, torch.contiguous_format), dim, dim + 1)
 
 
 @stands_for("diag")
@@ -110,7 +110,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return (
         embedded(input, diagonal, 0, 1)
         if input.ndim == 1
-        else copied(F.diagonal(input, diagonal), torch.contiguous_format)
+        else clone(F.diagonal(input, diagonal), torch.contiguous_format)
     )
 
 

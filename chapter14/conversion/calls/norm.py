@@ -12,11 +12,11 @@ from ...layer import cast
 from ...layers.core.arithmetic import minus, scale, shift, times
 from ...layers.core.arrange import permute, reshape
 from ...layers.core.branch import branch
-from ...layers.core.cast import copied
+from ...layers.core.cast import clone
 from ...layers.linalg.eigen import svdvals
 from ...layers.pointwise.compare import where
 from ...layers.pointwise.transcendental import reciprocal
-from ...layers.reduce.reduce import Dim, amax, amin, sum_over, vector_norm
+from ...layers.reduce.reduce import Dim, amax, amin, sum, vector_norm
 from ...shape import axes
 from ..table import stands_for
 from .operands import of_numbers
@@ -45,7 +45,7 @@ def norm_of_matrix(
     if ord in ("nuc", 2, -2):
         kept = [d for d in range(A.ndim) if d not in (rows, columns)]
         s = svdvals(permute(A, (*kept, rows, columns)))
-        x_out = sum_over(s, -1) if ord == "nuc" else (amax if ord > 0 else amin)(s, -1)
+        x_out = sum(s, -1) if ord == "nuc" else (amax if ord > 0 else amin)(s, -1)
         return reshape(x_out, [A.shape[d] if d in kept else 1 for d in range(A.ndim)]) if keepdim else x_out
     if ord == "fro":
         return vector_norm(A, 2, (rows, columns), keepdim)
@@ -84,7 +84,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     if input.ndim < 2 or p <= 0 or maxnorm < 0:
         return NotImplemented  # which torch refuses
     axes(input, dim)
-    x, also = branch(input if input.is_contiguous() else copied(input, torch.contiguous_format))
+    x, also = branch(input if input.is_contiguous() else clone(input, torch.contiguous_format))
     length = vector_norm(also, p, [i for i in range(input.ndim) if i != dim % input.ndim], True)
     shorter = scale(reciprocal(shift(length, 1e-7)), maxnorm)
     return times(x, where(length.detach() > maxnorm, shorter, torch.ones_like(length)))

@@ -86,6 +86,6 @@ def _mean_and_r(x: Tensor, dims: tuple[int, ...], eps: float) -> tuple[Tensor, T
     """The mean and 1 / (standard deviation), over some axes, which are kept; in float32 or wider, and rounded once."""
     dtype = x.dtype
     x, also = F.branch(cast(x, torch.promote_types(dtype, torch.float32)))
-    mean, too = F.branch(F.mean_along(x, dims))
-    c = F.minus(also, too)
-    return cast(mean, dtype), cast(F.power(F.shift(F.mean_along(F.power(c, 2), dims), eps), -0.5), dtype)
+    mean, too = F.branch(F.mean(x, dims, True))
+    c = F.sub(also, too)
+    return cast(mean, dtype), cast(F.pow(F.add(F.mean(F.pow(c, 2), dims, True), eps), -0.5), dtype)

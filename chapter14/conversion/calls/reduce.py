@@ -27,7 +27,7 @@ def _in(dtype: torch.dtype | None, x: Tensor) -> Tensor:
 @stands_for("sum")
 @of_numbers
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
-    return reduce.sum_over(_in(dtype, input), dim, keepdim)
+    return reduce.sum(_in(dtype, input), dim, keepdim)
 
 
 @stands_for("nansum")
@@ -40,7 +40,7 @@ def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torc
 @stands_for("mean")
 @of_numbers
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False, *, dtype: torch.dtype | None = None) -> Tensor:
-    return reduce.mean_over(_in(dtype, input), dim, keepdim)
+    return reduce.mean(_in(dtype, input), dim, keepdim)
 
 
 @stands_for("nanmean")
@@ -134,4 +134,4 @@ def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal."""
     if input.ndim != 2:
         return NotImplemented  # which torch refuses
-    return reduce.sum_over(keep(input, torch.eye(*input.shape, dtype=torch.bool, device=input.device)))
+    return reduce.sum(keep(input, torch.eye(*input.shape, dtype=torch.bool, device=input.device)))

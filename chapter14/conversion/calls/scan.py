@@ -11,10 +11,10 @@ from ...layer import cast
 from ...layers.core.arithmetic import minus, plus, scale, times
 from ...layers.core.arrange import narrow, reshape
 from ...layers.core.branch import branch
-from ...layers.core.cast import copied
+from ...layers.core.cast import clone
 from ...layers.core.merge import merge
 from ...layers.reduce import scan
-from ...layers.reduce.reduce import sum_over
+from ...layers.reduce.reduce import sum
 from ...shape import axes
 from ..table import stands_for
 from .arithmetic import mul
@@ -54,7 +54,7 @@ def diff(
         return NotImplemented  # which torch refuses
     axes(input, dim)
     if n == 0:
-        return copied(input)  # without what is put before and behind it, as torch has it
+        return clone(input)  # without what is put before and behind it, as torch has it
     pieces = [t for t in (prepend, input, append) if t is not None]
     x = merge(*pieces, dim=dim) if len(pieces) > 1 else input
     for _ in range(min(n, x.shape[dim])):
@@ -67,7 +67,7 @@ def diff(
 @of_numbers
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The area below the line through y, at the places x, or dx apart."""
-    return sum_over(_pieces(y, x, dx, dim), dim)
+    return sum(_pieces(y, x, dx, dim), dim)
 
 
 @stands_for("cumulative_trapezoid")

@@ -58,7 +58,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     dim = axis(input, dim)
     others = torch.broadcast_shapes(*((*x.shape[:dim], 1, *x.shape[dim + 1 :]) for x in (input, indices)))
     a, b = ((*others[:dim], x.shape[dim], *others[dim + 1 :]) for x in (input, indices))
-    return F.gather(F.spread(input, a), dim, torch.where(indices < 0, indices + a[dim], indices).expand(b))
+    return F.gather(F.broadcast_to(input, a), dim, torch.where(indices < 0, indices + a[dim], indices).expand(b))
 
 
 @stands_for("masked_select")
@@ -68,7 +68,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     shape = torch.broadcast_shapes(input.shape, mask.shape)
     if not shape:
         shape = torch.Size([1])
-    return indexed(F.spread(input, shape), (mask.expand(shape),))
+    return indexed(F.broadcast_to(input, shape), (mask.expand(shape),))
 
 
 @stands_for("masked_fill")
@@ -81,7 +81,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     if mask.dtype != torch.bool or input.dtype != source.dtype:
         raise RuntimeError("masked_scatter_: mask is of bool, source of input's dtype")
     shape = torch.broadcast_shapes(input.shape, mask.shape)
-    input, mask = F.spread(input, shape), mask.expand(shape)
+    input, mask = F.broadcast_to(input, shape), mask.expand(shape)
     n = int(mask.sum())
     if n > source.numel():
         raise RuntimeError(f"masked_scatter: {source.numel()} elements of source < {n} ones in mask")
@@ -148,7 +148,7 @@ def scatter_reduce(
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
     counts = torch.ones_like(input, requires_grad=False)
     counts = (counts if include_self else counts.scatter(dim, index, 0)).scatter_add(dim, index, ones)
-    return F.times(added, counts.clamp(min=1).reciprocal())
+    return F.mul(added, counts.clamp(min=1).reciprocal())
 
 
 @stands_for("index_reduce")
@@ -215,4 +215,4 @@ def zero_(input: Tensor) -> Tensor:
 def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     src = src.to(input.device)
     inexact = src.is_floating_point() or src.is_complex()
-    return in_place(input, F.spread(cast(src, input.dtype) if inexact else src.to(input.dtype), input.shape))
+    return in_place(input, F.broadcast_to(cast(src, input.dtype) if inexact else src.to(input.dtype), input.shape))

@@ -8,12 +8,12 @@ from torch import Tensor
 from ...layers.core.arithmetic import keep, minus
 from ...layers.core.arrange import reshape, transpose
 from ...layers.core.branch import branch
-from ...layers.core.complex import conjugate
+from ...layers.core.complex import conj
 from ...layers.linear.matmul import matmul
 from ...layers.pointwise.binary import divide
 from ...layers.pointwise.compare import clamp
 from ...layers.pointwise.transcendental import sqrt
-from ...layers.reduce.reduce import mean_over, sum_over
+from ...layers.reduce.reduce import mean, sum
 from ..table import stands_for
 from .arithmetic import div, mul, sub
 from .operands import of_numbers, of_reals
@@ -35,18 +35,18 @@ def cov(
     n = x.shape[1]
     w = [t for t in (fweights, aweights) if t is not None]
     if not w:
-        a, b = branch(minus(x, mean_over(x, 1, True)))
-        x_out = div(matmul(a, transpose(conjugate(b))), max(n - correction, 0))
+        a, b = branch(minus(x, mean(x, 1, True)))
+        x_out = div(matmul(a, transpose(conj(b))), max(n - correction, 0))
     else:
         weights = w[0] if len(w) == 1 else mul(*w)
         whole = _sum(weights)
-        a, b = branch(minus(x, div(sum_over(mul(x, weights), 1, True), whole)))
-        x_out = div(matmul(mul(a, weights), transpose(conjugate(b))), _free(whole, weights, aweights, correction))
+        a, b = branch(minus(x, div(sum(mul(x, weights), 1, True), whole)))
+        x_out = div(matmul(mul(a, weights), transpose(conj(b))), _free(whole, weights, aweights, correction))
     return reshape(x_out, ()) if x.shape[0] == 1 else x_out
 
 
 def _sum(x: Tensor) -> Tensor:
-    return sum_over(x) if x.is_floating_point() else x.sum()
+    return sum(x) if x.is_floating_point() else x.sum()
 
 
 def _free(whole: Tensor, weights: Tensor, aweights: Tensor | None, correction: int) -> Tensor:
@@ -68,6 +68,6 @@ def corrcoef(input: Tensor) -> Tensor:
     if C.ndim == 0:
         return divide(C, also)
     n = C.shape[0]
-    std = sqrt(sum_over(keep(also, torch.eye(n, dtype=torch.bool, device=C.device)), 1))
+    std = sqrt(sum(keep(also, torch.eye(n, dtype=torch.bool, device=C.device)), 1))
     row, column = branch(std)
     return clamp(divide(divide(C, reshape(column, (n, 1))), reshape(row, (1, n))), -1, 1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from ...layer import real
-from ...layers.core.branch import add_up
+from ...layers.core.branch import add_n
 from .tape import Step, Tape
 
 
@@ -42,5 +42,5 @@ def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
     for node, g, is_real in zip(step.ins, g_in, step.reals, strict=True):
         if node is not None and g is not None:
             g = real(g) if is_real else g
-            arrived[node] = add_up(arrived[node], g) if node in arrived else g
+            arrived[node] = add_n(arrived[node], g) if node in arrived else g
     tape.inside.pop()

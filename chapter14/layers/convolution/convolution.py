@@ -22,7 +22,7 @@ from torch import Tensor
 from ...layer import Layer
 from ..core.arithmetic import added
 from ..core.arrange import reshape
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from ..core.complex import conjugates
 
 
@@ -49,7 +49,7 @@ _CONV_TRANSPOSE = torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_tra
 def _bias_prime(g: Tensor) -> Tensor:
     """b branches to every datapoint and place (14.7), so its gradient adds up over them."""
     M = g.shape[1]
-    return reshape(total(g, (1, M, *(1 for _ in g.shape[2:]))), (M,))
+    return reshape(sum_to_size(g, (1, M, *(1 for _ in g.shape[2:]))), (M,))
 
 
 class Conv(Layer):

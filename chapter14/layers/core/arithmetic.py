@@ -1,11 +1,11 @@
-"""Sums, products and powers, entry by entry: what the ways back of other layers are written with.
+"""Sums, products and powers, entry by entry: the arithmetic that other layers' backward passes are written with.
 
     plus    x_out = a + b        L^a = I           L^b = I
     times   x_out = a b          L^a = diag b      L^b = diag a
     scale   x_out = c x          L   = c I
     power   x_out = x^p          L   = diag p x^(p-1)
 
-a and b broadcast, which is a branch (section 14.7): going back, `total` adds up what was spread.
+a and b broadcast, which is a branch (section 14.7): going back, `sum_to_size` adds up what was spread.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch._C._functorch import is_batchedtensor
 from ...layer import Layer, LinearMap
 from ...shape import check_floating
 from .bitmask import selected
-from .branch import spread, total
-from .complex import conjugate
+from .branch import broadcast_to, sum_to_size
+from .complex import conj
 
 
 def added(*terms: Tensor | None) -> Tensor:
@@ -30,6 +30,7 @@ def added(*terms: Tensor | None) -> Tensor:
 
 
 class Plus(Layer):
+    title = "add"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -43,15 +44,16 @@ class Plus(Layer):
 
     @staticmethod
     def backward(needs, g, a_shape, b_shape):
-        return total(g, a_shape) if needs[0] else None, total(g, b_shape) if needs[1] else None
+        return sum_to_size(g, a_shape) if needs[0] else None, sum_to_size(g, b_shape) if needs[1] else None
 
     @staticmethod
     def jvp(tangents, a, b):
         shape = torch.broadcast_shapes(a.shape, b.shape)
-        return added(*[None if t is None else spread(t, shape) for t in tangents])
+        return added(*[None if t is None else broadcast_to(t, shape) for t in tangents])
 
 
 class Minus(Layer):
+    title = "sub"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -65,18 +67,19 @@ class Minus(Layer):
 
     @staticmethod
     def backward(needs, g, a_shape, b_shape):
-        return total(g, a_shape) if needs[0] else None, scale(total(g, b_shape), -1) if needs[1] else None
+        return sum_to_size(g, a_shape) if needs[0] else None, scale(sum_to_size(g, b_shape), -1) if needs[1] else None
 
     @staticmethod
     def jvp(tangents, a, b):
         da, db = tangents
         shape = torch.broadcast_shapes(a.shape, b.shape)
         if da is None:
-            return spread(scale(db, -1), shape)
-        return spread(da, shape) if db is None else minus(spread(da, shape), db)
+            return broadcast_to(scale(db, -1), shape)
+        return broadcast_to(da, shape) if db is None else minus(broadcast_to(da, shape), db)
 
 
 class Times(Layer):
+    title = "mul"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -92,8 +95,8 @@ class Times(Layer):
     @staticmethod
     def backward(needs, g, a, b, a_shape, b_shape):
         return (
-            total(times(g, conjugate(b)), a_shape) if needs[0] else None,
-            total(times(g, conjugate(a)), b_shape) if needs[1] else None,
+            sum_to_size(times(g, conj(b)), a_shape) if needs[0] else None,
+            sum_to_size(times(g, conj(a)), b_shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -139,10 +142,11 @@ class MeanAlong(LinearMap):
 
     @staticmethod
     def transpose(g, shape, dims):
-        return spread(scale(g, g.numel() / max(shape.numel(), 1)), shape)
+        return broadcast_to(scale(g, g.numel() / max(shape.numel(), 1)), shape)
 
 
 class Power(Layer):
+    title = "pow"
     opmath = "derivatives"
 
     @staticmethod
@@ -151,7 +155,7 @@ class Power(Layer):
 
     @staticmethod
     def backward(needs, g, x, p):
-        return times(g, conjugate(_power_prime(x, p))), None
+        return times(g, conj(_power_prime(x, p))), None
 
     @staticmethod
     def jvp(tangents, x, p):
@@ -195,18 +199,33 @@ class Keep(LinearMap):
         return keep(g, mask)
 
 
+def add(input: Tensor, other: Tensor | float) -> Tensor:
+    """input + other, broadcast, as `torch.add`."""
+    return plus(input, other) if isinstance(other, Tensor) else shift(input, other)
+
+
+def sub(input: Tensor, other: Tensor | float) -> Tensor:
+    """input - other, broadcast, as `torch.sub`."""
+    return minus(input, other) if isinstance(other, Tensor) else shift(input, -other)
+
+
+def mul(input: Tensor, other: Tensor | float) -> Tensor:
+    """input times other, entry by entry, broadcast, as `torch.mul`."""
+    return times(input, other) if isinstance(other, Tensor) else scale(input, other)
+
+
 def plus(a: Tensor, b: Tensor) -> Tensor:
-    """a + b, broadcast, as `torch.add`."""
+    """a + b, broadcast."""
     return Plus.of(a, b)
 
 
 def minus(a: Tensor, b: Tensor) -> Tensor:
-    """a - b, broadcast, as `torch.sub`."""
+    """a - b, broadcast."""
     return Minus.of(a, b)
 
 
 def times(a: Tensor, b: Tensor) -> Tensor:
-    """a b, entry by entry, broadcast, as `torch.mul`."""
+    """a b, entry by entry, broadcast."""
     return Times.of(a, b)
 
 
@@ -221,7 +240,7 @@ def shift(x: Tensor, c: float) -> Tensor:
 
 
 def power(x: Tensor, p: float) -> Tensor:
-    """x^p, entry by entry, where p is a number; as `torch.pow`."""
+    """x^p, entry by entry, where p is a number."""
     return Power.of(x, p)
 
 
@@ -238,7 +257,7 @@ def keep(x: Tensor, mask: Tensor) -> Tensor:
 def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
     """The sum over some axes, each kept with size 1; as `torch.sum` with `keepdim=True`."""
     dims = {d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}
-    return total(x, [1 if i in dims else n for i, n in enumerate(x.shape)])
+    return sum_to_size(x, [1 if i in dims else n for i, n in enumerate(x.shape)])
 
 
 def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:

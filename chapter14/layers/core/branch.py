@@ -3,8 +3,8 @@
     branch(x_in) = [x_in, x_in] = [x_out^a, x_out^b]              (14.38)
     g_in = [g_out^a, g_out^b] [1, 1]^T = g_out^a + g_out^b        (14.45), (14.46)
 
-Broadcasting is a branch too: `spread` sends x to every place of a larger shape, `total` adds up what comes back.
-So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
+Broadcasting is a branch too: `broadcast_to` sends x to every place of a larger shape, and `sum_to_size` adds up the
+gradients of all those places. So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
 """
 
 from __future__ import annotations
@@ -31,15 +31,17 @@ class Branch(LinearMap):
 
     @staticmethod
     def transpose(g, shape, n):
-        return add_up(*g)
+        return add_n(*g)
 
     @staticmethod
     def L(shape, n):
         return (torch.eye(shape.numel()).repeat(n, 1),)
 
 
-class AddUp(Layer):
+class AddN(Layer):
     """The sum of what comes back along the ways, (14.46). Its own way back is to branch."""
+
+    title = "add_n"
 
     @staticmethod
     def forward(*ways):
@@ -55,12 +57,13 @@ class AddUp(Layer):
 
     @staticmethod
     def jvp(tangents, *ways):
-        return add_up(*[t for t in tangents if t is not None])
+        return add_n(*[t for t in tangents if t is not None])
 
 
-class Spread(LinearMap):
+class BroadcastTo(LinearMap):
     """x copied to every place of a larger shape. L is a stack of identities."""
 
+    title = "broadcast_to"
     view = True
 
     @staticmethod
@@ -69,11 +72,13 @@ class Spread(LinearMap):
 
     @staticmethod
     def transpose(g, shape, _):
-        return total(g, shape)
+        return sum_to_size(g, shape)
 
 
-class Total(LinearMap):
-    """The sum over the places that `spread` filled."""
+class SumToSize(LinearMap):
+    """The sum over the places that `broadcast_to` filled."""
+
+    title = "sum_to_size"
 
     @staticmethod
     def forward(x, shape):
@@ -81,7 +86,7 @@ class Total(LinearMap):
 
     @staticmethod
     def transpose(g, shape, _):
-        return spread(g, shape)
+        return broadcast_to(g, shape)
 
 
 def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
@@ -95,7 +100,7 @@ def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
     return Branch.of(x, n)
 
 
-def add_up(*ways: Tensor) -> Tensor:
+def add_n(*ways: Tensor) -> Tensor:
     """The sum of tensors [*] of one shape, (14.46). The transpose of `branch`.
 
     Raises:
@@ -103,15 +108,15 @@ def add_up(*ways: Tensor) -> Tensor:
     """
     if any(x.shape != ways[0].shape for x in ways):
         given = ", ".join(in_words(x) for x in ways)
-        raise ShapeError(f"add_up: the ways do not fit. It expects one shape; it was given {given}.")
-    return ways[0] if len(ways) == 1 else AddUp.of(*ways)
+        raise ShapeError(f"add_n: the ways do not fit. It expects one shape; it was given {given}.")
+    return ways[0] if len(ways) == 1 else AddN.of(*ways)
 
 
-def spread(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x, broadcast to `shape`, as `torch.Tensor.expand`. Its transpose is `total`."""
-    return x if x.shape == tuple(shape) else Spread.of(x, torch.Size(shape))
+def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, broadcast to `shape`, as `torch.broadcast_to`. Its transpose is `sum_to_size`."""
+    return x if x.shape == tuple(shape) else BroadcastTo.of(x, torch.Size(shape))
 
 
-def total(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x, summed down to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `spread`."""
-    return x if x.shape == tuple(shape) else Total.of(x, torch.Size(shape))
+def sum_to_size(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, summed down to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `broadcast_to`."""
+    return x if x.shape == tuple(shape) else SumToSize.of(x, torch.Size(shape))

@@ -1,6 +1,6 @@
 """The same values in other memory, in another dtype, or on another device. L is the identity: g comes back from there.
 
-copied(x) = x        moved(x) = x
+clone(x) = x        moved(x) = x
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .arithmetic import scale
 
 
 class Copy(LinearMap):
-    title = "copied"
+    title = "clone"
 
     @staticmethod
     def forward(x, memory_format):
@@ -40,7 +40,7 @@ class Move(LinearMap):
         return moved(g if back[1].is_complex else real(g), *back)
 
 
-def copied(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+def clone(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     """x in memory of its own, as `torch.clone`."""
     return Copy.of(x, memory_format)
 

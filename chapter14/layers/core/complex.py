@@ -2,7 +2,7 @@
 
     view_as_real     x_out[..., 0] = Re x,  x_out[..., 1] = Im x        L^T: view_as_complex
     view_as_complex  x_out = x[..., 0] + i x[..., 1]                    L^T: view_as_real
-    conjugate        x_out = Re x - i Im x                              L^T: conjugate
+    conj             x_out = Re x - i Im x                              L^T: conj
 
 g is complex where x_out is: its parts are the gradients of the parts, as autograd has it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, conjugate
+from ...layer import LinearMap, conj
 
 
 class ViewAsReal(LinearMap):
@@ -53,7 +53,7 @@ def view_as_complex(x: Tensor) -> Tensor:
 
 def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
     """Of each, and None of None."""
-    return tuple(None if x is None else conjugate(x) for x in tensors)
+    return tuple(None if x is None else conj(x) for x in tensors)
 
 
 def real_dtype(x: Tensor) -> torch.dtype:

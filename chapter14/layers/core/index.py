@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...layer import Layer, LinearMap
 from .arithmetic import gate, keep, times
-from .branch import total
+from .branch import sum_to_size
 from .gather import ScatterAdd, pick, widened
 from .view import part
 
@@ -58,7 +58,7 @@ class IndexPut(Layer):
     @staticmethod
     def backward(needs, g, shape, accumulate, *index):
         dx = g if accumulate else index_put(g, index, g.new_zeros(()))
-        dv = total(indexed(g, index), shape) if needs[1] else None
+        dv = sum_to_size(indexed(g, index), shape) if needs[1] else None
         return dx if needs[0] else None, dv, None, *(None for _ in index)
 
     @staticmethod
@@ -81,8 +81,8 @@ class MaskedFill(Layer):
 
     @staticmethod
     def backward(needs, g, mask, shape):
-        dx = total(masked_fill(g, mask, 0), shape) if needs[0] else None
-        return dx, None, total(keep(g, mask), ()) if needs[2] else None
+        dx = sum_to_size(masked_fill(g, mask, 0), shape) if needs[0] else None
+        return dx, None, sum_to_size(keep(g, mask), ()) if needs[2] else None
 
     @staticmethod
     def jvp(tangents, x, mask, value):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...layer import LinearMap
 from .arrange import reshape
-from .branch import total
+from .branch import sum_to_size
 
 
 class Repeat(LinearMap):
@@ -24,7 +24,7 @@ class Repeat(LinearMap):
     def transpose(g, shape, times):
         sizes = (*(1 for _ in times[len(shape) :]), *shape)
         copies = reshape(g, [n for pair in zip(times, sizes, strict=True) for n in pair])
-        return reshape(total(copies, [n for size in sizes for n in (1, size)]), shape)
+        return reshape(sum_to_size(copies, [n for size in sizes for n in (1, size)]), shape)
 
 
 class Windows(LinearMap):

@@ -15,8 +15,8 @@ from ...layer import Layer, cast
 from ...shape import check_floating, check_shapes
 from ..core.arrange import narrow, transpose
 from ..core.branch import branch
-from ..core.cast import copied
-from ..core.complex import conjugate
+from ..core.cast import clone
+from ..core.complex import conj
 from ..core.merge import merge
 from ..linear.matmul import MatMul
 from .inverse import inverse
@@ -31,7 +31,7 @@ class MatrixExp(Layer):
 
     @staticmethod
     def backward(needs, g, A):
-        return (_along(transpose(conjugate(A)), g),)
+        return (_along(transpose(conj(A)), g),)
 
     @staticmethod
     def jvp(tangents, A):
@@ -59,7 +59,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
         return cast(matrix_power(cast(A, torch.float32), n), A.dtype)
     if n == 0:
         return torch.eye(A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape).clone()
-    return copied(A) if n == 1 else _power(inverse(A) if n < 0 else A, abs(n))
+    return clone(A) if n == 1 else _power(inverse(A) if n < 0 else A, abs(n))
 
 
 def _power(A: Tensor, n: int) -> Tensor:

@@ -15,8 +15,8 @@ from ...layer import Layer
 from ...shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import added, times
 from ..core.arrange import permute, reshape
-from ..core.branch import spread, total
-from ..core.complex import conjugate
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.complex import conj
 from .linear import outer
 
 
@@ -45,10 +45,10 @@ class Bilinear(Layer):
     @staticmethod
     def backward(needs, g, x1, x2, W, b_shape):
         return (
-            bilinear(g, conjugate(x2), permute(conjugate(W), (1, 0, 2))) if needs[0] else None,
-            bilinear(g, conjugate(x1), permute(conjugate(W), (2, 0, 1))) if needs[1] else None,
-            _W_prime(g, conjugate(x1), conjugate(x2)) if needs[2] else None,
-            total(g, b_shape) if needs[3] else None,
+            bilinear(g, conj(x2), permute(conj(W), (1, 0, 2))) if needs[0] else None,
+            bilinear(g, conj(x1), permute(conj(W), (2, 0, 1))) if needs[1] else None,
+            _W_prime(g, conj(x1), conj(x2)) if needs[2] else None,
+            sum_to_size(g, b_shape) if needs[3] else None,
         )
 
     @staticmethod
@@ -58,7 +58,7 @@ class Bilinear(Layer):
             None if dx1 is None else bilinear(dx1, x2, W),
             None if dx2 is None else bilinear(x1, dx2, W),
             None if dW is None else bilinear(x1, x2, dW),
-            None if db is None else spread(db, (*x1.shape[:-1], W.shape[0])),
+            None if db is None else broadcast_to(db, (*x1.shape[:-1], W.shape[0])),
         )
 
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import times
 from ..core.arrange import permute, reshape
-from ..core.branch import total
-from ..core.cast import copied
+from ..core.branch import sum_to_size
+from ..core.cast import clone
 from ..core.view import diagonal
 from .matmul import MatMul
 
@@ -51,7 +51,7 @@ def einsum(*args: Any) -> Tensor:
         x, x_axes = _contract(x, x_axes, y, y_axes, later.union(keep))
     if not others and any(size[a] == 1 for a in axes[0] if a not in keep):
         # a sum over one entry has its own memory, and the dtype of a sum, too
-        x = copied(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
+        x = clone(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
     x, x_axes = _summed(x, x_axes, {*keep})
     x = reshape(x, (*x.shape, *(1 for a in keep if a not in x_axes)))  # of size 1 in every operand
     x_axes = [*x_axes, *(a for a in keep if a not in x_axes)]
@@ -84,7 +84,7 @@ def _summed(x: Tensor, axes: Axes, keep: set) -> tuple[Tensor, Axes]:
     if all(a in keep for a in axes):
         return x, axes
     left = [a for a in axes if a in keep]
-    x_out = total(x, [n if a in keep else 1 for n, a in zip(x.shape, axes, strict=True)])
+    x_out = sum_to_size(x, [n if a in keep else 1 for n, a in zip(x.shape, axes, strict=True)])
     return reshape(x_out, [n for n, a in zip(x.shape, axes, strict=True) if a in keep]), left
 
 

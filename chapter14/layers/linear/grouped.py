@@ -23,7 +23,7 @@ from ...shape import ShapeError, in_words
 from ..core.arithmetic import added
 from ..core.arrange import transpose
 from ..core.bitmask import is_plain
-from ..core.complex import conjugate
+from ..core.complex import conj
 from .matmul import MatMul
 
 
@@ -46,8 +46,8 @@ class GroupedMM(Layer):
     @staticmethod
     def backward(needs, g, a, b, offs):
         return (
-            GroupedMM.of(g, transpose(conjugate(b)), offs) if needs[0] else None,
-            GroupedMM.of(transpose(conjugate(a)), g, offs) if needs[1] else None,
+            GroupedMM.of(g, transpose(conj(b)), offs) if needs[0] else None,
+            GroupedMM.of(transpose(conj(a)), g, offs) if needs[1] else None,
             None,
         )
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from ...layer import Layer
 from ...shape import ShapeError
 from ..core.arrange import reshape, transpose
-from ..core.branch import total
-from ..core.complex import conjugate
+from ..core.branch import sum_to_size
+from ..core.complex import conj
 
 
 class Linear(Layer):
@@ -38,9 +38,9 @@ class Linear(Layer):
     @staticmethod
     def backward(needs, g, x, W):
         return (
-            linear(g, transpose(conjugate(W))) if needs[0] else None,  # forward again, weights transposed (14.36)
-            outer(g, conjugate(x)) if needs[1] else None,
-            total(g, g.shape[-1:]) if needs[2] else None,  # b branches to every datapoint (14.7)
+            linear(g, transpose(conj(W))) if needs[0] else None,  # forward again, weights transposed (14.36)
+            outer(g, conj(x)) if needs[1] else None,
+            sum_to_size(g, g.shape[-1:]) if needs[2] else None,  # b branches to every datapoint (14.7)
         )
 
     @staticmethod
@@ -89,8 +89,8 @@ class Outer(Layer):
     @staticmethod
     def backward(needs, G, g, x):
         return (
-            linear(conjugate(x), G) if needs[0] else None,
-            linear(conjugate(g), transpose(G)) if needs[1] else None,
+            linear(conj(x), G) if needs[0] else None,
+            linear(conj(g), transpose(G)) if needs[1] else None,
         )
 
     @staticmethod

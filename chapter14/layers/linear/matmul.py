@@ -4,8 +4,8 @@
             dJ/da = g_out b^T             dJ/db = a^T g_out
     addmm   x_out = beta c + alpha a b    the same, scaled, and dJ/dc = beta g_out
 
-A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `total` adds up what comes back;
-where b has none, `outer` adds it up in the product. Of complex matrices, ^T also conjugates.
+A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `sum_to_size` adds up
+their gradients; where b has none, `outer` adds them up in the product. Of complex matrices, ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ...layer import Layer
 from ..core.arithmetic import added, scale
 from ..core.arrange import reshape, transpose
 from ..core.bitmask import is_plain
-from ..core.branch import spread, total
-from ..core.cast import copied
-from ..core.complex import conjugate
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.cast import clone
+from ..core.complex import conj
 from .linear import outer
 
 
@@ -49,13 +49,13 @@ class MatMul(Layer):
 
 
 def _a_prime(g: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
-    return total(MatMul.of(g, transpose(conjugate(b))), shape)
+    return sum_to_size(MatMul.of(g, transpose(conj(b))), shape)
 
 
 def _b_prime(a: Tensor, g: Tensor, shape: torch.Size) -> Tensor:
     if len(shape) == 2 < a.ndim:
-        return outer(conjugate(a), g)
-    return total(MatMul.of(transpose(conjugate(a)), g), shape)
+        return outer(conj(a), g)
+    return sum_to_size(MatMul.of(transpose(conj(a)), g), shape)
 
 
 class AddMM(Layer):
@@ -79,9 +79,9 @@ class AddMM(Layer):
     def backward(needs, g, a, b, c_shape, beta, alpha):
         g_ab = scaled(g, alpha.conjugate()) if needs[1] or needs[2] else None
         return (
-            scaled(total(g, c_shape), beta.conjugate()) if needs[0] else None,
-            MatMul.of(g_ab, transpose(conjugate(b))) if needs[1] else None,
-            MatMul.of(transpose(conjugate(a)), g_ab) if needs[2] else None,
+            scaled(sum_to_size(g, c_shape), beta.conjugate()) if needs[0] else None,
+            MatMul.of(g_ab, transpose(conj(b))) if needs[1] else None,
+            MatMul.of(transpose(conj(a)), g_ab) if needs[2] else None,
             None,
             None,
         )
@@ -90,7 +90,7 @@ class AddMM(Layer):
     def jvp(tangents, c, a, b, beta, alpha):
         dc, da, db, *_ = tangents
         return added(
-            None if dc is None else spread(scaled(dc, beta), (*a.shape[:-1], b.shape[-1])),
+            None if dc is None else broadcast_to(scaled(dc, beta), (*a.shape[:-1], b.shape[-1])),
             None if da is None else scaled(MatMul.of(da, b), alpha),
             None if db is None else scaled(MatMul.of(a, db), alpha),
         )
@@ -122,7 +122,7 @@ def _one_batch(x: Tensor) -> Tensor:
         return x
     batch = [(n, step) for n, step in zip(x.shape[:-2], x.stride(), strict=False) if n != 1]
     as_one = all(step == n * behind for (_, step), (n, behind) in itertools.pairwise(batch))
-    return x if as_one or 0 in x.stride() else copied(x, torch.contiguous_format)
+    return x if as_one or 0 in x.stride() else clone(x, torch.contiguous_format)
 
 
 def addmm(c: Tensor, a: Tensor, b: Tensor, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional as native
 from ...shape import ShapeError, check_floating, check_real, in_words
 from ..core.arithmetic import keep, mean_along, minus, plus, power, scale, shift, times
 from ..core.arrange import reshape
-from ..core.branch import spread
+from ..core.branch import broadcast_to
 from ..pointwise.pointwise import log, sigmoid
 from ..pointwise.saturating import softplus
 from .loss import Loss, in_one_shape, reduced, the_reduction
@@ -115,7 +115,7 @@ def binary_cross_entropy_with_logits(
     loss = "binary_cross_entropy_with_logits"
     reduction = the_reduction(loss, size_average, reduce, reduction)
     _check_one_shape(loss, input, target)
-    w = None if pos_weight is None else spread(pos_weight, input.shape)
+    w = None if pos_weight is None else broadcast_to(pos_weight, input.shape)
     if weight is None:
         return BinaryCrossEntropyWithLogits.of(input, target, w, reduction)
     return reduced(times(BinaryCrossEntropyWithLogits.of(input, target, w, "none"), weight), reduction, loss)
@@ -147,7 +147,7 @@ def soft_margin_loss(
     reduction = the_reduction("soft_margin_loss", size_average, reduce, reduction)
     check_floating("soft_margin_loss", input=input)
     check_real("soft_margin_loss", input=input, target=target)
-    return SoftMargin.of(input, spread(target, input.shape), reduction)
+    return SoftMargin.of(input, broadcast_to(target, input.shape), reduction)
 
 
 def _check_one_shape(loss: str, x: Tensor, y: Tensor) -> None:

@@ -16,9 +16,9 @@ from ...layer import LinearMap
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import keep, plus, scale, shift, sum_along, times
 from ..core.arrange import reshape
-from ..core.branch import branch, total
+from ..core.branch import branch, sum_to_size
 from ..norm.softmax import log_softmax
-from ..reduce.reduce import mean_over
+from ..reduce.reduce import mean
 from .loss import reduced, the_reduction
 
 
@@ -94,7 +94,7 @@ def cross_entropy(
     J = Nll.of(logs, target, weight, ignore_index, reduction)
     even = keep(_added_up(scale(again, 1 / logs.shape[_class_axis(logs)]), weight), target != ignore_index)
     if reduction == "mean":
-        even = times(total(even, ()), 1 / counts(target, weight, ignore_index, even.dtype).sum())
+        even = times(sum_to_size(even, ()), 1 / counts(target, weight, ignore_index, even.dtype).sum())
     else:
         even = reduced(even, reduction, "cross_entropy")
     return plus(scale(J, 1 - label_smoothing), scale(even, label_smoothing))
@@ -110,7 +110,7 @@ def _of_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, reduction: st
         y = shift(scale(y, 1 - smoothing), smoothing / x.shape[axis])
     J = _added_up(times(log_softmax(x, axis), y), weight)
     if reduction == "mean":  # over the datapoints, whatever the weights
-        return mean_over(J)
+        return mean(J)
     return reduced(J, reduction, "cross_entropy")
 
 

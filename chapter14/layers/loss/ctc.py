@@ -22,7 +22,7 @@ from ...layer import Layer
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import keep, minus, plus, times
 from ..core.arrange import flip, narrow, pad, reshape
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from ..core.gather import pick, place
 from ..core.merge import merge
 from ..norm.softmax import logsumexp
@@ -50,7 +50,7 @@ class Ctc(Layer):
     @staticmethod
     def jvp(tangents, x, *constants):
         along = times(tangents[0], _slope(x, *constants))
-        return reshape(total(along, (1, x.shape[1], 1)), (x.shape[1],))
+        return reshape(sum_to_size(along, (1, x.shape[1], 1)), (x.shape[1],))
 
 
 def _slope(x: Tensor, labels: Tensor, durations: Tensor, lengths: Tensor, blank: int, zero_infinity: bool) -> Tensor:

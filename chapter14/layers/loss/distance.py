@@ -21,8 +21,8 @@ from ...layer import Layer, LinearMap
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import put, reshape, take, transpose
-from ..core.branch import spread
-from ..core.complex import conjugate
+from ..core.branch import broadcast_to
+from ..core.complex import conj
 from ..linear.matmul import matmul
 from ..pointwise.pointwise import absolute, sign
 from ..reduce.reduce import vector_norm
@@ -46,7 +46,7 @@ class Length(Layer):
 
     @staticmethod
     def jvp(tangents, x, p, dim):
-        return sum_along(times(tangents[0], conjugate(_direction(x, p, dim))), dim)
+        return sum_along(times(tangents[0], conj(_direction(x, p, dim))), dim)
 
 
 def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
@@ -220,7 +220,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _IF_NECESS
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"cdist: it expects x1 [..., P, M], x2 [..., R, M]; {_given(x1, x2)}.")
     batch = torch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
-    return Cdist.of(*(spread(x, (*batch, *x.shape[-2:])) for x in (x1, x2)), p, compute_mode or _IF_NECESSARY)
+    return Cdist.of(*(broadcast_to(x, (*batch, *x.shape[-2:])) for x in (x1, x2)), p, compute_mode or _IF_NECESSARY)
 
 
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:

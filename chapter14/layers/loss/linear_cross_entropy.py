@@ -27,7 +27,7 @@ from ...layer import Layer, as_autocast, autocasting, cast, is_plain
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import minus, times
 from ..core.arrange import reshape, transpose
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from ..linear.linear import linear, outer
 from ..norm.softmax import softmax
 from .cross_entropy import counts, cross_entropy
@@ -167,7 +167,7 @@ class LinearCrossEntropy(Layer):
         return (
             linear(g_z, transpose(W)) if needs[0] else None,
             outer(g_z, x) if needs[1] else None,
-            total(g_z, g_z.shape[1:]) if needs[2] else None,
+            sum_to_size(g_z, g_z.shape[1:]) if needs[2] else None,
             *(None,) * 6,
         )
 

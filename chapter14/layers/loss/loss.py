@@ -23,9 +23,9 @@ from ...layer import Layer, as_autocast, cast
 from ...shape import ShapeError, check_floating, in_words
 from ..core.arithmetic import added, minus, scale, times
 from ..core.arrange import reshape
-from ..core.branch import spread, total
-from ..core.complex import conjugate
-from ..reduce.reduce import mean_over
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.complex import conj
+from ..reduce.reduce import mean
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -45,7 +45,7 @@ class L2Loss(Layer):
     @staticmethod
     def backward(needs, g, y_hat, y, reduction):
         g = scale(_to_each(g, y), 2 * _weight(y, reduction))
-        g_in = times(g, conjugate(minus(y_hat, y)))  # (14.35)
+        g_in = times(g, conj(minus(y_hat, y)))  # (14.35)
         return g_in if needs[0] else None, scale(g_in, -1) if needs[1] else None, None
 
     @staticmethod
@@ -54,9 +54,9 @@ class L2Loss(Layer):
         difference = dy_hat if dy is None else scale(dy, -1) if dy_hat is None else minus(dy_hat, dy)
         product = times(scale(minus(y_hat, y), 2 * _weight(y, reduction)), difference)
         if reduction != "none" or y.ndim <= 1:
-            return total(product, ())
+            return sum_to_size(product, ())
         B = _datapoints(y)
-        return reshape(total(product, (B, *(1 for _ in y.shape[1:]))), (B,))
+        return reshape(sum_to_size(product, (B, *(1 for _ in y.shape[1:]))), (B,))
 
     @staticmethod
     def L(y_hat, y, reduction):
@@ -138,7 +138,7 @@ class Loss(Layer):
 
         def back(slope):
             n = slope.shape[: slope.ndim - cls.axes].numel() if reduction == "mean" else 1
-            return times(scale(g, 1 / n) if n > 1 else g, conjugate(slope))
+            return times(scale(g, 1 / n) if n > 1 else g, conj(slope))
 
         g_in = [
             back(p()) if need and p is not None else None
@@ -156,7 +156,7 @@ class Loss(Layer):
         ]
         J = added(*terms) if terms else scale(x, 0)
         each = J.shape[: J.ndim - cls.axes]
-        J = reshape(total(J, (*each, *(1 for _ in range(cls.axes)))), each) if cls.axes else J
+        J = reshape(sum_to_size(J, (*each, *(1 for _ in range(cls.axes)))), each) if cls.axes else J
         return reduced(J, reduction, cls.title or cls.__name__)
 
 
@@ -175,9 +175,9 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
     if reduction == "none":
         return J
     if reduction == "sum":
-        return total(J, ()) if J.is_floating_point() or J.is_complex() else J.sum()
+        return sum_to_size(J, ()) if J.is_floating_point() or J.is_complex() else J.sum()
     check_floating(loss, J=J)
-    return mean_over(J)
+    return mean(J)
 
 
 def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,4 +198,4 @@ def in_one_shape(*tensors: Tensor) -> tuple[Tensor, ...]:
     shape = torch.broadcast_shapes(*[t.shape for t in tensors])
     dtypes = [t.dtype for t in tensors if t.is_floating_point()]
     dtype = functools.reduce(torch.promote_types, dtypes) if dtypes else None
-    return tuple(spread(cast(t, dtype) if dtype and t.is_floating_point() else t, shape) for t in tensors)
+    return tuple(broadcast_to(cast(t, dtype) if dtype and t.is_floating_point() else t, shape) for t in tensors)

@@ -22,7 +22,7 @@ from ...layer import Layer
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import reshape
-from ..core.branch import branch, spread
+from ..core.branch import branch, broadcast_to
 from ..core.gather import pick, place
 from ..pointwise.compare import minimum
 from .distance import pairwise_distance
@@ -150,7 +150,7 @@ def hinge_embedding_loss(
     """
     reduction = the_reduction("hinge_embedding_loss", size_average, reduce, reduction)
     (x,), shape = in_one_shape(input), torch.broadcast_shapes(input.shape, target.shape)
-    x, also = branch(spread(x, shape))
+    x, also = branch(broadcast_to(x, shape))
     if x.dtype == torch.bool:
         raise NotImplementedError("hinge_embedding_loss: it expects numbers; it was given bools.")
     below = Excess.of(shift(scale(also, -1), margin))

@@ -17,7 +17,7 @@ from torch.nn import functional as native
 from ...layer import cast
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import minus, power, scale, times
-from ..core.branch import branch, total
+from ..core.branch import branch, sum_to_size
 from ..pointwise.pointwise import PointwiseLayer, absolute
 from .loss import Loss, alike, reduced, the_reduction
 
@@ -173,7 +173,7 @@ def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: st
     if reduction != "mean":
         return reduced(times(J, weight), reduction, loss)
     weight, also = branch(weight)
-    return times(total(times(J, weight), ()), power(total(also, ()), -1.0))
+    return times(sum_to_size(times(J, weight), ()), power(sum_to_size(also, ()), -1.0))
 
 
 def _check_weight(loss: str, weight: Tensor, y_hat: Tensor) -> None:

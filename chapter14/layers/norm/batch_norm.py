@@ -18,8 +18,8 @@ from ...layer import Layer
 from ...shape import ShapeError, check_floating, in_words
 from ..core.arithmetic import added, minus, times
 from ..core.arrange import narrow, reshape
-from ..core.branch import spread, total
-from ..core.cast import copied
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.cast import clone
 from .layer_norm import InstanceNorm
 from .standardize import Frame, Norm
 
@@ -105,7 +105,7 @@ class BatchNormAtRest(Layer):
         return added(
             None if dx is None else times(dx, rest.a(w)),
             None if dw is None else times(rest.x_hat(x), rest.along(dw)),
-            None if db is None else spread(rest.along(db), x.shape),
+            None if db is None else broadcast_to(rest.along(db), x.shape),
         )
 
 
@@ -132,7 +132,7 @@ class AtRest:
 def _of_channels(g: Tensor) -> Tensor:
     """The sum over all but the channels: [C]."""
     C = g.shape[1]
-    return reshape(total(g, (1, C, *[1] * (g.ndim - 2))), (C,))
+    return reshape(sum_to_size(g, (1, C, *[1] * (g.ndim - 2))), (C,))
 
 
 def batch_norm(
@@ -188,7 +188,7 @@ def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
     for p in (weight, bias):
         if p is not None:
             x = times(x, narrow(p, 0, 0, 1))
-    return copied(x)
+    return clone(x)
 
 
 def _check(layer: str, x: Tensor, eps: float, **owned: Tensor | None) -> None:

@@ -15,8 +15,8 @@ from ...layer import Layer, LinearMap, real
 from ...shape import check_floating, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.branch import branch
-from ..core.cast import copied
-from ..core.complex import conjugate
+from ..core.cast import clone
+from ..core.complex import conj
 from ..pointwise.binary import divide
 from ..pointwise.compare import clamp
 from ..reduce.reduce import vector_norm
@@ -39,12 +39,12 @@ class Normalize(Layer):
     @staticmethod
     def jvp(tangents, x, dim, eps):
         g = tangents[0]
-        square = real(sum_along(times(x, conjugate(x)), dim))
+        square = real(sum_along(times(x, conj(x)), dim))
         long = square.detach() > eps * eps
         safe = plus(keep(square, long), (~long).to(square.dtype) * eps * eps)  # a power of 0 has no derivative
         inverse = power(safe, -0.5)
         x_out = times(x, keep(inverse, long))
-        along = real(sum_along(times(conjugate(x_out), g), dim))
+        along = real(sum_along(times(conj(x_out), g), dim))
         return times(inverse, minus(g, times(x_out, along)))
 
 
@@ -82,7 +82,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     if input.ndim < 3:
         raise ValueError(f"local_response_norm: it expects input [B, C, ...]; it was given input {in_words(input)}.")
     if not input.numel():
-        return copied(input)
+        return clone(input)
     x, *also = branch(input, 3)
     square = NearMean.of(times(*also), size // 2, (size - 1) // 2)
     return times(x, power(shift(scale(square, alpha), k), -beta))

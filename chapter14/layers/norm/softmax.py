@@ -22,7 +22,7 @@ from ...shape import axes
 from ..core.arithmetic import minus, plus, scale, sum_along, times
 from ..core.arrange import reshape
 from ..core.blocks import row_blocks
-from ..core.complex import conjugate
+from ..core.complex import conj
 from ..pointwise.pointwise import exp
 
 
@@ -41,7 +41,7 @@ class Softmax(Layer):
 
     @staticmethod
     def backward(needs, g, s, dim):
-        return _softmax_prime(g, conjugate(s), dim), None
+        return _softmax_prime(g, conj(s), dim), None
 
     @staticmethod
     def backward_once(needs, g, s, dim):
@@ -81,7 +81,7 @@ class LogSoftmax(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        return minus(g, times(conjugate(Softmax.of(x, dim)), sum_along(g, dim))), None
+        return minus(g, times(conj(Softmax.of(x, dim)), sum_along(g, dim))), None
 
     @staticmethod
     def backward_once(needs, g, x, dim):
@@ -107,7 +107,7 @@ class LogSumExp(Layer):
 
     @staticmethod
     def backward(needs, g, x, x_out):
-        return times(conjugate(exp(minus(x, x_out))), g), None
+        return times(conj(exp(minus(x, x_out))), g), None
 
     @staticmethod
     def jvp(tangents, x, dims):

@@ -20,8 +20,8 @@ from torch import Tensor
 from ...layer import Layer
 from ..core.arithmetic import added, mean_along, minus, power, shift, times
 from ..core.arrange import reshape
-from ..core.branch import spread, total
-from ..core.complex import conjugate, conjugates
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.complex import conj, conjugates
 
 
 class Frame(NamedTuple):
@@ -44,7 +44,7 @@ class Standardize(Layer):
 
     @staticmethod
     def backward(needs, g, x, dims, eps, centred):
-        return standardize_prime(g, conjugate(x), dims, eps, centred), None, None, None
+        return standardize_prime(g, conj(x), dims, eps, centred), None, None, None
 
     @staticmethod
     def jvp(tangents, x, dims, eps, centred):
@@ -96,8 +96,8 @@ class Norm(Layer):
         g_hat = g if w is None else times(g, w)
         return (
             _in(shape, standardize_prime(g_hat, x, dims, eps, cls.centred)) if needs[0] else None,
-            _in(w_shape, total(times(g, Standardize.of(x, dims, eps, cls.centred)), along)) if needs[1] else None,
-            _in(b_shape, total(g, along)) if needs[2] else None,
+            _in(w_shape, sum_to_size(times(g, Standardize.of(x, dims, eps, cls.centred)), along)) if needs[1] else None,
+            _in(b_shape, sum_to_size(g, along)) if needs[2] else None,
             *[None] * (cls.aside + len(how)),
         )
 
@@ -121,7 +121,7 @@ class Norm(Layer):
         dx_out = added(
             dx_hat if w is None or dx_hat is None else times(dx_hat, w),
             None if dw is None else times(Standardize.of(x, dims, eps, cls.centred), dw),
-            None if db is None else spread(db, frame),
+            None if db is None else broadcast_to(db, frame),
         )
         return _in(shape, dx_out)
 

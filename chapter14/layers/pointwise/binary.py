@@ -10,7 +10,7 @@
     xlog1py       a log(1 + b)       L^a = log(1 + b)         L^b = a / (1 + b)
     lerp          a + w (b - a)      L^a = 1 - w              L^b = w              L^w = b - a
 
-Each L is a diagonal, over the shape that a and b broadcast to; `total` adds up what was spread (section 14.7).
+Each L is a diagonal, over the shape that a and b broadcast to; `sum_to_size` adds up what was spread (section 14.7).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from ...layer import Layer, LinearMap, cast
 from ..core.arithmetic import added, keep, minus, plus, power, scale, shift, times
-from ..core.branch import spread, total
-from ..core.complex import conjugate
+from ..core.branch import broadcast_to, sum_to_size
+from ..core.complex import conj
 from .pointwise import log, sigmoid
 from .transcendental import log1p
 
@@ -47,8 +47,8 @@ class Binary(Layer):
     @classmethod
     def backward(cls, needs, g, a, b):
         return (
-            total(times(g, conjugate(cls.h_a(a, b))), a.shape) if needs[0] else None,
-            total(times(g, conjugate(cls.h_b(a, b))), b.shape) if needs[1] else None,
+            sum_to_size(times(g, conj(cls.h_a(a, b))), a.shape) if needs[0] else None,
+            sum_to_size(times(g, conj(cls.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @classmethod
@@ -73,8 +73,8 @@ class Divide(Binary):
     @staticmethod
     def backward(needs, g, a, b, a_shape):
         return (
-            total(divide(g, conjugate(b)), a_shape) if needs[0] else None,
-            total(times(g, conjugate(Divide.h_b(a, b))), b.shape) if needs[1] else None,
+            sum_to_size(divide(g, conj(b)), a_shape) if needs[0] else None,
+            sum_to_size(times(g, conj(Divide.h_b(a, b))), b.shape) if needs[1] else None,
         )
 
     @staticmethod
@@ -144,7 +144,7 @@ class Exponential(Layer):
 
     @staticmethod
     def backward(needs, g, c, x):
-        return None, times(g, conjugate(Exponential.h_prime(c, x)))
+        return None, times(g, conj(Exponential.h_prime(c, x)))
 
     @staticmethod
     def jvp(tangents, c, x):
@@ -223,7 +223,7 @@ class XLogY(Binary):
 
     @staticmethod
     def h_a(a, b):
-        log_b = spread(log(b), torch.broadcast_shapes(a.shape, b.shape))
+        log_b = broadcast_to(log(b), torch.broadcast_shapes(a.shape, b.shape))
         return keep(log_b, ~((a.detach() == 0) & (b.detach() <= 0)))
 
     @staticmethod
@@ -240,7 +240,7 @@ class XLog1PY(Binary):
 
     @staticmethod
     def h_a(a, b):
-        log_b = spread(log1p(b), torch.broadcast_shapes(a.shape, b.shape))
+        log_b = broadcast_to(log1p(b), torch.broadcast_shapes(a.shape, b.shape))
         return keep(log_b, ~((a.detach() == 0) & (b.detach() <= -1)))
 
     @staticmethod
@@ -273,9 +273,9 @@ class Lerp(Layer):
     @staticmethod
     def backward(needs, g, a, b, w):
         return (
-            total(times(g, shift(scale(w, -1), 1)), a.shape) if needs[0] else None,
-            total(times(g, w), b.shape) if needs[1] else None,
-            total(times(g, minus(b, a)), w.shape) if needs[2] else None,
+            sum_to_size(times(g, shift(scale(w, -1), 1)), a.shape) if needs[0] else None,
+            sum_to_size(times(g, w), b.shape) if needs[1] else None,
+            sum_to_size(times(g, minus(b, a)), w.shape) if needs[2] else None,
         )
 
     @staticmethod
@@ -299,13 +299,18 @@ def divide_by(x: Tensor, c: float) -> Tensor:
 
 
 def raised(a: Tensor, b: Tensor) -> Tensor:
-    """a^b, entry by entry, broadcast, as `torch.pow` of two tensors."""
+    """a^b, entry by entry, broadcast."""
     return Raised.of(*_of_one_kind(a, b))
 
 
 def exponential(c: float, x: Tensor) -> Tensor:
-    """c^x, where c is a number, as `torch.pow`."""
+    """c^x, where c is a number."""
     return Exponential.of(c, x)
+
+
+def pow(input: Tensor, exponent: Tensor | float) -> Tensor:
+    """input^exponent, entry by entry, broadcast, as `torch.pow`."""
+    return raised(input, exponent) if isinstance(exponent, Tensor) else power(input, exponent)
 
 
 def atan2(a: Tensor, b: Tensor) -> Tensor:

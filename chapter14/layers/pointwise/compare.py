@@ -18,7 +18,7 @@ from torch import Tensor
 from ...layer import Layer, LinearMap
 from ..core.arithmetic import added, keep
 from ..core.bitmask import selected
-from ..core.branch import spread, total
+from ..core.branch import broadcast_to, sum_to_size
 
 
 class Where(Layer):
@@ -39,8 +39,8 @@ class Where(Layer):
         mask = mask.expand(shape)
         return (
             None,
-            total(keep(g, mask), a_shape) if needs[1] else None,
-            total(keep(g, ~mask), b_shape) if needs[2] else None,
+            sum_to_size(keep(g, mask), a_shape) if needs[1] else None,
+            sum_to_size(keep(g, ~mask), b_shape) if needs[2] else None,
         )
 
     @staticmethod
@@ -49,8 +49,8 @@ class Where(Layer):
         shape = torch.broadcast_shapes(mask.shape, a.shape, b.shape)
         mask = mask.expand(shape)
         return added(
-            None if da is None else keep(spread(da, shape), mask),
-            None if db is None else keep(spread(db, shape), ~mask),
+            None if da is None else keep(broadcast_to(da, shape), mask),
+            None if db is None else keep(broadcast_to(db, shape), ~mask),
         )
 
 
@@ -88,8 +88,8 @@ class Larger(Layer):
     @staticmethod
     def backward(needs, g, to_a, to_b, a_shape, b_shape):
         return (
-            total(Halves.of(g, to_a), a_shape) if needs[0] else None,
-            total(Halves.of(g, to_b), b_shape) if needs[1] else None,
+            sum_to_size(Halves.of(g, to_a), a_shape) if needs[0] else None,
+            sum_to_size(Halves.of(g, to_b), b_shape) if needs[1] else None,
             None,
             None,
         )
@@ -101,7 +101,7 @@ class Larger(Layer):
 
 def _moved(tangents: Sequence[Tensor | None], halves: Sequence[Tensor]) -> Tensor:
     return added(
-        *(None if t is None else Halves.of(spread(t, h.shape), h) for t, h in zip(tangents, halves, strict=True))
+        *(None if t is None else Halves.of(broadcast_to(t, h.shape), h) for t, h in zip(tangents, halves, strict=True))
     )
 
 
@@ -160,7 +160,7 @@ class ClampTo(Layer):
     def backward(needs, g, to_x, to_low, to_high, *shapes):
         halves = (to_x, to_low, to_high)
         return tuple(
-            total(Halves.of(g, h), shape) if need else None
+            sum_to_size(Halves.of(g, h), shape) if need else None
             for need, h, shape in zip(needs, halves, shapes, strict=True)
         )
 

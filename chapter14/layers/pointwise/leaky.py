@@ -15,7 +15,7 @@ from ...layer import Layer, LinearMap, check_dense
 from ...shape import ShapeError, in_words
 from ..core.arithmetic import added, keep, numbers, plus, times
 from ..core.arrange import reshape
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from .piecewise import put
 
 
@@ -93,7 +93,7 @@ class Prelu(Layer):
         down = _down(x)
         return (
             plus(keep(g, ~down), keep(times(g, a), down)) if needs[0] else None,
-            total(times(g, keep(x, _negative(x))), a_shape) if needs[1] else None,
+            sum_to_size(times(g, keep(x, _negative(x))), a_shape) if needs[1] else None,
         )
 
     @staticmethod

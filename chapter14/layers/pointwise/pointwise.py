@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...layer import Layer
 from ..core.arithmetic import keep, minus, numbers, plus, power, scale, shift, times
-from ..core.complex import conjugate, real_dtype
+from ..core.complex import conj, real_dtype
 
 
 class PointwiseLayer(Layer):
@@ -36,7 +36,7 @@ class PointwiseLayer(Layer):
 
     @classmethod
     def backward(cls, needs, g, x, *constants):
-        return times(g, conjugate(cls.h_prime(x, *constants))), *(None for _ in constants)
+        return times(g, conj(cls.h_prime(x, *constants))), *(None for _ in constants)
 
     @classmethod
     def jvp(cls, tangents, x, *constants):
@@ -123,7 +123,7 @@ class Abs(PointwiseLayer):
 
     @staticmethod
     def h_prime(x):
-        return conjugate(sign(x))
+        return conj(sign(x))
 
 
 class Sigmoid(ByItsOutput):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...layer import Layer
 from ..core.arithmetic import added, scale, times
-from ..core.branch import spread, total
+from ..core.branch import broadcast_to, sum_to_size
 
 
 class Remainder(Layer):
@@ -34,8 +34,8 @@ class Remainder(Layer):
     @staticmethod
     def backward(needs, g, whole, a_shape, b_shape):
         return (
-            total(g, a_shape) if needs[0] else None,
-            scale(total(times(g, whole), b_shape), -1) if needs[1] else None,
+            sum_to_size(g, a_shape) if needs[0] else None,
+            scale(sum_to_size(times(g, whole), b_shape), -1) if needs[1] else None,
             None,
         )
 
@@ -44,7 +44,7 @@ class Remainder(Layer):
         da, db, _ = tangents
         shape = torch.broadcast_shapes(a.shape, b.shape)
         return added(
-            None if da is None else spread(da, shape),
+            None if da is None else broadcast_to(da, shape),
             None if db is None else scale(times(db, _whole(a, b, rounding)), -1),
         )
 

@@ -17,7 +17,7 @@ from torch.nn import functional as native
 
 from ..core.arithmetic import keep, plus, power, scale, shift, times
 from ..core.blocks import by_block
-from ..core.cast import copied
+from ..core.cast import clone
 from ..core.inplace import in_place
 from .pointwise import PointwiseLayer, absolute, exp, sigmoid, tanh
 
@@ -146,4 +146,4 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def applied(layer: type[PointwiseLayer], x: Tensor, inplace: bool, *constants: float) -> Tensor:
     """A layer that remembers its x; in x's place where `inplace` says so."""
-    return in_place(x, layer.of(copied(x), *constants)) if inplace else layer.of(x, *constants)
+    return in_place(x, layer.of(clone(x), *constants)) if inplace else layer.of(x, *constants)

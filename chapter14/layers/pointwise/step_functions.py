@@ -16,7 +16,7 @@ from torch import Tensor
 from ...layer import Layer, LinearMap
 from ...shape import check_real
 from ..core.arithmetic import keep, scale, times
-from ..core.branch import total
+from ..core.branch import sum_to_size
 
 
 class Flat(Layer):
@@ -111,7 +111,7 @@ class CopySign(Layer):
     @staticmethod
     def backward(needs, g, turn, a_shape, b_shape):
         return (
-            total(times(g, turn), a_shape) if needs[0] else None,
+            sum_to_size(times(g, turn), a_shape) if needs[0] else None,
             g.new_zeros(b_shape) if needs[1] else None,
         )
 

@@ -1,7 +1,7 @@
 """Reductions: axes of x_in become one number.
 
-    sum_over   x_out = sum x                      L = [1, ..., 1]
-    mean_over  x_out = sum x / n                  L = [1/n, ..., 1/n]
+    sum        x_out = sum x                      L = [1, ..., 1]
+    mean       x_out = sum x / n                  L = [1/n, ..., 1/n]
     var        x_out = sum (x - μ)² / (n - c)     L = 2 (x - μ) / (n - c)
     std        x_out = √var                       L = (x - μ) / (n - c) / x_out
     prod       x_out = product of x               L[j] = product of all x but x[j]
@@ -23,8 +23,8 @@ from ...layer import Layer, LinearMap
 from ...shape import axes, check_floating
 from ..core.arithmetic import keep, minus, plus, power, scale, times
 from ..core.arrange import flip, narrow, pad, reshape
-from ..core.branch import spread
-from ..core.complex import conjugate, real_dtype
+from ..core.branch import broadcast_to
+from ..core.complex import conj, real_dtype
 from ..pointwise.pointwise import absolute, sign
 from ..pointwise.step_functions import flat
 from .scan import cumprod
@@ -36,7 +36,7 @@ Dim = int | Sequence[int] | None
 def _over(g: Tensor, shape: Sequence[int], dims: Axes) -> Tensor:
     """g, with or without the axes that were reduced, spread over them."""
     kept = [1 if i in dims or not dims else n for i, n in enumerate(shape)]
-    return spread(g if g.ndim == len(shape) else reshape(g, kept), shape)
+    return broadcast_to(g if g.ndim == len(shape) else reshape(g, kept), shape)
 
 
 class Sum(LinearMap):
@@ -81,12 +81,12 @@ class Weighed(Layer):
 
     @classmethod
     def backward(cls, needs, g, x, dims, keepdim, *constants):
-        g_in = times(_over(g, x.shape, dims), conjugate(cls.weights(x, dims, *constants)))
+        g_in = times(_over(g, x.shape, dims), conj(cls.weights(x, dims, *constants)))
         return g_in, *(None for _ in needs[1:])
 
     @classmethod
     def jvp(cls, tangents, x, dims, keepdim, *constants):
-        return sum_over(times(tangents[0], cls.weights(x, dims, *constants)), dims, keepdim)
+        return sum(times(tangents[0], cls.weights(x, dims, *constants)), dims, keepdim)
 
 
 class Var(Weighed):
@@ -97,7 +97,7 @@ class Var(Weighed):
     @staticmethod
     def weights(x, dims, correction):
         free = _count(x.shape, dims) - correction
-        return scale(conjugate(minus(x, mean_over(x, dims, True))), 2 / free if free else math.inf)
+        return scale(conj(minus(x, mean(x, dims, True))), 2 / free if free else math.inf)
 
 
 class Std(Layer):
@@ -162,7 +162,7 @@ class VectorNorm(Weighed):
 
     @staticmethod
     def weights(x, dims, p):
-        return conjugate(_norm_prime(x, dims, p))
+        return conj(_norm_prime(x, dims, p))
 
 
 def _norm_prime(x: Tensor, dims: Axes, p: float) -> Tensor:
@@ -205,7 +205,7 @@ class Equal(Layer):
     @staticmethod
     def jvp(tangents, x, dims, keepdim, choose, nans):
         mask = _equal(x, choose(x.detach()), dims, nans)
-        return sum_over(Share.of(tangents[0], mask, dims), dims, keepdim)
+        return sum(Share.of(tangents[0], mask, dims), dims, keepdim)
 
 
 class Share(LinearMap):
@@ -226,12 +226,12 @@ def _equal(x: Tensor, x_out: Tensor, dims: Axes, nans: bool) -> Tensor:
     return (x == value) | (x.isnan() & value.isnan()) if nans else x == value
 
 
-def sum_over(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def sum(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The sum over some axes or all, as `torch.sum`."""
     return Sum.of(x, axes(x, dim), keepdim)
 
 
-def mean_over(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
+def mean(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """The mean over some axes or all, as `torch.mean`."""
     return Mean.of(x, axes(x, dim), keepdim)
 
@@ -280,7 +280,7 @@ def vector_norm(x: Tensor, p: float = 2, dim: Dim = None, keepdim: bool = False)
     """
     check_floating("vector_norm", x=x)
     if p == 0:
-        return sum_over(flat(x, lambda x: (x != 0).to(real_dtype(x))), dim, keepdim)
+        return sum(flat(x, lambda x: (x != 0).to(real_dtype(x))), dim, keepdim)
     if abs(p) == math.inf:
         return evenly(absolute(x), lambda x: torch.linalg.vector_norm(x, p, dim, keepdim), dim, keepdim)
     return VectorNorm.of(x, axes(x, dim), keepdim, p)

@@ -24,7 +24,7 @@ from ...layer import Layer, LinearMap
 from ...shape import ShapeError, axes, in_words
 from ..core.arithmetic import added, keep, minus, times
 from ..core.arrange import axis, flip, narrow, pad, reshape
-from ..core.complex import conjugate, conjugates
+from ..core.complex import conj, conjugates
 from ..pointwise.pointwise import exp
 
 
@@ -92,7 +92,7 @@ class CumProd(Layer):
 
     @staticmethod
     def backward(needs, g, x, dim):
-        x = conjugate(x)
+        x = conj(x)
         t = flip(recur(flip(_after(x, dim), (dim,)), flip(g, (dim,)), dim), (dim,))
         return times(t, _shifted(cumprod(x, dim), dim, 1)), None
 

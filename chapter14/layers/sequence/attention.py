@@ -23,7 +23,7 @@ from ...layer import Layer
 from ...shape import ShapeError, check_floating, check_real, in_words
 from ..core.arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
 from ..core.arrange import take, transpose
-from ..core.branch import spread, total
+from ..core.branch import broadcast_to, sum_to_size
 from ..linear.matmul import matmul
 from ..norm.softmax import softmax
 
@@ -57,15 +57,15 @@ class Attention(Layer):
     @staticmethod
     def backward(needs, g, q, k, v, v_shape, mask, stays, causal, by, up):
         P = _weights(q, k, mask, causal, by)
-        dv = total(matmul(transpose(_drop(P, stays, up)), g), v_shape) if needs[2] else None
+        dv = sum_to_size(matmul(transpose(_drop(P, stays, up)), g), v_shape) if needs[2] else None
         if v is None:
             return None, None, dv, *_NO_MORE
         dS = _softmax_prime(_drop(matmul(g, transpose(v)), stays, up), P)
         return (
-            total(scale(matmul(dS, k), by), q.shape) if needs[0] else None,
-            total(scale(matmul(transpose(dS), q), by), k.shape) if needs[1] else None,
+            sum_to_size(scale(matmul(dS, k), by), q.shape) if needs[0] else None,
+            sum_to_size(scale(matmul(transpose(dS), q), by), k.shape) if needs[1] else None,
             dv,
-            total(dS, mask.shape) if needs[3] else None,
+            sum_to_size(dS, mask.shape) if needs[3] else None,
             *_NO_MORE[1:],
         )
 
@@ -76,7 +76,7 @@ class Attention(Layer):
         ways = (
             None if dq is None else scale(matmul(dq, transpose(k)), by),
             None if dk is None else scale(matmul(q, transpose(dk)), by),
-            None if dmask is None else spread(dmask, P.shape),
+            None if dmask is None else broadcast_to(dmask, P.shape),
         )
         dS = added(*ways) if any(way is not None for way in ways) else None
         return added(

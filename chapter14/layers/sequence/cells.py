@@ -23,7 +23,7 @@ from torch.nn import functional as native
 from ...layer import Layer
 from ..core.arithmetic import added, minus, plus, scale, shift, times
 from ..core.arrange import transpose
-from ..core.branch import spread, total
+from ..core.branch import broadcast_to, sum_to_size
 from ..core.complex import conjugates
 from ..core.merge import merge, split
 from ..linear.linear import linear, outer
@@ -71,7 +71,7 @@ class LSTMCell(Layer):
             linear(da, transpose(W)) if needs[1] else None,
             times(dc, f) if needs[2] else None,
             outer(da, h) if needs[3] else None,
-            total(da, b.shape) if needs[4] else None,
+            sum_to_size(da, b.shape) if needs[4] else None,
         )
 
     @staticmethod
@@ -96,7 +96,7 @@ def lstm_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tenso
 
 def _moved(a, also, h, dh, W, dW) -> Tensor:
     """The tangent of a + W h, with others that add to it."""
-    ways = [None if t is None else spread(t, a.shape) for t in also]
+    ways = [None if t is None else broadcast_to(t, a.shape) for t in also]
     ways += [None if dh is None else linear(dh, W), None if dW is None else linear(h, dW)]
     return added(*ways) if any(way is not None for way in ways) else torch.zeros_like(a)
 
@@ -127,7 +127,7 @@ class GRUCell(Layer):
             merge(dr, dz, dn) if needs[0] else None,
             plus(times(g, z), linear(du, transpose(W))) if needs[1] else None,
             outer(du, h) if needs[2] else None,
-            total(du, b.shape) if needs[3] else None,
+            sum_to_size(du, b.shape) if needs[3] else None,
         )
 
     @staticmethod

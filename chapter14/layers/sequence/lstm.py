@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer import Layer
 from ..core.arithmetic import plus, times
 from ..core.arrange import transpose
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from ..core.complex import conjugates
 from ..core.merge import merge, split
 from ..linear.linear import linear, outer
@@ -66,7 +66,7 @@ class LSTMChain(Layer):
             dh if needs[1] else None,
             dc if needs[2] else None,
             outer(da, h_before) if needs[3] else None,
-            total(da, b.shape) if needs[4] else None,
+            sum_to_size(da, b.shape) if needs[4] else None,
             None,
             None,
         )

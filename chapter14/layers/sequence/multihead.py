@@ -16,7 +16,7 @@ from torch.nn import functional as native
 
 from ..core.arithmetic import mean_along, plus, scale
 from ..core.arrange import pad, permute, reshape, transpose
-from ..core.branch import branch, spread
+from ..core.branch import branch, broadcast_to
 from ..core.merge import merge, split
 from ..linear.linear import linear
 from ..linear.matmul import matmul
@@ -132,7 +132,7 @@ def _projected(x: tuple[Tensor, ...], weights: tuple, b: Tensor | None) -> tuple
 
 def _and_bias(t: Tensor, b: Tensor | None) -> Tensor:
     """One more key, or value, the same for every datapoint."""
-    return t if b is None else merge(t, spread(b, (1, *t.shape[1:])), dim=0)
+    return t if b is None else merge(t, broadcast_to(b, (1, *t.shape[1:])), dim=0)
 
 
 def _in_heads(t: Tensor, heads: int) -> Tensor:

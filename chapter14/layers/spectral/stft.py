@@ -18,7 +18,7 @@ from ...layer import _compiling
 from ...shape import in_words
 from ..core.arithmetic import times
 from ..core.arrange import narrow, pad, reshape, transpose
-from ..core.branch import branch, spread
+from ..core.branch import branch, broadcast_to
 from ..core.complex import view_as_real
 from ..core.merge import of_one_dtype
 from ..core.repeat import OverlapAdd, Windows
@@ -110,7 +110,7 @@ def istft(
     end = long - start if length is None else min(start + length, long)
     signal, weight = (
         narrow(OverlapAdd.of(y, (y.shape[0], long), 1, n_fft, hop), 1, start, end - start)
-        for y in (times(*_alike(frames, w_out)), spread(times(*same), (1, T, n_fft)))
+        for y in (times(*_alike(frames, w_out)), broadcast_to(times(*same), (1, T, n_fft)))
     )
     if not _compiling() and bool((weight.detach().abs() < 1e-11).any()):
         raise RuntimeError("istft: somewhere between its ends, the windows add up to nothing.")

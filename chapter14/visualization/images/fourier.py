@@ -36,10 +36,10 @@ class Fourier(Linear):
     decay: float = 1.0
 
     def parameters(self, x: Tensor) -> Tensor:
-        return F.times(hartley(x), 1 / self._amounts(x))
+        return F.mul(hartley(x), 1 / self._amounts(x))
 
     def picture(self, theta: Tensor) -> Tensor:
-        return hartley(F.times(theta, self._amounts(theta)))
+        return hartley(F.mul(theta, self._amounts(theta)))
 
     def _amounts(self, like: Tensor) -> Tensor:
         """s [H, W]: 1 for a wave as long as the picture and for the mean, which has none."""
@@ -87,14 +87,14 @@ class MACO:
 
     def moved(self, theta: Tensor, change: Tensor) -> Tensor:
         phi, d = self._phases(theta), self._phases(change)
-        return self._waves(theta, F.times(F.scale(F.sin(phi), -1), d), F.times(F.cos(phi), d))
+        return self._waves(theta, F.mul(F.mul(F.sin(phi), -1), d), F.mul(F.cos(phi), d))
 
     def _phases(self, theta: Tensor) -> Tensor:
-        return F.times(F.narrow(theta, 3, 0, theta.shape[-1] // 2 + 1), _turns(theta))
+        return F.mul(F.narrow(theta, 3, 0, theta.shape[-1] // 2 + 1), _turns(theta))
 
     def _waves(self, theta: Tensor, re: Tensor, im: Tensor) -> Tensor:
         A = natural(theta, self.spectrum)
-        x = irfft2(F.times(F.stack((re, im), -1), A[..., None]), theta.shape[-1])
+        x = irfft2(F.mul(F.stack((re, im), -1), A[..., None]), theta.shape[-1])
         return mixed(x, COLOURS) if x.shape[1] == 3 else x
 
 

@@ -96,7 +96,7 @@ class Pyramid(Linear):
     def picture(self, theta: Tensor) -> Tensor:
         x, *finer = reversed(list(self._levels(theta)))
         for level in finer:
-            x = F.plus(level, F.interpolate(x, tuple(level.shape[2:]), mode="bilinear", align_corners=False))
+            x = F.add(level, F.interpolate(x, tuple(level.shape[2:]), mode="bilinear", align_corners=False))
         return x
 
     def _levels(self, theta: Tensor) -> Iterator[Tensor]:

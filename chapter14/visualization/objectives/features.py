@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
+from ...layers.core.arithmetic import mean_along
 from ...models.clip_file import fingerprint
 from .objective import Objective, at, at_layer
 
@@ -77,7 +78,7 @@ def diversity(layer: str, *, axis: int | None = None) -> Objective:
         mine, theirs = F.branch(G)
         alike = F.matmul(mine, F.transpose(theirs, 0, 1))
         others = 1 - torch.eye(B, dtype=x_l.dtype, device=x_l.device)
-        return F.scale(mean(F.times(alike, others)), -B / max(B - 1, 1))
+        return F.mul(mean(F.mul(alike, others)), -B / max(B - 1, 1))
 
     objective = at_layer(f"diversity of {layer}", layer, value, axis)
     return Objective(objective.name, objective.layers, objective.bind, together=True)
@@ -85,7 +86,7 @@ def diversity(layer: str, *, axis: int | None = None) -> Objective:
 
 def mean(x: Tensor) -> Tensor:
     """x [B, ...] → [B]."""
-    return F.reshape(F.mean_along(x, range(1, x.ndim)), (x.shape[0],))
+    return F.reshape(mean_along(x, range(1, x.ndim)), (x.shape[0],))
 
 
 def cosines(x: Tensor, v: Tensor) -> Tensor:
@@ -98,14 +99,14 @@ def along(x: Tensor, v: Tensor, cosine_power: float) -> Tensor:
     if not cosine_power:
         return _dot(x, v)
     x, also = F.branch(x)
-    return F.times(_dot(x, v), F.power(F.clamp(cosines(also, v), LEAST), cosine_power))
+    return F.mul(_dot(x, v), F.pow(F.clamp(cosines(also, v), LEAST), cosine_power))
 
 
 def gram(x: Tensor) -> Tensor:
     """x [B, C, *places] → G [B, C, C]."""
     B, C, P = x.shape[0], x.shape[1], x.shape[2:].numel()
     rows, columns = F.branch(F.reshape(x, (B, C, P)))
-    return F.scale(F.matmul(rows, F.transpose(columns, 1, 2)), 1 / max(P, 1))
+    return F.mul(F.matmul(rows, F.transpose(columns, 1, 2)), 1 / max(P, 1))
 
 
 def said(v: Tensor) -> str:
@@ -114,7 +115,7 @@ def said(v: Tensor) -> str:
 
 
 def _dot(x: Tensor, v: Tensor) -> Tensor:
-    return F.total(F.times(x, v), (x.shape[0], 1, *x.shape[2:]))
+    return F.sum_to_size(F.mul(x, v), (x.shape[0], 1, *x.shape[2:]))
 
 
 def _where(place: Sequence[int] | None) -> str:

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...conversion.by_hand import by_hand
+from ...layers.core.arithmetic import mean_along
 from ...models.pretrained import Pretrained
 from ...models.vocabulary import THINGS, caption
 from ..activations.axes import channels_first
@@ -60,7 +61,7 @@ class Objective:
 
         def bind(network: Pretrained) -> Value:
             a, b = self.bind(network), other.bind(network)
-            return lambda x: F.plus(a(x), b(x))
+            return lambda x: F.add(a(x), b(x))
 
         both = self.together or other.together
         more = f"- {other.name[1:]}" if other.name.startswith("-") else f"+ {other.name}"
@@ -74,7 +75,7 @@ class Objective:
 
         def bind(network: Pretrained) -> Value:
             a = self.bind(network)
-            return lambda x: F.scale(a(x), c)
+            return lambda x: F.mul(a(x), c)
 
         return Objective(f"{c:g} ({self.name})", self.layers, bind, self.together)
 
@@ -262,7 +263,7 @@ def at(x: Tensor, layer: str, place: Sequence[int | None]) -> Tensor:
 
 def _mean(x: Tensor) -> Tensor:
     """x [B, 1, *places] → [B]."""
-    return _each(F.mean_along(x, range(1, x.ndim)))
+    return _each(mean_along(x, range(1, x.ndim)))
 
 
 def _each(x: Tensor) -> Tensor:

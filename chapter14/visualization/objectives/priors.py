@@ -32,9 +32,9 @@ def total_variation() -> Objective:
 
     def value(x: Tensor) -> Tensor:
         H, W = x.shape[2:]
-        down = F.minus(F.narrow(x, 2, 1, H - 1), F.narrow(x, 2, 0, H - 1))
-        right = F.minus(F.narrow(x, 3, 1, W - 1), F.narrow(x, 3, 0, W - 1))
-        return F.plus(_mean(F.absolute(down)), _mean(F.absolute(right)))
+        down = F.sub(F.narrow(x, 2, 1, H - 1), F.narrow(x, 2, 0, H - 1))
+        right = F.sub(F.narrow(x, 3, 1, W - 1), F.narrow(x, 3, 0, W - 1))
+        return F.add(_mean(F.absolute(down)), _mean(F.absolute(right)))
 
     return _of_the_picture("total variation", value)
 
@@ -50,7 +50,7 @@ def blur(sigma: float = 1.0) -> Objective:
         raise ValueError(f"blur: sigma is above 0, in pixels; it was given {sigma}.")
 
     def value(x: Tensor) -> Tensor:
-        return _mean(F.square(F.minus(x, blurred(x, x.new_full((x.shape[0], 1), sigma), sigma))))
+        return _mean(F.square(F.sub(x, blurred(x, x.new_full((x.shape[0], 1), sigma), sigma))))
 
     return _of_the_picture(f"distance from itself blurred by {sigma:g}", value)
 
@@ -62,8 +62,8 @@ def natural_spectrum() -> Objective:
         x = F.narrow(x, 1, 0, 3) if x.shape[1] > 3 else x
         A = natural(x)[..., None]
         S = rfft2(mixed(x, COLOURS.inverse()) if x.shape[1] == 3 else x)
-        power = F.shift(F.sum_along(F.square(S), -1), FLOOR**2)
-        return F.scale(_mean(F.square(F.minus(F.log(power), (A**2 + FLOOR**2).log()))), 0.25)
+        power = F.add(F.sum(F.square(S), -1, True), FLOOR**2)
+        return F.mul(_mean(F.square(F.sub(F.log(power), (A**2 + FLOOR**2).log()))), 0.25)
 
     return _of_the_picture("distance from a natural spectrum", value)
 
@@ -76,7 +76,7 @@ def mean_alpha() -> Objective:
             raise ValueError(
                 f"mean_alpha: needs a picture with alpha, `image=Alpha(...)`; it has {x.shape[1]} channels."
             )
-        return _mean(F.clamp(F.scale(F.shift(F.narrow(x, 1, x.shape[1] - 1, 1), 1), 0.5), 0, 1))
+        return _mean(F.clamp(F.mul(F.add(F.narrow(x, 1, x.shape[1] - 1, 1), 1), 0.5), 0, 1))
 
     return _of_the_picture("mean alpha", value)
 
@@ -87,5 +87,5 @@ def _of_the_picture(name: str, value: Callable[[Tensor], Tensor]) -> Objective:
 
 def _mean(x: Tensor) -> Tensor:
     """The mean of each picture; 0 of no entries, as a picture one pixel wide has no neighbours to the right."""
-    along = F.mean_along if x.numel() else F.sum_along
-    return F.reshape(along(x, range(1, x.ndim)), (x.shape[0],))
+    mean = F.mean if x.numel() else F.sum
+    return mean(x, range(1, x.ndim))

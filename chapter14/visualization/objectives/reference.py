@@ -59,7 +59,7 @@ def style(layer: str, picture: Tensor, *, axis: int | None = None) -> Objective:
 
 def _nearness(x: Tensor, a: Tensor) -> Tensor:
     size = a.square().mean().clamp(min=1e-12).item()
-    return F.scale(mean(F.square(F.minus(x, a))), -1 / size)
+    return F.mul(mean(F.square(F.sub(x, a))), -1 / size)
 
 
 def _to(

@@ -76,7 +76,7 @@ def node(network: Pretrained, objectives: Sequence[Objective], settings: Setting
         def J(step: int, x: Tensor, draws: Sequence[Generator], priors: bool = True) -> Tensor:
             def cost(value: Value, seen: dict[str, Tensor]) -> Tensor:
                 x_l = {layer: cast(x_out, x.dtype) for layer, x_out in seen.items()}
-                return F.scale(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
+                return F.mul(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
 
             x_in = transform(x, draws)
             for chain, its in lean if step >= settings.through_relu else ():

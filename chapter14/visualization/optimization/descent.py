@@ -100,7 +100,7 @@ def descend(
         theta = theta.detach().requires_grad_()
         x = image.picture(theta)
         cost = J(i, x, draws)
-        g_x, g = torch.autograd.grad(F.total(cost, ()), (x, theta))
+        g_x, g = torch.autograd.grad(F.sum_to_size(cost, ()), (x, theta))
         with torch.no_grad():
             norm = image.moved(theta, g).flatten(1).norm(dim=1)
             eta = torch.where(norm == 0, 0, move.length / norm)

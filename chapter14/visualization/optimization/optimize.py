@@ -213,7 +213,7 @@ def _moved_by_the_network(J: Node, step: Step, seeds: Sequence[int]) -> Tensor:
     """[B], whether J has a gradient that no prior gives it."""
     x = step.x.detach().requires_grad_()
     cost = J(step.i, x, generators(seeds, step.i), priors=False)
-    (g,) = torch.autograd.grad(F.total(cost, ()), x)
+    (g,) = torch.autograd.grad(F.sum_to_size(cost, ()), x)
     return g.flatten(1).any(1)
 
 

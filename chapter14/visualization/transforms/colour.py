@@ -33,7 +33,7 @@ class Noise:
             raise ValueError(f"Noise: sigma is 0 or more; it was given {self.sigma}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        return F.plus(x, randn(x.shape, generators, self.sigma).to(x))
+        return F.add(x, randn(x.shape, generators, self.sigma).to(x))
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Colour:
         drawn = uniform(-1, 1, 3 + x.shape[1], generators).to(x)[..., None, None]
         brightness, contrast, saturation = (drawn[:, i : i + 1] for i in range(3))
         contrast, saturation = 1 + self.contrast * contrast, 1 + self.saturation * saturation
-        x_out = F.times(x, contrast * saturation)
+        x_out = F.mul(x, contrast * saturation)
         if self.saturation:
-            x_out = F.plus(x_out, F.times(F.mean_along(x, 1), contrast * (1 - saturation)))
-        return F.plus(x_out, self.brightness * brightness + self.shift * drawn[:, 3:])
+            x_out = F.add(x_out, F.mul(F.mean(x, 1, True), contrast * (1 - saturation)))
+        return F.add(x_out, self.brightness * brightness + self.shift * drawn[:, 3:])
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Composite:
             raise ValueError(f"Composite: the last channel is alpha; it was given x {in_words(x)}.")
         colours, alpha = F.split(x, [C, 1], 1)
         background = self._background((x.shape[0], C, *x.shape[2:]), x, generators)
-        a = F.clamp(F.scale(F.shift(alpha, 1), 0.5), 0, 1)
-        return F.plus(background, F.times(a, F.minus(colours, background)))
+        a = F.clamp(F.mul(F.add(alpha, 1), 0.5), 0, 1)
+        return F.add(background, F.mul(a, F.sub(colours, background)))
 
     def _background(self, shape: Sequence[int], like: Tensor, generators: Sequence[Generator]) -> Tensor:
         with torch.no_grad():

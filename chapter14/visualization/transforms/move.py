@@ -120,7 +120,7 @@ class Pad:
             return F.pad(x, widths, self.mode, value)
         border = torch.nn.functional.pad(torch.zeros_like(x[:1, :1]), widths, value=self.value)
         x_out = F.pad(x, widths)
-        return F.plus(x_out, randn(x_out.shape, generators).to(x) * border)
+        return F.add(x_out, randn(x_out.shape, generators).to(x) * border)
 
 
 @dataclass(frozen=True)
