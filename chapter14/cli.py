@@ -8,22 +8,24 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 import torch
 
-from .commands import audit, check, figures, lesson, page, quality, visualize
 from .commands.shared.signals import told_to_stop
 from .files import escaped
 from .visualization.activations.hooks import no_memory
 
+#: Each is a file of `commands`, imported when the verb is given; and what `--help` says about it.
 VERBS = {
-    "visualize": (visualize, "what a neuron looks for, as a picture"),
-    "page": (page, "pictures and photographs side by side, as one file"),
-    "quality": (quality, "how good pictures are, in numbers"),
-    "check": (check, "hold your own layers to every check"),
-    "audit": (audit, "whose derivatives a network runs on"),
-    "lesson": (lesson, "the chapter's algorithm as a page that one can touch"),
-    "figures": (figures, "the figures of the chapter, from running code"),
+    "visualize": "what a neuron looks for, as a picture",
+    "page": "pictures and photographs side by side, as one file",
+    "quality": "how good pictures are, in numbers",
+    "check": "hold your own layers to every check",
+    "audit": "whose derivatives a network runs on",
+    "lesson": "the chapter's algorithm as a page that one can touch",
+    "figures": "the figures of the chapter, from running code",
 }
 #: What was asked for cannot be done: not here, not so, or, as `NotImplementedError`, not by hand.
 ERRORS = (
@@ -42,16 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130 where it was interrupted."""
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, (command, help) in VERBS.items():
-        command.add_arguments(verbs.add_parser(verb, help=help))
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    for verb, help in VERBS.items():
+        options_of_verb = verbs.add_parser(verb, help=help)
+        if verb in given:
+            _command(verb).add_arguments(options_of_verb)
+    options = parser.parse_args(given)
     formatted = warnings.formatwarning
     try:
         warnings.formatwarning = lambda message, *_, **__: (
             f"\nchapter14 {options.verb}: {_line(message)}\n"
         )  # below a bar
         with told_to_stop():
-            status = VERBS[options.verb][0].run(options)
+            status = _command(options.verb).run(options)
             sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever reads it has read enough, as head has
@@ -70,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         warnings.formatwarning = formatted
+
+
+def _command(verb: str) -> Any:
+    return import_module(f".commands.{verb}", __package__)
 
 
 def _line(said: object) -> str:

@@ -87,17 +87,18 @@ def _closed_form(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[T
 
 
 def _row_by_row(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """L[i] = e_i L, for each entry i of x_out."""
+    """L[i] = e_i L, for each entry i of x_out: e_i is the gradient of x_out[i]."""
     rows: list[list[Tensor]] = [[] for _ in leaves]
     for x_out in outputs:
-        for e in torch.eye(x_out.numel(), dtype=x_out.dtype, device=x_out.device):
-            g_in = _go_back(x_out, leaves, e.reshape(x_out.shape))
-            for row, g, x in zip(rows, g_in, leaves, strict=True):
+        for i in range(x_out.numel()):
+            for row, g, x in zip(rows, _gradients(x_out, i, leaves), leaves, strict=True):
                 row.append(torch.zeros_like(x).reshape(-1) if g is None else g.reshape(-1))
     return tuple(torch.stack(row) if row else x.new_zeros(0, x.numel()) for row, x in zip(rows, leaves, strict=True))
 
 
-def _go_back(x_out: Tensor, leaves: Sequence[Tensor], g: Tensor) -> Sequence[Tensor | None]:
+def _gradients(x_out: Tensor, i: int, leaves: Sequence[Tensor]) -> Sequence[Tensor | None]:
     if not x_out.requires_grad:
         return [None] * len(leaves)
-    return torch.autograd.grad(x_out, leaves, g, retain_graph=True, allow_unused=True)
+    with torch.enable_grad():  # of one entry, and not of x_out given e_i: for that PyTorch imports sympy
+        entry = x_out.reshape(-1)[i]
+    return torch.autograd.grad(entry, leaves, retain_graph=True, allow_unused=True)

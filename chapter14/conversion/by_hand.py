@@ -250,12 +250,18 @@ def _numbered(n: int) -> Callable | None:
     return _NUMBERED[n] if n >= 0 else None
 
 
-@torch.compiler.assume_constant_result
+def _constant_to_dynamo(f: Callable) -> Callable:
+    """`torch.compiler.assume_constant_result`, without importing Dynamo, which takes as long as importing torch."""
+    f._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return f
+
+
+@_constant_to_dynamo
 def _number_of_twin(func: Any) -> int:
     return _NUMBERS[TWINS[func]] if func in TWINS else -1
 
 
-@torch.compiler.assume_constant_result
+@_constant_to_dynamo
 def _number_of_opened(func: Any) -> int:
     return _NUMBERS[OPENED[func]] if func in OPENED else -1
 

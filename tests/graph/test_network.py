@@ -265,6 +265,18 @@ def test_a_network_is_not_recorded_while_it_is_compiled_or_exported():
     close(torch.compile(network, backend="eager")(x[:5], y[:5]), told)  # but before, where the graph may break
 
 
+def test_a_network_is_recorded_where_a_compiled_function_breaks_its_graph():
+    """Dynamo, which compiles each function that is called there, is to leave the recording alone."""
+    _, converted, x, y = drawn(mlp)
+    network = chapter14.forward_backward(converted, F.cross_entropy)
+
+    def broken(x, y):
+        torch._dynamo.graph_break()
+        return network(x, y)
+
+    close(torch.compile(broken, backend="eager")(x, y), copy.deepcopy(network)(x, y))
+
+
 @pytest.mark.parametrize("make", [mlp, conv_at_rest], ids=lambda f: f.__name__)
 def test_it_is_exported(make):
     _, converted, x, y = drawn(make)

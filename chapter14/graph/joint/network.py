@@ -9,6 +9,7 @@ forward_backward itself, and it can be compiled, exported, and run where there i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from threading import RLock
@@ -75,7 +76,9 @@ class ForwardBackward(nn.Module):
         with _RECORDING:
             key = self._key(x, y)
             if key not in self._recorded:
-                self._recorded[key] = self._made(x, y)
+                # Dynamo leaves `_made` alone. Where it is not loaded it is not imported: that takes as long as torch.
+                made = torch.compiler.disable(self._made) if "torch._dynamo" in sys.modules else self._made
+                self._recorded[key] = made(x, y)
             self._last = self._recorded[key]
             return self._last
 
@@ -144,7 +147,6 @@ class ForwardBackward(nn.Module):
         lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         return likes, flags, str(tree_structure((x, y))), lower
 
-    @torch.compiler.disable
     def _made(self, x: Any, y: Any) -> Recorded:
         (xs, x_form), (ys, y_form) = tree_flatten(x), tree_flatten(y)
         if not _tensors(xs):
