@@ -167,15 +167,15 @@ Forward pass:
   J = l2_loss(x_3, y)                  []
 
 Backward pass:
-  g_J = 1                                 []
-  g_3 = times(scale(g_J), minus(x_3, y))  [8 x 2]
-  g_2 = linear(g_3, 2.weightᵀ)            [8 x 3]
-  dJ/d2.weight = outer(g_3, x_2)          [2 x 3]
-  dJ/d2.bias = total(g_3)                 [2]
-  g_1 = keep(g_2, x_1)                    [8 x 3]
-  g_0 = linear(g_1, 0.weightᵀ)            [8 x 4]
-  dJ/d0.weight = outer(g_1, x_0)          [3 x 4]
-  dJ/d0.bias = total(g_1)                 [3]"""
+  g_J = 1                             []
+  g_3 = mul(scale(g_J), sub(x_3, y))  [8 x 2]
+  g_2 = linear(g_3, 2.weightᵀ)        [8 x 3]
+  dJ/d2.weight = outer(g_3, x_2)      [2 x 3]
+  dJ/d2.bias = sum_to_size(g_3)       [2]
+  g_1 = keep(g_2, x_1)                [8 x 3]
+  g_0 = linear(g_1, 0.weightᵀ)        [8 x 4]
+  dJ/d0.weight = outer(g_1, x_0)      [3 x 4]
+  dJ/d0.bias = sum_to_size(g_1)       [3]"""
 
 
 def test_it_is_printed_as_algorithm_14_1():
