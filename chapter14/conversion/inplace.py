@@ -1,4 +1,4 @@
-"""The twins of in-place forms, from those of the plain ones: `add_` and `+=` are `add`, put where its input lies."""
+"""The in-place forms: `add_` and `+=` are `add`, written into the memory of its input."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ..layers.core.inplace import in_place
 from ..recorder import AT_WORK, recorder
-from . import calls as calls
-from .table import TWINS
 
 Hooks = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
-#: PyTorch 2.7 does not say which hooks are set.
+#: PyTorch 2.7 does not tell which hooks are set.
 _top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda ignore_is_tracing: None)
 
 
@@ -26,7 +24,7 @@ def top_hooks() -> Hooks | None:
 
 
 def _forms() -> Iterator[tuple[Callable, Callable]]:
-    """Each in-place form of PyTorch's, with its plain one."""
+    """Each in-place function of PyTorch, and the function that it is the in-place form of."""
     for place in (Tensor, torch, torch.nn.functional, torch._C._nn):
         for name in dir(place):
             if name.startswith("__i") and name.endswith("__"):
@@ -44,24 +42,24 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):
-            # Dynamo copies what is saved and written over; a recorder saves nothing
+            # Dynamo copies what is saved and then overwritten; a recorder saves nothing
             y = twin(x, *args, **kwargs)
-        elif torch._C._are_functorch_transforms_active():  # where there are no hooks
+        elif torch._C._are_functorch_transforms_active():  # which run no hooks
             y = twin(x.clone(), *args, **kwargs)
         else:
             with _kept_apart(x):
                 y = twin(x, *args, **kwargs)
         if y is NotImplemented or y.shape != x.shape or y.is_complex() != x.is_complex():
-            return NotImplemented  # which torch refuses
+            return NotImplemented  # torch refuses it
         return in_place(x, y)
 
     return f
 
 
 def _kept_apart(x: Tensor) -> saved_tensors_hooks:
-    """What is remembered of x is copied, because x is about to be written over. Hooks that are set get the copy.
+    """Hooks that save a copy of what shares x's memory, because x is about to be overwritten; hooks of the user get it.
 
-    The rest is handed on by another name: what a node keeps of its own x_out would keep the node itself alive.
+    Other tensors are saved detached: a node that saves its own output would keep itself alive.
     """
     memory = x.untyped_storage().data_ptr()
     pack, unpack = top_hooks() or (None, lambda t: t)
@@ -73,6 +71,10 @@ def _kept_apart(x: Tensor) -> saved_tensors_hooks:
     return saved_tensors_hooks(keep, unpack)
 
 
-for form, plain in _forms():
-    if plain in TWINS:
-        TWINS.setdefault(form, _put_in_place(TWINS[plain]))
+def in_place_forms(twins: dict[Callable, Callable]) -> dict[Callable, Callable]:
+    """The twins of the in-place forms of what has a twin."""
+    forms: dict[Callable, Callable] = {}
+    for form, plain in _forms():
+        if plain in twins:
+            forms.setdefault(form, _put_in_place(twins[plain]))
+    return forms

@@ -1,8 +1,8 @@
-"""TWINS: a function, method or operator of PyTorch's -> ours, with the same signature.
+"""TWINS: each function, method and operator of PyTorch that runs by hand, with ours of the same signature.
 
-The functions of `chapter14.functional` stand for those of `torch.nn.functional` that bear their names. What else there
-is of torch's, as `torch.add` and `Tensor.__getitem__`, has its twin in one of the files of calls/, and says there what
-it stands for.
+They come from three places, in this order: `chapter14.functional` has the names of `torch.nn.functional`; the tables of
+calls/ have what else torch and Tensor have, as `torch.add` and `Tensor.__getitem__`; and `add_` follows from `add`.
+A twin that returns NotImplemented leaves the call native.
 """
 
 from __future__ import annotations
@@ -14,30 +14,38 @@ import torch
 from torch import Tensor
 
 from .. import functional
-
-TWINS: dict[Callable, Callable] = {}
+from .calls import (
+    arithmetic,
+    arrange,
+    cast,
+    fourier,
+    images,
+    index,
+    join,
+    linalg,
+    matmul,
+    modules,
+    pointwise,
+    reduce,
+    scan,
+)  # fmt: skip
+from .inplace import in_place_forms
 
 #: Where a name is looked up: `torch.add`, `Tensor.add`, and what `torch.nn.functional` and `torch.special` call.
 PLACES = (torch, Tensor, torch._C._nn, torch.nn.functional, torch._VF)
 
 
-def stands_for(*names: str) -> Callable[[Callable], Callable]:
-    """A decorator: the function is the twin of whatever bears one of these names, as "add", "__add__" or "linalg.norm";
-    "torch.max" and "Tensor.max" are these alone. Where it returns NotImplemented, the call runs natively.
+def natives(names: str) -> Iterator[Callable]:
+    """What bears one of these names: "add" anywhere in PLACES; "linalg.norm", "Tensor.max" and "torch.max" there alone.
 
     Raises:
-        AttributeError: torch has nothing of that name.
+        AttributeError: torch has nothing of that name. Names that older versions lack end in "?".
     """
-
-    def register(f: Callable) -> Callable:
-        for name in names:
-            found = list(_of_name(name))
-            if not found:
-                raise AttributeError(f"stands_for: torch has no {name!r}.")
-            TWINS.update(dict.fromkeys(found, f))
-        return f
-
-    return register
+    for name in names.split():
+        found = list(_of_name(name.removesuffix("?")))
+        if not found and not name.endswith("?"):
+            raise AttributeError(f"natives: torch has no {name!r}.")
+        yield from found
 
 
 def _of_name(name: str) -> Iterator[Callable]:
@@ -48,20 +56,34 @@ def _of_name(name: str) -> Iterator[Callable]:
         yield from [place] if place is not None else []
         return
     for place in PLACES:
-        native = getattr(place, name, None)
-        if native is not None:
-            yield (
-                native.__get__
-                if type(native).__name__ == "getset_descriptor" or isinstance(native, property)
-                else native
-            )
+        native: Any = getattr(place, name, None)
+        if type(native).__name__ == "getset_descriptor" or isinstance(native, property):
+            native = native.__get__
+        yield from [native] if native is not None else []
 
 
-def _of_functional() -> None:
-    for name, ours in vars(functional).items():
-        native = getattr(torch.nn.functional, name, None)
-        if native is not None and not name.startswith("_"):
-            TWINS.setdefault(native, ours)
-
-
-_of_functional()
+TWINS: dict[Callable, Callable] = {
+    native: ours
+    for name, ours in vars(functional).items()
+    if not name.startswith("_") and (native := getattr(torch.nn.functional, name, None)) is not None
+}
+#: Its distance is any function. It is opened instead: what that distance calls goes to the twins too.
+del TWINS[torch.nn.functional.triplet_margin_with_distance_loss]
+for table in (
+    arithmetic,
+    arrange,
+    cast,
+    fourier,
+    images,
+    index,
+    join,
+    linalg,
+    matmul,
+    modules,
+    pointwise,
+    reduce,
+    scan,
+):
+    for names, twin in table.CALLS.items():
+        TWINS.update(dict.fromkeys(natives(names), twin))
+TWINS = in_place_forms(TWINS) | TWINS

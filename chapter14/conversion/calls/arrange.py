@@ -1,4 +1,4 @@
-"""Shapes and axes, as torch calls them: sizes one by one or in one sequence, axes from either end."""
+"""Shapes, axes and entries moved or repeated: sizes one by one or in a sequence, axes counted from either end."""
 
 from __future__ import annotations
 
@@ -13,75 +13,41 @@ from ...layers.core.arrange import Transpose, axis
 from ...layers.core.branch import BroadcastTo
 from ...layers.core.cast import clone
 from ...layers.core.inplace import turn_in_place
-from ...layers.core.view import Squeeze, Unsqueeze, View
-from ...shape import several as several_numbers
-from ..table import stands_for
-
-for _name in ("as_strided", "flatten", "narrow", "unflatten", "unsqueeze"):
-    stands_for(_name)(getattr(F, _name))  # signature and all
+from ...layers.core.repeat import Repeat, Windows
+from ...layers.core.view import Squeeze, Unsqueeze, View, embedded
+from ...shape import several
+from .operands import each, sizes
 
 
-def sizes(given: Sequence[Any], named: Any = None) -> tuple[int, ...]:
-    """(2, 3) of f(2, 3), f((2, 3)) and f(size=(2, 3))."""
-    if named is not None:
-        given = (named,)
-    return several_numbers(given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given)
+def _of_sizes(layer: Callable[[Tensor, tuple[int, ...]], Tensor], name: str) -> Callable[..., Tensor]:
+    """The layer as a call that takes the sizes or axes one by one, in a sequence, or by this name."""
+    return lambda input, *given, **named: layer(input, sizes(given, named.pop(name, None)), **named)
 
 
-@stands_for("reshape")
-def reshape(input: Tensor, *given: Any, shape: Any = None) -> Tensor:
-    return F.reshape(input, sizes(given, shape))
-
-
-@stands_for("reshape_as")
-def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    return F.reshape(input, other.shape)
-
-
-@stands_for("view")
 def view(input: Tensor, *given: Any, size: Any = None, dtype: torch.dtype | None = None) -> Tensor:
     dtype = given[0] if given and isinstance(given[0], torch.dtype) else dtype
     if dtype is not None:
-        return Tensor.view(input, dtype)  # bytes, read as other numbers: of that there is no gradient
+        return Tensor.view(input, dtype)  # reinterprets the bytes, which has no gradient
     return View.of(input, sizes(given, size))
 
 
-@stands_for("view_as")
-def view_as(input: Tensor, other: Tensor) -> Tensor:
-    return View.of(input, tuple(other.shape))
-
-
-@stands_for("ravel")
 def ravel(input: Tensor) -> Tensor:
     return F.reshape(input if input.is_contiguous() else clone(input, torch.contiguous_format), (-1,))
 
 
-@stands_for("permute")
-def permute(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
-    return F.permute(input, sizes(given, dims))
-
-
-@stands_for("transpose", "swapaxes", "swapdims")
 def transpose(input: Tensor, dim0: Any = None, dim1: Any = None, axis0: Any = None, axis1: Any = None) -> Tensor:
     return F.transpose(input, dim0 if axis0 is None else axis0, dim1 if axis1 is None else axis1)
 
 
-@stands_for("t")
 def t(input: Tensor) -> Tensor:
     if input.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
     return F.transpose(input, 0, -1) if input.ndim else input
 
 
-@stands_for("T")
-def reversed_axes(input: Tensor) -> Tensor:
-    return F.permute(input, tuple(reversed(range(input.ndim))))
-
-
-@stands_for("mT")
-def of_matrices(input: Tensor) -> Tensor:
+def mT(input: Tensor) -> Tensor:
     if input.ndim == 0:
-        return NotImplemented  # which torch gives as it is, with a warning
+        return NotImplemented  # torch returns it with a warning
     if input.ndim < 2:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
@@ -89,74 +55,33 @@ def of_matrices(input: Tensor) -> Tensor:
     return F.transpose(input, -2, -1)
 
 
-@stands_for("movedim", "moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
-    source, destination = map(several_numbers, (source, destination))
+    source, destination = map(several, (source, destination))
     of = {axis(input, d): axis(input, s) for s, d in zip(source, destination, strict=False)}
     if not len(source) == len(destination) == len(of) == len(set(of.values())):
         raise RuntimeError(
-            f"movedim: source and destination name as many axes, and none twice; they are {source}, {destination}"
+            f"movedim: it expects source and destination of one length, without repeats; it was given {source}, "
+            f"{destination}"
         )
     others = iter(i for i in range(input.ndim) if i not in of.values())
     return F.permute(input, [of[i] if i in of else next(others) for i in range(input.ndim)]) if of else input
 
 
-@stands_for("squeeze")
-def squeeze(input: Tensor, *given: Any, dim: Any = None) -> Tensor:
-    return F.squeeze(input, *given) if dim is None else F.squeeze(input, dim)
-
-
-@stands_for("squeeze_")
-def squeeze_(input: Tensor, *given: Any, dim: Any = None) -> Tensor:
-    return turn_in_place(input, "squeeze_", Squeeze, given[0] if given else dim)
-
-
-@stands_for("unsqueeze_")
-def unsqueeze_(input: Tensor, dim: int) -> Tensor:
-    return turn_in_place(input, "unsqueeze_", Unsqueeze, dim)
-
-
-@stands_for("transpose_", "swapaxes_", "swapdims_")
-def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    return turn_in_place(input, "transpose_", Transpose, dim0, dim1)
-
-
-@stands_for("t_")
 def t_(input: Tensor) -> Tensor:
-    return transpose_(input, 0, -1) if input.ndim == 2 else input.t_()
+    return turn_in_place(input, "transpose_", Transpose, 0, -1) if input.ndim == 2 else input.t_()
 
 
-@stands_for("expand")
-def expand(input: Tensor, *given: Any, size: Any = None, implicit: bool = False) -> Tensor:
-    return BroadcastTo.of(input, _whole(input, sizes(given, size)))
-
-
-@stands_for("expand_as")
-def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    return BroadcastTo.of(input, other.shape)
-
-
-@stands_for("broadcast_to")
-def broadcast_to(input: Tensor, *given: Any, size: Any = None) -> Tensor:
-    return BroadcastTo.of(input, _whole(input, sizes(given, size)))
-
-
-def _whole(input: Tensor, size: tuple[int, ...]) -> tuple[int, ...]:
-    """-1 is the size that an axis has."""
+def _expand(input: Tensor, size: tuple[int, ...], implicit: bool = False) -> Tensor:
+    """-1 keeps the size of an axis."""
     new = len(size) - input.ndim
-    return tuple(input.shape[i - new] if n == -1 and i >= new >= 0 else n for i, n in enumerate(size))
+    size = tuple(input.shape[i - new] if n == -1 and i >= new >= 0 else n for i, n in enumerate(size))
+    return BroadcastTo.of(input, size)
 
 
-@stands_for("broadcast_tensors")
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    tensors = several(tensors)
+    tensors = each(tensors)
     shape = torch.broadcast_shapes(*(x.shape for x in tensors))
     return tuple(BroadcastTo.of(x, shape) for x in tensors)
-
-
-def several(given: Any) -> tuple[Tensor, ...]:
-    """(x, y) of f(x, y) and f([x, y])."""
-    return tuple(given[0]) if len(given) == 1 and not isinstance(given[0], Tensor) else tuple(given)
 
 
 def at_least(x: Tensor, n: int) -> Tensor:
@@ -170,10 +95,114 @@ def _atleast(n: int) -> Callable:
     def f(*tensors: Any) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], Tensor):
             return at_least(tensors[0], n)
-        return tuple(at_least(x, n) for x in several(tensors))
+        return tuple(at_least(x, n) for x in each(tensors))
 
     return f
 
 
-for _n in (1, 2, 3):
-    stands_for(f"atleast_{_n}d")(_atleast(_n))
+def _flipped(input: Tensor, name: str, dim: int) -> Tensor:
+    if input.ndim <= dim:
+        raise RuntimeError(f"{name}: Input must be >= {dim + 1}-d.")
+    return F.flip(input, (dim,))
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    if len(dims) != 2 or input.ndim < 2:
+        raise RuntimeError(
+            f"rot90: it expects two dims, and two axes or more; it was given dims={dims}, {input.ndim} axes"
+        )
+    a, b = (axis(input, d) for d in dims)
+    if a == b:
+        raise RuntimeError(f"rot90: expected rotation dims to be different, but got dims={dims}")
+    if k % 4 == 2:
+        return F.flip(input, (a, b))
+    if k % 4 == 0:
+        return clone(input, torch.contiguous_format)
+    return F.transpose(F.flip(input, (b,)), a, b) if k % 4 == 1 else F.flip(F.transpose(input, a, b), (b,))
+
+
+def narrow_copy(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    if dim >= input.ndim:
+        raise RuntimeError(f"narrow_copy: there is no axis {dim} in {list(input.shape)}")
+    return F.narrow(input, dim, start, length)
+
+
+def tile(input: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return Repeat.of(input, (1,) * (input.ndim - len(dims)) + dims)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    if repeats is None:
+        return torch.repeat_interleave(input, output_size=output_size)  # of counts: indices, which have no gradient
+    if dim is None:
+        input, dim = F.reshape(input, (-1,)), 0
+    dim = axis(input, dim)
+    if isinstance(repeats, Tensor) and repeats.numel() == 1:
+        repeats = int(repeats)
+    if not isinstance(repeats, int):
+        places = torch.arange(input.shape[dim] if input.ndim else 1, device=input.device)
+        return F.index_select(input, dim, places.repeat_interleave(torch.as_tensor(repeats, device=input.device)))
+    if repeats < 0:
+        raise RuntimeError("repeats cannot be negative")
+    x = F.unsqueeze(input, dim + 1)
+    x = F.broadcast_to(x, (*x.shape[: dim + 1], repeats, *x.shape[dim + 2 :]))
+    return F.flatten(clone(x, torch.contiguous_format), dim, dim + 1)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    if input.ndim == 1:
+        return embedded(input, diagonal, 0, 1)
+    return clone(F.diagonal(input, diagonal), torch.contiguous_format)
+
+
+CALLS = {
+    "as_strided": F.as_strided,
+    "diagonal": F.diagonal,
+    "flatten": F.flatten,
+    "narrow": F.narrow,
+    "roll": F.roll,
+    "tril": F.tril,
+    "triu": F.triu,
+    "unflatten": F.unflatten,
+    "unsqueeze": F.unsqueeze,
+    "reshape": _of_sizes(F.reshape, "shape"),
+    "reshape_as": lambda input, other: F.reshape(input, other.shape),
+    "view": view,
+    "view_as": lambda input, other: View.of(input, tuple(other.shape)),
+    "ravel": ravel,
+    "permute": _of_sizes(F.permute, "dims"),
+    "transpose swapaxes swapdims": transpose,
+    "t": t,
+    "T": lambda input: F.permute(input, tuple(reversed(range(input.ndim)))),
+    "mT": mT,
+    "movedim moveaxis": movedim,
+    "squeeze": F.squeeze,
+    "squeeze_": lambda input, dim=None: turn_in_place(input, "squeeze_", Squeeze, dim),
+    "unsqueeze_": lambda input, dim: turn_in_place(input, "unsqueeze_", Unsqueeze, dim),
+    "transpose_ swapaxes_ swapdims_":
+        lambda input, dim0, dim1: turn_in_place(input, "transpose_", Transpose, dim0, dim1),
+    "t_": t_,
+    "expand": _of_sizes(_expand, "size"),
+    "broadcast_to": _of_sizes(_expand, "size"),
+    "expand_as": lambda input, other: BroadcastTo.of(input, other.shape),
+    "broadcast_tensors": broadcast_tensors,
+    **{f"atleast_{n}d": _atleast(n) for n in (1, 2, 3)},
+    "flip": _of_sizes(F.flip, "dims"),
+    "fliplr": lambda input: _flipped(input, "fliplr", 1),
+    "flipud": lambda input: _flipped(input, "flipud", 0),
+    "rot90": rot90,
+    "select": lambda input, dim, index: F.select(input, dim, int(index)),
+    "narrow_copy": narrow_copy,
+    "Tensor.unfold": lambda input, dimension, size, step: Windows.of(input, axis(input, dimension), size, step),
+    "repeat": _of_sizes(Repeat.of, "repeats"),
+    "tile": _of_sizes(tile, "dims"),
+    "repeat_interleave": repeat_interleave,
+    "diag": diag,
+    "diag_embed": lambda input, offset=0, dim1=-2, dim2=-1: embedded(input, offset, dim1, dim2),
+    "diagflat": lambda input, offset=0: embedded(F.reshape(input, (-1,)), offset, 0, 1),
+    "linalg.diagonal": lambda A, *, offset=0, dim1=-2, dim2=-1: F.diagonal(A, offset, dim1, dim2),
+}  # fmt: skip

@@ -1,90 +1,42 @@
-"""The same values elsewhere: in another dtype, on another device, in other memory."""
+"""The same values in another dtype, on another device, in other memory; complex tensors and their parts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...layers.core import cast as layer
-from ...layers.core.cast import moved
-from ..table import stands_for
+from ... import functional as F
+from ...layers.core.cast import clone, moved
+from ...layers.core.complex import ViewAsComplex, conj, view_as_real
 from .operands import of_numbers
 
 
-@stands_for("float")
-@of_numbers
-def float(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.float32, memory_format=memory_format)
+def _in(dtype: torch.dtype) -> Callable[..., Tensor]:
+    """The method of Tensor that bears the name of a dtype."""
+    return lambda input, memory_format=torch.preserve_format: to(input, dtype, memory_format=memory_format)
 
 
-@stands_for("double")
-@of_numbers
-def double(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.float64, memory_format=memory_format)
-
-
-@stands_for("half")
-@of_numbers
-def half(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.float16, memory_format=memory_format)
-
-
-@stands_for("cfloat")
-@of_numbers
-def cfloat(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.complex64, memory_format=memory_format)
-
-
-@stands_for("cdouble")
-@of_numbers
-def cdouble(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.complex128, memory_format=memory_format)
-
-
-@stands_for("bfloat16")
-@of_numbers
-def bfloat16(input: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    return to(input, torch.bfloat16, memory_format=memory_format)
-
-
-@stands_for("cuda")
-@of_numbers
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False, **kwargs: Any) -> Tensor:
     return to(input, "cuda" if device is None else torch.device("cuda", device) if isinstance(device, int) else device,
               non_blocking=non_blocking, **kwargs)  # fmt: skip
 
 
-@stands_for("cpu")
-@of_numbers
-def cpu(input: Tensor, **kwargs: Any) -> Tensor:
-    return to(input, "cpu", **kwargs)
-
-
-@stands_for("type_as")
-@of_numbers
-def type_as(input: Tensor, other: Tensor) -> Tensor:
-    return to(input, other)
-
-
-@stands_for("type")
-@of_numbers
 def type(input: Tensor, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
-    """In a dtype or in a type such as "torch.FloatTensor"; of None, the type's name."""
+    """`dtype` is a dtype or a type such as "torch.FloatTensor"; without it, torch returns the name of the type."""
     if dtype is None:
         return NotImplemented
     like = input.new_empty(0).type(dtype)
     return to(input, like.device, like.dtype, non_blocking=non_blocking)
 
 
-@stands_for("to")
-@of_numbers
 def to(
     input: Tensor, *args: Any, device: Any = None, dtype: torch.dtype | None = None, other: Tensor | None = None,
     non_blocking: bool = False, copy: bool = False, memory_format: torch.memory_format | None = None,
 ) -> Tensor:  # fmt: skip
-    """input in the dtype and on the device that are named, or another tensor's; input itself where it is so already."""
+    """input in the dtype and on the device that are given, or those of a tensor; input itself where nothing changes."""
     how = [a for a in args if isinstance(a, bool)]
     for a in args:
         if isinstance(a, Tensor):
@@ -97,7 +49,7 @@ def to(
         device, dtype = other.device, other.dtype
     dtype = dtype or input.dtype
     if not (dtype.is_floating_point or dtype.is_complex):
-        return NotImplemented  # which has no gradient
+        return NotImplemented  # it has no gradient
     place = input.device if device is None else torch.device(device)
     if place.type == input.device.type and place.index is None:
         place = input.device
@@ -105,16 +57,68 @@ def to(
     return moved(input, place, dtype, non_blocking, copy, memory_format or torch.preserve_format)
 
 
-@stands_for("clone")
-@of_numbers
-def clone(input: Tensor, *, memory_format: torch.memory_format | None = torch.preserve_format) -> Tensor:
-    return layer.clone(input, memory_format or torch.preserve_format)
-
-
-@stands_for("contiguous")
-@of_numbers
 def contiguous(input: Tensor, memory_format: torch.memory_format = torch.contiguous_format) -> Tensor:
-    """input itself, where it is so already."""
-    if input.is_contiguous(memory_format=memory_format):
-        return input
-    return layer.clone(input, memory_format)
+    return input if input.is_contiguous(memory_format=memory_format) else clone(input, memory_format)
+
+
+def view_as_complex(input: Tensor) -> Tensor:
+    torch.view_as_complex(input.detach())  # for torch's errors about shape and strides
+    return ViewAsComplex.of(input)
+
+
+def imag(input: Tensor) -> Tensor:
+    if not input.is_complex():
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    return F.select(view_as_real(input), -1, 1)
+
+
+def from_parts(real: Tensor, imag: Tensor) -> Tensor:
+    if real.dtype != imag.dtype or not real.is_floating_point():
+        raise RuntimeError(f"complex: expected two tensors of one floating-point dtype, got {real.dtype}, {imag.dtype}")
+    shape = torch.broadcast_shapes(real.shape, imag.shape)
+    return ViewAsComplex.of(F.stack([F.broadcast_to(real, shape), F.broadcast_to(imag, shape)], -1))
+
+
+def polar(abs: Tensor, angle: Tensor) -> Tensor:
+    if abs.dtype != angle.dtype or not abs.is_floating_point():
+        raise RuntimeError(f"polar: expected two tensors of one floating-point dtype, got {abs.dtype}, {angle.dtype}")
+    return from_parts(F.mul(abs, F.cos(angle)), F.mul(abs, F.sin(angle)))
+
+
+def mH(input: Tensor) -> Tensor:
+    if input.ndim < 2:
+        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {input.ndim}-D.")
+    return conj(F.transpose(input, -2, -1))
+
+
+def H(input: Tensor) -> Tensor:
+    if input.ndim not in (0, 2):
+        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.")
+    return conj(F.transpose(input, 0, -1) if input.ndim else input)
+
+
+CALLS = of_numbers({
+    "half": _in(torch.float16),
+    "bfloat16": _in(torch.bfloat16),
+    "float": _in(torch.float32),
+    "double": _in(torch.float64),
+    "cfloat": _in(torch.complex64),
+    "cdouble": _in(torch.complex128),
+    "cuda": cuda,
+    "cpu": lambda input, **kwargs: to(input, "cpu", **kwargs),
+    "type_as": lambda input, other: to(input, other),
+    "type": type,
+    "to": to,
+    "clone": lambda input, *, memory_format=None: clone(input, memory_format or torch.preserve_format),
+    "contiguous": contiguous,
+}) | {
+    "view_as_real": view_as_real,
+    "view_as_complex": view_as_complex,
+    "real": lambda input: F.select(view_as_real(input), -1, 0) if input.is_complex() else input,
+    "imag": imag,
+    "complex": from_parts,
+    "polar": polar,
+    "conj conj_physical": conj,
+    "mH adjoint": mH,
+    "H": H,
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""torch.fft: axes by number or all, cut or padded to a size, real or complex."""
+"""torch.fft, torch.stft and torch.istft: along some axes or all, cut or padded to a size, real or complex."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...layers.core.complex import conj
 from ...layers.spectral.fft import TURNED, as_complex, fft, irfft, rfft
 from ...layers.spectral.stft import istft, stft
 from ...shape import several
-from ..table import stands_for
+from .operands import Calls
 
 Sizes = Sequence[int] | None
 Dims = int | Sequence[int] | None
@@ -24,10 +24,12 @@ def _dims(x: Tensor, s: Sizes, dim: Dims) -> tuple[int, ...]:
         dim = range(-len(s), 0) if s is not None else range(x.ndim)
     dims = several(dim)
     if not all(-x.ndim <= d < x.ndim for d in dims):
-        raise IndexError(f"fft: it has no axis {dim}; it was given a tensor of {x.ndim} axes.")
+        raise IndexError(f"fft: there is no axis {dim} in a tensor of {x.ndim} axes.")
     dims = tuple(d % x.ndim for d in dims)
     if len({*dims}) < len(dims) or (s is not None and len(s) != len(dims)):
-        raise RuntimeError(f"fft: dim is of axes that differ, and s has one size for each; it was given {s}, {dim}.")
+        raise RuntimeError(
+            f"fft: it expects different axes in dim, and one size in s for each; given s={s}, dim={dim}."
+        )
     return dims
 
 
@@ -36,7 +38,7 @@ def _floating(x: Tensor) -> Tensor:
 
 
 def _resized(x: Tensor, s: Sizes, dims: Sequence[int]) -> Tensor:
-    """Each axis cut, or padded with zeros, to its size; -1 is the size that it has."""
+    """x, with each axis cut or padded with zeros to its size; -1 keeps the size."""
     for n, d in zip(s or [-1] * len(dims), dims, strict=True):
         if n not in (-1, x.shape[d]):
             if n < 1:
@@ -73,41 +75,31 @@ def _turned(norm: str | None) -> str:
     return TURNED[norm or "backward"]
 
 
-def _register(name: str, f: Callable[[Tensor, Sizes, Dims, str | None], Tensor]) -> None:
-    """f as torch.fft has it three times: along one axis, along two, and along any."""
-
-    @stands_for(f"fft.{name}")
-    def along_one(input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Tensor:
-        return f(input, None if n is None else [n], dim, norm)
-
-    @stands_for(f"fft.{name}2")
-    def along_two(input: Tensor, s: Sizes = None, dim: Dims = (-2, -1), norm: str | None = None) -> Tensor:
-        return f(input, s, dim, norm)
-
-    @stands_for(f"fft.{name}n")
-    def along_any(input: Tensor, s: Sizes = None, dim: Dims = None, norm: str | None = None) -> Tensor:
-        return f(input, s, dim, norm)
+def _forms(name: str, f: Callable[[Tensor, Sizes, Dims, str | None], Tensor]) -> Calls:
+    """The three forms of f in torch.fft: along one axis, along two, along any."""
+    return {
+        f"fft.{name}": lambda input, n=None, dim=-1, norm=None: f(input, None if n is None else [n], dim, norm),
+        f"fft.{name}2": lambda input, s=None, dim=(-2, -1), norm=None: f(input, s, dim, norm),
+        f"fft.{name}n": lambda input, s=None, dim=None, norm=None: f(input, s, dim, norm),
+    }
 
 
-_register("fft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, False))
-_register("ifft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, True))
-_register("rfft", _rfftn)
-_register("irfft", _irfftn)
-_register("hfft", lambda x, s, dim, norm: _irfftn(conj(x), s, dim, _turned(norm)))
-_register("ihfft", lambda x, s, dim, norm: conj(_rfftn(x, s, dim, _turned(norm))))
+def _shift(name: str, sign: int) -> Calls:
+    def call(input: Tensor, dim: Dims = None) -> Tensor:
+        dims = _dims(input, None, dim)
+        return roll(input, [sign * (input.shape[d] // 2) for d in dims], dims)
+
+    return {f"fft.{name}": call}
 
 
-@stands_for("fft.fftshift")
-def fftshift(input: Tensor, dim: Dims = None) -> Tensor:
-    dims = _dims(input, None, dim)
-    return roll(input, [input.shape[d] // 2 for d in dims], dims)
-
-
-@stands_for("fft.ifftshift")
-def ifftshift(input: Tensor, dim: Dims = None) -> Tensor:
-    dims = _dims(input, None, dim)
-    return roll(input, [-(input.shape[d] // 2) for d in dims], dims)
-
-
-stands_for("stft")(stft)
-stands_for("istft")(istft)
+CALLS = (
+    _forms("fft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, False))
+    | _forms("ifft", lambda x, s, dim, norm: _fftn(x, s, dim, norm, True))
+    | _forms("rfft", _rfftn)
+    | _forms("irfft", _irfftn)
+    | _forms("hfft", lambda x, s, dim, norm: _irfftn(conj(x), s, dim, _turned(norm)))
+    | _forms("ihfft", lambda x, s, dim, norm: conj(_rfftn(x, s, dim, _turned(norm))))
+    | _shift("fftshift", 1)
+    | _shift("ifftshift", -1)
+    | {"stft": stft, "istft": istft}
+)

@@ -1,4 +1,4 @@
-"""Tensors joined and taken apart, as torch calls it."""
+"""Tensors joined, and tensors taken apart."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from torch import Tensor
 from ... import functional as F
 from ...layers.core.arrange import axis as axis_of
 from ...layers.core.merge import Merge, of_one_dtype
-from ..table import stands_for
-from .arrange import at_least, several
+from .arrange import at_least
+from .operands import each
 
 
-@stands_for("cat", "concat", "concatenate")
 def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Tensor:
     dim = dim if axis is None else axis
     first = next((x for x in tensors if x.shape != (0,)), None)
@@ -29,59 +28,36 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Ten
     return Merge.of(dim, *of_one_dtype(pieces))
 
 
-@stands_for("stack")
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    return F.stack(tensors, dim)
-
-
 def _of_at_least(n: int, tensors: Sequence[Tensor]) -> list[Tensor]:
     if not tensors:
         raise RuntimeError("expected a non-empty list of Tensors")
     return [at_least(x, n) for x in tensors]
 
 
-@stands_for("hstack")
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     pieces = _of_at_least(1, tensors)
     return cat(pieces, 0 if pieces[0].ndim == 1 else 1)
 
 
-@stands_for("vstack", "row_stack")
-def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    return cat(_of_at_least(2, tensors), 0)
-
-
-@stands_for("dstack")
-def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    return cat(_of_at_least(3, tensors), 2)
-
-
-@stands_for("column_stack")
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     return cat([x if x.ndim > 1 else F.reshape(x, (x.numel(), 1)) for x in tensors], 1)
 
 
-@stands_for("split", "split_with_sizes")
 def split(tensor: Tensor, split_size: Any = None, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
-    size = split_size if split_size is not None else next(iter(named.values()))
-    return F.split(tensor, size, dim)
+    return F.split(tensor, split_size if split_size is not None else next(iter(named.values())), dim)
 
 
-@stands_for("unsafe_split", "unsafe_split_with_sizes")
 def unsafe_split(tensor: Tensor, split_size: Any = None, dim: int = 0, **named: Any) -> tuple[Tensor, ...]:
-    """Pieces that may be written into: each is a view of its own."""
+    """Each piece is a separate view, so it may be written into."""
     size = split_size if split_size is not None else next(iter(named.values()))
     n = [x.shape[dim] for x in tensor.detach().split(size, dim)]
     return tuple(F.narrow(tensor, dim, b - k, k) for b, k in zip(itertools.accumulate(n), n, strict=True))
 
 
-@stands_for("unsafe_chunk")
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    n = [x.shape[dim] for x in input.detach().chunk(chunks, dim)]
-    return unsafe_split(input, n, dim)
+    return unsafe_split(input, [x.shape[dim] for x in input.detach().chunk(chunks, dim)], dim)
 
 
-@stands_for("chunk")
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
@@ -91,7 +67,6 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return F.split(input, -(-n // chunks) if n else [0] * chunks, dim)
 
 
-@stands_for("tensor_split")
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None, sections: Any = None
 ) -> tuple[Tensor, ...]:
@@ -101,7 +76,7 @@ def tensor_split(
     n = input.shape[axis_of(input, dim)]
     if isinstance(at, Tensor):
         if at.device.type != "cpu" or at.dtype != torch.int64 or at.ndim > 1:
-            raise RuntimeError(f"tensor_split: indices are a CPU tensor of int64, [] or [n]; they are {at!r}")
+            raise RuntimeError(f"tensor_split: it expects indices [] or [n], int64, on the CPU; it was given {at!r}")
         at = at.tolist()
     if isinstance(at, int):
         if at <= 0:
@@ -114,9 +89,8 @@ def tensor_split(
     return tuple(F.narrow(input, dim, a, max(b - a, 0)) for a, b in pieces)
 
 
-def _split_along(name: str, least: int, dim: Callable[[Tensor], int]) -> None:
-    @stands_for(name)
-    def f(input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: Any = None) -> Any:
+def _split_along(name: str, least: int, dim: Callable[[Tensor], int]) -> Callable[..., tuple[Tensor, ...]]:
+    def call(input: Tensor, indices_or_sections: Any = None, *, indices: Any = None, sections: Any = None) -> Any:
         at = next(v for v in (indices_or_sections, indices, sections) if v is not None)
         if input.ndim < least:
             raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got {input.ndim}")
@@ -127,33 +101,17 @@ def _split_along(name: str, least: int, dim: Callable[[Tensor], int]) -> None:
             )
         return tensor_split(input, at, dim(input))
 
-
-_split_along("hsplit", 1, lambda x: 0 if x.ndim == 1 else 1)
-_split_along("vsplit", 2, lambda x: 0)
-_split_along("dsplit", 3, lambda x: 2)
+    return call
 
 
-@stands_for("unbind")
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    return F.unbind(input, dim)
-
-
-@stands_for("Tensor.__iter__")
-def rows(input: Tensor) -> Any:
-    if input.ndim == 0:
-        raise TypeError("iteration over a 0-d tensor")
-    return iter(F.unbind(input, 0))
-
-
-@stands_for("meshgrid")
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
-    """`indexing` is "ij" where it is not said, with torch's warning."""
+    """Without `indexing`: torch's warning, and "ij"."""
     if indexing is None:
         warnings.warn("torch.meshgrid: pass the indexing argument; it is 'ij' without it.", stacklevel=2)
         indexing = "ij"
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
-    tensors = several(tensors)
+    tensors = each(tensors)
     if any(x.ndim > 1 for x in tensors):
         raise RuntimeError("torch.meshgrid: Expected 0D or 1D tensor in the tensor list")
     if len({(x.dtype, x.device) for x in tensors}) > 1:
@@ -168,9 +126,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     )
 
 
-@stands_for("cartesian_prod")
 def cartesian_prod(*tensors: Any) -> Tensor:
-    tensors = several(tensors)
+    tensors = each(tensors)
     if any(x.ndim != 1 for x in tensors):
         raise RuntimeError(f"cartesian_prod: it expects vectors; it was given {[list(x.shape) for x in tensors]}.")
     if len(tensors) == 1:
@@ -178,7 +135,6 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return F.stack([F.reshape(x, (-1,)) for x in meshgrid(*tensors, indexing="ij")], 1)
 
 
-@stands_for("combinations")
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     if input.ndim != 1 or r < 0:
         raise RuntimeError(
@@ -190,9 +146,8 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return F.reshape(F.index_select(input, 0, index.reshape(-1)), tuple(index.shape))
 
 
-@stands_for("block_diag")
 def block_diag(*tensors: Any) -> Tensor:
-    blocks = [at_least(x, 2) for x in several(tensors)]
+    blocks = [at_least(x, 2) for x in each(tensors)]
     if any(x.ndim > 2 for x in blocks):
         raise RuntimeError("torch.block_diag: Input tensors must have 2 or fewer dimensions")
     width, before, rows = sum(x.shape[1] for x in blocks), 0, []
@@ -202,10 +157,34 @@ def block_diag(*tensors: Any) -> Tensor:
     return F.merge(*rows, dim=0)
 
 
-@stands_for("kron")
 def kron(input: Tensor, other: Tensor) -> Tensor:
     n = max(input.ndim, other.ndim)
     a, b = ((1,) * (n - x.ndim) + tuple(x.shape) for x in (input, other))
     x = F.reshape(input, [k for m in a for k in (m, 1)])
     y = F.reshape(other, [k for m in b for k in (1, m)])
     return F.reshape(F.mul(x, y), [i * j for i, j in zip(a, b, strict=True)])
+
+
+CALLS = {
+    "cat concat concatenate": cat,
+    "stack": F.stack,
+    "hstack": hstack,
+    "vstack row_stack": lambda tensors: cat(_of_at_least(2, tensors), 0),
+    "dstack": lambda tensors: cat(_of_at_least(3, tensors), 2),
+    "column_stack": column_stack,
+    "split split_with_sizes": split,
+    "unsafe_split unsafe_split_with_sizes": unsafe_split,
+    "unsafe_chunk": unsafe_chunk,
+    "chunk": chunk,
+    "tensor_split": tensor_split,
+    "hsplit": _split_along("hsplit", 1, lambda x: 0 if x.ndim == 1 else 1),
+    "vsplit": _split_along("vsplit", 2, lambda x: 0),
+    "dsplit": _split_along("dsplit", 3, lambda x: 2),
+    "unbind": F.unbind,
+    "Tensor.__iter__": lambda input: iter(F.unbind(input, 0)) if input.ndim else NotImplemented,
+    "meshgrid": meshgrid,
+    "cartesian_prod": cartesian_prod,
+    "combinations": combinations,
+    "block_diag": block_diag,
+    "kron": kron,
+}  # fmt: skip

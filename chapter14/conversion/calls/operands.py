@@ -1,32 +1,34 @@
-"""Operands as torch takes them: numbers and tensors, of any dtypes."""
+"""Arguments as torch takes them: numbers and tensors of mixed dtypes; sizes and tensors one by one or in a sequence."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...layer import cast
+from ...shape import several
+
+Calls = dict[str, Callable]
 
 
-def of_numbers(twin: Callable) -> Callable:
-    """A decorator: the twin is for real and complex tensors. Whole numbers have no gradient, so they stay native, as
-    does what is to become of that kind: NotImplemented says so. NumPy's words for `dim` and `keepdim`, which torch
-    takes too, become torch's."""
-    return _of(twin, complex_too=True)
+def of_numbers(calls: Calls) -> Calls:
+    """The calls, for real and complex tensors. Of integers and booleans alone, or with a result of such a dtype, a call
+    has no gradient and returns NotImplemented. NumPy's `axis` and `keepdims` become `dim` and `keepdim`."""
+    return {names: _of(f, complex_too=True) for names, f in calls.items()}
 
 
-def of_reals(twin: Callable) -> Callable:
-    """As `of_numbers`, and complex tensors and numbers stay native too."""
-    return _of(twin, complex_too=False)
+def of_reals(calls: Calls) -> Calls:
+    """As `of_numbers`; and of complex tensors or numbers, each call returns NotImplemented."""
+    return {names: _of(f, complex_too=False) for names, f in calls.items()}
 
 
-def _of(twin: Callable, complex_too: bool) -> Callable:
-    @functools.wraps(twin)
-    def f(*args: Any, **kwargs: Any) -> Any:
+def _of(f: Callable, complex_too: bool) -> Callable:
+    @functools.wraps(f)
+    def call(*args: Any, **kwargs: Any) -> Any:
         inexact = False
         for x in (*args, *kwargs.values()):
             if isinstance(x, Tensor):
@@ -45,23 +47,25 @@ def _of(twin: Callable, complex_too: bool) -> Callable:
             return NotImplemented
         if "axis" in kwargs or "keepdims" in kwargs:
             kwargs = {{"axis": "dim", "keepdims": "keepdim"}.get(name, name): x for name, x in kwargs.items()}
-        return twin(*args, **kwargs)
+        return f(*args, **kwargs)
 
-    return f
+    return call
 
 
 def promoted(*operands: Any) -> tuple[Any, ...]:
-    """The tensors among them in the dtype that torch gives the result; numbers as they are."""
+    """The operands, each tensor cast to the dtype of torch's result; numbers unchanged."""
     dtypes = {x.dtype if isinstance(x, Tensor) else type(x) for x in operands}
     if len(dtypes - {int, float}) == 1 and (len(dtypes) == 1 or _is_inexact(next(iter(dtypes - {int, float})))):
-        return operands  # as nearly always
+        return operands  # the common case
     dtype = result_type(*operands)
     return tuple(cast(x, dtype) if isinstance(x, Tensor) else x for x in operands)
 
 
 def result_type(*operands: Any) -> torch.dtype:
-    """The dtype of tensors with axes; unless those without, or after these numbers, are of a higher kind, as floats are
-    to integers. As `torch.result_type`, which takes only two, and which torch.compile does not take."""
+    """`torch.result_type` of any number of operands, in a form that torch.compile can trace.
+
+    Tensors with axes decide the dtype, unless tensors without axes, or else numbers, are of a higher kind: complex
+    above floating point above integer above bool."""
     result = None
     for dtypes in (
         [x.dtype for x in operands if isinstance(x, Tensor) and x.ndim],
@@ -93,7 +97,38 @@ def _is_inexact(dtype: Any) -> bool:
 
 
 def tensors(*operands: Any) -> tuple[Tensor, ...]:
-    """As `promoted`, with numbers as tensors too."""
+    """As `promoted`, and each number as a tensor."""
     operands = promoted(*operands)
     like = next(x for x in operands if isinstance(x, Tensor))
     return tuple(x if isinstance(x, Tensor) else like.new_tensor(x) for x in operands)
+
+
+def on_tensors(layer: Callable[..., Tensor], *constants: Any) -> Callable[..., Tensor]:
+    """The layer as a call of two operands, which become tensors of one dtype."""
+    return lambda input, other: layer(*tensors(input, other), *constants)
+
+
+def in_dtype(x: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """x, cast where a dtype is given."""
+    return x if dtype is None else cast(x, dtype)
+
+
+def sizes(given: Sequence[Any], named: Any = None) -> tuple[int, ...]:
+    """(2, 3) from f(2, 3), f((2, 3)) and f(size=(2, 3))."""
+    if named is not None:
+        given = (named,)
+    return several(given[0] if len(given) == 1 and isinstance(given[0], Sequence) else given)
+
+
+def each(given: Sequence[Any]) -> tuple[Tensor, ...]:
+    """(x, y) from f(x, y) and f([x, y])."""
+    return tuple(given[0]) if len(given) == 1 and not isinstance(given[0], Tensor) else tuple(given)
+
+
+def with_dtype(layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The layer as a call that takes `dtype`, to which the input is cast first."""
+
+    def call(input: Tensor, *args: Any, dtype: torch.dtype | None = None, **kwargs: Any) -> Tensor:
+        return layer(in_dtype(input, dtype), *args, **kwargs)
+
+    return call
