@@ -13,66 +13,59 @@ from typing import Any
 
 import torch
 
-from .commands.shared.signals import told_to_stop
+from .commands.shared.signals import interrupt_on_signals
 from .files import escaped
-from .visualization.activations.hooks import no_memory
+from .visualization.activations.hooks import is_out_of_memory
 
-#: Each is a file of `commands`, imported when the verb is given; and what `--help` says about it.
+#: A verb is a file of `commands`, imported only if the verb is given.
 VERBS = {
-    "visualize": "what a neuron looks for, as a picture",
-    "page": "pictures and photographs side by side, as one file",
-    "quality": "how good pictures are, in numbers",
-    "check": "hold your own layers to every check",
-    "audit": "whose derivatives a network runs on",
-    "lesson": "the chapter's algorithm as a page that one can touch",
-    "figures": "the figures of the chapter, from running code",
+    "visualize": "draw what activates a neuron",
+    "page": "show pictures and dataset examples on one page",
+    "quality": "measure the quality of pictures",
+    "check": "run every check on your own layers",
+    "audit": "report which derivatives of a network are by hand",
+    "lesson": "write the chapter's algorithm as an interactive page",
+    "figures": "draw the chapter's figures from running code",
 }
-#: What was asked for cannot be done: not here, not so, or, as `NotImplementedError`, not by hand.
+#: Errors that are reported in one line.
 ERRORS = (
-    ValueError,
-    IndexError,
-    OSError,
-    ArithmeticError,
-    NotImplementedError,
-    MemoryError,
-    torch.OutOfMemoryError,
-)
+    ValueError, IndexError, OSError, ArithmeticError, NotImplementedError, MemoryError, torch.OutOfMemoryError
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a verb; 0 where it worked, 1 where a check failed, 2 where what was asked for cannot be done,
-    130 where it was interrupted."""
+    """Runs a verb. Returns 0 on success, 1 if a check failed, 2 after an error, 130 after an interrupt."""
+    given = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    given = sys.argv[1:] if arguments is None else arguments
     for verb, help in VERBS.items():
-        options_of_verb = verbs.add_parser(verb, help=help)
+        of_verb = verbs.add_parser(verb, help=help, formatter_class=argparse.RawDescriptionHelpFormatter)
         if verb in given:
-            _command(verb).add_arguments(options_of_verb)
+            _command(verb).add_arguments(of_verb)
     options = parser.parse_args(given)
-    formatted = warnings.formatwarning
+    prefix, formatted = f"chapter14 {options.verb}:", warnings.formatwarning
+
+    def fail(message: str, status: int = 2) -> int:
+        print(prefix, message, file=sys.stderr)
+        return status
+
     try:
-        warnings.formatwarning = lambda message, *_, **__: (
-            f"\nchapter14 {options.verb}: {_line(message)}\n"
-        )  # below a bar
-        with told_to_stop():
+        warnings.formatwarning = lambda message, *_, **__: f"\n{prefix} {_line(message)}\n"  # below a progress bar
+        with interrupt_on_signals():
             status = _command(options.verb).run(options)
             sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever reads it has read enough, as head has
+    except BrokenPipeError:  # the reader of the output, as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ERRORS as error:
-        print(f"chapter14 {options.verb}: {_line(error)}", file=sys.stderr)
-        return 2
+        return fail(_line(error))
     except RuntimeError as error:
-        if not no_memory(error):
+        if not is_out_of_memory(error):
             raise
-        print(f"chapter14 {options.verb}: it takes more memory than there is. {_line(error)}", file=sys.stderr)
-        return 2
+        return fail(f"it takes more memory than there is. {_line(error)}")
     except KeyboardInterrupt:
-        print(f"chapter14 {options.verb}: interrupted.", file=sys.stderr)
-        return 130
+        return fail("interrupted.", 130)
     finally:
         warnings.formatwarning = formatted
 
@@ -81,6 +74,6 @@ def _command(verb: str) -> Any:
     return import_module(f".commands.{verb}", __package__)
 
 
-def _line(said: object) -> str:
-    """In one line, and nothing in it that a terminal would obey."""
-    return escaped(re.sub(r"\s*\n\s*", " ", str(said).strip())) or type(said).__name__
+def _line(message: object) -> str:
+    """A message in one line, without control characters."""
+    return escaped(re.sub(r"\s*\n\s*", " ", str(message).strip())) or type(message).__name__

@@ -20,13 +20,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the weights there, with the figures in their metadata")
     parser.add_argument("--provenance", help="what to say there of where the weights come from")
     options = parser.parse_args()
-    model, about = clip_file.load(options.weights)
+    model, about = clip_file.load_clip(options.weights)
     figures = evaluate(model, read(options.photographs, "val", model.config.size), options.each)
     print(json.dumps(figures, indent=1))
     if options.out:
         if options.provenance:
             about["provenance"] = options.provenance
-        clip_file.save(model, options.out, **about | {"evaluation": figures})
+        clip_file.save_clip(model, options.out, **about | {"evaluation": figures})
         print(f"The weights, with these figures, are {options.out}.")
 
 

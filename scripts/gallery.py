@@ -11,11 +11,11 @@
 import argparse
 from pathlib import Path
 
-from chapter14.models.load import ASSETS, load
+from chapter14.models.load import ASSETS, load_network
 from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
 from chapter14.visualization import channel, text, visualize
-from chapter14.visualization.output.render import save, sheet, to_image
+from chapter14.visualization.output.render import contact_sheet, save_image, to_image
 
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144
@@ -29,18 +29,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ASSETS, help="a folder")
     parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
     options = parser.parse_args()
-    network = load(options.model)
+    network = load_network(options.model)
 
     def draw(name: str, objectives: list, labels: list[str], count: int) -> None:
         x = visualize(network, objectives, count=count, steps=options.steps).x
         labels = [label for label in labels for _ in range(count)]
-        save(sheet([to_image(picture, HEIGHT) for picture in x], labels, COLUMNS), options.out / name)
+        save_image(contact_sheet([to_image(picture, HEIGHT) for picture in x], labels, COLUMNS), options.out / name)
         print(f"{options.out / name}", flush=True)
 
     prompts = [caption(label) for label in network.labels]
     draw("prompts.png", [text(prompt) for prompt in prompts], list(network.labels), SEEDS)
     cat = visualize(network, "a photo of a cat", steps=options.steps).x[0]
-    save(to_image(cat, 480), options.out / "cat.png")
+    save_image(to_image(cat, 480), options.out / "cat.png")
     pairs = [("cat", attribute) for attribute in ATTRIBUTES if attribute] + sorted(HELD_OUT)
     pairs += [("dog", "black and white"), ("parachute", "blurry"), ("church", "close up")]
     draw(

@@ -23,7 +23,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.transforms import v2
 
 import chapter14
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, Photographs, read
 from chapter14.visualization import visualize
@@ -106,7 +106,7 @@ def main() -> None:
     model.load_state_dict(load_file(options.judge))
     model.eval()
     print(f"the judge is right on {accuracy(model, seen, 100):.0%} of photographs that it has not seen")
-    network = load(options.model)
+    network = load_network(options.model)
     total = right = 0
     for attribute in ATTRIBUTES if options.attributes else [""]:
         for i, label in enumerate(seen.labels):

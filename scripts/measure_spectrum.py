@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from chapter14.training.photographs import MARGIN, read
-from chapter14.visualization.images.spectrum import SPECTRUM, measure, save
+from chapter14.visualization.images.spectrum import SPECTRUM, measure_amplitudes, save_spectrum
 
 SIZE = 96  # as wide as the photographs are
 
@@ -25,11 +25,11 @@ def main() -> None:
     photographs = read(options.photographs, "train", SIZE - MARGIN)
     sums, n = [], 0
     for label, its in photographs.whole.items():
-        sums += [measure(x.double() / 127.5 - 1) for x in its.split(500)]
+        sums += [measure_amplitudes(x.double() / 127.5 - 1) for x in its.split(500)]
         n += len(its)
         print(f"{label}: {len(its)}")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    save(sum(sums) / n, options.out, {"photographs": str(n), "of": "Imagenette and Asirra"})
+    save_spectrum(sum(sums) / n, options.out, {"photographs": str(n), "of": "Imagenette and Asirra"})
     print(f"The spectrum of {n} photographs is {options.out}.")
 
 

@@ -19,13 +19,13 @@ import torch
 from chapter14.models import clip_file
 from chapter14.models.clip import CLIP, Config
 from chapter14.models.pretrained import Pretrained
-from chapter14.models.vocabulary import caption, vocabulary
+from chapter14.models.vocabulary import build_vocabulary, caption
 from chapter14.training import checkpoint
 from chapter14.training.alignment import Parts, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, read
 from chapter14.visualization import visualize
-from chapter14.visualization.output.render import save, sheet, to_image
+from chapter14.visualization.output.render import contact_sheet, save_image, to_image
 
 
 class Run:
@@ -53,8 +53,8 @@ class Run:
         """A model with fresh parameters, or with those in a file."""
         torch.manual_seed(self.options.seed)
         if self.options.start:
-            return clip_file.load(self.options.start)[0].train().requires_grad_()
-        return CLIP(Config(vocabulary(every_caption(self.labels), context=14)))
+            return clip_file.load_clip(self.options.start)[0].train().requires_grad_()
+        return CLIP(Config(build_vocabulary(every_caption(self.labels), context=14)))
 
     def done(self) -> float:
         """How much of the budget is spent, from 0 to 1."""
@@ -102,13 +102,15 @@ class Run:
         state = {"step": self.step, "images": self.images, "seconds": self.seconds}
         checkpoint.save(self.checkpoint, self.models, self.optimiser, self.generator, **state)
         model, out = self.models["mean"], self.options.out
-        clip_file.save(model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state)
+        clip_file.save_clip(
+            model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state
+        )
         network = Pretrained(model, model.config.size, tuple(self.labels))
         how = {"seed": 1, "steps": self.options.steps}
         drawn = [visualize(network, caption("cat"), count=6, **how).x]
         drawn += [visualize(network, caption(label), **how).x for label in self.labels]
         images = [to_image(x, 144) for x in torch.cat(drawn)]
-        save(sheet(images, ["cat"] * 6 + self.labels, 6), out / f"sheet_{self.images:08d}.png")
+        save_image(contact_sheet(images, ["cat"] * 6 + self.labels, 6), out / f"sheet_{self.images:08d}.png")
 
 
 def main() -> None:

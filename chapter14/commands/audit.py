@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_leaves
 from ..conversion.audit import Audit, audit, saved_bytes
 from ..conversion.model import convert
 from ..models.clip import CLIP
-from ..models.from_file import made
-from ..models.load import Built, build, images, load
+from ..models.from_file import call_factory
+from ..models.load import NetworkWithInputs, build_network, load_network, random_pictures
 from ..models.pretrained import Pretrained
 from ..models.vocabulary import caption
 from ..training.alignment import loss, noisy
-from ..visualization.activations.hooks import fixed
+from ..visualization.activations.hooks import frozen_parameters
 
 DESCRIPTION = """
 Whose derivatives a network runs on, converted, with random weights:
@@ -29,7 +29,7 @@ Whose derivatives a network runs on, converted, with random weights:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
     parser.add_argument("model", nargs="?", default="embedded", help="LIBRARY:NAME, FILE.py:FACTORY, or a file")
     parser.add_argument("--size", type=int, help="pictures of size x size (default: the network's own)")
     parser.add_argument("--batch", type=int, default=2, help="how many pictures (default 2)")
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if ":" not in options.model:
         return _run_embedded(options.model)
     path, _, name = options.model.rpartition(":")
-    built = _of_file(Path(path), name) if path.endswith(".py") else build(options.model)
+    built = _of_file(Path(path), name) if path.endswith(".py") else build_network(options.model)
     native = built.model.train(options.train)
     model = native if options.native else convert(native)
     inputs = built.inputs(options.batch, options.size)
@@ -62,10 +62,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _of_file(path: Path, name: str) -> Built:
+def _of_file(path: Path, name: str) -> NetworkWithInputs:
     """What the function `name` of a Python file makes: a module, and its inputs or, as a dict, its size."""
-    model, said = made(path, name)
-    return Built(model, images(said.get("size", 224)) if isinstance(said, dict) else lambda *_: tuple(said))
+    model, said = call_factory(path, name)
+    return NetworkWithInputs(
+        model, random_pictures(said.get("size", 224)) if isinstance(said, dict) else lambda *_: tuple(said)
+    )
 
 
 def _both_orders(name: str, model: nn.Module, inputs: tuple) -> tuple[Audit, Audit | None]:
@@ -100,25 +102,25 @@ def _print_bytes(model: nn.Module, native: nn.Module, inputs: tuple, layers: boo
 
 
 def _run_embedded(name: str) -> int:
-    network = load(name)
+    network = load_network(name)
     assert isinstance(network.model, CLIP)
-    print(f"the gradient of an image: {of_an_image(network)}")
-    print(f"a step of training, with the gradient's own gradient in it: {of_training(network)}")
+    print(f"the gradient of an image: {audit_image_gradient(network)}")
+    print(f"a step of training, with the gradient's own gradient in it: {audit_training_step(network)}")
     x = torch.zeros(1, 3, network.size, network.size, requires_grad=True)
-    with fixed(network.model):
+    with frozen_parameters(network.model):
         print(
             f"what the gradient of one image keeps, the parameters being fixed:\n{saved_bytes(network.model.image, x)}"
         )
     return 0
 
 
-def of_an_image(network: Pretrained) -> Audit:
+def audit_image_gradient(network: Pretrained) -> Audit:
     """Of what the network says of a picture, which asks for a gradient as its parameters do not."""
-    with fixed(network.model):
+    with frozen_parameters(network.model):
         return audit(network(torch.zeros(1, 3, network.size, network.size, requires_grad=True)))
 
 
-def of_training(network: Pretrained) -> Audit:
+def audit_training_step(network: Pretrained) -> Audit:
     """Of J as scripts/train_clip.py descends it, on noise: two pictures in noise, and two without."""
     model, generator = network.model, torch.Generator().manual_seed(0)
     assert isinstance(model, CLIP)  # which is what such a file holds

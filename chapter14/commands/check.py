@@ -11,7 +11,7 @@ from ..checking.case import Case
 from ..checking.checks import CHECKS
 from ..checking.report import Report, a_case, verdict
 from ..layer import Layer
-from ..models.from_file import imported
+from ..models.from_file import import_file
 
 DESCRIPTION = """
 Every subclass of chapter14.Layer in the file is held to every check. It says itself how to draw inputs for it:
@@ -25,7 +25,7 @@ and, where its forward is no plain PyTorch that autograd could go back through, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
     parser.add_argument("file", type=Path, help="a Python file")
 
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 def cases_of(file: Path) -> list[Case]:
     """A case for each layer that the file defines."""
-    module = imported(file)
+    module = import_file(file)
     layers = [
         value for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Layer) and value.__module__ == module.__name__

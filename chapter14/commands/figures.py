@@ -17,7 +17,7 @@ Figures 14.1 to 14.23, each with the numbers that were computed for it, as SVG a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="which, as in 14.17 (all)")
     parser.add_argument(
         "--out", type=Path, default=Path("figures"), help="the folder that they are written to (figures)"

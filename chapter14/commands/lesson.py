@@ -18,7 +18,7 @@ changed.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
     parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="where it is written (chapter.html)")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)

@@ -11,15 +11,20 @@ from typing import NamedTuple
 import torch
 
 from ..files import OVERWRITE, check, escaped, marked, whole
-from ..models.clip_file import fingerprint
-from ..models.load import Pretrained, load
+from ..models.load import Pretrained, load_network
+from ..models.state_dict import fingerprint
 from ..visualization.objectives.objective import Objective
-from ..visualization.output.dataset_examples import Nearest, measured, nearest, photographs
-from ..visualization.output.page import page
-from ..visualization.output.provenance import Record, records_in
-from ..visualization.output.render import opened
+from ..visualization.output.dataset_examples import (
+    DatasetExamples,
+    dataset_examples,
+    find_photographs,
+    objective_values,
+)
+from ..visualization.output.page import gallery_page
+from ..visualization.output.provenance import Provenance, read_folder
+from ..visualization.output.render import open_image
 from .shared import picture_options
-from .shared.options import objectives
+from .shared.options import requested_objectives
 from .shared.trust import TRUST_HELP, Untrusted, check_trust, parse_command
 
 DESCRIPTION = """
@@ -31,7 +36,7 @@ values most and least. The pictures are those that `chapter14 visualize` drew.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.description = DESCRIPTION
     parser.add_argument("folder", type=Path, help="of pictures that chapter14 drew")
     parser.add_argument("--photos", type=Path, help="a folder of photographs to show beside them")
     parser.add_argument("--nearest", type=int, default=6, help="how many photographs beside each, of either kind (6)")
@@ -49,14 +54,19 @@ def run(options: argparse.Namespace) -> int:
     check(options.out, ours=None if options.overwrite else marked)
     if options.nearest < 1:
         raise ValueError(f"--nearest {options.nearest}: it is 1 or more.")
-    drawn = records_in(options.folder, _say)
+    drawn = read_folder(options.folder, _say)
     n = write_page(options.out, drawn, options.photos, options.nearest, options.title, options.trust)
     print(escaped(f"The page of {n} pictures is {options.out}."))
     return 0
 
 
 def write_page(
-    out: Path, drawn: Sequence[tuple[Record, Path]], photos: Path | None, nearest: int, title: str, trust: bool | None
+    out: Path,
+    drawn: Sequence[tuple[Provenance, Path]],
+    photos: Path | None,
+    nearest: int,
+    title: str,
+    trust: bool | None,
 ) -> int:
     """The page of these pictures, beside the photographs of the folder `photos`: how many it shows.
 
@@ -65,7 +75,7 @@ def write_page(
     whole_ones, images = [], []
     for record, path in drawn:
         try:
-            image = opened(path)
+            image = open_image(path)
             images.append(image.convert("RGBA" if image.has_transparency_data else "RGB"))
             whole_ones.append((record, path))
         except (ValueError, OSError) as error:
@@ -73,7 +83,9 @@ def write_page(
     if not whole_ones:
         raise ValueError(f"{drawn[0][1].parent}: not one picture in it can be read.")
     beside = _beside(whole_ones, photos, nearest, trust) if photos else None
-    written = page([(record, image) for (record, _), image in zip(whole_ones, images, strict=True)], beside, title)
+    written = gallery_page(
+        [(record, image) for (record, _), image in zip(whole_ones, images, strict=True)], beside, title
+    )
     with whole(out) as file:
         file.write_text(written, encoding="utf-8")
     return len(images)
@@ -84,7 +96,7 @@ DRAWN = {"diverse": 0, "prior": [], "start": None, "steps": 1, "count": 1, "thro
          "jitter": 0, "blur": 0}  # fmt: skip
 
 
-def asked_in(record: Record, name: str = "", trust: bool | None = False) -> argparse.Namespace:
+def recorded_options(record: Provenance, name: str = "", trust: bool | None = False) -> argparse.Namespace:
     """The options of the command that drew a picture, as a photograph is asked them.
 
     Args:
@@ -103,30 +115,32 @@ def asked_in(record: Record, name: str = "", trust: bool | None = False) -> argp
     return options
 
 
-def _beside(drawn: Sequence[tuple[Record, Path]], folder: Path, n: int, trust: bool | None) -> list[Nearest]:
+def _beside(
+    drawn: Sequence[tuple[Provenance, Path]], folder: Path, n: int, trust: bool | None
+) -> list[DatasetExamples]:
     """For each picture, the photographs that its network and objective value most and least, in its size.
 
     A picture whose record cannot be followed has none.
     """
-    photographs(folder)
-    found: dict[Path, Nearest] = {}
+    find_photographs(folder)
+    found: dict[Path, DatasetExamples] = {}
     errors: list[Exception] = []
 
     def without(path: Path, error: Exception) -> None:
         errors.append(error)
-        found[path] = Nearest([], [])
+        found[path] = DatasetExamples([], [])
         _say(f"{error} {path} is shown without photographs.")
 
-    every: list[Its] = []
+    every: list[RecordedPicture] = []
     for record, path in drawn:
         try:
-            every.append(Its(record, path, asked_in(record, str(path), trust)))
+            every.append(RecordedPicture(record, path, recorded_options(record, str(path), trust)))
         except Untrusted as error:
             without(path, error)
     for model, named in dict.fromkeys((its.options.model, its.options.weights) for its in every):
         these = [its for its in every if (its.options.model, its.options.weights) == (model, named)]
         try:
-            network = load(model, named)
+            network = load_network(model, named)
         except (ValueError, OSError) as error:
             for its in these:
                 without(its.path, error)
@@ -137,7 +151,7 @@ def _beside(drawn: Sequence[tuple[Record, Path]], folder: Path, n: int, trust: b
         by_size: dict[tuple[int, int], list[tuple[Path, Objective]]] = {}
         for its in these:
             try:
-                size = picture_options.size(its.options, network)
+                size = picture_options.picture_size(its.options, network)
                 by_size.setdefault(size, []).append((its.path, _asked_alone(its.options, network, size)))
             except (ValueError, IndexError, OSError, ArithmeticError, RuntimeError) as error:
                 without(its.path, ValueError(f"{its.path}: {error}"))
@@ -148,27 +162,27 @@ def _beside(drawn: Sequence[tuple[Record, Path]], folder: Path, n: int, trust: b
     return [found[path] for _, path in drawn]
 
 
-class Its(NamedTuple):
-    record: Record
+class RecordedPicture(NamedTuple):
+    record: Provenance
     path: Path
     options: argparse.Namespace
 
 
 def _asked_alone(options: argparse.Namespace, network: Pretrained, size: tuple[int, int]) -> Objective:
     """The objective, where the network can be asked it."""
-    asked = objectives(options, network)[0].bare
-    with measured(network, [asked]) as measure:
+    asked = requested_objectives(options, network)[0].bare
+    with objective_values(network, [asked]) as measure:
         measure(torch.zeros(1, 3, *size))
     return asked
 
 
 def _nearest(
     network: Pretrained, asked: Sequence[tuple[Path, Objective]], folder: Path, n: int, size: tuple[int, int]
-) -> dict[Path, Nearest]:
+) -> dict[Path, DatasetExamples]:
     from tqdm import tqdm
 
-    with tqdm(total=len(photographs(folder)), desc="photographs", file=sys.stderr) as bar:
-        near = nearest(network, [its for _, its in asked], folder, n, size=size, on_batch=bar.update)
+    with tqdm(total=len(find_photographs(folder)), desc="photographs", file=sys.stderr) as bar:
+        near = dataset_examples(network, [its for _, its in asked], folder, n, size=size, on_batch=bar.update)
     return {path: beside for (path, _), beside in zip(asked, near, strict=True)}
 
 

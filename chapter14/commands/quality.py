@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ..files import escaped
 from ..visualization.output import quality
-from ..visualization.output.provenance import records_in
+from ..visualization.output.provenance import read_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description, parser.formatter_class = quality.__doc__, argparse.RawDescriptionHelpFormatter
+    parser.description = quality.__doc__
     parser.add_argument("folders", nargs="+", type=Path, metavar="folder", help="of pictures that chapter14 drew")
 
 
@@ -21,9 +21,9 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: a folder has no pictures whose quality was measured.
     """
-    drawn = {str(folder): records_in(folder, _say) for folder in options.folders}
+    drawn = {str(folder): read_folder(folder, _say) for folder in options.folders}
     print(
-        quality.table(
+        quality.quality_table(
             {folder: [(path.name, r.quality) for r, path in pairs if r.quality] for folder, pairs in drawn.items()}
         )
     )

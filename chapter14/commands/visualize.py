@@ -15,20 +15,26 @@ from PIL import Image, ImageChops
 
 from ..conversion.audit import audit
 from ..files import OVERWRITE, NotWritten, alone, escaped
-from ..models.load import load
+from ..models.load import load_network
 from ..models.pretrained import Pretrained
-from ..visualization.activations.hooks import no_memory
+from ..visualization.activations.hooks import is_out_of_memory
 from ..visualization.activations.layers import layers, table
-from ..visualization.optimization.descent import Step
-from ..visualization.optimization.optimize import Visualization, steps_in_all, visualize
+from ..visualization.optimization.descent import DescentStep
+from ..visualization.optimization.optimize import Visualization, number_of_steps, visualize
 from ..visualization.output import animation, provenance, quality, render
-from ..visualization.output.provenance import Record
+from ..visualization.output.provenance import Provenance
 from .page import write_page
 from .shared import picture_options
-from .shared.distributed import everyone_is_here, rank, ranks
-from .shared.options import Asked, add_picture_arguments, objectives, quoted, typed
+from .shared.distributed import barrier, rank, world_size
+from .shared.options import (
+    RequestedObjective,
+    add_picture_arguments,
+    command_words,
+    requested_objectives,
+    shell_command,
+)
 from .shared.trust import MAX_SIDE, TRUST_HELP, check_trust, parse_command
-from .shared.validation import check, second_of
+from .shared.validation import load_second_network, validate_outputs
 
 EXAMPLES = """
 examples:
@@ -50,7 +56,7 @@ SMALL = 144  # pixels, of a picture in a sheet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
     add_picture_arguments(parser)
     say = parser.add_argument_group("where it goes").add_argument
     say("--out", type=Path, help="where it is written (pictures/NAME.png)")
@@ -78,21 +84,21 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.list is not None:
         random = "random" if ":" in options.list else None
-        network = load(options.list, options.weights or random)
-        print(escaped(table(layers(network, picture_options.size(options, network))), keep="\n"))
+        network = load_network(options.list, options.weights or random)
+        print(escaped(table(layers(network, picture_options.picture_size(options, network))), keep="\n"))
         return 0
     if options.again is not None:
         return _again(options)
-    network = load(options.model, options.weights, options.device)
-    asked = objectives(options, network)
-    second = second_of(options, asked)
+    network = load_network(options.model, options.weights, options.device)
+    asked = requested_objectives(options, network)
+    second = load_second_network(options, asked)
     title = asked[0].objective.name if len(asked) == 1 else _all(options)
     out = options.out or Path("pictures") / f"{_slug(title)}.png"
     paths = _paths(asked, options, out)
-    drawing = Drawing(network, asked[rank() :: ranks()], paths[rank() :: ranks()], options, out, second)
+    drawing = Drawing(network, asked[rank() :: world_size()], paths[rank() :: world_size()], options, out, second)
     pictures = [path for each in paths for path in each]
     with alone(drawing.checkpoint):
-        check(options, out, drawing.bytes, pictures, drawing.checkpoint, every=pictures == [out])
+        validate_outputs(options, out, drawing.bytes, pictures, drawing.checkpoint, every=pictures == [out])
         try:
             if drawing.asked:
                 drawing.write(drawing.draw())
@@ -101,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
             return 130
         except NotWritten as error:
             raise drawing.kept(error) from error
-        everyone_is_here()
+        barrier()
         try:
             if rank() == 0:
                 _put_together(pictures, title, options, out)
@@ -116,7 +122,9 @@ def _put_together(paths: Sequence[Path], title: str, options: argparse.Namespace
     if len(paths) > 1:
         _write_sheet(paths, options.layer, options.columns, out)
     if options.page:
-        write_page(options.page, [(provenance.record_of(path), path) for path in paths], options.photos, 6, title, None)
+        write_page(
+            options.page, [(provenance.read_provenance(path), path) for path in paths], options.photos, 6, title, None
+        )
         print(escaped(f"The page is {options.page}."))
     several = f"The pictures are in {out.with_suffix('')}, and all in {out}."
     print(escaped(f"The picture is {out}." if len(paths) == 1 else several))
@@ -128,7 +136,7 @@ class Drawing:
     def __init__(
         self,
         network: Pretrained,
-        asked: Sequence[Asked],
+        asked: Sequence[RequestedObjective],
         paths: Sequence[Sequence[Path]],
         options: argparse.Namespace,
         out: Path,
@@ -136,19 +144,19 @@ class Drawing:
     ):
         self.network, self.asked, self.paths, self.options, self.out = network, asked, paths, options, out
         self.second = second
-        self.last: Step | None = None
+        self.last: DescentStep | None = None
         self.by_hand = ""
         self.film = animation.Film(max(options.steps // 40, 1)) if options.film else None
         self.call: dict[str, Any] = {
             "count": options.count,
             "seed": options.seed,
             "steps": options.steps,
-            "cycles": picture_options.cycles(options),
-            "size": picture_options.size(options, network),
-            "image": picture_options.image(options),
-            "start": picture_options.start(options, network),
+            "cycles": picture_options.parse_cycles(options),
+            "size": picture_options.picture_size(options, network),
+            "image": picture_options.make_image(options),
+            "start": picture_options.start_picture(options, network),
             "way": options.way,
-            "transforms": picture_options.transforms(options),
+            "transforms": picture_options.make_transforms(options),
             "through_relu": options.through_relu,
             "batch": options.batch,
             "precision": torch.bfloat16 if options.bf16 else None,
@@ -163,7 +171,7 @@ class Drawing:
 
     @property
     def checkpoint(self) -> Path:
-        return self.out.with_suffix(f".{rank()}.part" if ranks() > 1 else ".part")
+        return self.out.with_suffix(f".{rank()}.part" if world_size() > 1 else ".part")
 
     def kept(self, error: NotWritten) -> NotWritten:
         """The error, and where what is drawn is in spite of it."""
@@ -181,11 +189,11 @@ class Drawing:
 
         options, name = self.options, " | ".join(asked.objective.name for asked in self.asked)
         pictures = len(self.asked) * options.count
-        steps = options.steps if options.start else steps_in_all(options.steps, self.call["cycles"])
+        steps = options.steps if options.start else number_of_steps(options.steps, self.call["cycles"])
         name = escaped(name if len(name) < 50 else f"{name[:50]}...")
         with tqdm(total=steps * pictures, desc=name, file=sys.stderr) as bar:
 
-            def on_step(step: Step) -> None:
+            def on_step(step: DescentStep) -> None:
                 self.last = step
                 self.by_hand = self.by_hand or f"{audit(step.J).fraction:.0%}"
                 if self.film:
@@ -208,10 +216,12 @@ class Drawing:
             print("Interrupted before the first step.", file=sys.stderr)
             return
         images = [render.to_image(x, self.options.height) for x in self.last.x.clamp(-1, 1)]
-        shown = images[0] if len(images) == 1 else render.sheet(images, [""] * len(images), self.options.columns)
-        if provenance.is_ours(beside := self.out.with_suffix(".json")):
+        shown = (
+            images[0] if len(images) == 1 else render.contact_sheet(images, [""] * len(images), self.options.columns)
+        )
+        if provenance.is_own_image(beside := self.out.with_suffix(".json")):
             beside.unlink()  # it is of another picture
-        render.save(shown, self.out)
+        render.save_image(shown, self.out)
         goes_on = f"Interrupted: {self.out} is what there is; the same command with --resume goes on."
         print(escaped(goes_on), file=sys.stderr)
 
@@ -220,11 +230,11 @@ class Drawing:
         options, each = self.options, [asked for asked in self.asked for _ in range(self.options.count)]
         measured = self._measured(drawn, each)
         commands = [
-            ["visualize", *typed(options, {} if options.diverse else asked.alone | {"count": 1, "seed": seed})]
+            ["visualize", *command_words(options, {} if options.diverse else asked.alone | {"count": 1, "seed": seed})]
             for asked in self.asked
             for seed in range(options.seed, options.seed + options.count)
         ]
-        kept = provenance.records(
+        kept = provenance.describe(
             drawn,
             self.network,
             [asked.objective for asked in self.asked],
@@ -233,27 +243,27 @@ class Drawing:
             commands=commands,
             quality=measured,
         )
-        pictures = map(render.opaque, drawn.x, drawn.importance) if options.importance else drawn.x
+        pictures = map(render.importance_to_alpha, drawn.x, drawn.importance) if options.importance else drawn.x
         for its, x, path in zip(kept, pictures, (path for each in self.paths for path in each), strict=True):
-            provenance.save(render.to_image(x, options.height), path, its)
+            provenance.save_with_provenance(render.to_image(x, options.height), path, its)
         if self.film:
             self.film.save(options.film, options.height if len(each) == 1 else SMALL, options.columns)
             print(escaped(f"The film is {options.film}."))
         self._say(drawn, kept)
 
-    def _measured(self, drawn: Visualization, each: Sequence[Asked]) -> list[dict[str, float | None]]:
+    def _measured(self, drawn: Visualization, each: Sequence[RequestedObjective]) -> list[dict[str, float | None]]:
         if not self.options.report:
             return []
         import dataclasses
 
-        found = quality.measure(self.network, [asked.bare for asked in each], drawn.x, self.second)
+        found = quality.measure_quality(self.network, [asked.bare for asked in each], drawn.x, self.second)
         return [dataclasses.asdict(its) for its in found]
 
-    def _say(self, drawn: Visualization, kept: Sequence[Record]) -> None:
+    def _say(self, drawn: Visualization, kept: Sequence[Provenance]) -> None:
         if self.options.history:
             for i, J in enumerate(drawn.history.mean(1).tolist()):
                 print(f"{i:4d}  J {J: .6f}")
-        by_name: dict[str, list[Record]] = {}
+        by_name: dict[str, list[Provenance]] = {}
         for its in kept:
             by_name.setdefault(its.objective, []).append(its)
         for name, those in list(by_name.items())[:40]:
@@ -270,13 +280,13 @@ class Drawing:
                 else f"Dead at the start, and so noise: {names}. --through-relu may wake them."
             )
         if self.options.report:
-            print(quality.table({"": [(f"{its.objective}, seed {its.seed}", its.quality) for its in kept]}))
+            print(quality.quality_table({"": [(f"{its.objective}, seed {its.seed}", its.quality) for its in kept]}))
 
 
 def _again(options: argparse.Namespace) -> int:
     """Draws what a picture says of itself, as far as it is trusted."""
-    its, name = provenance.record_of(options.again), str(options.again)
-    if others := typed(options, {"device": None}):
+    its, name = provenance.read_provenance(options.again), str(options.again)
+    if others := command_words(options, {"device": None}):
         raise ValueError(f"--again draws a picture as it was drawn: {' '.join(others)} cannot be said of it.")
     if its.command[:1] != ["visualize"]:
         raise ValueError(f"{name}: no command drew it.")
@@ -289,26 +299,26 @@ def _again(options: argparse.Namespace) -> int:
     asked = vars(read)
     goes = {"out": out, "height": height, "again": None, "device": options.device or asked["device"]}
     then = argparse.Namespace(**vars(options) | asked | goes)
-    print(quoted(its.command[1:]))
+    print(shell_command(its.command[1:]))
     try:
         if status := run(then):
             return status
     except (ValueError, IndexError, ArithmeticError, FileNotFoundError, RuntimeError) as error:
-        if isinstance(error, NotImplementedError) or no_memory(error):
+        if isinstance(error, NotImplementedError) or is_out_of_memory(error):
             raise
         raise ValueError(f"{name}: what its record asks for cannot be drawn. {error}") from error
-    network, drawn = load(then.model, then.weights), out
+    network, drawn = load_network(then.model, then.weights), out
     if then.count > 1:  # pictures that differ from each other are drawn together
         all_of_them = sorted(out.with_suffix("").glob(f"*_seed_{its.seed}.png"))
         if not all_of_them:
             raise ValueError(f"{name}: its seed, {its.seed}, is none of those that its command draws.")
         drawn = all_of_them[0]
-    print(escaped(_compared(options.again, drawn, provenance.changed(its, network))))
+    print(escaped(_compared(options.again, drawn, provenance.changes_since(its, network))))
     return 0
 
 
 def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
-    a, b = render.opened(then), render.opened(now)
+    a, b = render.open_image(then), render.open_image(now)
     why = "; ".join(changed) or "a batch of another size rounds otherwise"
     if (a.size, a.mode) != (b.size, b.mode):
         return f"It differs from {then}, which is {a.width} x {a.height} {a.mode}: {b.width} x {b.height} {b.mode}."
@@ -322,13 +332,13 @@ def _compared(then: Path, now: Path, changed: Sequence[str]) -> str:
 def _height(path: Path) -> int:
     if path.suffix == ".json":
         raise ValueError(f"{path}: --again takes the picture itself.")
-    height = render.opened(path).height
+    height = render.open_image(path).height
     if height > MAX_SIDE:
         raise ValueError(f"{path}: it is {height} pixels high, and would be drawn again up to {MAX_SIDE}.")
     return height
 
 
-def _paths(asked: Sequence[Asked], options: argparse.Namespace, out: Path) -> list[list[Path]]:
+def _paths(asked: Sequence[RequestedObjective], options: argparse.Namespace, out: Path) -> list[list[Path]]:
     """Where each picture goes: of each objective, one for each seed."""
     if len(asked) * options.count == 1:
         return [[out]]
@@ -341,13 +351,13 @@ def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Pa
     """`layer`: that all of them are of, and that is not said below each."""
     images, labels = [], []
     for path in paths:
-        its = provenance.record_of(path)
-        image = render.opened(path)
+        its = provenance.read_provenance(path)
+        image = render.open_image(path)
         size = (max(round(SMALL * image.width / image.height), 1), SMALL)
         images.append(image.resize(size, Image.Resampling.BICUBIC))
         name = its.objective.replace(f" of {layer}", "") if layer else its.objective
         labels.append(escaped(name if its.alive else f"dead: {name}"))  # at its end it might not be seen
-    render.save(render.sheet(images, labels, columns), out)
+    render.save_image(render.contact_sheet(images, labels, columns), out)
 
 
 def _all(options: argparse.Namespace) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from ..models.clip_file import fingerprint
-from ..models.load import load
-from ..visualization.optimization.descent import Step
+from ..models.load import load_network
+from ..models.state_dict import fingerprint
+from ..visualization.optimization.descent import DescentStep
 from ..visualization.optimization.optimize import visualize
 from ..visualization.output.render import to_image
 from .canvas import Canvas, Frame, Picture
@@ -21,7 +21,7 @@ SIDE, PIXELS = 1.23, 144
 
 def optimal_image(steps: int = 60) -> Picture:
     """14.23"""
-    network = load("embedded")
+    network = load_network("embedded")
     seen: list[Tensor] = []
     drawn = visualize(network, SENTENCE, steps=steps, on_step=lambda step: _keep(seen, step))
     J = drawn.history[:, 0].double()
@@ -42,7 +42,7 @@ def optimal_image(steps: int = 60) -> Picture:
     return canvas.picture(WIDTH)
 
 
-def _keep(seen: list[Tensor], step: Step) -> None:
+def _keep(seen: list[Tensor], step: DescentStep) -> None:
     seen.append(step.x[0].detach().clone())
 
 

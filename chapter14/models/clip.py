@@ -1,11 +1,11 @@
 """A small CLIP (Radford et al., 2021, arXiv:2103.00020): pictures and sentences as unit vectors of one space.
 
     f = image(x) / |image(x)|         [B, D]        a picture x [B, 3, H, W], entries from -1 to 1
-    t = text(s) / |text(s)|           [T, D]        a sentence s, as numbers [T, context]
+    t = text(s) / |text(s)|           [T, D]        a sentence s, as tokens [T, context]
     x_out = exp(logit_scale) f t^T    [B, T]        the node of figure 14.23 is one entry of it
 
-The image tower is made for its gradient to draw (14.9): smooth nonlinearities, since dx_out/dx of a relu network is in
-pieces; no normalisation; and heads that know places, so that an eye has somewhere to be.
+The image tower is designed so that its gradient draws well (14.9): smooth nonlinearities, since dx_out/dx of a relu
+network is piecewise constant; no normalization; and heads that distinguish positions, so that an eye has a place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .vocabulary import END, Vocabulary
 
 @dataclass(frozen=True)
 class Config:
-    """What the shapes of the weights follow from. `widths`, `blocks` and `planes` have one number a scale."""
+    """Determines the shapes of the weights. `widths`, `blocks` and `planes` have one number for each scale."""
 
     vocabulary: Vocabulary
     size: int = 48
@@ -41,7 +41,7 @@ class Config:
 
 
 class Residual(nn.Module):
-    """x_out = x_in + conv2(h(conv1(h(x_in)))): x_in branches (section 14.7), and its two ways add up."""
+    """x_out = x_in + conv2(h(conv1(h(x_in)))): x_in branches (section 14.7), and its two branches are added."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -54,7 +54,7 @@ class Residual(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """x [B, 3, H, W] → [B, D]. Three scales; each branches, to the next scale and to its head, and the heads merge."""
+    """x [B, 3, H, W] → [B, D]. Three scales; each branches to the next scale and to its head; the heads merge."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -82,7 +82,7 @@ class ImageTower(nn.Module):
 
 
 class TextBlock(nn.Module):
-    """A transformer block, attention and then an MLP, each around a branch; no word sees those after it."""
+    """A transformer block: causal attention, then an MLP, each with a residual branch."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -106,7 +106,7 @@ class TextBlock(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Numbers of words [B, context] → [B, D], read off where the sentence ends."""
+    """Tokens [B, context] → [B, D], the output at the end token."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -127,7 +127,7 @@ class TextTower(nn.Module):
 
 
 class CLIP(nn.Module):
-    """Two towers and their common space. `encode_text` takes sentences or tokens."""
+    """Two towers with a common output space."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -137,7 +137,7 @@ class CLIP(nn.Module):
 
     def encode_image(self, x: Tensor) -> Tensor:
         """x [B, 3, H, W] → f [B, D], of length 1."""
-        return F.normalize(cast(self.image(x), self.logit_scale.dtype), dim=-1)  # under autocast, still in full
+        return F.normalize(cast(self.image(x), self.logit_scale.dtype), dim=-1)  # in full precision under autocast
 
     def encode_text(self, sentences: str | Sequence[str] | Tensor) -> Tensor:
         """T sentences, or their tokens [T, context] → t [T, D], of length 1."""
@@ -151,7 +151,7 @@ class CLIP(nn.Module):
 
 
 def conv(C: int, M: int, kernel: int = 3, stride: int = 1, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that cuts an axis by its stride. W is drawn so that x_out varies as x_in does (He et al., 2015)."""
+    """A convolution that divides the size by its stride. W is initialized to keep the variance (He et al., 2015)."""
     layer = nn.Conv2d(C, M, kernel, stride, padding=(kernel - stride + 1) // 2)
     W = gain * math.sqrt(2 / (C * kernel**2)) * torch.randn(layer.weight.shape)
     layer.load_state_dict({"weight": W, "bias": torch.zeros(M)})

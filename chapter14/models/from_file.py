@@ -1,12 +1,12 @@
-"""A network of somebody's own: "FILE.py:FACTORY".
+"""A network made by a function in the user's Python file: "FILE.py:FACTORY".
 
     def small():
         return Net()                                        # takes pictures [B, 3, H, W], entries from -1 to 1
 
-    def trained():                                          # or the module, and what there is to say of it,
+    def trained():                                          # or the module, and options,
         return Net(), {"size": 64, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "labels": ["cat"]}
 
-What may be said are the fields of `Pretrained`. To be audited, in place of them, the inputs.
+The options are fields of `Pretrained`. For `chapter14 audit`, the second may be the inputs instead.
 """
 
 from __future__ import annotations
@@ -22,69 +22,74 @@ from typing import Any
 from torch import nn
 
 from .pretrained import Pretrained
-from .state_dict import fill, local, read
+from .state_dict import explaining_mismatch, local_file, read_state_dict
 
 FIELDS = {field.name for field in dataclasses.fields(Pretrained)} - {"model", "name"}
 
 
-def load(path: Path, factory: str, weights: str | Path | None) -> Pretrained:
-    """`weights`: a file; by default, or with "random", those that the factory gave it.
+def load_from_file(path: Path, factory: str, weights: str | Path | None) -> Pretrained:
+    """`weights`: a file; by default, or with "random", those that the factory set.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it has no such function, or that fails, or makes no network.
+        ValueError: it has no such function, or that fails, or does not return a network.
     """
-    model, said = made(path, factory)
-    if not isinstance(said, dict) or not said.keys() <= FIELDS:
-        raise ValueError(f"{path}: beside its module, {factory}() gives a dict of some of {', '.join(sorted(FIELDS))}.")
+    model, options = call_factory(path, factory)
+    name = f"{path}:{factory}"
+    if not isinstance(options, dict) or not options.keys() <= FIELDS:
+        raise ValueError(
+            f"{path}: besides its module, {factory}() returns a dict with keys among {', '.join(sorted(FIELDS))}."
+        )
     if weights not in (None, "random"):
-        file = local(str(weights))
+        file = local_file(str(weights))
         if file is None:
             raise FileNotFoundError(f"{weights}: there is no such file.")
-        fill(model, read(file), file, f"{path}:{factory}")
-    if not isinstance(size := said.get("size", 224), int) or size < 1:
-        raise ValueError(f"{path}: the size that {factory}() gives is a number of pixels; it is {size!r}.")
-    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
-    return Pretrained(model.eval(), **{"size": 224, "name": f"{path}:{factory}"} | tuples)
+        with explaining_mismatch(file, name):
+            model.load_state_dict(read_state_dict(file))
+    if not isinstance(size := options.get("size", 224), int) or size < 1:
+        raise ValueError(f"{path}: the size that {factory}() returns is a number of pixels; it is {size!r}.")
+    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return Pretrained(model.eval(), **{"size": 224, "name": name} | tuples)
 
 
-def made(path: Path, factory: str) -> tuple[nn.Module, Any]:
-    """What the function `factory` of a Python file makes: a module, and {} or what comes with it.
+def call_factory(path: Path, factory: str) -> tuple[nn.Module, Any]:
+    """The module that the function `factory` of a Python file returns, and {} or what it returns with it.
 
     Raises:
-        FileNotFoundError, ValueError: as `load`.
+        FileNotFoundError, ValueError: as `load_from_file`.
     """
-    make = function(path, factory)
+    make = function_in_file(path, factory)
     try:
-        it = make()
+        made = make()
     except Exception as error:
         raise ValueError(f"{path}: {factory}() fails. {type(error).__name__}: {error}") from error
-    model, said = it if isinstance(it, tuple) and len(it) == 2 else (it, {})
+    model, more = made if isinstance(made, tuple) and len(made) == 2 else (made, {})
     if not isinstance(model, nn.Module):
-        raise ValueError(f"{path}: {factory}() is a torch.nn.Module, or (module, inputs); it is {type(it).__name__}.")
-    return model, said
+        kind = type(made).__name__
+        raise ValueError(f"{path}: {factory}() returns a torch.nn.Module, or (module, inputs); it returned {kind}.")
+    return model, more
 
 
-def function(path: Path, name: str) -> Callable[..., Any]:
+def function_in_file(path: Path, name: str) -> Callable[..., Any]:
     """A function of a Python file.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, it does not run, or has no such function.
     """
-    it = getattr(imported(path), name, None)
-    if not callable(it):
+    function = getattr(import_file(path), name, None)
+    if not callable(function):
         raise ValueError(f"{path}: it has no function {name!r}.")
-    return it
+    return function
 
 
-def imported(file: Path) -> ModuleType:
-    """A Python file, run as a module."""
+def import_file(file: Path) -> ModuleType:
+    """A Python file, imported as a module."""
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such file.")
-    spec = importlib.util.spec_from_file_location(f"its_{file.stem}", file)  # not as a package of its name
+    spec = importlib.util.spec_from_file_location(f"its_{file.stem}", file)  # a name that hides no package
     if spec is None or spec.loader is None:
-        raise ValueError(f"{file}: it is no Python file.")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # where the Dynamo of PyTorch 2.7 asks
+        raise ValueError(f"{file}: it is not a Python file.")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # Dynamo of PyTorch 2.7 looks it up there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

@@ -1,9 +1,9 @@
-"""Networks of open_clip, which read: "open_clip:NAME", with the weights of a tag, or in a file.
+"""CLIPs of open_clip: "open_clip:NAME", with the weights of a tag, or in a file. They read sentences.
 
     f = encode_image(x) / |encode_image(x)|    [B, D]
     t = encode_text(s) / |encode_text(s)|      [T, D]
 
-A tag says whether its network has OpenAI's "quick" gelu. A file does not: then the name does, as ViT-B-32-quickgelu.
+A tag tells whether its network uses OpenAI's "quick" gelu. For a file, the name does: ViT-B-32-quickgelu.
 """
 
 from __future__ import annotations
@@ -20,64 +20,67 @@ import torch
 from torch import Tensor
 
 from .. import functional as F
-from .pretrained import Pretrained
-from .state_dict import fetched, fetched_from_hub, known, local, read, tensors_only, told
+from .pretrained import Pretrained, check_known
+from .state_dict import (
+    downloading_from_hub,
+    downloading_from_url,
+    explaining_mismatch,
+    first_line,
+    local_file,
+    read_state_dict,
+    tensors_only,
+)  # fmt: skip
 
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-SILENCE = threading.RLock()  # what logs is the process's
+LOGGING_LOCK = threading.RLock()  # the log level is global
 
 
-def load(name: str, weights: str | Path | None) -> Pretrained:
+def load_open_clip(name: str, weights: str | Path | None) -> Pretrained:
     """`weights`: a tag of the network's, by default its only one; a file; or "random".
 
     Raises:
-        ValueError: open_clip has no such network or weights, or the file's are another's.
-        FileNotFoundError: there is no such file, or the weights cannot be fetched.
+        ValueError: open_clip has no such network or weights, or the file holds another network's.
+        FileNotFoundError: there is no such file, or the weights cannot be downloaded.
     """
     import open_clip
 
-    known("open_clip", "network", name, open_clip.list_models())
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if weights is None and len(tags) == 1:
-        weights = tags[0]
+    check_known("open_clip", "network", name, open_clip.list_models())
+    title, tags = f"open_clip:{name}", open_clip.list_pretrained_tags_by_model(name)
     if weights is None:
-        said = ", ".join([*tags, "'random', or a file"])
-        raise ValueError(f"open_clip:{name}: which weights? (--weights) There are: {said}.")
+        if len(tags) != 1:
+            raise ValueError(f"{title}: which weights? (--weights) There are: {', '.join(tags)}, 'random', or a file.")
+        weights = tags[0]
     if weights == "random":
         try:
             return _pretrained(name, _created(name), "random")
-        except (OSError, RuntimeError) as error:  # parts of it may be another library's, and be fetched
-            why = str(error).strip().splitlines()[0]
-            raise ValueError(f"open_clip:{name}: it cannot be built here. {type(error).__name__}: {why}") from error
-    if path := local(weights):
+        except (OSError, RuntimeError) as error:  # parts of it may be downloaded by another library
+            why = f"{type(error).__name__}: {first_line(error)}"
+            raise ValueError(f"{title}: it cannot be built here. {why}") from error
+    if path := local_file(weights):
         if path.suffix not in (".npz", ".npy"):
-            read(path)
-        with told(path, f"open_clip:{name}"), tensors_only(path):
-            return _pretrained(name, _created(name, str(path), force_preprocess_cfg=_agreed(name, tags)), str(path))
+            read_state_dict(path)
+        with explaining_mismatch(path, title), tensors_only(path):
+            model = _created(name, str(path), force_preprocess_cfg=_common_preprocessing(name, tags))
+            return _pretrained(name, model, str(path))
     tag = str(weights)
-    known("open_clip", f"weights of {name}", tag, tags)
+    check_known("open_clip", f"weights of {name}", tag, tags)
     cfg = open_clip.get_pretrained_cfg(name, tag)
-    with _place(f"open_clip:{name}", cfg):
+    if cfg.get("hf_hub"):
+        repository, _, file = cfg["hf_hub"].rpartition("/")
+        where = downloading_from_hub(title, repository, (f"{Path(file).stem}.safetensors", file) if file else FILES)
+    else:
+        where = downloading_from_url(title, cfg["url"], Path("~/.cache/clip").expanduser())
+    with where:
         return _pretrained(name, _created(name, tag, force_quick_gelu=bool(cfg.get("quick_gelu"))), tag)
 
 
-def _place(name: str, cfg: dict) -> Any:
-    """Where open_clip has the weights of a tag from: the hub, or else an address."""
-    if cfg.get("hf_hub"):
-        repository, _, file = cfg["hf_hub"].rpartition("/")
-        safe = (f"{Path(file).stem}.safetensors", file)
-        return fetched_from_hub(name, repository, safe if file else FILES)
-    cached = Path("~/.cache/clip").expanduser() / Path(cfg["url"]).name
-    return fetched(name, cfg["url"], lambda: cached, f"Put it at {cached}")
-
-
-def _agreed(name: str, tags: Sequence[str]) -> dict[str, Any]:
-    """The preprocessing of a network's weights, where all that open_clip knows have the same."""
+def _common_preprocessing(name: str, tags: Sequence[str]) -> dict[str, Any]:
+    """The preprocessing of a network's weights, if all that open_clip knows agree on it."""
     import open_clip
 
     cfgs = [open_clip.get_pretrained_cfg(name, tag) for tag in tags]
-    said: list[dict[str, Any]] = [{key: cfg[key] for key in ("mean", "std") if key in cfg} for cfg in cfgs]
-    return said[0] if said and all(one == said[0] for one in said) else {}
+    found: list[dict[str, Any]] = [{key: cfg[key] for key in ("mean", "std") if key in cfg} for cfg in cfgs]
+    return found[0] if found and all(one == found[0] for one in found) else {}
 
 
 def _created(name: str, pretrained: str | None = None, **options: Any) -> Any:
@@ -89,8 +92,8 @@ def _created(name: str, pretrained: str | None = None, **options: Any) -> Any:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """open_clip logs what its errors say too."""
-    with SILENCE:
+    """Switches logging off: open_clip logs what its exceptions say."""
+    with LOGGING_LOCK:
         before = logging.root.manager.disable
         logging.disable(logging.ERROR)
         try:
@@ -100,21 +103,11 @@ def _silent() -> Iterator[None]:
 
 
 def _pretrained(name: str, model: Any, weights: str) -> Pretrained:
-    seen = model.visual.preprocess_cfg
-    size = seen["size"] if isinstance(seen["size"], int) else max(seen["size"])
-    encode = functools.partial(model.encode_image, normalize=True)
-    return Pretrained(
-        model.eval(),
-        size,
-        (),
-        {"weights": weights},
-        f"open_clip:{name}",
-        tuple(seen["mean"]),
-        tuple(seen["std"]),
-        fixed=True,
-        encode=encode,
-        read=functools.partial(_read, name, model),
-    )
+    cfg = model.visual.preprocess_cfg
+    size = cfg["size"] if isinstance(cfg["size"], int) else max(cfg["size"])
+    encode, read = functools.partial(model.encode_image, normalize=True), functools.partial(_read, name, model)
+    mean, std, about = tuple(cfg["mean"]), tuple(cfg["std"]), {"weights": weights}
+    return Pretrained(model.eval(), size, (), about, f"open_clip:{name}", mean, std, True, encode, read)
 
 
 def _read(name: str, model: Any, sentences: Sequence[str]) -> Tensor:
@@ -124,13 +117,14 @@ def _read(name: str, model: Any, sentences: Sequence[str]) -> Tensor:
     try:
         with _silent():
             tokenize = open_clip.get_tokenizer(name)
-    except Exception as error:  # as many as there are libraries of tokenizers
-        raise ValueError(f"open_clip:{name}: its tokenizer cannot be had. {type(error).__name__}: {error}") from error
+    except Exception as error:  # each tokenizer library raises its own
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"open_clip:{name}: its tokenizer cannot be loaded. {why}") from error
     return F.normalize(model.encode_text(tokenize(list(sentences)).to(model.logit_scale.device)), dim=-1)
 
 
-def tokens(name: str, batch: int) -> Tensor:
-    """Numbers of words that the network could read."""
+def random_tokens(name: str, batch: int) -> Tensor:
+    """Token numbers [batch, context] that the network can read."""
     import open_clip
 
     cfg = open_clip.get_model_config(name)["text_cfg"]

@@ -7,37 +7,44 @@ from typing import Any
 
 import torch
 
-from .pretrained import Pretrained
-from .state_dict import classes, fetched, fetched_from_hub, known, local, read, tensors_only, told
+from .pretrained import Pretrained, check_known
+from .state_dict import (
+    downloading_from_hub,
+    downloading_from_url,
+    explaining_mismatch,
+    local_file,
+    number_of_classes,
+    read_state_dict,
+    tensors_only,
+)  # fmt: skip
 
 
-def load(name: str, weights: str | Path | None) -> Pretrained:
+def load_timm(name: str, weights: str | Path | None) -> Pretrained:
     """`weights`: a tag of the network's, by default its first; a file; or "random".
 
     Raises:
-        ValueError: timm has no such network or weights, or the file's are another's.
-        FileNotFoundError: there is no such file, or the weights cannot be fetched.
+        ValueError: timm has no such network or weights, or the file holds another network's.
+        FileNotFoundError: there is no such file, or the weights cannot be downloaded.
     """
     import timm
 
     architecture, _, tag = name.partition(".")
-    known("timm", "network", architecture, timm.list_models())
+    check_known("timm", "network", architecture, timm.list_models())
     if weights == "random":
         return _pretrained(name, timm.create_model(architecture, pretrained=False), "random")
-    if weights and (path := local(weights)):
+    if weights and (path := local_file(weights)):
         return _of_file(name, path)
     tags = [model.partition(".")[2] for model in timm.list_models(f"{architecture}.*", pretrained=True)]
     if not tags:
         raise ValueError(f"timm has no weights of {architecture}: give a file, or weights='random'.")
     if tag := str(weights or tag):
-        known("timm", f"weights of {architecture}", tag, tags)
+        check_known("timm", f"weights of {architecture}", tag, tags)
     cfg: Any = timm.get_pretrained_cfg(f"{architecture}.{tag}".rstrip("."))
     full = f"{architecture}.{cfg.tag}"
     if cfg.hf_hub_id:
-        where = fetched_from_hub(f"timm:{full}", cfg.hf_hub_id, ("model.safetensors", "pytorch_model.bin"))
+        where = downloading_from_hub(f"timm:{full}", cfg.hf_hub_id, ("model.safetensors", "pytorch_model.bin"))
     else:
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(cfg.url).name
-        where = fetched(f"timm:{full}", cfg.url, lambda: cached, f"Put it at {cached}")
+        where = downloading_from_url(f"timm:{full}", cfg.url, Path(torch.hub.get_dir()) / "checkpoints")
     with where:
         return _pretrained(full, timm.create_model(full, pretrained=True), cfg.tag)
 
@@ -47,10 +54,10 @@ def _of_file(name: str, path: Path) -> Pretrained:
 
     options: dict[str, Any] = {}
     if path.suffix != ".npz":
-        n = classes(timm.create_model(name, pretrained=False), read(path))
+        n = number_of_classes(timm.create_model(name, pretrained=False), read_state_dict(path))
         options = {"num_classes": n} if n else {}
-    cfg = {"file": str(path), "custom_load": path.suffix == ".npz"} | options  # .npz is how some of them were given
-    with told(path, f"timm:{name}"), tensors_only(path):
+    cfg = {"file": str(path), "custom_load": path.suffix == ".npz"} | options  # Google published some as .npz
+    with explaining_mismatch(path, f"timm:{name}"), tensors_only(path):
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=cfg, **options)
     return _pretrained(name, model, str(path))
 
@@ -64,8 +71,8 @@ def _pretrained(name: str, model: Any, weights: str) -> Pretrained:
 
 
 def _imagenet(model: Any) -> list[str]:
-    """The first of each class's names, where the number of classes says that they are ImageNet's."""
+    """The first name of each class, if the number of classes is that of an ImageNet version."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset(model)
-    return [said.partition(",")[0] for said in ImageNetInfo(subset).label_descriptions()] if subset else []
+    return [names.partition(",")[0] for names in ImageNetInfo(subset).label_descriptions()] if subset else []

@@ -1,15 +1,15 @@
-"""A network, and what it takes to show it a picture and to read what it says.
+"""A network with what it needs to look at pictures: preprocessing, classes, sentences.
 
     seen = (x' - mean) / std,    x' = (x + 1) / 2        pictures x [B, 3, H, W], entries from -1 to 1
 
-Its own preprocessing is the network's first layer here, and nobody's to forget: pictures are drawn from -1 to 1, and
-come in as it was trained on them; where it takes one size alone, in that size.
+Preprocessing is part of the network here, so that no caller can forget it: pictures are drawn from -1 to 1, and are
+normalized as in training; and resized, if the network takes one size only.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,15 +24,15 @@ HALF: RGB = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network that looks at pictures x [B, 3, H, W], entries from -1 to 1.
+    """A network for pictures x [B, 3, H, W], entries from -1 to 1.
 
     Args:
-        model: a classifier; or, with `encode_image` and `encode_text`, as `chapter14.models.clip.CLIP` has them, one
-            that reads sentences.
-        size: of the pictures that it was trained on, size x size. fixed: it takes no other; those are resized.
-        labels: the names of its classes. about: what else is known of it.
-        name: what errors call it.
-        mean, std: of its pictures as it was trained, channel by channel, where 0 is black and 1 is white.
+        model: a classifier; or, with `encode_image` and `encode_text`, as `chapter14.models.clip.CLIP` has them, a
+            network that reads sentences.
+        size: of the pictures that it was trained on, size x size. fixed: it takes no other size; pictures are resized.
+        labels: the names of its classes. about: anything else that is known of it.
+        name: for error messages.
+        mean, std: of each channel of its training pictures, where 0 is black and 1 is white.
         encode: x → f [B, D], in place of `model.encode_image`. read: sentences → t [T, D], for `model.encode_text`.
     """
 
@@ -49,16 +49,16 @@ class Pretrained:
 
     @property
     def reads(self) -> bool:
-        """Whether it knows sentences: then what it says of a picture is a vector f, else one number a class."""
+        """Whether it reads sentences: then its output is a vector f, and otherwise one number for each class."""
         return self.read is not None or hasattr(self.model, "encode_text")
 
     def __call__(self, x: Tensor) -> Any:
-        """x → what the network says of it."""
-        look: Any = self.encode or getattr(self.model, "encode_image", self.model)
-        return look(self.seen(x))
+        """x → the network's output."""
+        encode: Any = self.encode or getattr(self.model, "encode_image", self.model)
+        return encode(self.preprocess(x))
 
-    def seen(self, x: Tensor) -> Tensor:
-        """x as the network was trained to see it; a picture of other proportions than it takes is squeezed."""
+    def preprocess(self, x: Tensor) -> Tensor:
+        """x as the network was trained to see it; if its size is fixed, without keeping the proportions."""
         if self.fixed and x.shape[-2:] != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True)
         if (self.mean, self.std) == (HALF, HALF):
@@ -68,46 +68,57 @@ class Pretrained:
         return F.add(F.mul(x, a[:, None, None]), b[:, None, None])
 
     def sentences(self, sentences: Sequence[str]) -> Tensor:
-        """T sentences → exp(logit_scale) t [T, D]: the weights of the linear layer whose nodes say how well each fits.
+        """T sentences → exp(logit_scale) t [T, D]: the weights of a linear layer whose nodes score each sentence.
 
         Raises:
-            ValueError: the network reads no sentences; or, as `UnknownWord`, a word is unknown to it.
+            ValueError: the network reads no sentences; or, as `UnknownWord`, it does not know a word.
         """
         model: Any = self.model
         read = self.read or getattr(model, "encode_text", None)
         if read is None:
-            raise ValueError(f"{sentences[0]!r}: a text needs a network that reads; {self.called} does not.")
+            raise ValueError(f"{sentences[0]!r}: a text needs a network that reads; {self.title} does not.")
         with torch.no_grad():
             return F.mul(model.logit_scale.exp(), read(sentences))
 
-    def number(self, which: str | int) -> int:
-        """Which of its classes has a name, or a number.
+    def class_index(self, which: str | int) -> int:
+        """The index of a class, given by its name or its index.
 
         Raises:
-            ValueError: none has; it says which are near.
+            ValueError: there is no such class, or several have this name.
         """
         labels = self.labels
         if self.reads and not labels:
-            raise ValueError(f"class {which}: {self.called} has no classes, but reads: say a sentence.")
+            raise ValueError(f"class {which}: {self.title} has no classes, but reads: give a sentence.")
         if isinstance(which, int):
             if labels and not 0 <= which < len(labels):
                 raise ValueError(f"class {which}: the network has classes 0 to {len(labels) - 1}.")
             return which
         found = [i for i, name in enumerate(labels) if name.lower() == which.lower()]
         if len(found) > 1:
-            raise ValueError(f"class {which!r}: classes {', '.join(map(str, found))} have this name; say the number.")
+            raise ValueError(f"class {which!r}: classes {', '.join(map(str, found))} have this name; give the number.")
         if not found:
-            raise ValueError(f"class {which!r}: the network does not have it. {self._near(which)}")
+            hint = f" Its classes: {', '.join(labels)}." if len(labels) <= 20 else did_you_mean(which, labels)
+            if not labels:
+                hint = " Its classes have no names here: give a number or, to a network that reads, a sentence."
+            raise ValueError(f"class {which!r}: the network does not have it.{hint}")
         return found[0]
 
-    def _near(self, which: str) -> str:
-        if not self.labels:
-            return "Its classes have no names here: say a number, or, to a network that reads, a sentence."
-        if len(self.labels) <= 20:
-            return f"Its classes: {', '.join(self.labels)}."
-        near = difflib.get_close_matches(which, self.labels, 8, 0.4)
-        return f"Near it: {', '.join(near) or 'none'}, of {len(self.labels)}."
-
     @property
-    def called(self) -> str:
+    def title(self) -> str:
         return self.name or type(self.model).__name__
+
+
+def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> None:
+    """
+    Raises:
+        ValueError: `name` is not one of `names`; the message lists them, or those that are spelled alike.
+    """
+    if name not in (names := list(names)):
+        hint = did_you_mean(name, names) if len(names) > 30 else f" There are: {', '.join(names)}." if names else ""
+        raise ValueError(f"{library} has no {kind} {name!r}.{hint}")
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """A hint at the names that are spelled alike, for an error message; empty if there are none."""
+    near = difflib.get_close_matches(name, names, 5, 0.4)
+    return f" Did you mean: {', '.join(near)}?" if near else ""

@@ -1,4 +1,4 @@
-"""The sentences that a small CLIP can read: a short list of words, and nothing else."""
+"""The vocabulary of a small CLIP: a short list of words; and captions of photographs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 PAD, END = "<pad>", "<end>"
 KINDS = ("photo", "picture", "image")
-#: What many pictures are of: what is said of a picture is told from these, where a network has no classes of its own.
+#: Common contents of photographs: `text` contrasts a sentence with them if the network has no classes.
 THINGS = (
     "person", "dog", "cat", "bird", "horse", "fish", "insect", "tree", "flower", "mountain", "beach", "sky", "street",
     "house", "room", "chair", "table", "car", "boat", "book", "bottle", "shoe", "cake", "fruit",
@@ -23,26 +23,26 @@ class UnknownWord(ValueError):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`words` by number, PAD first and END second, and `context`, how many of them a sentence may have."""
+    """`words` by token number, PAD first and END second, and `context`, the number of tokens of a sentence."""
 
     words: tuple[str, ...]
     context: int
 
     def tokenize(self, sentences: str | Sequence[str]) -> Tensor:
-        """B sentences → the numbers of their words [B, context], int64; each ends with END, padded with PAD.
+        """B sentences → tokens [B, context], int64; each ends with END, padded with PAD.
 
         Raises:
-            UnknownWord: it lists the words.
+            UnknownWord: a sentence has an unknown word; the message lists the words.
             ValueError: a sentence is empty or too long.
         """
         sentences = [sentences] if isinstance(sentences, str) else sentences
         tokens = torch.full((len(sentences), self.context), self.words.index(PAD))
         for row, sentence in zip(tokens, sentences, strict=True):
-            numbers = [*self._numbers(sentence), self.words.index(END)]
-            row[: len(numbers)] = torch.tensor(numbers)
+            known = [*self._tokens(sentence), self.words.index(END)]
+            row[: len(known)] = torch.tensor(known)
         return tokens
 
-    def _numbers(self, sentence: str) -> list[int]:
+    def _tokens(self, sentence: str) -> list[int]:
         words = sentence.lower().split()
         known = [word for word in self.words if word not in (PAD, END)]
         if unknown := [word for word in words if word not in known]:
@@ -55,8 +55,8 @@ class Vocabulary:
         return [self.words.index(word) for word in words]
 
 
-def vocabulary(sentences: Iterable[str], context: int) -> Vocabulary:
-    """The words of these sentences."""
+def build_vocabulary(sentences: Iterable[str], context: int) -> Vocabulary:
+    """The vocabulary of these sentences."""
     return Vocabulary((PAD, END, *sorted({word for sentence in sentences for word in sentence.split()})), context)
 
 

@@ -132,10 +132,10 @@ def test_audit_of_torchvisions(capsys):
     [
         ("nowhere.safetensors", "no such network"),
         ("torchvisoin:resnet18", "there are torchvision, timm, open_clip"),
-        ("torchvision:resnet19", "Near it: resnet18"),
+        ("torchvision:resnet19", "Did you mean: resnet18"),
         ("torchvision:squeezenet1_1", "it does not take [2, 3, 4, 4]; see --size"),
         ("FILE:big", "it has no function 'big'"),
-        ("FILE:number", "number() is a torch.nn.Module, or (module, inputs); it is int"),
+        ("FILE:number", "number() returns a torch.nn.Module, or (module, inputs); it returned int"),
         ("FILE:small", "it does not take [2, 3, 4, 4]"),
     ],
 )

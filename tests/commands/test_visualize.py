@@ -12,11 +12,11 @@ from PIL import Image
 
 from chapter14.cli import main
 from chapter14.commands import visualize as command
-from chapter14.commands.shared.options import objectives, typed
-from chapter14.commands.shared.signals import told_to_stop
+from chapter14.commands.shared.options import command_words, requested_objectives
+from chapter14.commands.shared.signals import interrupt_on_signals
 from chapter14.files import NotWritten
-from chapter14.models.load import load
-from chapter14.visualization.output.provenance import record_of
+from chapter14.models.load import load_network
+from chapter14.visualization.output.provenance import read_provenance
 
 SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
 
@@ -84,7 +84,7 @@ def test_each_option_changes_the_picture_or_what_is_kept_of_it(option, here):
         words.append("--against=a photo of a dog")
     visualize(prompt, *words, "--out", "a.png")
     visualize(prompt, *words[1:], "--out", "b.png")
-    a, b = record_of("a.png"), record_of("b.png")
+    a, b = read_provenance("a.png"), read_provenance("b.png")
     assert set(words) <= set(a.command) and a.command != b.command
     neutral = ("--batch", "--through-relu")  # one picture, and no relu
     with Image.open("a.png") as x, Image.open("b.png") as y:
@@ -127,10 +127,10 @@ def test_several_pictures_are_files_and_a_sheet(here, capsys):
     folder = here / "pictures" / "embedded_image_scales_1"
     pictures = sorted(folder.glob("*.png"))
     assert len(pictures) == 6 and folder.with_suffix(".png").exists()
-    assert [(record_of(p).objective, record_of(p).seed) for p in pictures] == [
+    assert [(read_provenance(p).objective, read_provenance(p).seed) for p in pictures] == [
         (f"channel {i} of image.scales.1", seed) for i in (0, 1, 7) for seed in (0, 1)
     ]
-    assert "--channel=7" in record_of(pictures[-1]).command and record_of(pictures[-1]).quality["unseen"]
+    assert "--channel=7" in read_provenance(pictures[-1]).command and read_provenance(pictures[-1]).quality["unseen"]
     assert "saturated" in capsys.readouterr().out
     assert main(["visualize", "--again", str(pictures[-1])]) == 0
     said = capsys.readouterr().out
@@ -143,7 +143,7 @@ def test_a_sheet_says_first_what_tells_its_pictures_apart(here, monkeypatch):
         "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
     )
     labels = []
-    monkeypatch.setattr(command.render, "sheet", lambda images, said, columns: labels.extend(said) or images[0])
+    monkeypatch.setattr(command.render, "contact_sheet", lambda images, said, columns: labels.extend(said) or images[0])
     visualize("--model", "mine.py:net", "--layer", "1", "--channels", "all", "--prior", "tv=0.5", "--out", "two.png")
     assert labels == ["dead: channel 0 - 0.5 (total variation)", "channel 1 - 0.5 (total variation)"]
 
@@ -156,8 +156,8 @@ def test_all_channels_are_all(here):
 def test_from_one_sentence_to_another(here, capsys):
     visualize("a photo of a cat", "--to", "a photo of a dog", "--between", "3", "--out", "way.png")
     middle = sorted((here / "way").glob("*.png"))[1]
-    assert record_of(middle).objective == "0.5 (a photo of a cat) + 0.5 (a photo of a dog)"
-    assert "--only=1" in record_of(middle).command
+    assert read_provenance(middle).objective == "0.5 (a photo of a cat) + 0.5 (a photo of a dog)"
+    assert "--only=1" in read_provenance(middle).command
     assert main(["visualize", "--again", str(middle)]) == 0
     assert "of 255 at most" in (said := capsys.readouterr().out) or "to the last byte" in said
 
@@ -196,7 +196,7 @@ def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatc
     assert not (here / "cat.part").exists()
     with Image.open("cat.png") as a, Image.open("whole.png") as b:
         assert a.tobytes() == b.tobytes()
-    assert record_of("cat.png").history == record_of("whole.png").history
+    assert read_provenance("cat.png").history == read_provenance("whole.png").history
 
 
 def test_one_that_is_told_to_stop_keeps_what_there_is(here):
@@ -225,7 +225,7 @@ def test_one_that_is_told_to_stop_keeps_what_there_is(here):
 def test_signals_that_are_ignored_stay_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with told_to_stop():
+        with interrupt_on_signals():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -248,7 +248,7 @@ def test_where_a_full_disk_leaves_what_is_drawn_is_said(here, monkeypatch, capsy
         raise NotWritten(f"{path}: it could not be written. No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(command.provenance, "save", full)
+        patch.setattr(command.provenance, "save_with_provenance", full)
         visualize("a photo of a cat", "--out", "cat.png", status=2)
     said = "No space left on device. What is drawn is in cat.part: the same command with --resume goes on."
     assert said in capsys.readouterr().err
@@ -260,7 +260,7 @@ def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(command.provenance, "save", full)
+        patch.setattr(command.provenance, "save_with_provenance", full)
         visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", status=2)
     assert "the disk is full" in capsys.readouterr().err
     visualize("a photo of a cat", "a photo of a dog", "--out", "two.png", "--resume")
@@ -298,14 +298,14 @@ def test_options_that_are_said_twice_are_both_meant(here):
     visualize("a photo of a cat", "--prior", "tv=1", "--prior", "l2=2", "--against", "a photo of a dog",
               "--against", "a photo of a church", "--out", "a.png")  # fmt: skip
     both = "a photo of a cat against a photo of a dog, a photo of a church"
-    assert record_of("a.png").objective == f"{both} - 1 (total variation) - 2 (distance from grey)"
+    assert read_provenance("a.png").objective == f"{both} - 1 (total variation) - 2 (distance from grey)"
 
 
 def test_a_prior_of_ones_own(here, capsys):
     (here / "mine.py").write_text("def edges(x):\n    return (x[:, :, 1:] - x[:, :, :-1]).abs().flatten(1).mean(1)\n")
     visualize("a photo of a cat", "--prior", "mine.py:edges=100", "--report", "--out", "a.png")
     visualize("a photo of a cat", "--out", "b.png")
-    assert record_of("a.png").objective == "a photo of a cat - 100 (mine.py:edges)"
+    assert read_provenance("a.png").objective == "a photo of a cat - 100 (mine.py:edges)"
     assert main(["visualize", "--again", "a.png", "--trust"]) == 0
     assert "to the last byte" in capsys.readouterr().out
     with Image.open("a.png") as a, Image.open("b.png") as b:
@@ -317,11 +317,11 @@ def test_the_report_asks_without_the_priors_and_a_second_network_with_its_weight
              "--size", "32"]  # fmt: skip
     second = ["--second", words[5], "--second-weights", "random"]
     visualize(*words, "--alpha", "--prior", "alpha=1", "--report", *second, "--out", "a.png")
-    quality = record_of("a.png").quality
+    quality = read_provenance("a.png").quality
     assert quality["second"] is not None
     assert "\nmean of 1 " in capsys.readouterr().out
     visualize("a photo of a cat", "--size", "1", "--report", "--out", "b.png")
-    assert record_of("b.png").quality["spectrum"] == 0
+    assert read_provenance("b.png").quality["spectrum"] == 0
 
 
 @pytest.mark.parametrize("words", [["--page", "there"], ["--film", "there.gif"], ["--out", "there.png"],
@@ -386,7 +386,7 @@ def test_several_processes_share_the_channels(here):
         (["a photo of a cat", "--guidance", "nan"], "J is [nan]"),
         (["a photo of a cat", "--rotate", "nan"], "--rotate nan: it is a number, and finite"),
         (["a photo of a cat", "--blur", "inf"], "--blur inf: it is a number, and finite"),
-        (["a photo of a cat", "--scale", "1"], "--scale 1: Scale(low=0.0, high=2.0): factors are above 0"),
+        (["a photo of a cat", "--scale", "1"], "--scale 1: Scale(low=0.0, high=2.0): factors are 0 < low"),
         (["a photo of a cat", "--crop", "1.5"], "--crop 1.5: "),
         (["a photo of a cat", "--through-relu", "-3"], "through_relu is 0 or more"),
         (["a photo of a cat", "--device", "meta"], "no data"),
@@ -472,15 +472,15 @@ def test_the_words_of_a_command_are_its_options():
     words = ["a photo of a cat", "--against", "a photo of a dog", "a photo of a church", "--no-flip", "--prior", "tv=1"]
     words += ["--way", "-0.5", "--seed", "3"]
     once = options(*words)
-    twice = options(*typed(once, {}))
+    twice = options(*command_words(once, {}))
     assert vars(once) == vars(twice)
-    assert vars(options(*typed(once, {"seed": 5}))) == vars(once) | {"seed": 5}
+    assert vars(options(*command_words(once, {"seed": 5}))) == vars(once) | {"seed": 5}
 
 
 def test_a_direction_may_be_a_file(here):
     (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 95))
-    network = load()
-    (asked,) = objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
+    network = load_network()
+    (asked,) = requested_objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
     x_l = {"image.scales.1": torch.randn(2, 96, 12, 12), "picture": torch.zeros(2, 3, 48, 48)}
     torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.scales.1"][:, 0].mean((1, 2)))
 

@@ -8,13 +8,13 @@ import torch
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.commands.audit import of_an_image, of_training
-from chapter14.models.load import load
+from chapter14.commands.audit import audit_image_gradient, audit_training_step
+from chapter14.models.load import load_network
 
 
 def test_the_embedded_networks_image_gradient_and_training_step_are_all_by_hand():
-    network = load()
-    for found in (of_an_image(network), of_training(network)):
+    network = load_network()
+    for found in (audit_image_gradient(network), audit_training_step(network)):
         assert found.native == {} and found.fraction == 1 and sum(found.by_hand.values()) > 40
     assert not any(p.requires_grad for p in network.model.parameters())
 

@@ -13,7 +13,7 @@ import chapter14.functional as F
 import chapter14.nn as nn
 from chapter14.drawing.layout import layout, ports
 from chapter14.drawing.watch import network_of
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 
 
 def said(network):
@@ -39,7 +39,7 @@ def test_a_residual_network():
 
 
 def test_our_own_image_tower():
-    tower = load("embedded").model.image
+    tower = load_network("embedded").model.image
     network = network_of(tower, torch.randn(1, 3, 48, 48))
     words = said(network)
     modules = [m for m in tower.modules() if not list(m.children())]

@@ -17,8 +17,8 @@ from chapter14.drawing.canvas import styled
 from chapter14.drawing.figures import FIGURES, figure, page, stem
 from chapter14.drawing.figures_data import SENTENCE, optimal_image
 from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, said
-from chapter14.models.clip_file import fingerprint
-from chapter14.models.load import load
+from chapter14.models.load import load_network
+from chapter14.models.state_dict import fingerprint
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "assets" / "figures"
@@ -253,7 +253,7 @@ def test_14_23_shows_the_descent():
 
 
 def test_the_committed_14_23_is_of_the_network_that_is_here():
-    weights = fingerprint(load("embedded").model.state_dict())[:12]
+    weights = fingerprint(load_network("embedded").model.state_dict())[:12]
     written = " ".join(texts(committed(CAT).read_text(encoding="utf-8")))
     assert f"Weights {weights}" in written, "chapter14 figures 14.23 --out assets/figures draws it again"
     values = [float(v.replace("−", "-")) for v in re.findall(r"\$J\$ = (−?[\d.]+)", written)]

@@ -61,12 +61,12 @@ def transformer():
 
 
 def image_tower():
-    model, _ = clip_file.load(ASSETS / "clip.safetensors")
+    model, _ = clip_file.load_clip(ASSETS / "clip.safetensors")
     return model.image.requires_grad_(), torch.randn(2, 3, 48, 48)
 
 
 def text_tower():
-    model, _ = clip_file.load(ASSETS / "clip.safetensors")
+    model, _ = clip_file.load_clip(ASSETS / "clip.safetensors")
     sentences = ["a photo of a cat", "a church"]
     return model.text.requires_grad_(), model.config.vocabulary.tokenize(sentences)
 

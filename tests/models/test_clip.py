@@ -12,14 +12,14 @@ from PIL import Image
 
 from chapter14.models import clip_file, vocabulary
 from chapter14.models.clip import CLIP, Config
-from chapter14.models.load import ASSETS, load
+from chapter14.models.load import ASSETS, load_network
 from chapter14.training import checkpoint
 from chapter14.training.alignment import Noisy, cosine, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
 
 LABELS = ["cat", "church"]
-VOCABULARY = vocabulary.vocabulary(every_caption(LABELS), context=14)
+VOCABULARY = vocabulary.build_vocabulary(every_caption(LABELS), context=14)
 TINY = Config(
     VOCABULARY, size=16, widths=(4, 6, 8), blocks=(1, 1, 1), planes=(1, 2, 2), hidden=8, text_width=8, text_blocks=1,
     text_heads=2, dim=8,
@@ -108,21 +108,21 @@ def test_captions():
 
 def test_a_file_holds_the_model_and_what_is_said_of_it(tmp_path):
     model, path = tiny(torch.float32), tmp_path / "clip.safetensors"
-    clip_file.save(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
-    read_back, about = clip_file.load(path)
+    clip_file.save_clip(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
+    read_back, about = clip_file.load_clip(path)
     assert about == {"labels": LABELS, "evaluation": {"zero-shot": 0.5}} and read_back.config == TINY
     for (name, p), q in zip(model.named_parameters(), read_back.parameters(), strict=True):
         torch.testing.assert_close(p.half().float(), q, rtol=0, atol=0, msg=name)
         assert not q.requires_grad
-    assert load(path).labels == tuple(LABELS)
+    assert load_network(path).labels == tuple(LABELS)
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     model, path = tiny(), tmp_path / "clip.safetensors"
-    clip_file.save(model, path)
+    clip_file.save_clip(model, path)
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        clip_file.save(model, path, labels=object())
+        clip_file.save_clip(model, path, labels=object())
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
@@ -131,17 +131,17 @@ def test_other_files_are_refused(tmp_path):
 
     path = tmp_path / "other.safetensors"
     with pytest.raises(FileNotFoundError, match="no such network"):
-        load(path)
+        load_network(path)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="is not a CLIP"):
-        load(path)
+        load_network(path)
     save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(ValueError, match="no config in its metadata"):
-        load(path)
+        load_network(path)
 
 
 def test_the_embedded_network_is_there():
-    network = load()
+    network = load_network()
     assert (ASSETS / "clip.safetensors").stat().st_size <= 6 << 20
     assert "cat" in network.labels and len(network.labels) == 12 and network.size == 48
     assert {"provenance", "evaluation"} <= network.about.keys()

@@ -30,13 +30,13 @@ from chapter14.commands import visualize as command
 from chapter14.drawing import figures
 from chapter14.models import clip_file
 from chapter14.models.clip import CLIP, Config
-from chapter14.models.load import load
-from chapter14.models.state_dict import read
-from chapter14.models.vocabulary import vocabulary
+from chapter14.models.load import load_network
+from chapter14.models.state_dict import fingerprint, read_state_dict
+from chapter14.models.vocabulary import build_vocabulary
 from chapter14.visualization import channel, visualize
 from chapter14.visualization.optimization import checkpoint, optimize
 from chapter14.visualization.output import animation
-from chapter14.visualization.output.provenance import KEY, Record, record_of, save
+from chapter14.visualization.output.provenance import KEY, Provenance, read_provenance, save_with_provenance
 
 from ..interrupt import interrupted_at
 
@@ -60,7 +60,7 @@ def here(tmp_path, monkeypatch):
 
 def a_record(*words):
     command = ["visualize", *(words or ["a photo of a cat", *SHORT])]
-    return Record("a photo", "embedded", "0", 0, {}, {}, [0.5, -1.0], True, {}, command)
+    return Provenance("a photo", "embedded", "0", 0, {}, {}, [0.5, -1.0], True, {}, command)
 
 
 def stranger(text, path="stranger.png"):
@@ -159,10 +159,10 @@ def test_with_trust_it_is_done_and_said_first(here, capsys):
 
 
 def test_a_page_does_none_of_it_and_shows_the_others(here, capsys):
-    whole = clip_file.fingerprint(load().model.state_dict())
+    whole = fingerprint(load_network().model.state_dict())
     for i, words in enumerate([["a photo of a cat"], ["--model=mine.py:net", "--layer=output", "--channel=0"],
                                ["--layer=nothing", "--dream"], ["--again=x"]]):  # fmt: skip
-        save(Image.new("RGB", (8, 8)), here / "p" / f"{i}.png", Record(
+        save_with_provenance(Image.new("RGB", (8, 8)), here / "p" / f"{i}.png", Provenance(
             f"n{i}", "embedded", whole, 0, {}, {}, [0.0], True, {}, ["visualize", *words]))  # fmt: skip
     (here / "photos").mkdir()
     os.rename("photo.png", "photos/photo.png")
@@ -213,7 +213,7 @@ def test_what_a_record_asks_for_in_vain_is_one_line(word, here, capsys):
 
 def test_nothing_moves_the_terminal(here, capsys):
     name = "p/a\x1b[2J\u202eb\x07.png"
-    save(Image.new("RGB", (8, 8)), name, a_record())
+    save_with_provenance(Image.new("RGB", (8, 8)), name, a_record())
     for words in (["page", "p"], ["visualize", "--again", name, "--out", "\x1b]0;a.png"]):
         status, out, lines = run(capsys, *words)
         assert status == 0 and all(line.isprintable() for line in (*out.splitlines(), *lines))
@@ -269,7 +269,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("kind", [*PICTURES, "a pipe", "a device", "a loop"])
 def test_a_broken_picture_is_a_line_and_the_others_a_page(kind, here, capsys):
-    save(Image.new("RGB", (8, 8)), here / "p" / "good.png", a_record())
+    save_with_provenance(Image.new("RGB", (8, 8)), here / "p" / "good.png", a_record())
     path = here / "p" / "bad.png"
     if kind == "a pipe":
         os.mkfifo(path)
@@ -362,7 +362,7 @@ CONFIGS = [{"size": 10**9}, {"blocks": [10**9] * 3}, {"blocks": [10**5] * 3}, {"
 
 def tiny():
     torch.manual_seed(0)
-    return CLIP(Config(vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (2, 2), 4, 8, 8, 1, 2, 4))
+    return CLIP(Config(build_vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (2, 2), 4, 8, 8, 1, 2, 4))
 
 
 @pytest.mark.parametrize("change", [*CONFIGS, "labels", "deep", "none"], ids=str)
@@ -434,13 +434,13 @@ def same(a, b):
 def test_files_of_which_some_bytes_are_others(seed, here, capsys):
     draw, model = random.Random(seed), network()
     state = model.state_dict()
-    save(Image.effect_noise((24, 24), 80).convert("RGB"), here / "p" / "bad.png", a_record())
+    save_with_provenance(Image.effect_noise((24, 24), 80).convert("RGB"), here / "p" / "bad.png", a_record())
     picture, record = Path("p/bad.png").read_bytes(), Path("p/bad.json").read_bytes()
-    save(Image.new("RGB", (8, 8)), here / "p" / "good.png", a_record())
+    save_with_provenance(Image.new("RGB", (8, 8)), here / "p" / "good.png", a_record())
     save_file(state, "w.safetensors")
     torch.save({"model": state, "epoch": 3}, "w.pth")
     torch.save(state, "w.pt", _use_new_zipfile_serialization=False)
-    clip_file.save(tiny(), "c.safetensors", labels=["cat"])
+    clip_file.save_clip(tiny(), "c.safetensors", labels=["cat"])
     of_weights = {name: Path(name).read_bytes() for name in ("w.safetensors", "w.pth", "w.pt")}
     clip, checkpoint = Path("c.safetensors").read_bytes(), cut_short(model, "c.part", 4, count=2)
     expected = visualize(model, channel("1", 1), count=2, **STEPS)
@@ -469,9 +469,9 @@ def test_files_of_which_some_bytes_are_others(seed, here, capsys):
             is_said(lines[-1:], "a.jpg")
         for name, content in of_weights.items():
             Path(name).write_bytes(mutated(content, draw))
-            one_line(name, lambda name=name: read(Path(name)))
+            one_line(name, lambda name=name: read_state_dict(Path(name)))
         Path("c.safetensors").write_bytes(mutated(clip, draw))
-        one_line("c.safetensors", lambda: clip_file.load("c.safetensors"))
+        one_line("c.safetensors", lambda: clip_file.load_clip("c.safetensors"))
         Path("c.part").write_bytes(mutated(checkpoint, draw))
         resumed = {"checkpoint": "c.part", "resume": True, "count": 2}
         found = one_line("c.part", lambda more=resumed: visualize(model, channel("1", 1), **more, **STEPS))
@@ -496,7 +496,7 @@ def test_a_checkpoint_of_any_step_is_gone_on_from(after, image, tmp_path):
 
 @pytest.mark.parametrize("every", [60, -1], ids=["at the end", "at each step"])
 def test_an_interrupt_at_any_line_is_gone_on_from(every, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "EVERY", every)
+    monkeypatch.setattr(checkpoint, "SAVE_INTERVAL", every)
     model, path, line, interrupted = network(), tmp_path / "c.part", 0, True
     options = {"size": 8, "steps": 1, "cycles": (), "batch": 1, "count": 2, "checkpoint": path}
     expected, right = visualize(model, channel("1", 1), **options), set()
@@ -569,10 +569,10 @@ def test_one_that_is_told_to_stop_while_it_writes_leaves_nothing(where, told, he
     with monkeypatch.context() as patch:
         if where == "the sheet":
             patch.setattr(Image.Image, "save", stop)
-            patch.setattr(command.provenance, "save", lambda image, path, its: stand_in(path, its))
+            patch.setattr(command.provenance, "save_with_provenance", lambda image, path, its: stand_in(path, its))
         else:
             patch.setattr(Path, "write_text", stop)
-            patch.setattr(command.provenance, "save", lambda image, path, its: stand_in(path, its))
+            patch.setattr(command.provenance, "save_with_provenance", lambda image, path, its: stand_in(path, its))
         if where == "the page of a folder":
             stand_in(here / "two" / "a.png", a_record())
             assert run(capsys, "page", "two", "--out", "two.html")[0] == 130
@@ -680,7 +680,7 @@ def test_an_unrelated_file_is_written_over_only_where_that_is_asked_for(kind, he
 
 
 def test_a_page_a_lesson_and_figures_write_over_their_own_alone(here, capsys):
-    save(Image.new("RGB", (8, 8)), here / "p" / "0.png", a_record())
+    save_with_provenance(Image.new("RGB", (8, 8)), here / "p" / "0.png", a_record())
     for words, name in [
         (["page", "p", "--out"], "p/0.png"),
         (["page", "p", "--out"], "notes.html"),
@@ -719,7 +719,7 @@ def test_an_interrupted_picture_is_drawn_once_more_without_asking(here, capsys, 
             patch.setattr(command, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
             assert run(capsys, *words)[0] == 130
         assert run(capsys, *words)[0] == 0
-        assert record_of(name).objective == "a photo of a cat"
+        assert read_provenance(name).objective == "a photo of a cat"
         Path("cat.json").unlink()
 
 
@@ -736,17 +736,17 @@ def test_weights_are_loaded_from_many_threads(tmp_path, monkeypatch):
             return Path.touch, (tmp_path / "sprung",)
 
     torch.save({"w": Dangerous()}, tmp_path / "d.pth")
-    whole = load("torchvision:squeezenet1_1", "random").model.state_dict()
+    whole = load_network("torchvision:squeezenet1_1", "random").model.state_dict()
     wrong = []
 
     def work():
         try:
             for name in ("w.pth", "w.safetensors") * 10:
-                assert torch.equal(read(tmp_path / name)["0.weight"], state["0.weight"])
+                assert torch.equal(read_state_dict(tmp_path / name)["0.weight"], state["0.weight"])
                 with pytest.raises(ValueError, match="is not loaded"):
-                    read(tmp_path / "d.pth")
+                    read_state_dict(tmp_path / "d.pth")
                 assert os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD") is None
-            its = load("torchvision:squeezenet1_1", "random").model.state_dict()
+            its = load_network("torchvision:squeezenet1_1", "random").model.state_dict()
             assert all(torch.equal(its[name], t) for name, t in whole.items())
         except BaseException as error:
             wrong.append(error)

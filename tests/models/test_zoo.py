@@ -14,7 +14,7 @@ from torchvision.transforms.functional import normalize
 
 import chapter14
 from chapter14.models import from_torchvision
-from chapter14.models.load import build, load
+from chapter14.models.load import build_network, load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import channel, label, text, visualize
 
@@ -82,7 +82,7 @@ class Dangerous:
     "wrap", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {f"module.{k}": t for k, t in s.items()}]
 )
 def test_torchvision_from_a_file(wrap, small, tmp_path):
-    network = load(f"torchvision:{SMALL}", written(wrap(small.state_dict()), tmp_path / "w.pth"))
+    network = load_network(f"torchvision:{SMALL}", written(wrap(small.state_dict()), tmp_path / "w.pth"))
     assert_close(network.model.state_dict(), small.state_dict(), rtol=0, atol=0)
     assert network.labels[0] == "tench" and len(network.labels) == 1000 and network.size == 224
     assert network.mean == (0.485, 0.456, 0.406) and not network.fixed and not network.model.training
@@ -91,7 +91,7 @@ def test_torchvision_from_a_file(wrap, small, tmp_path):
 
 def test_torchvision_from_safetensors_with_other_classes(tmp_path):
     state = models.squeezenet1_1(num_classes=7).state_dict()
-    network = load(f"torchvision:{SMALL}", written(state, tmp_path / "w.safetensors"))
+    network = load_network(f"torchvision:{SMALL}", written(state, tmp_path / "w.safetensors"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
     assert network.labels == () and network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
 
@@ -100,25 +100,25 @@ def test_torchvision_from_safetensors_with_other_classes(tmp_path):
 def test_torchvision_by_the_name_of_its_weights(weights, small, offline):
     (offline / "checkpoints").mkdir()
     torch.save(small.state_dict(), offline / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
-    network = load(f"torchvision:{SMALL}", weights)
+    network = load_network(f"torchvision:{SMALL}", weights)
     assert_close(network.model.state_dict(), small.state_dict(), rtol=0, atol=0)
     assert network.about["weights"] == "IMAGENET1K_V1" and network.labels[1] == "goldfish"
 
 
 def test_torchvision_offline_says_what_to_fetch_and_where_to_put_it(offline):
     with pytest.raises(FileNotFoundError) as said:
-        load(f"torchvision:{SMALL}")
+        load_network(f"torchvision:{SMALL}")
     assert "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth" in str(said.value)
     assert f"Put it at {offline}/checkpoints/squeezenet1_1-b8a52dc0.pth, or give the file itself" in str(said.value)
 
 
 def test_torchvisions_that_are_otherwise(tmp_path):
     """Densenets under their old names; googlenet with its own normalisation inside, without its heads for training."""
-    assert list(from_torchvision.renamed({"features.denselayer12.norm.1.weight": 0, "norm.1.x": 0})) == [
+    assert list(from_torchvision.with_current_names({"features.denselayer12.norm.1.weight": 0, "norm.1.x": 0})) == [
         "features.denselayer12.norm1.weight", "norm.1.x"
     ]  # fmt: skip
     state = models.googlenet(weights=None, init_weights=False, aux_logits=False).state_dict()
-    network = load("torchvision:googlenet", written(state, tmp_path / "w.pth"))
+    network = load_network("torchvision:googlenet", written(state, tmp_path / "w.pth"))
     assert network.model.transform_input and network.model.aux1 is None
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
 
@@ -144,21 +144,21 @@ def test_a_file_that_torchvision_offers_is_known_by_its_name(monkeypatch, small,
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_timm_from_a_file(suffix, tmp_path):
     state = timm.create_model("test_vit").state_dict()
-    network = load("timm:test_vit", written(state, tmp_path / f"w{suffix}"))
+    network = load_network("timm:test_vit", written(state, tmp_path / f"w{suffix}"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
     assert network.fixed and network.size == 160 and network.labels[:2] == ("tench", "goldfish")
 
 
 def test_timm_from_a_file_with_other_classes(tmp_path):
     state = timm.create_model("test_resnet", num_classes=5).state_dict()
-    network = load("timm:test_resnet", written(state, tmp_path / "w.pth"))
+    network = load_network("timm:test_resnet", written(state, tmp_path / "w.pth"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
     assert network.labels == () and not network.fixed
 
 
 def test_timm_offline_says_what_to_fetch(offline):
     with pytest.raises(FileNotFoundError) as said:
-        load("timm:test_resnet")
+        load_network("timm:test_resnet")
     assert "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors" in str(said.value)
     assert "`hf download timm/test_resnet.r160_in1k model.safetensors` puts it into" in str(said.value)
 
@@ -168,7 +168,7 @@ def test_timm_by_a_tag_from_its_cache(tmp_path, monkeypatch):
     path = written(state, tmp_path / "model.safetensors")
     asked = []
     monkeypatch.setattr("timm.models._hub.hf_hub_download", lambda *args, **kwargs: asked.append(kwargs) or str(path))
-    network = load("timm:test_resnet", "r160_in1k")
+    network = load_network("timm:test_resnet", "r160_in1k")
     assert asked[0]["repo_id"] == "timm/test_resnet.r160_in1k" and network.name == "timm:test_resnet.r160_in1k"
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
 
@@ -185,7 +185,7 @@ def checkpoint(tiny, path, **options):
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_open_clip_from_a_file_looks_and_reads_as_itself(suffix, tiny, tmp_path):
     model = checkpoint(tiny, tmp_path / f"w{suffix}")
-    network = load(f"open_clip:{tiny}", tmp_path / f"w{suffix}")
+    network = load_network(f"open_clip:{tiny}", tmp_path / f"w{suffix}")
     x = torch.rand(2, 3, 32, 32)
     sentences = ["a photo of a cat", "a dog"]
     with torch.no_grad():
@@ -206,16 +206,16 @@ def test_open_clip_by_a_tag_has_its_gelu_and_its_normalisation(tiny, tmp_path, m
         "std": (0.25,) * 3,
     }
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, tiny, {"ours": cfg})
-    network = load(f"open_clip:{tiny}")  # its only weights
+    network = load_network(f"open_clip:{tiny}")  # its only weights
     x = torch.rand(1, 3, 32, 32)
     assert_close(network(2 * x - 1), model.encode_image((x - 0.5) / 0.25, normalize=True))
     assert network.about["weights"] == "ours"
-    assert load(f"open_clip:{tiny}", tmp_path / "w.pt").std == (0.25,) * 3  # which all its weights have
+    assert load_network(f"open_clip:{tiny}", tmp_path / "w.pt").std == (0.25,) * 3  # which all its weights have
 
 
 def test_open_clip_offline_says_what_to_fetch(tiny, offline, monkeypatch):
     with pytest.raises(FileNotFoundError) as said:
-        load("open_clip:ViT-B-32", "laion2b_s34b_b79k")
+        load_network("open_clip:ViT-B-32", "laion2b_s34b_b79k")
     repository = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
     assert f"https://huggingface.co/{repository}/resolve/main/open_clip_model.safetensors" in str(said.value)
     assert f"`hf download {repository} open_clip_model.safetensors` puts it into" in str(said.value)
@@ -235,7 +235,7 @@ def test_open_clip_offline_says_what_to_fetch(tiny, offline, monkeypatch):
 )
 def test_open_clip_draws_by_hand(objective, tiny):
     torch.manual_seed(0)
-    network, audits = load(f"open_clip:{tiny}", "random"), []
+    network, audits = load_network(f"open_clip:{tiny}", "random"), []
     drawn = visualize(network, objective, count=2, size=40, steps=8, cycles=(), on_step=lambda s: audits.append(s.J))
     assert (drawn.history[-1] < drawn.history[0]).all() and drawn.x.shape == (2, 3, 40, 40)
     assert chapter14.audit(audits[0]).fraction == 1
@@ -277,13 +277,13 @@ def mine(tmp_path):
 
 
 def test_a_network_of_ones_own(mine, tmp_path):
-    assert load(f"{mine}:plain").size == 224
-    network = load(f"{mine}:told")
+    assert load_network(f"{mine}:plain").size == 224
+    network = load_network(f"{mine}:told")
     assert (network.size, network.labels, network.mean) == (20, ("a", "b", "c", "d"), (0.4, 0.5, 0.6))
     history = visualize(network, label("c"), steps=6, cycles=()).history
     assert history[-1] < history[0]
     state = {name: t + 1 for name, t in network.model.state_dict().items()}
-    again = load(f"{mine}:told", written(state, tmp_path / "w.safetensors"))
+    again = load_network(f"{mine}:told", written(state, tmp_path / "w.safetensors"))
     assert_close(again.model.state_dict(), state, rtol=0, atol=0)
 
 
@@ -294,11 +294,11 @@ def test_a_network_of_ones_own(mine, tmp_path):
 def test_nothing_is_unpickled(name, tiny, mine, tmp_path):
     trap = tmp_path / "sprung"
     torch.save({"weight": Dangerous(trap)}, tmp_path / "w.pth")
-    with pytest.raises(ValueError, match="it is no file of tensors alone, and is not loaded"):
-        load(name.replace("MINE", mine), tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="it holds more than tensors, and is not loaded"):
+        load_network(name.replace("MINE", mine), tmp_path / "w.pth")
     (tmp_path / "w.pt").write_bytes(pickle.dumps(Dangerous(trap), protocol=2))
-    with pytest.raises(ValueError, match="it is no file of tensors alone, and is not loaded"):
-        load(name.replace("MINE", mine), tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="it holds more than tensors, and is not loaded"):
+        load_network(name.replace("MINE", mine), tmp_path / "w.pt")
     assert not trap.exists()
 
 
@@ -306,15 +306,15 @@ def test_nothing_in_a_cache_is_unpickled(offline):
     (offline / "checkpoints").mkdir()
     torch.save({"weight": Dangerous(offline / "sprung")}, offline / "checkpoints" / "squeezenet1_1-b8a52dc0.pth")
     with pytest.raises(ValueError, match="is not loaded"):
-        load(f"torchvision:{SMALL}")
+        load_network(f"torchvision:{SMALL}")
     assert not (offline / "sprung").exists()
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own: it is deprecated, and looks like one
 def test_torchscript_is_refused(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "w.pt")
-    with pytest.raises(ValueError, match="it is no file of tensors alone"):
-        load(f"torchvision:{SMALL}", tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="it holds more than tensors"):
+        load_network(f"torchvision:{SMALL}", tmp_path / "w.pt")
 
 
 @pytest.mark.parametrize(
@@ -322,28 +322,28 @@ def test_torchscript_is_refused(tmp_path):
     [
         ("torchvision:squeezenet1_1", "IMAGENET1K_V7", ValueError, "There are: IMAGENET1K_V1, DEFAULT"),
         ("torchvision:squeezenet1_1", "nowhere.pth", FileNotFoundError, "nowhere.pth: there is no such file"),
-        ("torchvision:squeezenet1_2", None, ValueError, "Near it: squeezenet1_1"),
+        ("torchvision:squeezenet1_2", None, ValueError, "Did you mean: squeezenet1_1"),
         ("timm:test_vit", "in22k", ValueError, "timm has no weights of test_vit 'in22k'. There are: r160_in1k"),
-        ("timm:test_vti", None, ValueError, "Near it: test_vit"),
+        ("timm:test_vti", None, ValueError, "Did you mean: test_vit"),
         ("timm:deit3_small_patch16_224.nothing", None, ValueError, "no weights of deit3_small_patch16_224 'nothing'"),
         ("open_clip:RN50", None, ValueError, "which weights? (--weights) There are: openai, yfcc15m, cc12m, 'random'"),
         ("open_clip:RN50", "laion2b", ValueError, "There are: openai, yfcc15m, cc12m"),
         ("open_clip:tiny-of-ours", None, ValueError, "which weights?"),
         ("resnet18", None, FileNotFoundError, "torchvision:NAME, timm:NAME, open_clip:NAME"),
         ("embedded", "random", ValueError, "it has its own weights"),
-        ("MINE:wrong", None, ValueError, "wrong() gives a dict of some of about, encode, fixed, labels, mean"),
-        ("MINE:number", None, ValueError, "number() is a torch.nn.Module, or (module, inputs); it is int"),
+        ("MINE:wrong", None, ValueError, "wrong() returns a dict with keys among about, encode, fixed, labels, mean"),
+        ("MINE:number", None, ValueError, "number() returns a torch.nn.Module, or (module, inputs); it returned int"),
         ("MINE:nothing", None, ValueError, "it has no function 'nothing'"),
         ("MINE:fails", None, ValueError, "mine.py: fails() fails. RuntimeError: my weights are gone"),
         ("MINE:takes", None, ValueError, "mine.py: takes() fails. TypeError: takes() missing 1 required"),
-        ("MINE:large", None, ValueError, "mine.py: the size that large() gives is a number of pixels; it is 'large'"),
-        ("MINE", None, ValueError, "mine.py: which function of it makes the network? "),
+        ("MINE:large", None, ValueError, "mine.py: the size that large() returns is a number of pixels; it is 'large'"),
+        ("MINE", None, ValueError, "mine.py: which of its functions makes the network? "),
         ("MINE:plain", "nothing", FileNotFoundError, "nothing: there is no such file"),
     ],
 )  # fmt: skip
 def test_what_there_is_not_is_said(name, weights, error, message, mine, tiny, offline):
     with pytest.raises(error) as said:
-        load(name.replace("MINE", mine), weights)
+        load_network(name.replace("MINE", mine), weights)
     assert message in str(said.value)
 
 
@@ -351,22 +351,22 @@ def test_what_there_is_not_is_said(name, weights, error, message, mine, tiny, of
 def test_weights_of_another_network_are_said_to_be(name, mine, tiny, tmp_path):
     written({"weight": torch.zeros(3)}, tmp_path / "w.pth")
     with pytest.raises(ValueError, match="w.pth: these are not the weights of "):
-        load(name.replace("MINE", mine), tmp_path / "w.pth")
+        load_network(name.replace("MINE", mine), tmp_path / "w.pth")
     (tmp_path / "w.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="w.safetensors: "):
-        load(name.replace("MINE", mine), tmp_path / "w.safetensors")
+        load_network(name.replace("MINE", mine), tmp_path / "w.safetensors")
 
 
 def test_a_file_that_ends_the_program_does_not(tmp_path):
     (tmp_path / "ends.py").write_text("raise SystemExit(3)")
     with pytest.raises(ValueError, match="ends.py: it does not run. SystemExit: 3"):
-        load(f"{tmp_path}/ends.py:net")
+        load_network(f"{tmp_path}/ends.py:net")
 
 
 def test_the_names_of_another_networks_weights_are_not_all_said(tmp_path):
     written({f"layer.{i}.weight": torch.zeros(1) for i in range(99)}, tmp_path / "w.pth")
     with pytest.raises(ValueError) as said:
-        load(f"torchvision:{SMALL}", tmp_path / "w.pth")
+        load_network(f"torchvision:{SMALL}", tmp_path / "w.pth")
     assert max(map(len, str(said.value).splitlines())) < 250 and "features.0.weight" in str(said.value)
 
 
@@ -378,18 +378,18 @@ def test_what_an_open_clip_is_made_of_may_be_missing(tiny, monkeypatch):
     with pytest.raises(
         ValueError, match="tiny-of-ours: it cannot be built here. OSError: We could not connect to the hub.$"
     ):
-        load("open_clip:tiny-of-ours", "random")
+        load_network("open_clip:tiny-of-ours", "random")
 
 
 def test_a_network_that_reads_and_has_no_classes_says_so(tiny):
-    with pytest.raises(ValueError, match="class 3: open_clip:tiny-of-ours has no classes, but reads: say a sentence"):
-        visualize(load("open_clip:tiny-of-ours", "random"), label(3), steps=1)
+    with pytest.raises(ValueError, match="class 3: open_clip:tiny-of-ours has no classes, but reads: give a sentence"):
+        visualize(load_network("open_clip:tiny-of-ours", "random"), label(3), steps=1)
 
 
 def test_a_device_that_there_is_not(mine):
     with pytest.raises(ValueError, match="device 'nothing'"):
-        load(f"{mine}:plain", device="nothing")
-    assert load(f"{mine}:plain", device="cpu").model[0].weight.device.type == "cpu"
+        load_network(f"{mine}:plain", device="nothing")
+    assert load_network(f"{mine}:plain", device="cpu").model[0].weight.device.type == "cpu"
 
 
 # preprocessing
@@ -413,31 +413,31 @@ def test_a_network_of_one_size_sees_every_picture_in_it():
     assert_close(fixed(x), expected)
     assert chapter14.audit(fixed(x)).fraction == 1
     assert Pretrained(torch.nn.Identity(), 8)(x).shape == x.shape
-    history = visualize(load(), "a photo of a cat", size=(60, 40), steps=8, cycles=()).history
+    history = visualize(load_network(), "a photo of a cat", size=(60, 40), steps=8, cycles=()).history
     assert history[-1] < history[0]
 
 
 def test_a_class_by_its_name():
     network = Pretrained(torch.nn.Identity(), 8, tuple(f"thing {i}" for i in range(30)) + ("Crane", "crane"))
-    assert network.number("Thing 3") == 3 and network.number(31) == 31
-    with pytest.raises(ValueError, match="classes 30, 31 have this name; say the number"):
-        network.number("crane")
-    with pytest.raises(ValueError, match="'think 7': the network does not have it. Near it: thing 7, .*, of 32"):
-        network.number("think 7")
+    assert network.class_index("Thing 3") == 3 and network.class_index(31) == 31
+    with pytest.raises(ValueError, match="classes 30, 31 have this name; give the number"):
+        network.class_index("crane")
+    with pytest.raises(ValueError, match="'think 7': the network does not have it. Did you mean: thing 7, "):
+        network.class_index("think 7")
     with pytest.raises(ValueError, match="classes 0 to 31"):
-        network.number(32)
+        network.class_index(32)
     with pytest.raises(ValueError, match="Its classes have no names here"):
-        Pretrained(torch.nn.Identity(), 8).number("crane")
+        Pretrained(torch.nn.Identity(), 8).class_index("crane")
 
 
 def test_a_size_that_is_too_small_is_said_to_be():
     torch.manual_seed(0)
-    network = load(f"torchvision:{SMALL}", "random")
-    with pytest.raises(ValueError, match="it cannot look at pictures of 4 x 4 pixels; it was made for 224 x 224"):
+    network = load_network(f"torchvision:{SMALL}", "random")
+    with pytest.raises(ValueError, match="it cannot take pictures of 4 x 4 pixels; it was made for 224 x 224"):
         visualize(network, label(3), size=4)
 
 
 def test_what_is_built_to_be_audited_takes_its_inputs(tiny):
-    built = build(f"open_clip:{tiny}")
+    built = build_network(f"open_clip:{tiny}")
     assert len(built.model(*built.inputs(2, None))) == 3
-    assert build("timm:test_vit").inputs(1, None)[0].shape == (1, 3, 160, 160)
+    assert build_network("timm:test_vit").inputs(1, None)[0].shape == (1, 3, 160, 160)

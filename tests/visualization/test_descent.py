@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.visualization import (
     DeadNeuron,
     Decorrelated,
@@ -31,7 +31,7 @@ SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps
 
 @pytest.fixture(scope="module")
 def network():
-    return load()
+    return load_network()
 
 
 def relu_network(relu, bias=0.0):
@@ -72,9 +72,9 @@ def test_the_batch_is_as_large_as_memory_allows(network, monkeypatch):
         return sum((x * i).exp().sum() for i in range(5))  # keeps five results as large as x
 
     for room, n in ((kept * 3.5, 3), (kept / 2, 1), (1e12, 32)):
-        monkeypatch.setattr(batch_size, "_free", lambda device, room=room: room / batch_size.SHARE)
-        assert batch_size.fitting(J, x) == n
-    monkeypatch.setattr(batch_size, "_free", lambda device: 0)
+        monkeypatch.setattr(batch_size, "_free_memory", lambda device, room=room: room / batch_size.SHARE)
+        assert batch_size.largest_batch(J, x) == n
+    monkeypatch.setattr(batch_size, "_free_memory", lambda device: 0)
     assert len(visualize(network, PROMPTS, **SHORT).x) == 3
 
 

@@ -12,7 +12,7 @@ import chapter14
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
 from chapter14.layers.spectral.image_fft import hartley, rfft2
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.visualization import (
     MACO,
     TRANSFORMS,
@@ -26,9 +26,9 @@ from chapter14.visualization import (
     channel,
     visualize,
 )
-from chapter14.visualization.images.colour import COLOURS, mixed
-from chapter14.visualization.images.spectrum import SPECTRUM, measure, natural, save
-from chapter14.visualization.optimization.descent import generators, noise
+from chapter14.visualization.images.colour import COLOURS, mix_channels
+from chapter14.visualization.images.spectrum import SPECTRUM, measure_amplitudes, natural_amplitudes, save_spectrum
+from chapter14.visualization.optimization.descent import generators, white_noise
 
 LINEAR = {
     "pixels": Pixels(),
@@ -70,10 +70,10 @@ def test_a_photograph_is_given_back(image, size, dtype, within):
 def test_maco_has_the_phases_of_a_photograph_and_the_amplitudes_of_all(size):
     image, x = MACO(), photograph(MACO(), size)
     x_out = image.picture(image.parameters(x))
-    before, S = (torch.view_as_complex(rfft2(mixed(t, torch.linalg.inv(COLOURS)))) for t in (x, x_out))
+    before, S = (torch.view_as_complex(rfft2(mix_channels(t, torch.linalg.inv(COLOURS)))) for t in (x, x_out))
     real = S.imag.abs() < 1e-9  # of these, the amplitude is the largest that they may have
     assert_close(torch.where(real, 1, S / S.abs()), torch.where(real, 1, before / before.abs()))
-    A = natural(x)
+    A = natural_amplitudes(x)
     assert_close(torch.where(real, A, S.abs()), A.expand(S.shape))
     assert (S.abs() <= A + 1e-9).all() and real[0, 0].sum() <= 4
     assert_close(image.picture(image.parameters(x_out)), x_out)
@@ -90,7 +90,7 @@ def test_moved_is_the_jvp(image):
     theta = parameters(image)
     change = theta.flip(-1) + 1
     x, moved = torch.func.jvp(image.picture, (theta,), (change,))
-    assert_close(image.moved(theta, change), moved)
+    assert_close(image.jvp(theta, change), moved)
     assert_close(image.picture(theta), x)
 
 
@@ -105,8 +105,8 @@ def test_gradients_are_right_and_by_hand(image):
 def test_a_picture_does_not_depend_on_its_neighbours(image):
     theta, x = parameters(image), photograph(image)
     assert_close(image.picture(theta[1:]), image.picture(theta)[1:], rtol=0, atol=0)
-    drawn = noise(image, x, generators([3, 4], 0))
-    assert_close(noise(image, x[1:], generators([4], 0)), drawn[1:], rtol=1e-12, atol=1e-12)
+    drawn = white_noise(image, x, generators([3, 4], 0))
+    assert_close(white_noise(image, x[1:], generators([4], 0)), drawn[1:], rtol=1e-12, atol=1e-12)
     assert_close(drawn.square().flatten(1).mean(1).sqrt(), torch.full((2,), image.noise, dtype=torch.float64))
 
 
@@ -138,17 +138,17 @@ def test_a_pyramid_adds_up_its_levels():
 
 def test_the_spectrum_is_what_was_measured(tmp_path):
     x = photograph(Pixels(), (8, 8), 5)
-    save(measure(x) / 5, tmp_path / "spectrum.safetensors", {})
-    A = natural(x, tmp_path / "spectrum.safetensors")
-    S = torch.view_as_complex(rfft2(mixed(torch.cat([x, x.flip(2)]), torch.linalg.inv(COLOURS)))).abs().mean(0)
+    save_spectrum(measure_amplitudes(x) / 5, tmp_path / "spectrum.safetensors", {})
+    A = natural_amplitudes(x, tmp_path / "spectrum.safetensors")
+    S = torch.view_as_complex(rfft2(mix_channels(torch.cat([x, x.flip(2)]), torch.linalg.inv(COLOURS)))).abs().mean(0)
     assert_close(A, S, atol=1e-6, rtol=1e-6)
-    larger = natural(torch.zeros(1, 3, 16, 16, dtype=torch.float64), tmp_path / "spectrum.safetensors")
+    larger = natural_amplitudes(torch.zeros(1, 3, 16, 16, dtype=torch.float64), tmp_path / "spectrum.safetensors")
     assert_close(larger[:, 0, 0], 2 * A[:, 0, 0])  # a mean is a mean, in a picture of any size
     assert_close(larger[:, ::2, ::2][:, 1:, 1:], A[:, 1:, 1:], atol=1e-6, rtol=1e-6)  # and a cycle a pixel is one
 
 
 def test_the_spectrum_that_is_shipped_falls_off_and_has_most_of_brightness():
-    A = natural(torch.zeros(1, 3, 224, 224))
+    A = natural_amplitudes(torch.zeros(1, 3, 224, 224))
     brightness = A[0].flatten()[1:]
     assert brightness.max() > 100 * brightness.min() > 0 and (A[0, 1:, 1:].mean() > A[1:, 1:, 1:].mean((1, 2))).all()
 
@@ -158,7 +158,7 @@ def test_the_spectrum_that_is_shipped_falls_off_and_has_most_of_brightness():
 
 @pytest.fixture(scope="module")
 def network():
-    return load()
+    return load_network()
 
 
 def drawn(network, image, **options):
@@ -195,15 +195,15 @@ def test_a_network_that_takes_one_channel(image):
 
 
 def test_what_does_not_fit_is_said(network, tmp_path):
-    with pytest.raises(ValueError, match=r"Fourier\(64\): is for pictures 64 pixels wide; this one is 48 x 48"):
+    with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 48 x 48"):
         drawn(network, Fourier(64))
     with pytest.raises(ValueError, match=r"laid over a background .* transforms=\(Composite\(\), ...\)"):
         drawn(network, Alpha(Pixels()), transforms=TRANSFORMS)
     with pytest.raises(ValueError, match="is of 3 channels; start has 1"):
         drawn(network, Pixels(), start=torch.zeros(1, 48, 48))
-    with pytest.raises(ValueError, match="colours are of three channels"):
+    with pytest.raises(ValueError, match="colours have three channels"):
         Decorrelated(Pixels(channels=1))
-    with pytest.raises(ValueError, match="Pyramid: it has 1 level or more; it was given levels=0"):
+    with pytest.raises(ValueError, match="Pyramid: levels is at least 1; it was given levels=0"):
         Pyramid(levels=0)
     with pytest.raises(ValueError, match="three channels or one; it was given channels=4"):
         MACO(channels=4)

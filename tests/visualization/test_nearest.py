@@ -5,9 +5,9 @@ import torch
 from PIL import Image
 
 import chapter14.nn as nn
-from chapter14.models.load import Pretrained, load
+from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import Objective, channel, label, neuron, own
-from chapter14.visualization.output.dataset_examples import measured, nearest, opened
+from chapter14.visualization.output.dataset_examples import dataset_examples, objective_values, open_photograph
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_most_and_least_of_several_objectives_in_one_pass(batch, folder, brightn
     handle = brightness.model.register_forward_hook(lambda module, inputs, x_out: passes.append(len(x_out)))
     objectives = [channel("0", 0), channel("0", 1), 2 * channel("0", 0) + channel("0", 1)]
     with handle:
-        light, dark, sum = nearest(brightness, objectives, folder, 3, batch, None, seen.append)
+        light, dark, sum = dataset_examples(brightness, objectives, folder, 3, batch, None, seen.append)
     assert [p.path.stem for p in light.most] == ["9", "8", "7"] and [p.path.stem for p in light.least] == [
         "0",
         "1",
@@ -54,14 +54,14 @@ def test_most_and_least_of_several_objectives_in_one_pass(batch, folder, brightn
 
 
 def test_values_are_the_objectives_own(folder):
-    network = load()
+    network = load_network()
     objectives = [label("cat"), neuron("image.scales.2", 3), channel("image.scales.1", 7)]
-    found = nearest(network, objectives, folder, 10)
-    with measured(network, objectives) as measure:
+    found = dataset_examples(network, objectives, folder, 10)
+    with objective_values(network, objectives) as measure:
         for o, near in enumerate(found):
             assert len(near.most) == 10 and near.most == near.least[::-1]
             for path, value in near.most[:2]:
-                pixels = torch.tensor(list(opened(path, (48, 48)).tobytes())).view(1, 48, 48, 3)
+                pixels = torch.tensor(list(open_photograph(path, (48, 48)).tobytes())).view(1, 48, 48, 3)
                 said = measure(pixels.permute(0, 3, 1, 2) / 127.5 - 1)
                 assert said[0, o].item() == pytest.approx(value, rel=1e-3, abs=1e-3) and not said.requires_grad
 
@@ -73,12 +73,12 @@ def test_a_photograph_is_upright_and_cut_in_the_middle(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     image.save(tmp_path / "turned.jpg", exif=exif, quality=100, subsampling=0)
-    seen = opened(tmp_path / "turned.jpg", (20, 20))
+    seen = open_photograph(tmp_path / "turned.jpg", (20, 20))
     assert seen.size == (20, 20)
     for at, colour in (((5, 2), (0, 0, 255)), ((5, 17), (0, 0, 255)), ((15, 2), (255, 0, 0)), ((15, 17), (255, 0, 0))):
         assert seen.getpixel(at) == pytest.approx(colour, abs=5)
     Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert opened(tmp_path / "clear.png", (4, 4)).getpixel((1, 1)) == (255, 255, 255)
+    assert open_photograph(tmp_path / "clear.png", (4, 4)).getpixel((1, 1)) == (255, 255, 255)
 
 
 def test_what_cannot_be_read_is_left_out_with_a_warning(brightness, tmp_path):
@@ -87,32 +87,32 @@ def test_what_cannot_be_read_is_left_out_with_a_warning(brightness, tmp_path):
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:50])
     (tmp_path / "c.jpg").write_text("no picture")
     with pytest.warns(UserWarning, match=r"[bc]\.(png|jpg): it cannot be read, and is left out") as warned:
-        (near,) = nearest(brightness, channel("0", 0), tmp_path)
+        (near,) = dataset_examples(brightness, channel("0", 0), tmp_path)
     assert [p.path.name for p in near.most] == ["a.png"]
     assert [name for w in warned for name in ("b.png", "c.jpg") if name in str(w.message)] == ["b.png", "c.jpg"]
     (tmp_path / "a.png").unlink()
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="not one picture in it can be read"):
-        nearest(brightness, channel("0", 0), tmp_path)
+        dataset_examples(brightness, channel("0", 0), tmp_path)
 
 
 def test_a_folder_without_pictures_is_said(brightness, tmp_path):
     with pytest.raises(ValueError, match="there is no picture in it"):
-        nearest(brightness, channel("0", 0), tmp_path)
+        dataset_examples(brightness, channel("0", 0), tmp_path)
     with pytest.raises(ValueError, match="there is no such folder"):
-        nearest(brightness, channel("0", 0), tmp_path / "nowhere")
+        dataset_examples(brightness, channel("0", 0), tmp_path / "nowhere")
 
 
 def test_what_makes_no_sense_is_said(brightness, folder):
     with pytest.raises(ValueError, match="n and batch are at least 1; they are 0 and 32"):
-        nearest(brightness, channel("0", 0), folder, 0)
+        dataset_examples(brightness, channel("0", 0), folder, 0)
     together = Objective("diversity", frozenset(["0"]), lambda network: lambda x: x["0"], together=True)
     with pytest.raises(ValueError, match="diversity: it compares pictures"):
-        nearest(brightness, [channel("0", 0), together], folder)
+        dataset_examples(brightness, [channel("0", 0), together], folder)
 
 
 def test_photographs_are_shown_in_the_size_that_is_asked_for(folder):
     network = Pretrained(torch.nn.Conv2d(3, 1, 1), 8)
     corner = own(lambda x: x[:, 0, 11, 15])
-    assert len(nearest(network, corner, folder, 1, size=(12, 16))[0].most) == 1
+    assert len(dataset_examples(network, corner, folder, 1, size=(12, 16))[0].most) == 1
     with pytest.raises(IndexError):
-        nearest(network, corner, folder, 1)
+        dataset_examples(network, corner, folder, 1)

@@ -8,7 +8,7 @@ import torch.nn as nn
 from torch.testing import assert_close
 
 import chapter14
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import (
     caricature,
@@ -29,8 +29,8 @@ from chapter14.visualization import (
     visualize,
 )
 from chapter14.visualization.activations.axes import channel_axis
-from chapter14.visualization.activations.hooks import PICTURE, activations, watched
-from chapter14.visualization.optimization.cost import Settings, node
+from chapter14.visualization.activations.hooks import PICTURE, activation_hooks, activations
+from chapter14.visualization.optimization.cost import Settings, cost_function
 from chapter14.visualization.optimization.descent import generators
 
 torch.manual_seed(0)
@@ -78,7 +78,7 @@ def J_of(network, objective):
     """x → J, as the descent has it, with no transforms."""
 
     def J(x):
-        with node(network, [objective] * len(x), Settings([])) as J:
+        with cost_function(network, [objective] * len(x), Settings([])) as J:
             return J(0, x, generators([0] * len(x), 0))
 
     return J
@@ -205,12 +205,12 @@ def test_from_one_to_another(network):
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     values = [value(network, o, x) for o in path]
     assert_close(values[1], (values[0] + values[2]) / 2)
-    with pytest.raises(ValueError, match="2 objectives or more; n is 1"):
+    with pytest.raises(ValueError, match="n is at least 2; it was given 1"):
         interpolate(a, b, 1)
 
 
 def test_a_sentence_against_others():
-    network = load()
+    network = load_network()
     x = torch.randn(2, 3, 48, 48)
     ours, other = network.sentences(["a photo of a cat", "a photo of a dog"])
     f = network(x)
@@ -223,11 +223,11 @@ def test_a_sentence_against_others():
     assert_close(value(network, softmax, x), expected, atol=1e-4, rtol=1e-4)
     cat = label("cat", softmax=True)
     captions = network.sentences([f"a photo of {'an' if n[0] in 'aeiou' else 'a'} {n}" for n in network.labels])
-    expected = (f @ captions.T).log_softmax(1)[:, network.number("cat")]
+    expected = (f @ captions.T).log_softmax(1)[:, network.class_index("cat")]
     assert_close(value(network, cat, x), expected, atol=1e-4, rtol=1e-4)
     history = visualize(network, softmax, steps=8, cycles=()).history
     assert history[-1] < history[0]
-    with pytest.raises(ValueError, match="softmax needs sentences to be against"):
+    with pytest.raises(ValueError, match="softmax needs other sentences"):
         text("a cat", softmax=True)
 
 
@@ -254,9 +254,9 @@ def test_which_axis_has_the_channels(shape, picture, axis):
 
 def test_tokens_first_and_as_many_as_pictures_is_no_guess():
     model = nn.Sequential(nn.Flatten(2), Turn(), nn.MultiheadAttention(3, 1))  # not batch_first
-    with watched(Pretrained(model, 2), frozenset(["1"])) as look:
+    with activation_hooks(Pretrained(model, 2), frozenset(["1"])) as look:
         assert look(torch.randn(3, 3, 2, 2))["1"].shape == (3, 4, 3)
-        with pytest.raises(ValueError, match=r"1: its x_out \[4, 4, 3\] has two axes as long as there are pictures"):
+        with pytest.raises(ValueError, match=r"1: two axes of its x_out \[4, 4, 3\] are as long as the batch"):
             look(torch.randn(4, 3, 2, 2))
 
 
@@ -270,7 +270,7 @@ def test_of_a_layer_that_is_called_twice_the_first_is_watched():
     model = nn.Sequential(relu, nn.Conv2d(3, 3, 1), relu)
     x = torch.randn(1, 3, 4, 4)
     for others in (set(), {"1"}):
-        with watched(Pretrained(model, 4), frozenset({"0"} | others)) as look:
+        with activation_hooks(Pretrained(model, 4), frozenset({"0"} | others)) as look:
             assert_close(look(x)["0"], x.relu())
 
 
@@ -290,7 +290,7 @@ def test_the_layers_are_listed_with_what_one_picture_gives(network):
 
 def test_listing_leaves_no_hooks_where_it_fails():
     model = nn.Sequential(nn.Conv2d(3, 4, 9), nn.ReLU())
-    with pytest.raises(ValueError, match="cannot look at pictures of 4 x 4 pixels"):
+    with pytest.raises(ValueError, match="cannot take pictures of 4 x 4 pixels"):
         layers(Pretrained(model, 4))
     assert not any(m._forward_hooks for m in model.modules())
 
@@ -298,7 +298,7 @@ def test_listing_leaves_no_hooks_where_it_fails():
 @pytest.mark.parametrize(
     "objective, error, message",
     [
-        (channel("con", 1), ValueError, "con: the network has no such layer. Near it: conv"),
+        (channel("con", 1), ValueError, "con: the network has no such layer. Did you mean: conv"),
         (channel("con", 1), ValueError, "`chapter14 visualize --list` has all"),
         (channel("aside", 1), ValueError, "aside: a picture does not pass through this layer"),
         (channel("windows", 1), ValueError, "has no row for each of 1 pictures; a layer around it may have"),
@@ -306,16 +306,16 @@ def test_listing_leaves_no_hooks_where_it_fails():
         (neuron("conv", 1, 8, 0), IndexError, "conv: there is no row 8; it has 8, 0 to 7"),
         (neuron("conv", 1, 0, 9), IndexError, "conv: there is no column 9; it has 8, 0 to 7"),
         (neuron("output", 1, 0), IndexError, "output: there is no place (0, None)"),
-        (channel("conv", 1, axis=4), ValueError, "conv: its x_out [1, 6, 8, 8] has no axis 4 beside its pictures"),
-        (channel("conv", 1, axis=0), ValueError, "has no axis 0 beside its pictures"),
+        (channel("conv", 1, axis=4), ValueError, "conv: its x_out [1, 6, 8, 8] has no axis 4 besides its pictures"),
+        (channel("conv", 1, axis=0), ValueError, "has no axis 0 besides its pictures"),
         (direction("conv", V[:4]), ValueError, "direction of conv: it has 4 entries, and the layer 6 channels"),
-        (invert("conv", PHOTO, size=(4, 4)), ValueError, "`size`, (height, width), is of what is drawn"),
+        (invert("conv", PHOTO, size=(4, 4)), ValueError, "Give the size of what is drawn, `size` (height, width)"),
         (label("tabbi"), ValueError, "class 'tabbi': the network does not have it. Its classes: tabby, crane"),
-        (label("crane"), ValueError, "classes 1, 3 have this name; say the number"),
+        (label("crane"), ValueError, "classes 1, 3 have this name; give the number"),
         (label("tabbi", softmax=True), ValueError, "Its classes: tabby, crane"),
         (label(4), ValueError, "class 4: the network has classes 0 to 3"),
-        (own(lambda x: x.sum(), "conv"), ValueError, "it is one number for each of 1 pictures, [1]; it was given []"),
-        (own(lambda x: 3), ValueError, "it was given int"),
+        (own(lambda x: x.sum(), "conv"), ValueError, "expected one number for each of 1 pictures, [1]; it returned []"),
+        (own(lambda x: 3), ValueError, "it returned int"),
         (text("a cat"), ValueError, "a text needs a network that reads; small does not"),
     ],
 )
@@ -328,7 +328,7 @@ def test_what_cannot_be_raised_is_said(objective, error, message, network):
 
 def test_what_is_no_objective_is_said():
     for v in ([0.0, 0.0], [math.nan, 1.0], [[1.0]]):
-        with pytest.raises(ValueError, match="direction of conv: it is a vector"):
+        with pytest.raises(ValueError, match="direction of conv: expected a finite vector"):
             direction("conv", v)
     for picture in (PHOTO[None], PHOTO[:2], PHOTO * math.nan):
         with pytest.raises(ValueError, match="inversion of conv: the picture is"):
@@ -345,7 +345,7 @@ def test_what_is_no_objective_is_said():
 def test_a_reference_of_which_the_network_says_nothing_finite():
     model = nn.Sequential(nn.Conv2d(3, 2, 3))
     nn.init.constant_(model[0].bias, math.nan)
-    with pytest.raises(ValueError, match="inversion of 0 for .*: what the network says of it is not finite"):
+    with pytest.raises(ValueError, match="inversion of 0 for .*: the network's x_l for it is not finite"):
         visualize(model, invert("0", PHOTO), size=8, steps=1)
 
 
@@ -368,5 +368,5 @@ def test_whatever_a_network_fails_by_is_said_of_the_network(error):
         def forward(self, x):
             raise error("mine")
 
-    with pytest.raises(ValueError, match=f"it cannot look at pictures of 8 x 8 pixels. {error.__name__}"):
+    with pytest.raises(ValueError, match=f"it cannot take pictures of 8 x 8 pixels. {error.__name__}"):
         layers(Pretrained(Fails(), 8))

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from chapter14.cli import main
-from chapter14.models.clip_file import fingerprint
-from chapter14.models.load import load
+from chapter14.models.load import load_network
+from chapter14.models.state_dict import fingerprint
 from chapter14.visualization.output import provenance
-from chapter14.visualization.output.dataset_examples import Nearest, Photo
-from chapter14.visualization.output.page import POINTS, page
-from chapter14.visualization.output.provenance import Record, save
+from chapter14.visualization.output.dataset_examples import DatasetExamples, Photograph
+from chapter14.visualization.output.page import POINTS, gallery_page
+from chapter14.visualization.output.provenance import Provenance, save_with_provenance
 
 from ..browser import contrast, luminance
 
@@ -27,7 +27,7 @@ NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 def a_record(name, seed=0, J=-1.0, **more):
     fields = {"history": [2.0, 0.5, J], "alive": True, "options": {"steps": 3, "cycles": [0.4, 0.6], "start": None}}
     fields |= {"versions": {"torch": "2.14"}, "weights": "abc123", "model": "embedded"} | more
-    return Record(objective=name, seed=seed, **fields)
+    return Provenance(objective=name, seed=seed, **fields)
 
 
 def noise(size=48):
@@ -45,14 +45,18 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(folder):
-    photos = [Photo(folder / f"{i}.png", 3.25 - i) for i in range(4)]
+    photos = [Photograph(folder / f"{i}.png", 3.25 - i) for i in range(4)]
     names = [("channel 2 of l", -1.0), ("channel 10 of l", -3.0), (NASTY, -2.0)]
     pictures = [(a_record(name, i, J, command=["visualize", name]), noise()) for i, (name, J) in enumerate(names)]
     clear = noise()
     clear.putalpha(128)
     pictures[2] = (a_record(NASTY, 2, -2.0, alive=False, quality={"unseen": 0.125, "second": None}), clear)
-    beside = [Nearest(photos[:2], photos[:1:-1]), Nearest(photos[1:3], photos[:1]), Nearest([], [])]
-    return page(pictures, beside, "Layer <l>")
+    beside = [
+        DatasetExamples(photos[:2], photos[:1:-1]),
+        DatasetExamples(photos[1:3], photos[:1]),
+        DatasetExamples([], []),
+    ]
+    return gallery_page(pictures, beside, "Layer <l>")
 
 
 def data(html):
@@ -83,16 +87,16 @@ def test_everything_is_in_the_page_and_each_photograph_once(written):
 
 def test_long_curves_are_thinned_and_end_where_they_end():
     history = torch.linspace(5, -5, 1001).tolist()
-    (card,) = data(page([(a_record("a", history=history), noise(1000))]))["cards"]
+    (card,) = data(gallery_page([(a_record("a", history=history), noise(1000))]))["cards"]
     assert len(card["history"]) <= POINTS + 1 and (card["history"][0], card["history"][-1]) == (5, -5)
     assert card["steps"] == 1001 and max(card["size"]) == 480
 
 
 def test_what_no_page_can_be_made_of_is_said():
     with pytest.raises(ValueError, match="there are no pictures"):
-        page([])
+        gallery_page([])
     with pytest.raises(ValueError, match="1 pictures have the photographs of 0"):
-        page([(a_record("a"), noise())], [])
+        gallery_page([(a_record("a"), noise())], [])
 
 
 @pytest.fixture
@@ -199,10 +203,10 @@ def test_it_fits_and_is_legible(width, opened):
 @pytest.fixture
 def pictures(tmp_path):
     """A folder of two pictures that the embedded network could have drawn."""
-    weights = fingerprint(load().model.state_dict())
+    weights = fingerprint(load_network().model.state_dict())
     for i, command in enumerate((["a photo of a cat"], ["--layer", "image.scales.1", "--channel", "7"])):
         kept = a_record(command[-1], i, weights=weights, command=["visualize", *command], quality={"score": 1.0 + i})
-        save(noise(), tmp_path / "pictures" / f"{i}.png", kept)
+        save_with_provenance(noise(), tmp_path / "pictures" / f"{i}.png", kept)
     noise().save(tmp_path / "pictures" / "sheet.png")
     return tmp_path / "pictures"
 
@@ -239,9 +243,11 @@ def test_the_command_page_says_what_it_cannot_do(pictures, folder, tmp_path, cap
     (pictures / "1.png").write_bytes(whole)
     assert main(["page", str(pictures), "--out", str(pictures)]) == 2
     assert "it is a folder" in capsys.readouterr().err
-    save(noise(), pictures / "2.png", a_record("by hand", weights=provenance.record_of(pictures / "0.png").weights))
+    save_with_provenance(
+        noise(), pictures / "2.png", a_record("by hand", weights=provenance.read_provenance(pictures / "0.png").weights)
+    )
     assert "by hand: no command drew it" in said(pictures, "--photos", folder)
-    save(noise(), pictures / "2.png", a_record("other", command=["visualize", "a photo of a cat"]))
+    save_with_provenance(noise(), pictures / "2.png", a_record("other", command=["visualize", "a photo of a cat"]))
     assert "embedded: its weights are not those that drew other" in said(pictures, "--photos", folder)
     monkeypatch.setattr("pathlib.Path.write_text", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert "page.html: it could not be written. No space left" in said(pictures)
@@ -262,7 +268,7 @@ def test_a_photograph_that_cannot_be_read_is_said_in_a_line(pictures, tmp_path, 
 
 
 def test_the_command_quality(pictures, folder, tmp_path, capsys):
-    save(noise(), tmp_path / "other" / "2.png", a_record("a", quality={"score": 5.0}))
+    save_with_provenance(noise(), tmp_path / "other" / "2.png", a_record("a", quality={"score": 5.0}))
     assert main(["quality", str(pictures), str(tmp_path / "other")]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert rows[1].split()[:2] == ["0.png", "1"] and rows[3].startswith(f"{pictures}, mean of 2") and " 1.5 " in rows[3]

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 import chapter14.functional as F
 from chapter14.conversion.audit import audit
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.visualization import (
     MACO,
     TRANSFORMS,
@@ -85,7 +85,7 @@ def test_what_they_measure():
     "prior, weight", [(total_variation(), 300), (l2(), 300), (blur(), 1000), (natural_spectrum(), 10)]
 )
 def test_a_picture_heeds_them(prior, weight):
-    network, sentence = load(), text("a photo of a cat")
+    network, sentence = load_network(), text("a photo of a cat")
     free, held = (
         visualize(network, objective, steps=20, cycles=(), count=2)
         for objective in (sentence, sentence - weight * prior)
@@ -94,7 +94,7 @@ def test_a_picture_heeds_them(prior, weight):
 
 
 def test_a_picture_with_alpha_is_less_opaque():
-    transforms, network, sentence = (Composite(), *TRANSFORMS), load(), text("a photo of a cat")
+    transforms, network, sentence = (Composite(), *TRANSFORMS), load_network(), text("a photo of a cat")
     options = {"steps": 20, "cycles": (), "image": Alpha(Pixels()), "transforms": transforms}
     free, held = (visualize(network, o, **options) for o in (sentence, sentence - 1000 * mean_alpha()))
     assert (of(mean_alpha(), held.x) < of(mean_alpha(), free.x)).all()

@@ -9,11 +9,19 @@ import torch
 from PIL import Image
 
 from chapter14.cli import main
-from chapter14.commands.page import asked_in
+from chapter14.commands.page import recorded_options
 from chapter14.files import NotWritten
-from chapter14.models.load import Pretrained, load
+from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import Fourier, channel, label, visualize
-from chapter14.visualization.output.provenance import KEY, Record, changed, record_of, records, records_in, save
+from chapter14.visualization.output.provenance import (
+    KEY,
+    Provenance,
+    changes_since,
+    describe,
+    read_folder,
+    read_provenance,
+    save_with_provenance,
+)
 from chapter14.visualization.output.render import to_image
 
 OBJECTIVES = [label("cat"), channel("image.scales.1", 7)]
@@ -22,7 +30,7 @@ OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(48)
 
 @pytest.fixture(scope="module")
 def network():
-    return load()
+    return load_network()
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +40,12 @@ def drawn(network):
 
 @pytest.fixture
 def its_records(drawn, network):
-    return records(drawn, network, OBJECTIVES, OPTIONS, model="embedded")
+    return describe(drawn, network, OBJECTIVES, OPTIONS, model="embedded")
 
 
 @pytest.fixture
 def a_record():
-    return Record(
+    return Provenance(
         "a “photo”", "embedded", "0", 0, {"steps": 3}, {"torch": "2"}, [0.5, -1.0], True, command=["visualize", "a b"]
     )
 
@@ -60,39 +68,39 @@ def test_every_option_is_in_it_those_too_that_were_not_given(its_records):
 
 def test_options_that_json_does_not_know_are_in_it_too(network, drawn):
     options = OPTIONS | {"start": torch.zeros(3, 48, 48), "precision": torch.bfloat16, "on_step": print}
-    kept = records(drawn, network, OBJECTIVES, options)[0].options
+    kept = describe(drawn, network, OBJECTIVES, options)[0].options
     assert kept["start"].startswith("[3, 48, 48] ") and kept["precision"] == "torch.bfloat16"
     json.dumps(kept)
 
 
 def test_a_network_and_a_sentence_are_as_visualize_takes_them(network):
     drawn = visualize(network, "a photo of a cat", steps=1, cycles=())
-    assert records(drawn, network, "a photo of a cat", {"steps": 1})[0].objective == "a photo of a cat"
+    assert describe(drawn, network, "a photo of a cat", {"steps": 1})[0].objective == "a photo of a cat"
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
     options = {"size": 8, "steps": 1, "cycles": ()}
-    (kept,) = records(visualize(module, channel("0", 1), **options), module, channel("0", 1), options)
-    assert kept.model == "Sequential" and changed(kept, Pretrained(module, 8)) == []
+    (kept,) = describe(visualize(module, channel("0", 1), **options), module, channel("0", 1), options)
+    assert kept.model == "Sequential" and changes_since(kept, Pretrained(module, 8)) == []
 
 
 def test_options_that_visualize_does_not_have_are_refused(network, drawn):
     with pytest.raises(TypeError, match="colour"):
-        records(drawn, network, OBJECTIVES, {"colour": "red"})
+        describe(drawn, network, OBJECTIVES, {"colour": "red"})
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.json"])
 def test_a_record_is_read_back_from_the_picture_or_beside_it(name, a_record, tmp_path):
-    save(Image.new("RGBA", (4, 4)), tmp_path / name.replace("json", "png"), a_record)
-    assert record_of(tmp_path / name) == a_record
+    save_with_provenance(Image.new("RGBA", (4, 4)), tmp_path / name.replace("json", "png"), a_record)
+    assert read_provenance(tmp_path / name) == a_record
     (tmp_path / "a.json").unlink()
     if name == "a.png":
-        assert record_of(tmp_path / name) == a_record  # it carries its own
+        assert read_provenance(tmp_path / name) == a_record  # it carries its own
     else:
         with pytest.raises((ValueError, FileNotFoundError)):
-            record_of(tmp_path / name)
+            read_provenance(tmp_path / name)
 
 
 def test_a_png_says_it_to_any_program(a_record, tmp_path):
-    save(Image.new("L", (4, 4)), tmp_path / "a.png", a_record)
+    save_with_provenance(Image.new("L", (4, 4)), tmp_path / "a.png", a_record)
     with Image.open(tmp_path / "a.png") as image:
         assert json.loads(image.text[KEY])["objective"] == "a “photo”" and image.mode == "L"
 
@@ -114,9 +122,9 @@ def test_what_has_no_record_is_said(tmp_path, a_record):
         (write(tmp_path / "broken.json", json.dumps(broken)), "is broken at history"),
     ]:
         with pytest.raises(ValueError, match=message):
-            record_of(path)
+            read_provenance(path)
     with pytest.raises(FileNotFoundError, match="no such file"):
-        record_of(tmp_path / "nowhere.png")
+        read_provenance(tmp_path / "nowhere.png")
 
 
 @pytest.mark.parametrize("ending", [".png", ".json"])
@@ -128,24 +136,24 @@ def test_a_full_disk_leaves_neither_picture_nor_record(ending, a_record, tmp_pat
 
     monkeypatch.setattr(*((Image.Image, "save") if ending == ".png" else (Path, "write_text")), full)
     with pytest.raises(NotWritten, match=rf"a\{ending}: it could not be written. No space left on device$"):
-        save(Image.new("RGB", (4, 4)), tmp_path / "a.png", a_record)
+        save_with_provenance(Image.new("RGB", (4, 4)), tmp_path / "a.png", a_record)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_has_its_pictures_by_name(a_record, tmp_path):
     with pytest.raises(ValueError, match="no such folder"):
-        records_in(tmp_path / "nowhere")
+        read_folder(tmp_path / "nowhere")
     Image.new("RGB", (4, 4)).save(tmp_path / "sheet.png")
     with pytest.raises(ValueError, match="no picture in it that says how it was drawn"):
-        records_in(tmp_path)
+        read_folder(tmp_path)
     for name in ("b10.png", "b9.png"):
-        save(Image.new("RGB", (4, 4)), tmp_path / name, a_record)
-    assert [path.name for _, path in records_in(tmp_path)] == ["b9.png", "b10.png"]
+        save_with_provenance(Image.new("RGB", (4, 4)), tmp_path / name, a_record)
+    assert [path.name for _, path in read_folder(tmp_path)] == ["b9.png", "b10.png"]
 
 
 def test_what_is_no_longer_as_it_was_is_said(its_records, network, a_record):
-    assert changed(its_records[0], network) == []
-    said = changed(a_record, network)
+    assert changes_since(its_records[0], network) == []
+    said = changes_since(a_record, network)
     assert any(line.startswith("weights was 0, and is ") for line in said)
     assert f"torch was 2, and is {torch.__version__}" in said
 
@@ -156,17 +164,17 @@ def test_the_command_of_a_record_draws_the_picture_again(network, tmp_path):
     node = label("cat")
     options = {"steps": 2, "count": 2, "seed": 3, "batch": 1}  # as the command draws it: two at a time round otherwise
     both = visualize(network, node, **options)
-    kept = records(both, network, node, options, commands=[[*words, seed] for seed in "34"])
-    save(to_image(both.x[1], 480), tmp_path / "first.png", kept[1])
-    read = record_of(tmp_path / "first.png")
+    kept = describe(both, network, node, options, commands=[[*words, seed] for seed in "34"])
+    save_with_provenance(to_image(both.x[1], 480), tmp_path / "first.png", kept[1])
+    read = read_provenance(tmp_path / "first.png")
     assert read.typed == "chapter14 visualize --class cat --steps 2 --seed 4"
     assert main([*read.command, "--out", str(tmp_path / "again.png")]) == 0
     with Image.open(tmp_path / "first.png") as first, Image.open(tmp_path / "again.png") as again:
         assert first.tobytes() == again.tobytes()
-    assert asked_in(read).label == "cat"
+    assert recorded_options(read).label == "cat"
 
 
 def test_a_picture_that_no_command_drew_says_so(its_records):
     assert its_records[0].typed == ""
     with pytest.raises(ValueError, match="class cat: no command drew it"):
-        asked_in(its_records[0])
+        recorded_options(its_records[0])

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from chapter14.files import NotWritten, whole
-from chapter14.models.load import load
+from chapter14.models.load import load_network
 from chapter14.visualization import visualize
-from chapter14.visualization.optimization.descent import Step
+from chapter14.visualization.optimization.descent import DescentStep
 from chapter14.visualization.output import render
 from chapter14.visualization.output.animation import Film
 
@@ -34,11 +34,11 @@ def test_a_tensor_is_a_picture_in_as_many_channels():
 def test_the_pixels_that_mattered_most_are_opaque():
     importance = torch.tensor([0.0, 0, 1, 2, 3, 4, 5, 6])[None, None]
     x = torch.rand(3, 1, 8)
-    over = render.opaque(x, importance, 0.4)  # of the six that mattered, those from 4 on
+    over = render.importance_to_alpha(x, importance, 0.4)  # of the six that mattered, those from 4 on
     assert torch.equal(over[:3], x)
     assert torch.equal(over[3, 0], torch.tensor([-1, -1, -0.5, 0, 0.5, 1, 1, 1]))
-    assert render.to_image(render.opaque(x[:1].bfloat16(), importance.bfloat16())).mode == "RGBA"
-    assert torch.equal(render.opaque(x, 0 * importance)[3], torch.full((1, 8), -1.0))  # a dead neuron's
+    assert render.to_image(render.importance_to_alpha(x[:1].bfloat16(), importance.bfloat16())).mode == "RGBA"
+    assert torch.equal(render.importance_to_alpha(x, 0 * importance)[3], torch.full((1, 8), -1.0))  # a dead neuron's
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4), (1, 3, 4, 4)])
@@ -52,7 +52,7 @@ def test_what_is_no_picture_is_said(shape):
 )
 def test_a_file_has_the_channels_of_its_picture(suffix, C, mode, tmp_path):
     path = tmp_path / "new" / f"picture.{suffix}"
-    render.save(render.to_image(torch.zeros(C, 8, 8)), path)
+    render.save_image(render.to_image(torch.zeros(C, 8, 8)), path)
     with Image.open(path) as image:
         assert image.mode == mode and image.size == (8, 8)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -60,23 +60,23 @@ def test_a_file_has_the_channels_of_its_picture(suffix, C, mode, tmp_path):
 
 def test_what_is_transparent_lets_the_background_through():
     x = torch.full((4, 2, 2), -1.0)
-    assert render.flat(render.to_image(x)).getpixel((0, 0)) == (255, 255, 255)
+    assert render.flatten_alpha(render.to_image(x)).getpixel((0, 0)) == (255, 255, 255)
     x[3] = 1
-    assert render.flat(render.to_image(x)).getpixel((0, 0)) == (0, 0, 0)
-    page = render.sheet([render.to_image(torch.full((4, 9, 9), -1.0))], [""], 4)
+    assert render.flatten_alpha(render.to_image(x)).getpixel((0, 0)) == (0, 0, 0)
+    page = render.contact_sheet([render.to_image(torch.full((4, 9, 9), -1.0))], [""], 4)
     assert page.mode == "RGB" and page.getpixel((12, 12)) == (255, 255, 255)
 
 
 def test_a_sheet_is_in_rows_and_labels_stay_below_their_pictures():
     black = Image.new("RGB", (48, 48))
-    assert render.sheet([black] * 5, [""] * 5, 3).size == (3 * 56 + 8, 2 * 56 + 8)
-    page = render.sheet([black] * 2, ["channel 12345 of image.scales.1.1", ""], 2)
+    assert render.contact_sheet([black] * 5, [""] * 5, 3).size == (3 * 56 + 8, 2 * 56 + 8)
+    page = render.contact_sheet([black] * 2, ["channel 12345 of image.scales.1.1", ""], 2)
     assert page.size == (2 * 56 + 8, 56 + 18 + 8)
     below = page.crop((0, 57, page.width, page.height)).convert("L")
     assert below.getextrema()[0] < 128
     assert below.crop((58, 0, below.width, below.height)).getextrema() == (255, 255)  # it was shortened
     with pytest.raises(ValueError, match="one label for each picture; it was given 2 and 1"):
-        render.sheet([black] * 2, [""], 2)
+        render.contact_sheet([black] * 2, [""], 2)
 
 
 @pytest.mark.parametrize("before", [None, b"what was there"])
@@ -92,14 +92,14 @@ def test_a_full_disk_leaves_what_was_there(before, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", half)
     with pytest.raises(NotWritten, match="picture.png: it could not be written. No space left on device"):
-        render.save(Image.new("RGB", (8, 8)), path)
+        render.save_image(Image.new("RGB", (8, 8)), path)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == ([before] if before else [])
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotWritten, match="Not a directory|File exists"):
-        render.save(Image.new("RGB", (8, 8)), tmp_path / "file" / "picture.png")
+        render.save_image(Image.new("RGB", (8, 8)), tmp_path / "file" / "picture.png")
 
 
 def test_an_error_of_another_kind_leaves_nothing_either(tmp_path):
@@ -113,7 +113,7 @@ def steps(n, B=1, size=8):
     """White that grows darker, step by step."""
     for i in range(n):
         x = torch.full((B, 3, size, size), 1 - 2 * i / (n - 1))
-        yield Step(torch.zeros(B), x, x, x, torch.ones(B, dtype=torch.bool), i)
+        yield DescentStep(torch.zeros(B), x, x, x, torch.ones(B, dtype=torch.bool), i)
 
 
 def shades(film):
@@ -141,7 +141,7 @@ def test_batches_are_seen_together():
 
 def test_a_film_of_a_descent(tmp_path):
     film = Film(2)
-    drawn = visualize(load(), "a photo of a cat", steps=5, cycles=(), on_step=film)
+    drawn = visualize(load_network(), "a photo of a cat", steps=5, cycles=(), on_step=film)
     assert film.frames()[-1].tobytes() == render.to_image(drawn.x[0]).tobytes()
     for suffix in ("gif", "webp"):
         film.save(tmp_path / f"cat.{suffix}", 96, rate=10)

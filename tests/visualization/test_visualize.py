@@ -9,16 +9,16 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.load import Pretrained, load
+from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
-from chapter14.visualization.optimization.descent import Move, descend
+from chapter14.visualization.optimization.descent import StepPlan, descend
 from chapter14.visualization.transforms.move import Jitter
 
 
 @pytest.fixture(scope="module")
 def network():
-    return load()
+    return load_network()
 
 
 def short(network, objective, **options):
@@ -111,7 +111,7 @@ def test_the_loop_is_plain_gradient_descent_on_the_data():
     w = model[1].weight[1].detach().double()
     xs = []
     x = torch.randn(1, 3, 8, 8, dtype=torch.float64)
-    plan = [Move(None, 0.5), Move(None, 0.25)]
+    plan = [StepPlan(None, 0.5), StepPlan(None, 0.25)]
     for step in descend(lambda i, x, draws: -x.flatten(1) @ w, Pixels(), x, [0], plan):
         xs.append(step.x)
     direction = (w / w.norm()).view(1, 3, 8, 8)
@@ -130,7 +130,7 @@ def convolutions():
 def test_of_one_neuron_no_more_than_its_place_is_computed(place):
     network, one = Pretrained(convolutions(), 32), neuron("5", 3, *place)
     whole, settings = replace(one, place=None), Settings((Jitter(3),))
-    (look, there), (_, all_of_it) = settings.lean(network, one)
+    (look, there), (_, all_of_it) = settings.chains(network, one)
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     assert there is one.place[1] and all_of_it is one and look(x)["5"].shape == (2, 5, 1, 1)
     pictures = [visualize(network, o, count=2, steps=5, transforms=(Jitter(3),)) for o in (one, whole)]
@@ -142,7 +142,7 @@ def test_a_neuron_that_sees_all_or_that_is_not_there():
     network, settings = Pretrained(convolutions(), 32), Settings(())
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     for o in (neuron("7", 3), 2 * neuron("5", 3), neuron("5", 3, axis=1)):
-        *places, (_, last) = settings.lean(network, o)
+        *places, (_, last) = settings.chains(network, o)
         assert last is o  # no place of an image, more than a neuron, or no saying which axis
         assert all(look(x) is None for look, _ in places)
     with pytest.raises(IndexError, match="5: there is no row 9; it has 5, 0 to 4"):

@@ -9,13 +9,13 @@ def rank() -> int:
     return int(os.environ.get("RANK", 0))
 
 
-def ranks() -> int:
+def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def everyone_is_here() -> None:
+def barrier() -> None:
     """Waits until every process has come this far."""
-    if ranks() > 1:
+    if world_size() > 1:
         from torch import distributed
 
         distributed.init_process_group("gloo")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...files import escaped, regular
-from ...models.from_file import function as its_function
+from ...models.from_file import function_in_file as its_function
 from ...models.pretrained import Pretrained
 from ...visualization.activations.hooks import PICTURE
 from ...visualization.activations.layers import channels
@@ -21,7 +21,7 @@ from ...visualization.objectives.objective import Objective, channel, interpolat
 from ...visualization.objectives.priors import blur, l2, mean_alpha, natural_spectrum, total_variation
 from ...visualization.objectives.reference import caricature, invert, style
 from ...visualization.optimization.optimize import CYCLES
-from .picture_options import IMAGES, is_number, photo, size
+from .picture_options import IMAGES, is_number, picture_size, read_photograph
 
 PRIORS = {
     "tv": total_variation,
@@ -31,12 +31,12 @@ PRIORS = {
     "alpha": mean_alpha,
 }
 #: Of a layer, one of these.
-OF_A_LAYER = ("channel", "channels", "neuron", "direction", "dream", "invert", "caricature", "style")
+LAYER_OPTIONS = ("channel", "channels", "neuron", "direction", "dream", "invert", "caricature", "style")
 
 Target = tuple[Objective, dict[str, Any]]  # what is asked for, and the options that ask for it alone
 
 
-class Asked(NamedTuple):
+class RequestedObjective(NamedTuple):
     objective: Objective
     alone: dict[str, Any]
     bare: Objective  # without priors: what a photograph is asked, too
@@ -113,7 +113,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     return actions
 
 
-def typed(options: argparse.Namespace, instead: Mapping[str, Any]) -> list[str]:
+def command_words(options: argparse.Namespace, instead: Mapping[str, Any]) -> list[str]:
     """The words that ask for what these options do, but for some."""
     words: list[str] = []
     values = {**vars(options), **instead}
@@ -134,7 +134,7 @@ def _word(value: Any) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def objectives(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
+def requested_objectives(options: argparse.Namespace, network: Pretrained) -> list[RequestedObjective]:
     """Every objective that is asked for.
 
     Raises:
@@ -150,11 +150,11 @@ def objectives(options: argparse.Namespace, network: Pretrained) -> list[Asked]:
         if options.count < 2:
             raise ValueError("--diverse takes a --count of pictures that are to differ, 2 or more.")
         priors = [*priors, options.diverse * diversity(options.layer or "output")]
-    return [Asked(_sum([objective, *priors]), alone, objective) for objective, alone in found]
+    return [RequestedObjective(_sum([objective, *priors]), alone, objective) for objective, alone in found]
 
 
 def _targets(options: argparse.Namespace, network: Pretrained) -> list[Target]:
-    inner = [name for name in OF_A_LAYER if (value := getattr(options, name)) is not None and value is not False]
+    inner = [name for name in LAYER_OPTIONS if (value := getattr(options, name)) is not None and value is not False]
     if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(inner)) != 1:
         raise ValueError("it takes one of a sentence, --class, and --layer with what of it; --help has a list.")
     if options.prompt:
@@ -165,11 +165,11 @@ def _targets(options: argparse.Namespace, network: Pretrained) -> list[Target]:
         which = int(options.label) if options.label.isdecimal() else options.label
         return [(label(which, options.softmax), {})]
     if options.layer is None or len(inner) != 1:
-        those = ", ".join(f"--{name}" for name in OF_A_LAYER)
+        those = ", ".join(f"--{name}" for name in LAYER_OPTIONS)
         raise ValueError(f"--layer takes one of {those}, and they take a --layer.")
     layer, (what,) = options.layer, inner
     if what == "channels":
-        every = _numbers(options.channels, lambda: channels(network, layer, size=size(options, network)))
+        every = _numbers(options.channels, lambda: channels(network, layer, size=picture_size(options, network)))
         return [(channel(layer, i), {"channels": None, "channel": i}) for i in every]
     return [(_of_a_layer(options, network, layer, what), {})]
 
@@ -195,8 +195,8 @@ def _of_a_layer(options: argparse.Namespace, network: Pretrained, layer: str, wh
         return dream(layer)
     if what == "direction":
         return direction(layer, _vector(options.direction))
-    H, W = size(options, network)
-    x = photo(getattr(options, what), H, W)
+    H, W = picture_size(options, network)
+    x = read_photograph(getattr(options, what), H, W)
     if what == "style":
         return style(layer, x)
     return (invert if what == "invert" else caricature)(layer, x, size=(H, W))
@@ -235,10 +235,10 @@ def _numbers(words: str, count: Any) -> list[int]:
     """ "all", or "0-3,7"."""
     if words == "all":
         return list(range(count()))
-    return [i for low, high in ranges(words) for i in range(low, high + 1)]
+    return [i for low, high in parse_ranges(words) for i in range(low, high + 1)]
 
 
-def ranges(words: str) -> list[tuple[int, int]]:
+def parse_ranges(words: str) -> list[tuple[int, int]]:
     """ "0-3,7": the first and the last of each."""
     found = []
     for part in words.split(","):
@@ -250,20 +250,20 @@ def ranges(words: str) -> list[tuple[int, int]]:
     return found
 
 
-def numbers(words: str) -> list[float] | None:
+def parse_numbers(words: str) -> list[float] | None:
     """ "0.5,1", or None where it is anything else, as the name of a file."""
     parts = [part.strip() for part in words.split(",") if part.strip()]
     return [float(part) for part in parts] if parts and all(map(is_number, parts)) else None
 
 
 def _vector(words: str) -> Tensor:
-    found = numbers(words)
+    found = parse_numbers(words)
     if found is None and len(words) < 4096 and Path(words).is_file():
-        found = numbers(",".join(regular(Path(words)).read_text(errors="replace").replace(",", " ").split()))
+        found = parse_numbers(",".join(regular(Path(words)).read_text(errors="replace").replace(",", " ").split()))
     if found is None:
         raise ValueError(f"--direction {words}: it is numbers with commas, one for each channel, or a file of them.")
     return torch.tensor(found)
 
 
-def quoted(words: Sequence[str]) -> str:
+def shell_command(words: Sequence[str]) -> str:
     return escaped(shlex.join(["chapter14", "visualize", *words]))

@@ -14,7 +14,7 @@ from ...models.pretrained import Pretrained
 from ...visualization.images.colour import Alpha, Decorrelated, Grey
 from ...visualization.images.fourier import MACO, Fourier
 from ...visualization.images.image import Image, Pixels, Pyramid
-from ...visualization.output.dataset_examples import shown
+from ...visualization.output.dataset_examples import load_photograph
 from ...visualization.transforms.colour import Blur, Colour, Composite, Noise
 from ...visualization.transforms.move import Flip, Jitter, Pad
 from ...visualization.transforms.presets import ROBUST
@@ -22,10 +22,10 @@ from ...visualization.transforms.transform import Transform
 from ...visualization.transforms.warp import ResizedCrop, Rotate, Scale
 
 IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
-FAR = 1e6  # beyond it, places in a picture are no whole numbers in float32
+MAX_AMOUNT = 1e6  # beyond it, places in a picture are no whole numbers in float32
 
 
-def image(options: argparse.Namespace) -> Image:
+def make_image(options: argparse.Namespace) -> Image:
     if options.grey and options.decorrelated:
         raise ValueError("--grey has no colours to be --decorrelated.")
     if options.image == "maco" and options.alpha:
@@ -37,15 +37,15 @@ def image(options: argparse.Namespace) -> Image:
     return Alpha(its) if options.alpha else its
 
 
-def transforms(options: argparse.Namespace) -> list[Transform]:
+def make_transforms(options: argparse.Namespace) -> list[Transform]:
     """What is done to the picture, in order; of an option that does nothing, none."""
 
     def of(name: str, make: Callable[..., Transform], nothing: float = 0) -> list[Transform]:
         value = getattr(options, name)
         if not math.isfinite(value):
             raise ValueError(f"--{name} {value}: it is a number, and finite.")
-        if abs(value) > FAR:
-            raise ValueError(f"--{name} {value:g}: it goes up to {FAR:g}.")
+        if abs(value) > MAX_AMOUNT:
+            raise ValueError(f"--{name} {value:g}: it goes up to {MAX_AMOUNT:g}.")
         try:
             return [make(value)] if value != nothing else []
         except ValueError as error:
@@ -66,14 +66,14 @@ def transforms(options: argparse.Namespace) -> list[Transform]:
     ]
 
 
-def cycles(options: argparse.Namespace) -> tuple[float, ...]:
+def parse_cycles(options: argparse.Namespace) -> tuple[float, ...]:
     words = [] if options.cycles == "none" else options.cycles.split(",")
     if not all(is_number(word) and 0 <= float(word) < 1 for word in words):
         raise ValueError(f"--cycles {options.cycles}: they are numbers from 0 up to 1, as 0.4,0.6; or none.")
     return tuple(map(float, words))
 
 
-def size(options: argparse.Namespace, network: Pretrained) -> tuple[int, int]:
+def picture_size(options: argparse.Namespace, network: Pretrained) -> tuple[int, int]:
     """Of the picture that is drawn: its height and width."""
     if options.size is None:
         return network.size, network.size
@@ -83,11 +83,11 @@ def size(options: argparse.Namespace, network: Pretrained) -> tuple[int, int]:
     return int(sides[0]), int(sides[-1])
 
 
-def start(options: argparse.Namespace, network: Pretrained) -> Tensor | None:
-    return None if options.start is None else photo(options.start, *size(options, network))
+def start_picture(options: argparse.Namespace, network: Pretrained) -> Tensor | None:
+    return None if options.start is None else read_photograph(options.start, *picture_size(options, network))
 
 
-def photo(path: Path, H: int, W: int) -> Tensor:
+def read_photograph(path: Path, H: int, W: int) -> Tensor:
     """x [3, H, W], its middle.
 
     Raises:
@@ -95,7 +95,7 @@ def photo(path: Path, H: int, W: int) -> Tensor:
     """
     regular(path)
     try:
-        return shown(path, (H, W))
+        return load_photograph(path, (H, W))
     except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
         raise ValueError(f"{path}: it cannot be read as a picture. {error}") from error
 

@@ -11,7 +11,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 
 @contextmanager
-def told_to_stop() -> Iterator[None]:
+def interrupt_on_signals() -> Iterator[None]:
     """Inside, these signals raise KeyboardInterrupt, as Ctrl-C does; but for those that are ignored, as by nohup."""
     ours = [s for s in SIGNALS if signal.getsignal(s) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():

@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 from ...files import escaped
 from ...models.load import LIBRARIES
-from .options import add_picture_arguments, numbers, ranges
+from .options import add_picture_arguments, parse_numbers, parse_ranges
 
 #: The largest that a record may ask for.
-MOST: dict[str, int] = {
+MAX_VALUES: dict[str, int] = {
     "count": 256,
     "between": 256,
     "steps": 10_000,
@@ -31,7 +31,7 @@ MOST: dict[str, int] = {
     "only": 10**6,
     "seed": 2**64,
 }
-WORDS = {"prompt": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64}
+MAX_LENGTHS = {"prompt": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64}
 MAX_SIDE, MAX_PIXELS = 8192, 2**26  # of one side of a picture, and of all pictures together
 TRUST_HELP = "run the files, read the photographs and fetch the weights that a picture's record names"
 PHOTOGRAPHS = ("invert", "caricature", "style", "start")
@@ -72,7 +72,7 @@ def check_trust(options: argparse.Namespace, name: str, trust: bool) -> None:
     """
     if much := _too_much(options):
         raise Untrusted(f"{name}: its record asks for {much}. What is meant so can be typed as a command.")
-    does = named(options)
+    does = external_actions(options)
     if does and not trust:
         raise Untrusted(
             f"{name}: its record asks to {' and to '.join(does)}. What a record names is not run, read or fetched "
@@ -82,7 +82,7 @@ def check_trust(options: argparse.Namespace, name: str, trust: bool) -> None:
         print(f"{escaped(name)} is trusted to {it}.", flush=True)
 
 
-def named(options: argparse.Namespace) -> list[str]:
+def external_actions(options: argparse.Namespace) -> list[str]:
     """What of the machine, or of the network, these options name: "run other.py"."""
     model, weights = options.model, options.weights
     library, file = model.partition(":")[0], model.rpartition(":")[0] or model
@@ -106,7 +106,7 @@ def named(options: argparse.Namespace) -> list[str]:
         if (file := prior.rpartition(":")[0]).endswith(".py"):
             does.append(f"run {file} (--prior={prior})")
     does += [f"read {getattr(options, name)} (--{name})" for name in PHOTOGRAPHS if getattr(options, name) is not None]
-    if options.direction is not None and numbers(options.direction) is None:
+    if options.direction is not None and parse_numbers(options.direction) is None:
         does.append(f"read {options.direction[:200]} (--direction)")
     return [escaped(it) for it in does]
 
@@ -122,17 +122,17 @@ def _shadow(library: str) -> str | None:
 
 def _too_much(options: argparse.Namespace) -> str | None:
     its: dict[str, Any] = vars(options)
-    for name, most in MOST.items():
+    for name, most in MAX_VALUES.items():
         if its[name] is not None and not -most <= its[name] <= most:
             return f"--{name.replace('_', '-')}={its[name]}, which goes up to {most} in a record"
-    for name, most in WORDS.items():
+    for name, most in MAX_LENGTHS.items():
         if its[name] is not None and len(its[name]) > most:
             return f"{len(its[name])} words or letters of --{name}, which goes up to {most} in a record"
     sides = [int(side) for side in (options.size or "").split("x") if side.isdecimal()]
-    several = 1 if options.channels in (None, "all") else sum(b - a + 1 for a, b in ranges(options.channels))
+    several = 1 if options.channels in (None, "all") else sum(b - a + 1 for a, b in parse_ranges(options.channels))
     pictures = options.count * max(len(options.prompt), several, options.between if options.to else 1)
-    if pictures > MOST["count"]:
-        return f"{pictures} pictures, which go up to {MOST['count']} in a record"
+    if pictures > MAX_VALUES["count"]:
+        return f"{pictures} pictures, which go up to {MAX_VALUES['count']} in a record"
     if any(side > MAX_SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > MAX_PIXELS):
         limits = f"{MAX_SIDE}, and {MAX_PIXELS} pixels in all, in a record"
         return f"{pictures} x --size={options.size}, which goes up to {limits}"

@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 
 from ... import files
-from ...models.load import load
+from ...models.load import load_network
 from ...models.pretrained import Pretrained
 from ...visualization.optimization.checkpoint import is_checkpoint
 from ...visualization.output import animation, render
-from ...visualization.output.dataset_examples import measured, photographs
-from ...visualization.output.provenance import is_ours
-from .options import Asked
+from ...visualization.output.dataset_examples import find_photographs, objective_values
+from ...visualization.output.provenance import is_own_image
+from .options import RequestedObjective
 
 
-def second_of(options: argparse.Namespace, asked: Sequence[Asked]) -> Pretrained | None:
+def load_second_network(options: argparse.Namespace, asked: Sequence[RequestedObjective]) -> Pretrained | None:
     """The network that is asked in the end, where it can be."""
     if options.second is None:
         if options.second_weights:
@@ -28,13 +28,13 @@ def second_of(options: argparse.Namespace, asked: Sequence[Asked]) -> Pretrained
         return None
     if not options.report:
         raise ValueError("--second is asked for the --report.")
-    second = load(options.second, options.second_weights, options.device)
-    with measured(second, [its.bare for its in asked]) as measure:
+    second = load_network(options.second, options.second_weights, options.device)
+    with objective_values(second, [its.bare for its in asked]) as measure:
         measure(torch.zeros(1, 3, second.size, second.size))
     return second
 
 
-def check(
+def validate_outputs(
     options: argparse.Namespace, out: Path, size: int, pictures: Sequence[Path], checkpoint: Path, every: bool
 ) -> None:
     """What would fail in the end fails now.
@@ -43,16 +43,16 @@ def check(
         size: in bytes, of what is drawn. pictures: where they go. every: whether they are all there are, so that `out`
             is one of them and no sheet.
     """
-    render.check(out)
+    render.check_image_path(out)
     if options.film:
-        animation.check(options.film)
+        animation.check_film_path(options.film)
     for path in filter(None, (options.film, options.page)):
         files.check(path, ours=None if options.overwrite else files.marked)
     files.check(out, size)
     if options.photos and not options.page:
         raise ValueError("--photos are shown on a --page.")
     if options.photos:
-        photographs(options.photos)
+        find_photographs(options.photos)
     for name in ("count", "steps", "height", "columns", "between", "batch"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"--{name} {value}: it is 1 or more.")
@@ -67,6 +67,6 @@ def check(
     if not options.overwrite:
         files.unrelated(checkpoint, is_checkpoint)
         for path in written:
-            files.unrelated(path, lambda path: is_ours(path) or is_checkpoint(checkpoint))
+            files.unrelated(path, lambda path: is_own_image(path) or is_checkpoint(checkpoint))
         for path in beside:
-            files.unrelated(path, is_ours)
+            files.unrelated(path, is_own_image)

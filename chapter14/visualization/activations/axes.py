@@ -1,11 +1,11 @@
-"""Which axis of x_l is which.
+"""The axes of x_l.
 
     [B, N]          N neurons
-    [B, T, N]       N channels at T tokens, a transformer's
-    [B, C, H, W]    C channels at H x W places, a convolution's
-    [B, H, W, C]    the same, where H x W has the proportions of the picture, or is square, and W x C has not
+    [B, T, N]       N channels at T tokens, in a transformer
+    [B, C, H, W]    C channels at H x W places, in a convolutional network
+    [B, H, W, C]    the same, channels last: if H x W has the proportions of the picture or is square, and W x C has not
 
-The first axis has the pictures. A transformer's that has them second, [T, B, N], is turned round.
+The first axis counts the pictures. A transformer's [T, B, N], with tokens first, is transposed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ... import functional as F
 
 
 def first_tensor(x_out: Any) -> Any:
-    """What a module gives, or the first of what it gives: attention gives its weights too."""
+    """A module's output, or the first element of it: attention returns its weights, too."""
     while isinstance(x_out, Mapping | list | tuple) and x_out:
         x_out = next(iter(x_out.values() if isinstance(x_out, Mapping) else x_out))
     return x_out
 
 
 def tokens_first(model: nn.Module) -> bool:
-    """Whether some of its layers may have the tokens before the pictures."""
+    """Whether any of its layers expects [T, B, N]."""
     return any(getattr(module, "batch_first", True) is False for module in model.modules())
 
 
@@ -34,18 +34,18 @@ def by_picture(x_out: Any, layer: str, B: int, tokens_first: bool) -> Tensor:
     """x_l, with a row for each of B pictures.
 
     Raises:
-        ValueError: there is no telling which row is whose.
+        ValueError: it has no such axis, or two of them.
     """
     x = first_tensor(x_out)
     if not isinstance(x, Tensor) or not x.ndim:
-        raise ValueError(f"{layer}: its x_out is {type(x_out).__name__}, and no tensor with a row for each picture.")
+        raise ValueError(f"{layer}: its x_out is {type(x_out).__name__}, not a tensor with a row for each picture.")
     turned = x.ndim == 3 and x.shape[1] == B
     if x.shape[0] == B and not (turned and B > 1 and tokens_first):
         return x
     if x.shape[0] == B:
         raise ValueError(
-            f"{layer}: its x_out {list(x.shape)} has two axes as long as there are pictures. Draw another number of "
-            "them at a time (batch)."
+            f"{layer}: two axes of its x_out {list(x.shape)} are as long as the batch, and either may count the "
+            "pictures. Draw another number of pictures at a time (batch)."
         )
     if not turned:
         raise ValueError(
@@ -55,20 +55,20 @@ def by_picture(x_out: Any, layer: str, B: int, tokens_first: bool) -> Tensor:
 
 
 def channels_first(x: Tensor, layer: str, picture: Tensor, axis: int | None = None) -> Tensor:
-    """x_l [B, ...] → [B, C, *places]. `axis`: of the channels, where it is not what this file's rule says.
+    """x_l [B, ...] → [B, C, *places]. `axis`: of the channels; by default as in this file's table.
 
     Raises:
-        ValueError: x_l has no channels.
+        ValueError: x_l has no such axis.
     """
     if x.ndim < 2 or axis is not None and not (0 < axis < x.ndim or 1 - x.ndim <= axis < 0):
         which = "channels" if axis is None else f"axis {axis}"
-        raise ValueError(f"{layer}: its x_out {list(x.shape)} has no {which} beside its pictures.")
+        raise ValueError(f"{layer}: its x_out {list(x.shape)} has no {which} besides its pictures.")
     axis = channel_axis(x.shape, picture.shape) if axis is None else axis % x.ndim
     return x if axis == 1 else F.permute(x, (0, axis, *(i for i in range(1, x.ndim) if i != axis)))
 
 
 def channel_axis(shape: tuple[int, ...], picture: tuple[int, ...]) -> int:
-    """The axis of the channels of x_l, where the network looked at `picture` [B, 3, H, W]."""
+    """The axis of the channels of x_l, for a network applied to `picture` [B, 3, H, W]."""
     if len(shape) == 3:
         return 2
     if len(shape) == 4:

@@ -1,4 +1,4 @@
-"""What layers a network has: by name, with what each is and how large its x_l is."""
+"""Lists the layers of a network: name, type, and the shape of x_l."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from ...models.pretrained import Pretrained
 from .axes import by_picture, channels_first, tokens_first
-from .hooks import FAILURES, OUTPUT, activations, failure, fixed
+from .hooks import MODEL_ERRORS, OUTPUT, activations, frozen_parameters, model_error
 
 Size = int | tuple[int, int] | None  # of a picture, or its (height, width); by default the network's
 
@@ -18,14 +18,14 @@ Size = int | tuple[int, int] | None  # of a picture, or its (height, width); by 
 class LayerInfo(NamedTuple):
     name: str
     type: str
-    shape: tuple[int, ...] | None  # of one picture's x_l; None where it has no rows by picture
+    shape: tuple[int, ...] | None  # of x_l for one picture; None if its rows are not pictures
 
 
 def layers(network: Pretrained, size: Size = None) -> list[LayerInfo]:
     """Every layer that a picture passes through, in that order, and the network's output.
 
     Raises:
-        ValueError: it cannot look at a picture of this size.
+        ValueError: the network cannot take a picture of this size.
     """
     names = {module: name for name, module in network.model.named_modules() if name}
     turned, found = tokens_first(network.model), dict[str, LayerInfo]()
@@ -43,10 +43,10 @@ def layers(network: Pretrained, size: Size = None) -> list[LayerInfo]:
     x = _blank(network, size)
     hooks = [module.register_forward_hook(hook) for module in names]
     try:
-        with torch.no_grad(), fixed(network.model):
+        with torch.no_grad(), frozen_parameters(network.model):
             add(OUTPUT, type(network.model).__name__, network(x))
-    except FAILURES as error:
-        raise failure(network, x, error) from error
+    except MODEL_ERRORS as error:
+        raise model_error(network, x, error) from error
     finally:
         for each in hooks:
             each.remove()
@@ -54,7 +54,7 @@ def layers(network: Pretrained, size: Size = None) -> list[LayerInfo]:
 
 
 def table(rows: Sequence[LayerInfo]) -> str:
-    """A layer to a line: its name, its type, and the shape of one picture's x_l."""
+    """One line for each layer: its name, its type, and the shape of x_l for one picture."""
     shapes = ["-" if row.shape is None else " x ".join(map(str, row.shape)) for row in rows]
     widths = [max(map(len, column), default=0) for column in zip(*(row[:2] for row in rows), strict=True)]
     return "\n".join(
@@ -63,7 +63,7 @@ def table(rows: Sequence[LayerInfo]) -> str:
 
 
 def channels(network: Pretrained, layer: str, axis: int | None = None, size: Size = None) -> int:
-    """How many channels, or neurons, a layer has.
+    """The number of channels, or neurons, of a layer.
 
     Raises:
         ValueError: the network has no such layer, a picture does not pass through it, or it has no channels.

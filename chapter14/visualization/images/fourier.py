@@ -1,9 +1,9 @@
-"""An image as waves: Fourier, whose amounts are free, and MACO, whose amounts are those of photographs.
+"""An image as Fourier coefficients: Fourier, whose amplitudes are free, and MACO, which has those of photographs.
 
-    Fourier     x = F s θ               θ [B, C, H, W], s(k) = 1 / |k|: coarse shapes move first
+    Fourier     x = F s θ               θ [B, C, H, W], s(k) = 1 / |k|: coarse shapes move faster
     MACO        x = C F A exp(iπ|k| θ)  θ [B, C, H, W], of which the left W//2 + 1 columns count
 
-F is the inverse Fourier transform; that of `Fourier` is a real one, Hartley's, which has a coefficient for each pixel.
+F is the inverse Fourier transform; `Fourier` uses the real one, Hartley's, which has a coefficient for each pixel.
 MACO, magnitude constrained optimization: Fel et al., "Unlocking Feature Visualization for Deeper Networks with
 MAgnitude Constrained Optimization", 2023, arXiv:2306.06805.
 """
@@ -20,14 +20,14 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.spectral.image_fft import hartley, irfft2, rfft2
-from .colour import COLOURS, mixed
-from .image import Linear
-from .spectrum import SPECTRUM, frequencies, natural
+from .colour import COLOURS, mix_channels
+from .image import LinearImage
+from .spectrum import SPECTRUM, frequencies, natural_amplitudes
 
 
 @dataclass(frozen=True)
-class Fourier(Linear):
-    """Waves whose amounts fall off as 1 / frequency^decay. With `width`, for pictures of that width alone."""
+class Fourier(LinearImage):
+    """Fourier coefficients scaled by 1 / frequency^decay. With `width`, only for pictures of that width."""
 
     width: int | None = None
     noise: float = 0.1
@@ -36,21 +36,21 @@ class Fourier(Linear):
     decay: float = 1.0
 
     def parameters(self, x: Tensor) -> Tensor:
-        return F.mul(hartley(x), 1 / self._amounts(x))
+        return F.mul(hartley(x), 1 / self._scales(x))
 
     def picture(self, theta: Tensor) -> Tensor:
-        return hartley(F.mul(theta, self._amounts(theta)))
+        return hartley(F.mul(theta, self._scales(theta)))
 
-    def _amounts(self, like: Tensor) -> Tensor:
-        """s [H, W]: 1 for a wave as long as the picture and for the mean, which has none."""
+    def _scales(self, like: Tensor) -> Tensor:
+        """s [H, W]: 1 for one cycle per picture, and for the mean, which has no frequency."""
         H, W = like.shape[-2:]
         if self.width not in (None, W):
-            raise ValueError(f"Fourier({self.width}): is for pictures {self.width} pixels wide; this one is {H} x {W}.")
-        return _falling(H, W, self.decay, like.dtype, like.device)
+            raise ValueError(f"Fourier({self.width}): expects pictures {self.width} pixels wide; this is {H} x {W}.")
+        return _scales(H, W, self.decay, like.dtype, like.device)
 
 
 @functools.lru_cache(maxsize=8)
-def _falling(H: int, W: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _scales(H: int, W: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     y, x = torch.fft.fftfreq(H, dtype=torch.float64), torch.fft.fftfreq(W, dtype=torch.float64)
     k = (torch.hypot(y[:, None], x) * max(H, W)).clamp(min=1)
     return (k**-decay).to(device, dtype)
@@ -58,10 +58,10 @@ def _falling(H: int, W: int, decay: float, dtype: torch.dtype, device: torch.dev
 
 @dataclass(frozen=True)
 class MACO:
-    """The phases of waves, whose amplitudes are those of photographs. A photograph's θ is what its phases say.
+    """The phases of Fourier coefficients with the amplitudes of photographs. Starts from the phases of a photograph.
 
-    θ is how far a wave is moved along itself, 1 being half the picture: so a step moves fine waves as far as coarse
-    ones. Normal noise in θ is any phase, as good as evenly.
+    θ is the displacement of a wave, 1 being half the picture: so a step moves fine waves as far as coarse ones. Normal
+    noise in θ gives almost uniform phases.
 
     spectrum: the amplitudes, a file that scripts/measure_spectrum.py wrote.
     """
@@ -76,35 +76,35 @@ class MACO:
             raise ValueError(f"MACO: it has three channels or one; it was given channels={self.channels}.")
 
     def parameters(self, x: Tensor) -> Tensor:
-        A = natural(x, self.spectrum)
-        re, im = rfft2(mixed(x, torch.linalg.inv(COLOURS)) if x.shape[1] == 3 else x).unbind(-1)
-        phi = torch.where(_real(x), torch.acos((re / A).clamp(-1, 1)), torch.atan2(im, re))
-        return torch.nn.functional.pad(phi / _turns(x), (0, x.shape[-1] - phi.shape[-1]))
+        A = natural_amplitudes(x, self.spectrum)
+        re, im = rfft2(mix_channels(x, torch.linalg.inv(COLOURS)) if x.shape[1] == 3 else x).unbind(-1)
+        phi = torch.where(_is_real(x), torch.acos((re / A).clamp(-1, 1)), torch.atan2(im, re))
+        return torch.nn.functional.pad(phi / _phase_scale(x), (0, x.shape[-1] - phi.shape[-1]))
 
     def picture(self, theta: Tensor) -> Tensor:
         phi = self._phases(theta)
-        return self._waves(theta, F.cos(phi), F.sin(phi))
+        return self._picture(theta, F.cos(phi), F.sin(phi))
 
-    def moved(self, theta: Tensor, change: Tensor) -> Tensor:
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
         phi, d = self._phases(theta), self._phases(change)
-        return self._waves(theta, F.mul(F.mul(F.sin(phi), -1), d), F.mul(F.cos(phi), d))
+        return self._picture(theta, F.mul(F.mul(F.sin(phi), -1), d), F.mul(F.cos(phi), d))
 
     def _phases(self, theta: Tensor) -> Tensor:
-        return F.mul(F.narrow(theta, 3, 0, theta.shape[-1] // 2 + 1), _turns(theta))
+        return F.mul(F.narrow(theta, 3, 0, theta.shape[-1] // 2 + 1), _phase_scale(theta))
 
-    def _waves(self, theta: Tensor, re: Tensor, im: Tensor) -> Tensor:
-        A = natural(theta, self.spectrum)
+    def _picture(self, theta: Tensor, re: Tensor, im: Tensor) -> Tensor:
+        A = natural_amplitudes(theta, self.spectrum)
         x = irfft2(F.mul(F.stack((re, im), -1), A[..., None]), theta.shape[-1])
-        return mixed(x, COLOURS) if x.shape[1] == 3 else x
+        return mix_channels(x, COLOURS) if x.shape[1] == 3 else x
 
 
-def _turns(x: Tensor) -> Tensor:
+def _phase_scale(x: Tensor) -> Tensor:
     """π|k| [H, W//2 + 1]."""
     return math.pi * frequencies(*x.shape[-2:]).to(x)
 
 
-def _real(x: Tensor) -> Tensor:
-    """Which coefficients of a real x [..., H, W] are real, [H, W//2 + 1]: those of waves that are their own mirror."""
+def _is_real(x: Tensor) -> Tensor:
+    """Which coefficients of a real x [..., H, W] are real, [H, W//2 + 1]: those that are their own conjugate."""
     H, W = x.shape[-2:]
-    own = [(torch.arange(n, device=x.device) * 2 % n == 0) for n in (H, W)]
-    return own[0][:, None] & own[1][: W // 2 + 1]
+    rows, columns = ((torch.arange(n, device=x.device) * 2 % n == 0) for n in (H, W))
+    return rows[:, None] & columns[: W // 2 + 1]

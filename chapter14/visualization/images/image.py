@@ -1,15 +1,15 @@
-"""An image as parameters θ: what gradient descent on the data descends in (14.9).
+"""Parameterizations of an image: gradient descent on the data (14.9) descends in θ, and the image is x = image(θ).
 
     Pixels          x = θ
-    Pyramid         x = sum_k U_k θ_k       θ_k of 1 / 2^k the size, U_k makes it as large as x
-    Fourier         x = F s θ               waves, s ~ 1 / frequency                 (image_fourier.py)
-    MACO            x = F A exp(iπ|k| θ)     their phases alone                       (image_fourier.py)
-    Decorrelated    x = C θ, pixel by pixel: brightness moves first, then colours    (image_colour.py)
-    Grey, Alpha     one channel for three; and a fourth, of how opaque it is         (image_colour.py)
+    Pyramid         x = sum_k U_k θ_k       θ_k of 1 / 2^k the size, U_k upsamples it to the size of x
+    Fourier         x = F s θ               Fourier coefficients, s ~ 1 / frequency          (fourier.py)
+    MACO            x = F A exp(iπ|k| θ)    their phases alone                               (fourier.py)
+    Decorrelated    x = C θ, pixel by pixel: principal components of colours                 (colour.py)
+    Grey, Alpha     one channel instead of three; one more channel, the opacity              (colour.py)
 
-x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). What moves x most when it moves, moves most: in a pyramid and in
-Fourier that is what is coarse, as it is in photographs. Entries of x from -1 to 1 are colours; on its way x may leave
-them.
+x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). The larger the derivative of x by a parameter, the faster it moves:
+in a pyramid and in Fourier coarse structures move faster than fine ones, as they vary more in photographs. Entries of x
+from -1 to 1 are colours; during the descent x may leave that range.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ... import functional as F
 
 
 class Image(Protocol):
-    """A way to have a picture x [B, C, H, W] as parameters θ, whose shape tells x's.
+    """A parameterization θ of pictures x [B, C, H, W]; θ's shape determines x's.
 
-    A descent begins with noise in θ whose picture has the standard deviation `noise`, and leads `way` far, in units of
-    the distance from white noise to a photograph.
+    A descent starts from noise whose picture has the standard deviation `noise`, and its steps add up to the length
+    `way`, in units of the distance from white noise to a photograph.
     """
 
     @property
@@ -41,27 +41,27 @@ class Image(Protocol):
     def way(self) -> float: ...
 
     def parameters(self, x: Tensor) -> Tensor:
-        """x → the θ whose picture it is."""
+        """x → θ, the inverse of `picture`."""
 
     def picture(self, theta: Tensor) -> Tensor:
         """θ → x."""
 
-    def moved(self, theta: Tensor, change: Tensor) -> Tensor:
-        """How far x moves where θ does by a small `change`: L^θ change."""
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
+        """L^θ change."""
 
 
-class Linear:
+class LinearImage:
     """A picture that is linear in its parameters."""
 
     def picture(self, theta: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def moved(self, theta: Tensor, change: Tensor) -> Tensor:
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
         return self.picture(change)
 
 
 @dataclass(frozen=True)
-class Pixels(Linear):
+class Pixels(LinearImage):
     noise: float = 0.8
     way: float = 0.9
     channels: int = 3
@@ -74,11 +74,11 @@ class Pixels(Linear):
 
 
 @dataclass(frozen=True)
-class Pyramid(Linear):
-    """The sum of `levels` images, each of half the size of the one before, made as large as the first step by step.
+class Pyramid(LinearImage):
+    """A Laplacian pyramid: the sum of `levels` images, each of half the size of the one before, upsampled.
 
-    θ [B, C, H, W + W//2] is laid out as textures of several sizes are: the largest at the left, the others below one
-    another at its right.
+    θ [B, C, H, W + W//2] is laid out like a mipmap: the largest level at the left, the others below one another at its
+    right.
     """
 
     levels: int = 5
@@ -88,7 +88,7 @@ class Pyramid(Linear):
 
     def __post_init__(self) -> None:
         if self.levels < 1:
-            raise ValueError(f"Pyramid: it has 1 level or more; it was given levels={self.levels}.")
+            raise ValueError(f"Pyramid: levels is at least 1; it was given levels={self.levels}.")
 
     def parameters(self, x: Tensor) -> Tensor:
         return torch.nn.functional.pad(x, (0, x.shape[-1] // 2))

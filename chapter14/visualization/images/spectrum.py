@@ -1,8 +1,8 @@
-"""How photographs vary, frequency by frequency: A(k), the mean of |S[k]| over photographs, with S as rfft2 has it.
+"""The amplitude spectrum of photographs: A(k), the mean of |S[k]|, with S as rfft2 computes it.
 
-assets/spectrum.safetensors has it of small photographs, in amounts of COLOURS, at frequencies from 0 to half a cycle a
-pixel along each axis; scripts/measure_spectrum.py measured it. It falls off about as 1 / |k|, whatever the size of the
-pictures: so |k| A(k) is read between the frequencies that were measured, for pictures of any size.
+assets/spectrum.safetensors holds it for small photographs, in coefficients of COLOURS, at frequencies from 0 to half a
+cycle per pixel along each axis; scripts/measure_spectrum.py measured it. It falls off roughly as 1 / |k|, whatever the
+size of the pictures: so |k| A(k) is interpolated between the measured frequencies, for pictures of any size.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from torch import Tensor
 from ...layers.resample.warp import warp
 from ...layers.spectral.image_fft import rfft2
 from ...models.load import ASSETS
-from .colour import COLOURS, mixed
+from .colour import COLOURS, mix_channels
 
 SPECTRUM = ASSETS / "spectrum.safetensors"
 
 
 def frequencies(H: int, W: int) -> Tensor:
-    """|k| [H, W//2 + 1], in cycles along the longer side; of the mean, which has none, 1 too."""
+    """|k| [H, W//2 + 1], in cycles along the longer side; 1 for the mean, which has no frequency."""
     y, x = torch.fft.fftfreq(H, dtype=torch.float64), torch.fft.rfftfreq(W, dtype=torch.float64)
     return (torch.hypot(y[:, None], x) * max(H, W)).clamp(min=1)
 
 
-def measure(x: Tensor) -> Tensor:
+def measure_amplitudes(x: Tensor) -> Tensor:
     """The sum of A over photographs x [B, 3, N, N], with entries from -1 to 1 and an even N → [3, N//2 + 1, N//2 + 1].
 
-    A photograph's mirror image is one, too: what goes down to the right and what goes up are one entry.
+    Photographs may be mirrored, so frequencies of one direction and of its mirror image share an entry.
     """
-    S = torch.view_as_complex(rfft2(mixed(x, torch.linalg.inv(COLOURS)))).abs().sum(0)
+    S = torch.view_as_complex(rfft2(mix_channels(x, torch.linalg.inv(COLOURS)))).abs().sum(0)
     n = S.shape[-1]
     return (S[:, :n] + S.flip(1).roll(1, 1)[:, :n]) / 2
 
 
-def save(A: Tensor, path: str | Path, about: dict[str, str]) -> None:
+def save_spectrum(A: Tensor, path: str | Path, about: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
     save_file({"spectrum": A.float().contiguous()}, path, about)
 
 
-def natural(x: Tensor, path: Path = SPECTRUM) -> Tensor:
-    """A [C, H, W//2 + 1] for pictures of the size of x [B, C, H, W]: by amount of COLOURS, or of one channel.
+def natural_amplitudes(x: Tensor, path: Path = SPECTRUM) -> Tensor:
+    """A [C, H, W//2 + 1] for pictures of the size of x [B, C, H, W]: coefficients of COLOURS, or one grey channel.
 
     Raises:
-        ValueError: x has neither three channels nor one; the file is not what `save` wrote.
+        ValueError: x has neither three channels nor one; or `save_spectrum` did not write the file.
     """
     if x.shape[1] not in (1, 3):
-        raise ValueError(f"the spectrum of photographs is of three channels or one; the picture has {x.shape[1]}.")
+        raise ValueError(f"the spectrum of photographs has three channels or one; the picture has {x.shape[1]}.")
     return _natural(x.shape[1], x.shape[2], x.shape[3], path, x.dtype, x.device)
 
 
@@ -59,7 +59,7 @@ def _natural(C: int, H: int, W: int, path: Path, dtype: torch.dtype, device: tor
     A = _read(path)
     N = 2 * (A.shape[-1] - 1)
     even = A * frequencies(N, N)[: A.shape[-1]]
-    even[:, 0, 0] = (even[:, 0, 1] + even[:, 1, 0]) / 2  # the mean, A[:, 0, 0], is of no frequency
+    even[:, 0, 0] = (even[:, 0, 1] + even[:, 1, 0]) / 2  # A[:, 0, 0], the mean, has no frequency
     y, x = torch.fft.fftfreq(H, dtype=torch.float64).abs() * N, torch.fft.rfftfreq(W, dtype=torch.float64) * N
     A_out = warp(even[None], torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)[None])[0]
     A_out = A_out / frequencies(H, W) * max(H, W) / N

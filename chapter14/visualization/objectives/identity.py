@@ -1,4 +1,4 @@
-"""Which objective it is: whether two that have the same name are the same."""
+"""A hash of an objective, which tells whether two of the same name are equal: a checkpoint continues only its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...models.clip_file import fingerprint
+from ...models.state_dict import fingerprint
 
 
 def identity(x: Any) -> str:
-    """32 bits in hexadecimal, of what an objective, or a function, is made of: its code, and what it holds on to."""
+    """A 32-bit hash, in hexadecimal, of an objective or a function: of its code, and of the values it refers to."""
     digest = hashlib.blake2b(digest_size=4)
     for part in _parts(x, set()):
         digest.update(part.encode() + b"\0")
@@ -27,14 +27,14 @@ def _parts(x: Any, seen: set[int]) -> Iterator[str]:
         yield repr(x)
         return
     yield f"{type(x).__module__}.{type(x).__qualname__}"
-    if id(x) in seen:  # a function may hold on to itself
+    if id(x) in seen:  # a function may refer to itself
         return
     seen.add(id(x))
-    for held in _held(x):
-        yield from _parts(held, seen)
+    for value in _contents(x):
+        yield from _parts(value, seen)
 
 
-def _held(x: Any) -> Iterator[Any]:
+def _contents(x: Any) -> Iterator[Any]:
     if isinstance(x, Tensor):
         yield fingerprint({"": x})
     elif isinstance(x, nn.Module):
@@ -42,10 +42,10 @@ def _held(x: Any) -> Iterator[Any]:
         yield fingerprint(x.state_dict())
     elif isinstance(x, FunctionType):
         yield f"{x.__module__}.{x.__qualname__}"
-        if not x.__module__.startswith("chapter14."):  # of ours, the name says it
+        if not x.__module__.startswith("chapter14."):  # the package's own are told apart by name
             yield x.__code__
         yield from (x.__defaults__, x.__kwdefaults__)
-        yield from (_contents(cell) for cell in x.__closure__ or ())
+        yield from (_cell_contents(cell) for cell in x.__closure__ or ())
     elif isinstance(x, CodeType):
         yield from (x.co_code, x.co_names, x.co_consts)
     elif isinstance(x, MethodType):
@@ -67,8 +67,8 @@ def _held(x: Any) -> Iterator[Any]:
         yield getattr(x, "__dict__", None)
 
 
-def _contents(cell: CellType) -> Any:
+def _cell_contents(cell: CellType) -> Any:
     try:
         return cell.cell_contents
-    except ValueError:  # nothing is in it yet
+    except ValueError:  # it is empty
         return None

@@ -1,10 +1,10 @@
-"""Objectives that have a picture to go by: a is what x_l is for it.
+"""Objectives with a reference image, where a is x_l for that image.
 
     invert        -|x_l - a|² / |a|²                              Mahendran and Vedaldi, 2015, arXiv:1412.0035
-    caricature    mean over places of <x_l, a> max(0.1, cos)^p    as lucid's
+    caricature    mean over places of <x_l, a> max(0.1, cos)^p    as in lucid
     style         -|G - G_a|² / |G_a|²                            Gatys et al., 2015, arXiv:1508.06576
 
-G is as in features.py.
+G is the Gram matrix, as in features.py.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ... import functional as F
 from ...models.pretrained import Pretrained
 from ..activations.axes import channels_first
 from ..activations.hooks import PICTURE, activations
-from .features import along, gram, mean, said
-from .objective import Objective, Value
+from .features import gram, projection, short_fingerprint
+from .objective import Objective, Value, mean_per_picture
 
 
 def invert(layer: str, picture: Tensor, *, size: tuple[int, int] | None = None, axis: int | None = None) -> Objective:
-    """How near x_l comes to what it is for `picture` [3, H, W], entries from -1 to 1.
+    """Reproduces x_l for `picture` [3, H, W], entries from -1 to 1.
 
     Args:
-        size: (height, width) of the pictures that are drawn; by default the network's. `picture` is made that large.
+        size: (height, width) of the pictures that are drawn; by default the network's. `picture` is resized to it.
 
     Raises:
-        ValueError: the picture is no picture; or, when a network is at hand, it says nothing finite of it.
+        ValueError: `picture` has another shape or is not finite; once bound to a network, if a is not finite.
     """
-    return _to(f"inversion of {layer}", layer, picture, size, axis, _nearness)
+    return _with_reference(f"inversion of {layer}", layer, picture, size, axis, _closeness)
 
 
 def caricature(
@@ -41,28 +41,35 @@ def caricature(
     size: tuple[int, int] | None = None,
     axis: int | None = None,
 ) -> Objective:
-    """How far x_l goes, place by place, to where it goes for `picture`: what is there, and more of it.
+    """Exaggerates x_l for `picture`: the projection onto it, at each place.
 
     Args, Raises: as `invert`, and as `direction`.
     """
-    name = f"caricature of {layer}"
-    return _to(name, layer, picture, size, axis, lambda x_l, a: mean(along(x_l, a, cosine_power)))
+
+    def value(x_l: Tensor, a: Tensor) -> Tensor:
+        return mean_per_picture(projection(x_l, a, cosine_power))
+
+    return _with_reference(f"caricature of {layer}", layer, picture, size, axis, value)
 
 
 def style(layer: str, picture: Tensor, *, axis: int | None = None) -> Objective:
-    """How near the textures of x_l come to those of `picture`, whatever is where.
+    """Reproduces the textures of x_l for `picture`, at any place.
 
     Raises: as `invert`.
     """
-    return _to(f"style of {layer}", layer, picture, None, axis, lambda x_l, a: _nearness(gram(x_l), a), gram)
+
+    def value(x_l: Tensor, a: Tensor) -> Tensor:
+        return _closeness(gram(x_l), a)
+
+    return _with_reference(f"style of {layer}", layer, picture, None, axis, value, gram)
 
 
-def _nearness(x: Tensor, a: Tensor) -> Tensor:
+def _closeness(x: Tensor, a: Tensor) -> Tensor:
     size = a.square().mean().clamp(min=1e-12).item()
-    return F.mul(mean(F.square(F.sub(x, a))), -1 / size)
+    return F.mul(mean_per_picture(F.square(F.sub(x, a))), -1 / size)
 
 
-def _to(
+def _with_reference(
     name: str,
     layer: str,
     picture: Tensor,
@@ -71,30 +78,30 @@ def _to(
     value: Callable[[Tensor, Tensor], Tensor],
     summary: Callable[[Tensor], Tensor] | None = None,
 ) -> Objective:
-    """A function of x_l and of a; or of a summary of a, which has no places to agree with."""
+    """The objective value(x_l, a); or value(x_l, summary(a)), which may be of another size than x_l."""
     if picture.ndim != 3 or len(picture) != 3 or not picture.isfinite().all():
         raise ValueError(f"{name}: the picture is [3, H, W], and finite; it was given {list(picture.shape)}.")
-    name = f"{name} for {said(picture)}"
+    name = f"{name} for {short_fingerprint(picture)}"
 
     def bind(network: Pretrained) -> Value:
-        shown, wanted = picture[None].detach().float(), size or (network.size, network.size)
-        if shown.shape[-2:] != wanted:
-            shown = F.interpolate(shown, wanted, mode="bilinear", antialias=True)
-        seen = activations(network, frozenset([layer]), shown)
+        x, wanted = picture[None].detach().float(), size or (network.size, network.size)
+        if x.shape[-2:] != wanted:
+            x = F.interpolate(x, wanted, mode="bilinear", antialias=True)
+        seen = activations(network, frozenset([layer]), x)
         a = channels_first(seen[layer], layer, seen[PICTURE], axis)
         if not a.isfinite().all():
-            raise ValueError(f"{name}: what the network says of it is not finite.")
-        of_it = summary(a) if summary else a
+            raise ValueError(f"{name}: the network's x_l for it is not finite.")
+        target = summary(a) if summary else a
 
-        def of_all(x: Mapping[str, Tensor]) -> Tensor:
+        def of_activations(x: Mapping[str, Tensor]) -> Tensor:
             x_l = channels_first(x[layer], layer, x[PICTURE], axis)
             if not summary and x_l.shape[1:] != a.shape[1:]:
                 raise ValueError(
-                    f"{name}: x_out of what is drawn is {list(x_l.shape[1:])}, and of the picture {list(a.shape[1:])}. "
-                    "They are of one size: `size`, (height, width), is of what is drawn."
+                    f"{name}: its x_out {list(a.shape[1:])} differs from that of the drawn picture, "
+                    f"{list(x_l.shape[1:])}. Give the size of what is drawn, `size` (height, width)."
                 )
-            return value(x_l, of_it.to(x_l))
+            return value(x_l, target.to(x_l))
 
-        return of_all
+        return of_activations
 
     return Objective(name, frozenset([layer]), bind)

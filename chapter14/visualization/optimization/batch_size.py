@@ -1,4 +1,4 @@
-"""How many pictures at a time: as many as memory allows."""
+"""How many pictures are drawn at a time: as many as fit into memory."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-MOST = {"cpu": 32}  # beyond it, a batch is no faster
-SHARE = 0.3  # of the memory that is free: what is kept for the way back is not all that a step takes
+MAX_BATCH = {"cpu": 32}  # a larger batch is no faster
+SHARE = 0.3  # of the free memory: a step needs more than its saved tensors
 
 
-def fitting(J: Callable[[Tensor], Tensor], x: Tensor) -> int:
-    """How many pictures [*x] at a time have room, by what one of them keeps for its way back through J."""
-    kept: dict[int, int] = {}
+def largest_batch(J: Callable[[Tensor], Tensor], x: Tensor) -> int:
+    """The number of pictures [*x] that fit into memory, by the tensors that one of them saves for the backward pass."""
+    saved: dict[int, int] = {}
 
     def count(t: Tensor) -> Tensor:
         storage = t.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        saved[storage.data_ptr()] = storage.nbytes()
         return t.detach()
 
     with saved_tensors_hooks(count, lambda t: t), torch.enable_grad():
         J(x.detach().requires_grad_())
-    room = SHARE * _free(x.device) / max(sum(kept.values()), 1)
-    return max(1, min(int(room), MOST.get(x.device.type, 256)))
+    room = SHARE * _free_memory(x.device) / max(sum(saved.values()), 1)
+    return max(1, min(int(room), MAX_BATCH.get(x.device.type, 256)))
 
 
-def _free(device: torch.device) -> int:
+def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # not a Linux
+    except (ValueError, OSError, AttributeError):  # not on Linux
         return 4 * 2**30

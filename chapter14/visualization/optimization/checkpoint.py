@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from ...files import NotWritten, regular, whole
-from ...models.clip_file import fingerprint
-from .descent import Step
+from ...models.state_dict import fingerprint
+from .descent import DescentStep
 
-EVERY = 60  # seconds
+SAVE_INTERVAL = 60  # seconds
 
 
-class Batch(NamedTuple):
+class FinishedBatch(NamedTuple):
     """Pictures that are finished."""
 
     x: Tensor
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     importance: Tensor  # the sum of |dJ/dx|, a mean over channels
 
 
-class Current(NamedTuple):
+class CurrentBatch(NamedTuple):
     """Pictures that are being drawn, after some steps."""
 
     theta: Tensor
@@ -39,7 +39,7 @@ class Current(NamedTuple):
     asked: Tensor  # the sum of |dJ/dx| so far
 
 
-class Progress:
+class Checkpoint:
     """Pictures that are finished, and of those that are being drawn: θ, J at each step so far, the sum of |dJ/dx|.
 
     As a context, it keeps `path` up to date: once a minute, and at the end, also after an error or an interrupt. One
@@ -58,7 +58,7 @@ class Progress:
 
     def __init__(self, path: Path | None, said: dict[str, Any], resume: bool, device: torch.device):
         self.device, self.path, self.said = device, path, json.dumps(said, sort_keys=True)
-        self.at: tuple[tuple[Batch, ...], Current | None] = ((), None)
+        self.at: tuple[tuple[FinishedBatch, ...], CurrentBatch | None] = ((), None)
         self.kept: object = self.at  # as it was when it was last written, or began
         self.J: list[Tensor] = []  # of the pictures that are being drawn; the first `steps` of them count
         self.saved = time.monotonic()
@@ -70,7 +70,7 @@ class Progress:
         return sum(len(batch.x) for batch in self.at[0])
 
     @property
-    def current(self) -> Current | None:
+    def current(self) -> CurrentBatch | None:
         return self.at[1]
 
     @property
@@ -78,14 +78,14 @@ class Progress:
         """How many are behind the pictures that are being drawn."""
         return self.at[1].steps if self.at[1] else 0
 
-    def took(self, step: Step, through_relu: int = 0) -> None:
+    def took(self, step: DescentStep, through_relu: int = 0) -> None:
         """Of the first `through_relu` steps, whose gradient came through shut relus, none says who is alive."""
         finished, before = self.at
         asked, n = step.g.abs().mean(1, keepdim=True), self.steps
         living = step.alive if before is None or step.i <= through_relu else before.living
         self.J[n:] = [step.J.detach()]
-        self.at = finished, Current(step.theta, n + 1, living, before.asked + asked if before else asked)
-        if self.path and time.monotonic() - self.saved > EVERY:
+        self.at = finished, CurrentBatch(step.theta, n + 1, living, before.asked + asked if before else asked)
+        if self.path and time.monotonic() - self.saved > SAVE_INTERVAL:
             with _warned():
                 self.save()
 
@@ -93,9 +93,9 @@ class Progress:
         """The pictures that were being drawn are x."""
         finished, last = self.at
         assert last is not None
-        self.at = (*finished, Batch(x, torch.stack(self.J[: last.steps]), last.living, last.asked)), None
+        self.at = (*finished, FinishedBatch(x, torch.stack(self.J[: last.steps]), last.living, last.asked)), None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Checkpoint:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -138,7 +138,7 @@ class Progress:
                 f"{self.path} is of another call, and cannot be resumed by this one: {_differing(said, self.said)}"
             )
         batches = range(sum(name.endswith(".x") for name in tensors))
-        needed = [f"{i}.{name}" for i in batches for name in Batch._fields]
+        needed = [f"{i}.{name}" for i in batches for name in FinishedBatch._fields]
         needed += ["J", "living", "asked"] if "theta" in tensors else []
         if missing := [name for name in needed if name not in tensors]:
             raise ValueError(f"{self.path} is not a visualization to resume: it has no {missing[0]!r}.")
@@ -149,8 +149,11 @@ class Progress:
         last = None
         if "theta" in tensors:
             self.J = list(tensors["J"])
-            last = Current(tensors["theta"], len(self.J), tensors["living"], tensors["asked"])
-        self.at = tuple(Batch(*(tensors[f"{i}.{name}"] for name in Batch._fields)) for i in batches), last
+            last = CurrentBatch(tensors["theta"], len(self.J), tensors["living"], tensors["asked"])
+        self.at = (
+            tuple(FinishedBatch(*(tensors[f"{i}.{name}"] for name in FinishedBatch._fields)) for i in batches),
+            last,
+        )
 
 
 def is_checkpoint(path: Path) -> bool:

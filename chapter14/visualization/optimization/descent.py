@@ -2,11 +2,11 @@
 
     J(x, θ) = -x_l[i],     x <- x - η (dJ/dx)^T
 
-Here the parameters stay, and x moves. Steps have a given length, so η is that over the length of the gradient. What is
-descended in may be another way to write x down (image.py); then it is the θ of (14.9), and dJ/dθ = dJ/dx L^θ.
+Here the parameters are fixed, and x moves. Each step has a given length, so η is that length over the norm of the
+gradient. With another parameterization of x (images/), the descent is in its θ, and dJ/dθ = dJ/dx L^θ.
 
-All that is random in a step is drawn from generators of that step, one a picture. So a picture does not depend on its
-neighbours in the batch, and a descent goes on from any step of which x and θ are known.
+All randomness of a step comes from generators of that step, one for each picture. So a picture does not depend on the
+others in the batch, and a descent can be resumed after any step whose θ is known.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ from ... import functional as F
 from ..images.image import Image
 from ..transforms.transform import randn
 
-TAPER = 0.25  # the share of the steps, at the end of a descent, that grow shorter
+TAPER = 0.25  # the share of steps, at the end of a descent, that decrease in length
 
 
 class DeadNeuron(ValueError):
-    """The gradient of the objective is zero everywhere: there is no way up."""
+    """The gradient of the objective is zero everywhere."""
 
 
-class Move(NamedTuple):
-    """What a step does: first, where `mix` is a number, x <- mix x + (1 - mix) noise; then a move of `length`."""
+class StepPlan(NamedTuple):
+    """A planned step: first, if `mix` is a number, x <- mix x + (1 - mix) noise; then a step of `length`."""
 
     mix: float | None
     length: float
 
 
-class Step(NamedTuple):
+class DescentStep(NamedTuple):
     J: Tensor  # [B], before the step, with its graph
     x: Tensor  # [B, C, H, W], after the step
     g: Tensor  # [B, C, H, W], dJ/dx before it
-    theta: Tensor  # whose picture x is
+    theta: Tensor  # the parameters of x
     alive: Tensor  # [B], whether J had a gradient
-    i: int  # which step of the descent it is
+    i: int  # the number of the step
 
 
-def moves(way: float, numel: int, steps: int, cycles: Sequence[float]) -> list[Move]:
-    """One descent from noise, of `steps`, and one for each a of `cycles`, by as much less as noise is mixed in less.
+def plan_steps(way: float, numel: int, steps: int, cycles: Sequence[float]) -> list[StepPlan]:
+    """A descent from noise of `steps`, then one for each a of `cycles`, shorter by the factor 1 - a.
 
-    `way` is how far the first leads, in units of the distance from noise to a photograph of `numel` entries.
+    `way` is the length of the first, in units of the distance from noise to a photograph of `numel` entries.
     """
-    distance = math.sqrt(1.3 * numel)  # of noise from photographs, root mean square: their variances add up
+    distance = math.sqrt(1.3 * numel)  # of white noise from photographs, root mean square: the variances add
     return [
-        Move(a if i == 0 else None, length)
+        StepPlan(a if i == 0 else None, length)
         for a in (0.0, *cycles)
         for i, length in enumerate(_lengths(way * (1 - a) * distance, max(round(steps * (1 - a)), 1)))
     ]
@@ -65,15 +65,15 @@ def _lengths(way: float, n: int) -> list[float]:
 
 
 def generators(seeds: Sequence[int], step: int) -> list[Generator]:
-    """What each picture draws from at this step."""
+    """The random generator of each picture at this step."""
     digests = [hashlib.blake2b(f"{seed} {step}".encode(), digest_size=4).digest() for seed in seeds]
     return [Generator().manual_seed(int.from_bytes(digest, "big")) for digest in digests]
 
 
-def noise(image: Image, x: Tensor, draws: Sequence[Generator]) -> Tensor:
-    """White noise in θ, as pictures [*x] that vary by `image.noise`."""
-    drawn = image.picture(randn(image.parameters(x).shape, draws).to(x))
-    return drawn * (image.noise / drawn.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)
+def white_noise(image: Image, x: Tensor, draws: Sequence[Generator]) -> Tensor:
+    """White noise in θ, as pictures of x's shape, with the standard deviation `image.noise`."""
+    noise = image.picture(randn(image.parameters(x).shape, draws).to(x))
+    return noise * (image.noise / noise.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)
 
 
 def descend(
@@ -81,29 +81,29 @@ def descend(
     image: Image,
     x: Tensor,
     seeds: Sequence[int],
-    plan: Sequence[Move],
+    plan: Sequence[StepPlan],
     begin: int = 0,
     theta: Tensor | None = None,
-) -> Iterator[Step]:
-    """θ <- θ - η (dJ/dθ)^T, where x = image(θ), with the η that moves each picture by a step's length.
+) -> Iterator[DescentStep]:
+    """θ <- θ - η (dJ/dθ)^T, where x = image(θ), with η such that each picture moves by the length of the step.
 
     Args:
         J: (step, x [B, C, H, W], B generators) → [B].
-        x: where it begins. To go on where another descent was left: theta, and begin, the steps of `plan` behind it.
+        x: the start. To resume another descent: its theta, and begin, the number of steps that it has done.
     """
     theta = image.parameters(x) if theta is None else theta
     for i, move in list(enumerate(plan))[begin:]:
         draws = generators(seeds, i)
         if move.mix is not None:
             x = image.picture(theta).clamp(-1, 1) if i else x
-            theta = image.parameters(move.mix * x + (1 - move.mix) * noise(image, x, draws))
+            theta = image.parameters(move.mix * x + (1 - move.mix) * white_noise(image, x, draws))
         theta = theta.detach().requires_grad_()
         x = image.picture(theta)
         cost = J(i, x, draws)
         g_x, g = torch.autograd.grad(F.sum_to_size(cost, ()), (x, theta))
         with torch.no_grad():
-            norm = image.moved(theta, g).flatten(1).norm(dim=1)
+            norm = image.jvp(theta, g).flatten(1).norm(dim=1)
             eta = torch.where(norm == 0, 0, move.length / norm)
             theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
             x = image.picture(theta)
-        yield Step(cost, x, g_x, theta, norm != 0, i)
+        yield DescentStep(cost, x, g_x, theta, norm != 0, i)

@@ -11,19 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from ... import functional as F
-from ...models.clip_file import fingerprint
-from ...models.load import Pretrained, load
-from ..activations.hooks import PICTURE, fixed
+from ...models.load import Pretrained, load_network
+from ...models.state_dict import fingerprint
+from ..activations.hooks import PICTURE, frozen_parameters
 from ..images.colour import Alpha
 from ..images.image import Image, Pixels
 from ..objectives.identity import identity
 from ..objectives.objective import Objective, text
 from ..transforms.presets import TRANSFORMS
 from ..transforms.transform import Together, Transform
-from .batch_size import fitting
-from .checkpoint import Progress
-from .cost import Node, Settings, node
-from .descent import DeadNeuron, Move, Step, descend, generators, moves
+from .batch_size import largest_batch
+from .checkpoint import Checkpoint
+from .cost import CostFunction, Settings, cost_function
+from .descent import DeadNeuron, DescentStep, StepPlan, descend, generators, plan_steps
 
 PIXELS = Pixels()
 CYCLES = (0.4, 0.6, 0.8)
@@ -55,7 +55,7 @@ def visualize(
     compile: bool = False,
     checkpoint: str | Path | None = None,
     resume: bool = False,
-    on_step: Callable[[Step], None] | None = None,
+    on_step: Callable[[DescentStep], None] | None = None,
 ) -> Visualization:
     """Pictures that raise `objective`: from noise, by gradient descent of J = -objective on the data (14.9).
 
@@ -108,13 +108,13 @@ def visualize(
     x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
     _check_image(image, x, transforms)
     said = _said(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
-    done = Progress(Path(checkpoint) if checkpoint else None, said, resume, x.device)
-    with torch.inference_mode(False), torch.enable_grad(), fixed(network.model), done:
+    done = Checkpoint(Path(checkpoint) if checkpoint else None, said, resume, x.device)
+    with torch.inference_mode(False), torch.enable_grad(), frozen_parameters(network.model), done:
         while (first := len(done)) < len(seeds):
             theta = done.current.theta if done.current else None
             n = _batch(batch, network, objectives[first:], x[first:], settings) if theta is None else len(theta)
             these = slice(first, first + n)
-            with node(network, objectives[these], settings) as J:
+            with cost_function(network, objectives[these], settings) as J:
                 for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta):
                     if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
                         step = step._replace(alive=step.alive & _moved_by_the_network(J, step, seeds[these]))
@@ -130,16 +130,16 @@ def visualize(
     return Visualization(torch.cat(xs).clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
 
 
-def steps_in_all(steps: int, cycles: Sequence[float] = CYCLES) -> int:
+def number_of_steps(steps: int, cycles: Sequence[float] = CYCLES) -> int:
     """How many `visualize` takes from noise, for each batch."""
-    return len(moves(1, 1, steps, cycles))
+    return len(plan_steps(1, 1, steps, cycles))
 
 
 def _network(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
     if isinstance(model, Pretrained):
         return model
     if not isinstance(model, nn.Module):
-        return load(model)
+        return load_network(model)
     if size is None:
         raise ValueError(f"visualize: {type(model).__name__} needs a size, of the pictures that it takes, in pixels.")
     return Pretrained(model, size if isinstance(size, int) else max(size))
@@ -161,7 +161,7 @@ def _beginning(
     steps: int,
     cycles: Sequence[float],
     way: float | None,
-) -> tuple[Tensor, list[Move]]:
+) -> tuple[Tensor, list[StepPlan]]:
     """x [B, C, H, W] before the first step, and the steps."""
     parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
     if start is not None and start.ndim not in (3, 4):
@@ -170,10 +170,10 @@ def _beginning(
         raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
     if start is not None:
         x = start.to(parameter).expand(count, *start.shape[-3:])
-        return x, [move._replace(mix=None) for move in moves(way, x[0].numel(), steps, ())]
+        return x, [move._replace(mix=None) for move in plan_steps(way, x[0].numel(), steps, ())]
     H, W = _sides(network.size if size is None else size)
     x = torch.zeros(count, image.channels, H, W).to(parameter)
-    return x, moves(way, x[0].numel(), steps, cycles)
+    return x, plan_steps(way, x[0].numel(), steps, cycles)
 
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
@@ -201,15 +201,15 @@ def _batch(
 ) -> int:
     """How many of these pictures come next."""
     if batch is None and len(x) > 1:
-        with node(network, objectives[:1], settings) as J:
-            batch = fitting(lambda x: J(0, x, generators([0], 0)), x[:1])
+        with cost_function(network, objectives[:1], settings) as J:
+            batch = largest_batch(lambda x: J(0, x, generators([0], 0)), x[:1])
     n = min(batch or 1, len(x))
     while n < len(x) and objectives[n].together and objectives[n] is objectives[n - 1]:
         n += 1
     return n
 
 
-def _moved_by_the_network(J: Node, step: Step, seeds: Sequence[int]) -> Tensor:
+def _moved_by_the_network(J: CostFunction, step: DescentStep, seeds: Sequence[int]) -> Tensor:
     """[B], whether J has a gradient that no prior gives it."""
     x = step.x.detach().requires_grad_()
     cost = J(step.i, x, generators(seeds, step.i), priors=False)
@@ -217,7 +217,7 @@ def _moved_by_the_network(J: Node, step: Step, seeds: Sequence[int]) -> Tensor:
     return g.flatten(1).any(1)
 
 
-def _check(step: Step, i: int, objectives: Sequence[Objective], whole: bool) -> None:
+def _check(step: DescentStep, i: int, objectives: Sequence[Objective], whole: bool) -> None:
     sums = step.J.detach() + step.x.flatten(1).sum(1)  # a number that is not finite is in its sum: the cheap look first
     if not sums.isfinite().all() and (wrong := ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))).any():
         names = ", ".join(dict.fromkeys(o.name for o, its in zip(objectives, wrong.tolist(), strict=True) if its))
@@ -235,7 +235,7 @@ def _said(
     objectives: Sequence[Objective],
     seeds: Sequence[int],
     image: Image,
-    plan: Sequence[Move],
+    plan: Sequence[StepPlan],
     settings: Settings,
     start: Tensor | None,
 ) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""Through a relu that is shut: a way back that no function has, for the first steps of a dead neuron.
+"""A backward pass for relu that wakes dead neurons, for the first steps of a descent.
 
     g_in = 0 where x <= 0 and g > 0, else g        relu (14.32) has 0 wherever x < 0
 
-A neuron whose input is negative everywhere has no gradient, and nothing to climb. Here its J may still fall: what would
-raise the input of a relu that is shut comes through, as long as the neuron sleeps. Native autograd knows one backward
-for relu; a layer that is written by hand may have another.
+A neuron whose input is negative everywhere has no gradient. Here its J can still fall: a gradient that would raise the
+input of an inactive relu passes through. This is not the derivative of any function.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class RedirectedRelu(Layer):
 RELUS = {torch.relu, torch.relu_, Tensor.relu, Tensor.relu_, nn.functional.relu, nn.functional.relu_}
 
 
-class Redirected(TorchFunctionMode):
+class RedirectedMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if func in RELUS and torch.is_grad_enabled():
@@ -54,22 +53,22 @@ class Redirected(TorchFunctionMode):
 
 @contextmanager
 def redirected(model: nn.Module) -> Iterator[None]:
-    """Every relu inside lets through what would open it: of functions, methods and modules, this package's too."""
+    """Replaces every relu inside by `RedirectedRelu`: functions, methods and modules, this package's too."""
 
-    def instead(module: nn.Module, inputs: tuple[Tensor, ...], x_out: Tensor) -> Tensor:
+    def replace(module: nn.Module, inputs: tuple[Tensor, ...], x_out: Tensor) -> Tensor:
         return RedirectedRelu.of(*inputs)
 
-    # those of torch.nn call what the mode sees
+    # torch.nn's modules call functions, which the mode replaces
     ours = [m for m in model.modules() if isinstance(m, nn.ReLU) and type(m).forward is not nn.ReLU.forward]
-    written_over = [module for module in ours if module.inplace]
-    hooks = [module.register_forward_hook(instead, prepend=True) for module in ours]
+    in_place = [module for module in ours if module.inplace]
+    hooks = [module.register_forward_hook(replace, prepend=True) for module in ours]
     try:
-        for module in written_over:
+        for module in in_place:
             module.inplace = False
-        with Redirected():
+        with RedirectedMode():
             yield
     finally:
-        for module in written_over:
+        for module in in_place:
             module.inplace = True
         for hook in hooks:
             hook.remove()

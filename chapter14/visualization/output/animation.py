@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...files import MARK, whole
-from ..optimization.descent import Step
-from .render import flat, sheet, to_image
+from ..optimization.descent import DescentStep
+from .render import contact_sheet, flatten_alpha, to_image
 
 HOLD = 1.0  # seconds that the last picture stays
 BY_PILLOW = (".gif", ".webp")
@@ -36,7 +36,7 @@ class Film:
         self.batches: list[list[Tensor]] = []  # of each, its frames, uint8 [B, C, H, W]
         self._passing = False  # whether the last frame is there only until there is a later one
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: DescentStep) -> None:
         if step.i == 0 or not self.batches:
             self.batches.append([])
             self._passing = False
@@ -65,13 +65,13 @@ class Film:
             NotWritten: it could not be written.
         """
         path = Path(path)
-        check(path)
+        check_film_path(path)
         frames = self.frames(size, columns)
         with whole(path) as beside:
             (_save if path.suffix.lower() in BY_PILLOW else _save_mp4)(frames, beside, rate)
 
 
-def check(path: Path) -> None:
+def check_film_path(path: Path) -> None:
     """
     Raises:
         ValueError: there is no such film; PyAV, which writes MP4, is not installed.
@@ -84,7 +84,7 @@ def check(path: Path) -> None:
 
 def _frame(pixels: Tensor, size: int | None, columns: int) -> Image.Image:
     images = [to_image(x.float() / 127.5 - 1, size) for x in pixels]
-    return flat(images[0]) if len(images) == 1 else sheet(images, [""] * len(images), columns)
+    return flatten_alpha(images[0]) if len(images) == 1 else contact_sheet(images, [""] * len(images), columns)
 
 
 def _save(frames: Sequence[Image.Image], path: Path, rate: int) -> None:
@@ -99,7 +99,7 @@ def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
     """Of 256 colours, chosen from a few frames: one for each frame takes Pillow a second each."""
     chosen = [*frames[:: len(frames) // 16 + 1], frames[-1]]
     few = [frame.resize((64, 64), Image.Resampling.NEAREST) for frame in chosen]
-    palette = sheet(few, [""] * len(few), len(few)).quantize(256)
+    palette = contact_sheet(few, [""] * len(few), len(few)).quantize(256)
     return [frame.quantize(palette=palette) for frame in frames]
 
 

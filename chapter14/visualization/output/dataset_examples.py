@@ -19,24 +19,24 @@ from torch import Tensor
 
 from ...files import PART, regular
 from ...models.load import Pretrained
-from ..activations.hooks import PICTURE, fixed, watched
+from ..activations.hooks import PICTURE, activation_hooks, frozen_parameters
 from ..objectives.objective import Objective
-from .render import flat, formats
+from .render import flatten_alpha, readable_formats
 
 ENDINGS = {".jpg", ".jpeg", ".png"}
 
 
-class Photo(NamedTuple):
+class Photograph(NamedTuple):
     path: Path
     value: float
 
 
-class Nearest(NamedTuple):
-    most: list[Photo]  # the highest first
-    least: list[Photo]  # the lowest first
+class DatasetExamples(NamedTuple):
+    most: list[Photograph]  # the highest first
+    least: list[Photograph]  # the lowest first
 
 
-def nearest(
+def dataset_examples(
     network: Pretrained,
     objective: Objective | Sequence[Objective],
     folder: str | Path,
@@ -44,7 +44,7 @@ def nearest(
     batch: int = 32,
     size: int | tuple[int, int] | None = None,
     on_batch: Callable[[int], None] | None = None,
-) -> list[Nearest]:
+) -> list[DatasetExamples]:
     """For each objective, the `n` photographs of a folder, and of the folders in it, that it values most and least.
 
     Every photograph passes through the network once, whatever the number of objectives. One that cannot be read is
@@ -60,12 +60,12 @@ def nearest(
     objectives = [objective] if isinstance(objective, Objective) else list(objective)
     if together := [o.name for o in objectives if o.together]:
         raise ValueError(f"{', '.join(together)}: it compares pictures, and says nothing of a single photograph.")
-    paths, shape = photographs(folder), size or network.size
+    paths, shape = find_photographs(folder), size or network.size
     H, W = (shape, shape) if isinstance(shape, int) else shape
     read: list[Path] = []
     most = least = torch.zeros(0, len(objectives))  # the values of the best so far
     at_most = at_least = torch.zeros(0, len(objectives), dtype=torch.long)  # and where in `read` they are
-    with measured(network, objectives) as measure:
+    with objective_values(network, objectives) as measure:
         for first in range(0, len(paths), batch):
             these = paths[first : first + batch]
             seen = _seen(these, (H, W))
@@ -80,15 +80,16 @@ def nearest(
     if not read:
         raise ValueError(f"{folder}: not one picture in it can be read.")
 
-    def photos(values: Tensor, places: Tensor) -> list[Photo]:
-        return [Photo(read[i], value) for i, value in zip(places.tolist(), values.tolist(), strict=True)]
+    def photos(values: Tensor, places: Tensor) -> list[Photograph]:
+        return [Photograph(read[i], value) for i, value in zip(places.tolist(), values.tolist(), strict=True)]
 
     return [
-        Nearest(photos(most[:, o], at_most[:, o]), photos(least[:, o], at_least[:, o])) for o in range(len(objectives))
+        DatasetExamples(photos(most[:, o], at_most[:, o]), photos(least[:, o], at_least[:, o]))
+        for o in range(len(objectives))
     ]
 
 
-def photographs(folder: str | Path) -> list[Path]:
+def find_photographs(folder: str | Path) -> list[Path]:
     """The pictures of a folder, and of the folders in it, by name.
 
     Raises:
@@ -106,12 +107,12 @@ def photographs(folder: str | Path) -> list[Path]:
 
 
 @contextmanager
-def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[Callable[[Tensor], Tensor]]:
+def objective_values(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[Callable[[Tensor], Tensor]]:
     """x [B, C, H, W] → [B, O], what each objective says of each picture; without gradients."""
     layers = frozenset[str]().union(*(o.layers for o in objectives))
     device = next(network.model.parameters(), torch.zeros(())).device
     values = [o.bind(network) for o in objectives]
-    with fixed(network.model), torch.no_grad(), watched(network, layers) as look:
+    with frozen_parameters(network.model), torch.no_grad(), activation_hooks(network, layers) as look:
 
         def measure(x: Tensor) -> Tensor:
             x = x.to(device)
@@ -121,17 +122,17 @@ def measured(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[C
         yield measure
 
 
-def opened(path: Path, size: tuple[int, int]) -> Image.Image:
+def open_photograph(path: Path, size: tuple[int, int]) -> Image.Image:
     """A photograph in colours, upright, its middle made (height, width) pixels large."""
     H, W = size
-    with Image.open(regular(path), formats=formats()) as image:
+    with Image.open(regular(path), formats=readable_formats()) as image:
         image.draft("RGB", (W, H))  # a JPEG is read no larger than it takes
-        return ImageOps.fit(flat(ImageOps.exif_transpose(image)), (W, H), Image.Resampling.BICUBIC)
+        return ImageOps.fit(flatten_alpha(ImageOps.exif_transpose(image)), (W, H), Image.Resampling.BICUBIC)
 
 
-def shown(path: Path, size: tuple[int, int]) -> Tensor:
+def load_photograph(path: Path, size: tuple[int, int]) -> Tensor:
     """The same as a network sees it, x [3, H, W], entries from -1 to 1."""
-    return torch.from_numpy(np.array(opened(path, size))).permute(2, 0, 1).float() / 127.5 - 1
+    return torch.from_numpy(np.array(open_photograph(path, size))).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def _seen(paths: Sequence[Path], size: tuple[int, int]) -> dict[Path, Tensor]:
@@ -139,7 +140,7 @@ def _seen(paths: Sequence[Path], size: tuple[int, int]) -> dict[Path, Tensor]:
     seen = {}
     for path in paths:
         try:
-            seen[path] = shown(path, size)
+            seen[path] = load_photograph(path, size)
         except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
             warnings.warn(f"{path}: it cannot be read, and is left out. {error}", stacklevel=3)
     return seen

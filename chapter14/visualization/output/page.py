@@ -17,9 +17,9 @@ from typing import Any
 from PIL import Image
 
 from ...files import MARK, escaped
-from .dataset_examples import Nearest, Photo, opened
-from .provenance import Record
-from .render import flat
+from .dataset_examples import DatasetExamples, Photograph, open_photograph
+from .provenance import Provenance
+from .render import flatten_alpha
 
 TEMPLATE = Path(__file__).with_name("page.html")
 LARGEST = 480  # pixels: a picture is shown no larger
@@ -27,9 +27,9 @@ PHOTO = 120
 POINTS = 200  # of the curve of J
 
 
-def page(
-    pictures: Sequence[tuple[Record, Image.Image]],
-    photographs: Sequence[Nearest] | None = None,
+def gallery_page(
+    pictures: Sequence[tuple[Provenance, Image.Image]],
+    photographs: Sequence[DatasetExamples] | None = None,
     title: str = "What the neurons look for",
 ) -> str:
     """The page as HTML: each picture with its record, and the photographs that its objective values most and least.
@@ -44,11 +44,13 @@ def page(
         raise ValueError("page: there are no pictures.")
     if photographs is not None and len(photographs) != len(pictures):
         raise ValueError(f"page: {len(pictures)} pictures have the photographs of {len(photographs)}.")
-    beside = photographs or [Nearest([], [])] * len(pictures)
+    beside = photographs or [DatasetExamples([], [])] * len(pictures)
     every = dict.fromkeys(photo.path for near in beside for photo in (*near.most, *near.least))
     number = {path: i for i, path in enumerate(every)}
     data = {
-        "photos": [{"name": path.name, "src": _embedded(opened(path, (PHOTO, PHOTO)), "JPEG")} for path in every],
+        "photos": [
+            {"name": path.name, "src": _embedded(open_photograph(path, (PHOTO, PHOTO)), "JPEG")} for path in every
+        ],
         "cards": [
             _card(record, image) | {"most": _photos(near.most, number), "least": _photos(near.least, number)}
             for (record, image), near in zip(pictures, beside, strict=True)
@@ -58,7 +60,7 @@ def page(
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), data=said, mark=MARK)
 
 
-def _card(record: Record, image: Image.Image) -> dict[str, Any]:
+def _card(record: Provenance, image: Image.Image) -> dict[str, Any]:
     image = image.copy()
     image.thumbnail((LARGEST, LARGEST))
     history = [float(J) for J in record.history] or [0.0]
@@ -77,7 +79,7 @@ def _card(record: Record, image: Image.Image) -> dict[str, Any]:
     }
 
 
-def _facts(record: Record) -> list[tuple[str, str]]:
+def _facts(record: Provenance) -> list[tuple[str, str]]:
     """All that a record says, but for J, whose curve the page shows."""
     facts = {"objective": record.objective, "model": record.model, "weights": record.weights, "seed": record.seed}
     facts["alive"] = "yes" if record.alive else "no, J had no gradient"
@@ -89,12 +91,12 @@ def _said(value: Any) -> str:
     return ", ".join(map(_said, value)) if isinstance(value, list) else "none" if value is None else str(value)
 
 
-def _photos(photos: Sequence[Photo], number: dict[Path, int]) -> list[tuple[int, str]]:
+def _photos(photos: Sequence[Photograph], number: dict[Path, int]) -> list[tuple[int, str]]:
     return [(number[photo.path], f"{photo.value:.4g}") for photo in photos]
 
 
 def _embedded(image: Image.Image, format: str) -> str:
     """As a URI that holds the picture itself."""
     file = io.BytesIO()
-    (flat(image) if format == "JPEG" else image).save(file, format, quality=90, subsampling=0)
+    (flatten_alpha(image) if format == "JPEG" else image).save(file, format, quality=90, subsampling=0)
     return f"data:image/{format.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -24,8 +24,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...files import marked, regular, whole
-from ...models.clip_file import fingerprint
 from ...models.load import Pretrained
+from ...models.state_dict import fingerprint
 from ..objectives.objective import Objective
 from ..optimization.optimize import Visualization, visualize
 from . import render
@@ -37,12 +37,12 @@ LARGEST = 2**24  # bytes of a record
 ELSEWHERE = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
 
 
-class NoRecord(ValueError):
+class NoProvenance(ValueError):
     """A picture does not say how it was drawn."""
 
 
 @dataclass(frozen=True)
-class Record:
+class Provenance:
     objective: str  # by name
     model: str
     weights: str  # fingerprint
@@ -63,7 +63,7 @@ class Record:
         return json.dumps(dataclasses.asdict(self))
 
 
-def records(
+def describe(
     drawn: Visualization,
     network: Pretrained | nn.Module,
     objective: str | Objective | Sequence[str | Objective],
@@ -72,7 +72,7 @@ def records(
     model: str = "",
     commands: Sequence[Sequence[str]] = (),
     quality: Sequence[Mapping[str, float | None]] = (),
-) -> list[Record]:
+) -> list[Provenance]:
     """A record of each picture that `visualize(network, objective, **options)` drew.
 
     Args:
@@ -86,7 +86,7 @@ def records(
     module = network.model if isinstance(network, Pretrained) else network
     weights, now = fingerprint(module.state_dict()), versions()
     return [
-        Record(
+        Provenance(
             objective=o if isinstance(o, str) else o.name,
             model=model or type(module).__name__,
             weights=weights,
@@ -102,7 +102,7 @@ def records(
     ]
 
 
-def save(image: Image.Image, path: str | Path, record: Record) -> None:
+def save_with_provenance(image: Image.Image, path: str | Path, record: Provenance) -> None:
     """Write a picture with its record, in the file if it is a PNG, and beside it as JSON.
 
     Raises:
@@ -110,13 +110,13 @@ def save(image: Image.Image, path: str | Path, record: Record) -> None:
         NotWritten: they could not be; then neither is there.
     """
     path = Path(path)
-    render.check(path)
+    render.check_image_path(path)
     with whole(path.with_suffix(".json")) as beside:
         beside.write_text(record.json(), encoding="utf-8")
-        render.save(image, path, {KEY: record.json()})
+        render.save_image(image, path, {KEY: record.json()})
 
 
-def record_of(path: str | Path) -> Record:
+def read_provenance(path: str | Path) -> Provenance:
     """The record that a picture carries, or that lies beside it, or that is in this JSON file.
 
     Raises:
@@ -127,7 +127,7 @@ def record_of(path: str | Path) -> Record:
     beside = path.with_suffix(".json")
     said = None if path == beside else _carried(path)
     if said is None and not beside.exists():
-        raise NoRecord(
+        raise NoProvenance(
             f"{path}: it does not say how it was drawn, and there is no {beside.name} beside it. Either chapter14 did "
             "not draw it, or another program has saved it since."
         )
@@ -136,7 +136,7 @@ def record_of(path: str | Path) -> Record:
     return _read(beside.read_bytes() if said is None else said, path)
 
 
-def records_in(folder: str | Path, broken: Callable[[str], None] = warnings.warn) -> list[tuple[Record, Path]]:
+def read_folder(folder: str | Path, broken: Callable[[str], None] = warnings.warn) -> list[tuple[Provenance, Path]]:
     """The pictures of a folder that say how they were drawn, by name, 2 before 10; others, as sheets, are passed over.
 
     Args:
@@ -152,8 +152,8 @@ def records_in(folder: str | Path, broken: Callable[[str], None] = warnings.warn
         if path.is_dir():
             continue
         try:
-            found.append((record_of(path), path))
-        except NoRecord:
+            found.append((read_provenance(path), path))
+        except NoProvenance:
             continue
         except (ValueError, OSError) as error:
             broken(f"{error} It is left out.")
@@ -162,15 +162,15 @@ def records_in(folder: str | Path, broken: Callable[[str], None] = warnings.warn
     return found
 
 
-def is_ours(path: Path) -> bool:
+def is_own_image(path: Path) -> bool:
     """Whether a picture, or the JSON beside one, is chapter14's own, which it may write over."""
     try:
-        return marked(path) or isinstance(record_of(path), Record)
+        return marked(path) or isinstance(read_provenance(path), Provenance)
     except (ValueError, OSError):
         return False
 
 
-def changed(record: Record, network: Pretrained) -> list[str]:
+def changes_since(record: Provenance, network: Pretrained) -> list[str]:
     """What is no longer as it was when the picture was drawn: "torch was 2.13, and is 2.14"."""
     then = {"weights": record.weights, **record.versions}
     now = {"weights": fingerprint(network.model.state_dict()), **versions()}
@@ -191,7 +191,7 @@ def _by_number(path: Path) -> list[tuple[int, str]]:
 
 def _carried(path: Path) -> str | None:
     try:
-        with Image.open(path, formats=render.formats()) as image:
+        with Image.open(path, formats=render.readable_formats()) as image:
             return image.info.get(KEY)
     except Exception as error:  # of a broken file, Pillow raises errors of many kinds
         raise ValueError(f"{path}: it is no picture that can be read. {str(error).rstrip('.')}.") from error
@@ -212,7 +212,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _read(said: str | bytes, path: Path) -> Record:
+def _read(said: str | bytes, path: Path) -> Provenance:
     try:
         if len(said) > LARGEST:
             raise ValueError
@@ -222,7 +222,7 @@ def _read(said: str | bytes, path: Path) -> Record:
         raise ValueError(f"{path}: what it says of how it was drawn is not chapter14's, or is broken.") from error
     if wrong:
         raise ValueError(f"{path}: what it says of how it was drawn is broken at {', '.join(wrong)}.")
-    return Record(**{name: fields[name] for name in KINDS})
+    return Provenance(**{name: fields[name] for name in KINDS})
 
 
 def _is_number(value: Any) -> bool:

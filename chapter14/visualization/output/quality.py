@@ -24,13 +24,13 @@ from torch.nn.functional import interpolate
 
 from ...files import escaped
 from ...models.load import Pretrained
-from ..images.spectrum import natural
-from ..objectives.objective import Objective, each
+from ..images.spectrum import natural_amplitudes
+from ..objectives.objective import Objective, per_picture
 from ..optimization.descent import generators
 from ..transforms.move import Jitter
 from ..transforms.transform import Together
 from ..transforms.warp import Rotate, Scale
-from .dataset_examples import measured
+from .dataset_examples import objective_values
 
 VIEWS = 16  # of each picture
 SEED = -14  # which no picture is drawn from
@@ -47,7 +47,7 @@ class Quality:
     second: float | None = None
 
 
-def measure(
+def measure_quality(
     network: Pretrained,
     objectives: Sequence[Objective],
     x: Tensor,
@@ -66,15 +66,15 @@ def measure(
     """
     if not len(x) or len(objectives) != len(x):
         raise ValueError(f"measure: one objective for each picture; it was given {len(objectives)} and {len(x)}.")
-    x = in_colours(x.detach().float())
+    x = to_rgb(x.detach().float())
     scores, unseen, other = [], [], []
     for first in range(0, len(x), batch):
-        these, objective = x[first : first + batch], each(objectives[first : first + batch])
-        with measured(network, [objective]) as value:
+        these, objective = x[first : first + batch], per_picture(objectives[first : first + batch])
+        with objective_values(network, [objective]) as value:
             scores.append(value(these)[:, 0])
-            unseen.append(torch.stack([value(view(these, i))[:, 0] for i in range(VIEWS)]).mean(0))
+            unseen.append(torch.stack([value(unseen_view(these, i))[:, 0] for i in range(VIEWS)]).mean(0))
         if second:
-            with measured(second, [objective]) as value:
+            with objective_values(second, [objective]) as value:
                 other.append(value(interpolate(these, [second.size] * 2, mode="bilinear", antialias=True))[:, 0])
     numbers = {
         "score": torch.cat(scores).tolist(),
@@ -87,7 +87,7 @@ def measure(
     return [Quality(**dict(zip(numbers, row, strict=True))) for row in zip(*numbers.values(), strict=True)]
 
 
-def view(x: Tensor, i: int) -> Tensor:
+def unseen_view(x: Tensor, i: int) -> Tensor:
     """The pictures as the drawing never showed them: turned, scaled, moved, and in other colours, by the i-th draw."""
     draws = generators([SEED] * len(x), i)
     x = Together([Rotate(25), Scale(0.7, 1.3), Jitter(max(x.shape[-1] // 6, 1))])(x, draws)
@@ -96,7 +96,7 @@ def view(x: Tensor, i: int) -> Tensor:
     return (x * contrast.to(x) + brightness.to(x)).clamp(-1, 1)
 
 
-def in_colours(x: Tensor) -> Tensor:
+def to_rgb(x: Tensor) -> Tensor:
     """x [B, 3, H, W]: of one channel three; where there is opacity, on grey."""
     if x.shape[1] == 4:
         return x[:, :3] * (x[:, 3:] + 1) / 2
@@ -111,12 +111,12 @@ def spectrum_distance(x: Tensor) -> Tensor:
     fy, fx = torch.fft.fftfreq(H, device=x.device)[:, None], torch.fft.rfftfreq(W, device=x.device)
     k = torch.hypot(fy, fx) * min(H, W)
     bright = x.mean(1, keepdim=True)
-    difference = torch.fft.rfft2(bright[:, 0]).abs().clamp(min=1e-6).log() - natural(bright)[0].log()
+    difference = torch.fft.rfft2(bright[:, 0]).abs().clamp(min=1e-6).log() - natural_amplitudes(bright)[0].log()
     rings = torch.stack([difference[:, k.round() == f].mean(1) for f in range(1, min(H, W) // 2 + 1)], 1)
     return (rings - rings.mean(1, keepdim=True)).square().mean(1).sqrt() * (20 / math.log(10))
 
 
-def table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]]]) -> str:
+def quality_table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]]]) -> str:
     """Setting by setting, the numbers of each picture, (name, quality), and their mean; as text.
 
     Raises:

@@ -37,7 +37,7 @@ def to_image(x: Tensor, size: int | None = None) -> Image.Image:
     return image.resize((max(round(size * image.width / image.height), 1), size), Image.Resampling.BICUBIC)
 
 
-def opaque(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
+def importance_to_alpha(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
     """x [C, H, W] with C 1 or 3, as transparent as it mattered little → [4, H, W] (Fel et al., 2023).
 
     Of the pixels with an importance [1, H, W] above 0, the `share` with the largest are opaque.
@@ -48,7 +48,7 @@ def opaque(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
     return torch.cat([x.expand(3, -1, -1), 2 * (importance / most).clamp(max=1) - 1])
 
 
-def flat(image: Image.Image, background: str = "white") -> Image.Image:
+def flatten_alpha(image: Image.Image, background: str = "white") -> Image.Image:
     """The picture in red, green and blue alone; what is transparent lets the background through."""
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -58,7 +58,7 @@ def flat(image: Image.Image, background: str = "white") -> Image.Image:
     return page
 
 
-def sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) -> Image.Image:
+def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) -> Image.Image:
     """Pictures of one size in rows, each with its label below; an empty label takes no place if all are empty.
 
     Raises:
@@ -73,7 +73,7 @@ def sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) ->
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):
         left, top = GAP + i % columns * width, GAP + i // columns * height
-        page.paste(flat(image), (left, top))
+        page.paste(flatten_alpha(image), (left, top))
         middle = (left + image.width / 2, top + image.height + 2)
         draw.text(middle, _shortened(label, font, image.width), "black", font, anchor="ma")
     return page
@@ -88,13 +88,13 @@ def _shortened(label: str, font: Any, width: int) -> str:
     return f"{label.rstrip()}..."
 
 
-def formats() -> list[str]:
+def readable_formats() -> list[str]:
     """Of `READ`, those that this Pillow has."""
     Image.init()
     return [name for name in READ if name in Image.OPEN]
 
 
-def opened(path: str | Path) -> Image.Image:
+def open_image(path: str | Path) -> Image.Image:
     """A picture, whole.
 
     Raises:
@@ -102,7 +102,7 @@ def opened(path: str | Path) -> Image.Image:
     """
     regular(Path(path))
     try:
-        with Image.open(path, formats=formats()) as image:
+        with Image.open(path, formats=readable_formats()) as image:
             if image.width * image.height > LARGEST:
                 raise ValueError(f"{image.width} x {image.height} pixels are more than {LARGEST}.")
             image.load()
@@ -111,7 +111,7 @@ def opened(path: str | Path) -> Image.Image:
         raise ValueError(f"{path}: it cannot be read as a picture. {str(error).rstrip('.')}.") from error
 
 
-def check(path: Path) -> None:
+def check_image_path(path: Path) -> None:
     """
     Raises:
         ValueError: Pillow writes no format of that name.
@@ -121,7 +121,7 @@ def check(path: Path) -> None:
         raise ValueError(f"{path}: its name should end as a picture's does, as in .png or .jpg.")
 
 
-def save(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = None) -> None:
+def save_image(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = None) -> None:
     """Write a picture; its name says the format. It is written beside `path`, and then renamed.
 
     Args:
@@ -132,7 +132,7 @@ def save(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = 
         NotWritten: it could not be.
     """
     path = Path(path)
-    check(path)
+    check_image_path(path)
     format = Image.registered_extensions()[path.suffix.lower()]
     kept: dict[str, Any] = {}
     if format == "PNG":
@@ -142,7 +142,7 @@ def save(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = 
     elif format == "WEBP":
         kept = {"xmp": MARK.encode()}
     with whole(path) as beside:
-        (flat(image) if format == "JPEG" and image.has_transparency_data else image).save(beside, **kept)
+        (flatten_alpha(image) if format == "JPEG" and image.has_transparency_data else image).save(beside, **kept)
 
 
 def _text(said: Mapping[str, str]) -> PngInfo:

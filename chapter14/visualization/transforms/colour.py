@@ -1,4 +1,4 @@
-"""Transforms that change what the pixels are: noise, light, blur; and, of a picture with alpha, what lies behind it.
+"""Transforms that change the values of pixels: noise, colour, blur; and the background of a picture with alpha.
 
 Noise        x_out = x + n
 Colour       x_out = contrast (saturation x + (1 - saturation) mean of x's channels) + brightness
@@ -17,20 +17,20 @@ from torch import Generator, Tensor
 
 from ... import functional as F
 from ...shape import in_words
-from ..images.colour import COLOURS, mixed
+from ..images.colour import COLOURS, mix_channels
 from ..images.fourier import Fourier
 from .transform import randn, uniform
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Noise of a standard deviation added."""
+    """Adds normal noise of a standard deviation."""
 
     sigma: float
 
     def __post_init__(self) -> None:
         if self.sigma < 0:
-            raise ValueError(f"Noise: sigma is 0 or more; it was given {self.sigma}.")
+            raise ValueError(f"Noise: sigma is at least 0; it was given {self.sigma}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         return F.add(x, randn(x.shape, generators, self.sigma).to(x))
@@ -38,10 +38,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Colour:
-    """Another light: each is how far its amount strays, evenly, from what leaves the picture as it is.
+    """Changes the lighting. Each argument is the largest deviation from identity, drawn uniformly.
 
-    brightness: is added, entries being from -1 to 1; shift: the same, to each channel its own. contrast: multiplies
-    the distance from grey, by 1 - contrast to 1 + contrast. saturation: so does that from the channels' mean.
+    brightness: is added to entries from -1 to 1; shift: likewise, for each channel separately. contrast: the distance
+    from grey is multiplied by 1 - contrast to 1 + contrast. saturation: likewise, the distance from the channels' mean.
     """
 
     brightness: float = 0.0
@@ -51,7 +51,7 @@ class Colour:
 
     def __post_init__(self) -> None:
         if not (0 <= self.contrast <= 1 and 0 <= self.saturation <= 1 and self.brightness >= 0 <= self.shift):
-            raise ValueError(f"{self}: how far contrast and saturation stray is from 0 to 1, and the rest 0 or more.")
+            raise ValueError(f"{self}: contrast and saturation are from 0 to 1, and the others at least 0.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         drawn = uniform(-1, 1, 3 + x.shape[1], generators).to(x)[..., None, None]
@@ -65,23 +65,23 @@ class Colour:
 
 @dataclass(frozen=True)
 class Blur:
-    """By a Gaussian whose standard deviation is from `low` to `high` pixels."""
+    """Convolves with a Gaussian whose standard deviation is from `low` to `high` pixels."""
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high:
-            raise ValueError(f"Blur: pixels are 0 or more, the low one first; it was given {self.low}, {self.high}.")
+            raise ValueError(f"Blur: 0 <= low <= high, in pixels; it was given {self.low}, {self.high}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        return blurred(x, uniform(self.low, self.high, 1, generators).to(x), self.high)
+        return gaussian_blur(x, uniform(self.low, self.high, 1, generators).to(x), self.high)
 
 
-def blurred(x: Tensor, sigma: Tensor, widest: float) -> Tensor:
-    """x [B, C, H, W], each picture blurred by its own sigma [B, 1], none of them wider than `widest`."""
+def gaussian_blur(x: Tensor, sigma: Tensor, largest: float) -> Tensor:
+    """x [B, C, H, W], each picture blurred by its own sigma [B, 1], none above `largest`."""
     B, C, H, W = x.shape
-    radius = math.ceil(3 * widest)
+    radius = math.ceil(3 * largest)
     places = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     k = torch.exp(-((places / sigma.clamp(min=1e-3)) ** 2) / 2)
     k = (k / k.sum(1, keepdim=True)).repeat_interleave(C, 0)[:, None]  # [B C, 1, n]
@@ -92,9 +92,9 @@ def blurred(x: Tensor, sigma: Tensor, widest: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Composite:
-    """A picture whose last channel is alpha, laid over a background: coarse coloured noise, another at each step.
+    """Composites a picture whose last channel is alpha over a background: coarse coloured noise, new at each step.
 
-    What alpha lets through is then of no use to the neuron, which cannot know what it will be.
+    Transparent pixels cannot help the neuron then, as it cannot know what will be behind them.
     """
 
     sigma: float = 0.5
@@ -110,6 +110,6 @@ class Composite:
 
     def _background(self, shape: Sequence[int], like: Tensor, generators: Sequence[Generator]) -> Tensor:
         with torch.no_grad():
-            drawn = Fourier().picture(randn(shape, generators).to(like))
-            drawn = mixed(drawn, COLOURS) if shape[1] == 3 else drawn
-            return drawn * (self.sigma / drawn.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)
+            noise = Fourier().picture(randn(shape, generators).to(like))
+            noise = mix_channels(noise, COLOURS) if shape[1] == 3 else noise
+            return noise * (self.sigma / noise.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)

@@ -1,6 +1,6 @@
-"""Transforms that only move pixels: each entry of x_out is one of x_in's, or what lies around the picture.
+"""Transforms that only move pixels: each entry of x_out is one of x_in's, or of the border.
 
-x_out^b = x_in^b[index^b],   g_in^b[index^b] = g_out^b         for each picture b, with its own index
+x_out^b = x_in^b[index^b],   g_in^b[index^b] = g_out^b         for each picture b, with own own index
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .transform import randn
 
 
 class Rolled(LinearMap):
-    """Each picture by its own shifts, (down, right)."""
+    """Each picture rolled by own own shifts, (down, right)."""
 
     @staticmethod
     def forward(x, shifts):
-        return torch.stack([its.roll(shift, (1, 2)) for its, shift in zip(x, shifts, strict=True)])
+        return torch.stack([own.roll(shift, (1, 2)) for own, shift in zip(x, shifts, strict=True)])
 
     @staticmethod
     def transpose(g, shape, shifts):
@@ -30,11 +30,11 @@ class Rolled(LinearMap):
 
 
 class Flipped(LinearMap):
-    """Left and right exchanged in those pictures of which `which` is True."""
+    """The pictures for which `which` is True, mirrored."""
 
     @staticmethod
     def forward(x, which):
-        return torch.stack([its.flip(2) if flip else its for its, flip in zip(x, which, strict=True)])
+        return torch.stack([own.flip(2) if flip else own for own, flip in zip(x, which, strict=True)])
 
     @staticmethod
     def transpose(g, shape, which):
@@ -42,12 +42,12 @@ class Flipped(LinearMap):
 
 
 class Cropped(LinearMap):
-    """[B, C, *size], from its own corner (row, column) of each picture."""
+    """[B, C, *size], from each picture's own corner (row, column)."""
 
     @staticmethod
     def forward(x, corners, size):
         (h, w), pairs = size, zip(x, corners, strict=True)
-        return torch.stack([its[:, top : top + h, left : left + w] for its, (top, left) in pairs])
+        return torch.stack([own[:, top : top + h, left : left + w] for own, (top, left) in pairs])
 
     @staticmethod
     def transpose(g, shape, corners, size):
@@ -55,13 +55,13 @@ class Cropped(LinearMap):
 
 
 class Uncropped(LinearMap):
-    """[B, C, *size], zero around each picture."""
+    """[B, C, *size], zero around each picture: the transpose of Cropped."""
 
     @staticmethod
     def forward(x, corners, size):
         x_out, (h, w) = x.new_zeros(*x.shape[:2], *size), x.shape[2:]
-        for its_out, its, (top, left) in zip(x_out, x, corners, strict=True):
-            its_out[:, top : top + h, left : left + w] = its
+        for own_out, own, (top, left) in zip(x_out, x, corners, strict=True):
+            own_out[:, top : top + h, left : left + w] = own
         return x_out
 
     @staticmethod
@@ -71,13 +71,13 @@ class Uncropped(LinearMap):
 
 @dataclass(frozen=True)
 class Jitter:
-    """Moved by up to so many pixels each way; what falls off comes in at the other side."""
+    """Rolls the picture by up to `pixels` along each axis."""
 
     pixels: int
 
     def __post_init__(self) -> None:
         if self.pixels < 0:
-            raise ValueError(f"Jitter: pixels is how far, 0 or more; it was given {self.pixels}.")
+            raise ValueError(f"Jitter: pixels is at least 0; it was given {self.pixels}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         drawn = [torch.randint(-self.pixels, self.pixels + 1, (2,), generator=generator) for generator in generators]
@@ -86,7 +86,7 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Flip:
-    """Left and right exchanged, half of the time."""
+    """Mirrors the picture with probability 1/2."""
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         which = tuple(torch.rand((), generator=generator).item() < 0.5 for generator in generators)
@@ -98,9 +98,8 @@ MODES = "constant", "reflect", "replicate", "circular", "noise"
 
 @dataclass(frozen=True)
 class Pad:
-    """A border of so many pixels: of a `value`, 0 being grey; of noise of that standard deviation; or torch's modes.
-
-    Negative `pixels` cut a border off.
+    """Adds a border of `pixels`, by one of torch's modes: "constant" has a `value`, 0 being grey; or with mode "noise",
+    whose standard deviation is `value`. Negative `pixels` crop.
     """
 
     pixels: int
@@ -113,7 +112,7 @@ class Pad:
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         if min(x.shape[-2:]) + 2 * self.pixels < 1:
-            raise ValueError(f"Pad({self.pixels}): of a picture of {_size(x.shape[-2:])} pixels nothing would be left.")
+            raise ValueError(f"Pad({self.pixels}): nothing would be left of a picture of {_size(x.shape[-2:])} pixels.")
         widths = (self.pixels,) * 4
         if self.mode != "noise":
             value = self.value if self.mode == "constant" else None
@@ -125,19 +124,19 @@ class Pad:
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of `size` pixels, or (height, width), from anywhere."""
+    """A part of size x size pixels, or (height, width), at a random position."""
 
     size: int | tuple[int, int]
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         size = (self.size, self.size) if isinstance(self.size, int) else self.size
-        room = [n - its for n, its in zip(x.shape[-2:], size, strict=True)]
+        room = [n - side for n, side in zip(x.shape[-2:], size, strict=True)]
         if min(room) < 0 or min(size) < 1:
             raise ValueError(
                 f"Crop: a part of {_size(size)} pixels does not fit into a picture of {_size(x.shape[-2:])}; "
                 f"it was given x {in_words(x)}."
             )
-        corners = [[int(torch.randint(n + 1, (), generator=its)) for n in room] for its in generators]
+        corners = [[int(torch.randint(n + 1, (), generator=own)) for n in room] for own in generators]
         return Cropped.of(x, tuple(map(tuple, corners)), size)
 
 

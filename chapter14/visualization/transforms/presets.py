@@ -7,7 +7,7 @@ from .move import Flip, Jitter, Pad
 from .transform import Transform
 from .warp import Affine
 
-#: What `visualize` does unless told otherwise.
+#: The default of `visualize`.
 TRANSFORMS: tuple[Transform, ...] = (Jitter(1), Flip(), Noise(0.05))
 
 #: Those of lucid (Olah, Mordvintsev, Schubert, 2017), for networks of large pictures; the picture keeps its size.

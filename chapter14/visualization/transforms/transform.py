@@ -1,12 +1,12 @@
-"""What is done to the picture before the network sees it: each step draws a little change at random, then applies it.
+"""Random transforms of the picture, applied before the network sees it, drawn again at each step.
 
-    transform_move      moved, flipped, padded, cropped
-    transform_warp      turned, scaled, a part of it in another size
-    transform_colour    noise, light, blur; laid over a background
+    move        jitter, flip, pad, crop
+    warp        rotate, scale, resized crop
+    colour      noise, colour, blur; composite over a background
 
-A picture that suits the neuron however it is moved owes less to the grid of its own pixels. Every change is a layer, so
-the gradient comes back through it. Each picture of a batch has a generator of its own: its seed repeats what is done to
-it, whatever else is in the batch.
+A picture that activates the neuron under every transform depends less on the exact position of its pixels. Every
+transform consists of layers, so it has a backward pass. Each picture of a batch has its own generator: its seed
+determines its transforms, whatever else is in the batch.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from ...conversion.by_hand import by_hand
 
 
 class Transform(Protocol):
-    """x [B, C, H, W], with B generators → x_out [B, ...], of another size or as many channels as it likes."""
+    """x [B, C, H, W], with B generators → x_out [B, ...], of any size and number of channels."""
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Together:
-    """One after the other; by hand, those of the user's own too."""
+    """Transforms in sequence; the user's own run inside `by_hand`."""
 
     transforms: Sequence[Transform]
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         for transform in self.transforms:
-            # ours are made of layers, and need nobody to look at their calls
+            # the package's own consist of layers already
             with nullcontext() if type(transform).__module__.startswith("chapter14.") else by_hand():
                 x = transform(x, generators)
         return x
 
 
 def randn(shape: Sequence[int], generators: Sequence[Generator], sigma: float = 1.0) -> Tensor:
-    """Normal noise [B, ...] of a standard deviation, of each picture's own generator."""
-    drawn = torch.empty(*shape)
-    for its, generator in zip(drawn, generators, strict=True):
-        its.normal_(0, sigma, generator=generator)
-    return drawn
+    """Normal noise [B, ...] of a standard deviation, from each picture's generator."""
+    noise = torch.empty(*shape)
+    for own, generator in zip(noise, generators, strict=True):
+        own.normal_(0, sigma, generator=generator)
+    return noise
 
 
 def uniform(low: float, high: float, n: int, generators: Sequence[Generator]) -> Tensor:
