@@ -1,4 +1,4 @@
-"""`chapter14 check`: the layers of somebody's own file, held to every check."""
+"""`chapter14 check`: runs every check on the layers of the user's file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..layer import Layer
 from ..models.from_file import import_file
 
 DESCRIPTION = """
-Every subclass of chapter14.Layer in the file is held to every check. It says itself how to draw inputs for it:
+Runs every check on every subclass of chapter14.Layer in the file. Each must say how to draw its inputs:
 
     @staticmethod
-    def example(draw, n):           # a batch of n; draw(*shape) is a tensor that asks for a gradient
+    def example(draw, n):           # a batch of n; draw(*shape) is a tensor that requires a gradient
         return draw(n, 4), draw(5, 4)
 
-and, where its forward is no plain PyTorch that autograd could go back through, `like(*inputs)`, the same function.
+and, if its forward is not plain PyTorch that autograd can differentiate, `like(*inputs)`, the same function that is.
 """
 
 
@@ -30,15 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the table; 0 where all is right, 1 where something is wrong.
+    """Prints the table. Returns 0, or 1 if a check failed.
 
     Raises:
         ValueError, FileNotFoundError: there is no such file, it does not run, or it has no layer that can be checked.
     """
     from tqdm import tqdm
 
-    cases = cases_of(options.file)
-    pairs = [(case, check) for case in cases for check in CHECKS]
+    pairs = [(case, check) for case in cases_of(options.file) for check in CHECKS]
     report = Report([verdict(*pair) for pair in tqdm(pairs, desc="checks", file=sys.stderr, leave=False)])
     print(report)
     return 1 if report.wrong else 0

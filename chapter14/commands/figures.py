@@ -9,7 +9,7 @@ from ..drawing.figures import FIGURES, figure, is_page, stem, write_page
 from ..files import OVERWRITE, check, clean
 
 DESCRIPTION = """
-Figures 14.1 to 14.23, each with the numbers that were computed for it, as SVG and PNG.
+Draws figures 14.1 to 14.23 as SVG and PNG, each with the numbers that were computed for it.
 
     chapter14 figures
     chapter14 figures 14.17 14.20 --out pictures
@@ -18,19 +18,17 @@ Figures 14.1 to 14.23, each with the numbers that were computed for it, as SVG a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="which, as in 14.17 (all)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("figures"), help="the folder that they are written to (figures)"
-    )
-    parser.add_argument("--page", type=Path, metavar="FILE", help="a page in Markdown that shows them")
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="such as 14.17 (all)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="the folder (%(default)s)")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a Markdown page that shows them")
     parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 
 def run(options: argparse.Namespace) -> int:
     """
     Raises:
-        ValueError: the chapter has no such figure, matplotlib is not installed, or the page is another's.
-        NotWritten: a file could not be.
+        ValueError: the chapter has no such figure, matplotlib is not installed, or the page is not its own.
+        NotWritten: a file cannot be written.
     """
     numbers = options.numbers or list(FIGURES)
     if unknown := [number for number in numbers if number not in FIGURES]:

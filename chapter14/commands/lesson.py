@@ -1,4 +1,4 @@
-"""`chapter14 lesson`: the chapter's algorithm as a page that one can touch."""
+"""`chapter14 lesson`: the chapter's algorithm as an interactive page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..files import OVERWRITE, check, escaped, whole
 from ..lesson.page import page
 
 DESCRIPTION = """
-One file that needs no other, and no network: Algorithm 14.1 step by step, beside its graph, with numbers that can be
+Writes one HTML file without external resources: Algorithm 14.1 step by step, beside its graph, with numbers that can be
 changed.
 
     chapter14 lesson --open
@@ -19,7 +19,7 @@ changed.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="where it is written (chapter.html)")
+    parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="the file (%(default)s)")
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """
     Raises:
-        ValueError, NotWritten: the file cannot be written, or is another's.
+        ValueError, NotWritten: the file cannot be written, or is not a lesson.
     """
     written = page()
     head = written.partition("</title>")[0].encode()

@@ -1,4 +1,4 @@
-"""`chapter14 quality`: how good pictures are, in numbers, so that two ways to draw can be compared."""
+"""`chapter14 quality`: quality metrics of pictures, to compare settings."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from ..visualization.output.provenance import read_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = quality.__doc__
-    parser.add_argument("folders", nargs="+", type=Path, metavar="folder", help="of pictures that chapter14 drew")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="folder", help="of pictures drawn with --report")
 
 
 def run(options: argparse.Namespace) -> int:
     """
     Raises:
-        ValueError: a folder has no pictures whose quality was measured.
+        ValueError: a folder has no pictures with quality metrics.
     """
-    drawn = {str(folder): read_folder(folder, _say) for folder in options.folders}
-    print(
-        quality.quality_table(
-            {folder: [(path.name, r.quality) for r, path in pairs if r.quality] for folder, pairs in drawn.items()}
-        )
-    )
+    settings = {
+        str(folder): [(path.name, its.quality) for its, path in read_folder(folder, _warn) if its.quality]
+        for folder in options.folders
+    }
+    print(quality.quality_table(settings))
     return 0
 
 
-def _say(what: str) -> None:
-    print(f"chapter14 quality: {escaped(what)}", file=sys.stderr)
+def _warn(message: str) -> None:
+    print(f"chapter14 quality: {escaped(message)}", file=sys.stderr)

@@ -102,7 +102,7 @@ def number():
 def test_audit_of_a_network_of_ones_own(options, file, capsys):
     assert main(["audit", file(NETWORKS) + ":small", "--size", "8", *options]) == 0
     out = capsys.readouterr().out
-    assert out.count("100% by hand") == 2 and "native  " not in out.split("what is kept")[0]
+    assert out.count("100% by hand") == 2 and "native  " not in out.split("saved for")[0]
     rows = [row.split() for row in out.splitlines() if row.startswith("in all")]
     assert [0 < int(ours.replace(",", "")) for *_, ours, _ in rows] == [True, True]
     assert any(row.startswith("2   ") for row in out.splitlines()) == ("--layers" in options)
@@ -116,7 +116,7 @@ def test_audit_of_a_network_that_comes_with_its_inputs(file, capsys):
 def test_audit_of_a_network_as_it_is(file, capsys):
     assert main(["audit", file(NETWORKS) + ":small", "--size", "8", "--native"]) == 0
     out = capsys.readouterr().out
-    assert "the gradient: 0% by hand: 0 of " in out and "ConvolutionBackward0" in out and "kept" not in out
+    assert "the gradient: 0% by hand: 0 of " in out and "ConvolutionBackward0" in out and "saved" not in out
 
 
 def test_audit_of_torchvisions(capsys):
@@ -184,10 +184,10 @@ def size_of(path):
         (["--layer", "image.scales.1"], "--layer takes one of --channel, --channels, --neuron"),
         (["--layer", "image.scales.1", "--channel", "9999"], "there is no channel 9999; it has 96, 0 to 95"),
         (["--channel", "1"], "--layer"),
-        ([], "it takes one of"),
-        (["a photo of a cat", "--class", "cat"], "it takes one of"),
+        ([], "it needs one of"),
+        (["a photo of a cat", "--class", "cat"], "it needs one of"),
         (["a photo of a cat", "--model", "nowhere"], "no such network"),
-        (["a photo of a cat", "--out", "cat.mystery"], "its name should end as a picture's does"),
+        (["a photo of a cat", "--out", "cat.mystery"], "its name must end as that of an image file"),
     ],
 )
 def test_visualize_says_what_cannot_be_done_and_leaves_nothing(arguments, message, tmp_path, monkeypatch, capsys):

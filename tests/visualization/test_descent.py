@@ -132,23 +132,23 @@ def test_what_cannot_be_gone_on_with_is_said(network, tmp_path):
     def interrupt(step):
         raise KeyboardInterrupt
 
-    with pytest.raises(FileNotFoundError, match="there is nothing here to resume"):
+    with pytest.raises(FileNotFoundError, match="there is nothing to resume"):
         visualize(network, PROMPTS[0], checkpoint=file, resume=True)
     with pytest.raises(KeyboardInterrupt):
         visualize(network, PROMPTS[0], checkpoint=file, on_step=interrupt, **SHORT)
     kept = file.read_bytes()
-    with pytest.raises(ValueError, match=r"of another call, .* seeds was \[0\], and is \[1\]"):
+    with pytest.raises(ValueError, match=r"belongs to another call, .* seeds: \[0\], now \[1\]"):
         visualize(network, PROMPTS[0], checkpoint=file, resume=True, seed=1, **SHORT)
-    with pytest.raises(ValueError, match="of another call, .* objectives was"):
+    with pytest.raises(ValueError, match="belongs to another call, .* objectives: "):
         visualize(network, text(PROMPTS[0], against="a photo of a dog"), checkpoint=file, resume=True, **SHORT)
     assert file.read_bytes() == kept
     with safe_open(file, "pt") as whole:
-        tensors = {name: whole.get_tensor(name) for name in whole.keys() if name != "asked"}  # noqa: SIM118
+        tensors = {name: whole.get_tensor(name) for name in whole.keys() if name != "importance"}  # noqa: SIM118
         save_file(tensors, file, whole.metadata())
-    with pytest.raises(ValueError, match="is not a visualization to resume: it has no 'asked'"):
+    with pytest.raises(ValueError, match="is not a checkpoint: it has no 'importance'"):
         visualize(network, PROMPTS[0], checkpoint=file, resume=True, **SHORT)
     file.write_bytes(kept[:100])
-    with pytest.raises(ValueError, match="is not a visualization to resume"):
+    with pytest.raises(ValueError, match="is not a checkpoint"):
         visualize(network, PROMPTS[0], checkpoint=file, resume=True, **SHORT)
 
 
@@ -192,7 +192,7 @@ def test_a_checkpoint_that_has_no_room_loses_nothing_that_is_drawn(network, tmp_
 
 def test_of_another_number_of_steps_not_every_one_is_said(network, tmp_path):
     visualize(network, PROMPTS[0], steps=30, cycles=(), checkpoint=tmp_path / "c.part")
-    with pytest.raises(ValueError, match="cannot be resumed by this one: its steps are others$"):
+    with pytest.raises(ValueError, match="cannot be resumed by this one. steps has changed$"):
         visualize(network, PROMPTS[0], steps=31, cycles=(), checkpoint=tmp_path / "c.part", resume=True)
 
 

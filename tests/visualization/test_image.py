@@ -197,9 +197,9 @@ def test_a_network_that_takes_one_channel(image):
 def test_what_does_not_fit_is_said(network, tmp_path):
     with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 48 x 48"):
         drawn(network, Fourier(64))
-    with pytest.raises(ValueError, match=r"laid over a background .* transforms=\(Composite\(\), ...\)"):
+    with pytest.raises(ValueError, match=r"needs a background: transforms=\(Composite\(\), ...\)"):
         drawn(network, Alpha(Pixels()), transforms=TRANSFORMS)
-    with pytest.raises(ValueError, match="is of 3 channels; start has 1"):
+    with pytest.raises(ValueError, match="has 3 channels, and start has 1"):
         drawn(network, Pixels(), start=torch.zeros(1, 48, 48))
     with pytest.raises(ValueError, match="colours have three channels"):
         Decorrelated(Pixels(channels=1))

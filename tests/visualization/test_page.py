@@ -95,7 +95,7 @@ def test_long_curves_are_thinned_and_end_where_they_end():
 def test_what_no_page_can_be_made_of_is_said():
     with pytest.raises(ValueError, match="there are no pictures"):
         gallery_page([])
-    with pytest.raises(ValueError, match="1 pictures have the photographs of 0"):
+    with pytest.raises(ValueError, match="0 sets of photographs for 1 pictures"):
         gallery_page([(a_record("a"), noise())], [])
 
 
@@ -231,9 +231,9 @@ def test_the_command_page_says_what_it_cannot_do(pictures, folder, tmp_path, cap
         assert not (tmp_path / "page.html").exists()
         return capsys.readouterr().err.splitlines()[-1]
 
-    assert "there is no picture in it that says how it was drawn" in said(folder)
+    assert "no picture in it has a provenance" in said(folder)
     assert "nowhere: there is no such folder" in said(pictures, "--photos", "nowhere")
-    assert "--nearest -2: it is 1 or more" in said(pictures, "--photos", folder, "--nearest", "-2")
+    assert "--nearest -2: it is at least 1" in said(pictures, "--photos", folder, "--nearest", "-2")
     (pictures / "folder.png").mkdir()  # which is passed over
     whole = (pictures / "1.png").read_bytes()
     (pictures / "1.png").write_bytes(whole[:-200])

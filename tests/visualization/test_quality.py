@@ -80,7 +80,7 @@ def test_a_second_network_is_asked_the_same_at_its_own_size(network):
     assert [q.second for q in found] == pytest.approx(x.mean((1, 2, 3)).tolist(), abs=1e-3)
     with pytest.raises(ValueError, match="no such layer"):
         measure_quality(first, [channel("0", 1)] * 2, x, network)
-    with pytest.raises(ValueError, match="one objective for each picture; it was given 1 and 2"):
+    with pytest.raises(ValueError, match="one objective for each picture; 1 for 2 were given"):
         measure_quality(first, [channel("0", 1)], x)
 
 
@@ -103,5 +103,5 @@ def test_the_table_compares_settings():
     assert rows[1] == ["cat", "1", "0.5", "3", "0.25", "0.1", "-"]
     assert rows[3] == ["pixels,", "mean", "of", "2", "1.5", "0.5", "3", "0.25", "0.1", "-"]
     assert rows[5][-1] == "7" and len({len(line) for line in text.splitlines()}) == 1
-    with pytest.raises(ValueError, match="fourier: no picture in it has a measure"):
+    with pytest.raises(ValueError, match="fourier: no picture in it has quality metrics"):
         quality_table({"fourier": []})

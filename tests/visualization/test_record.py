@@ -114,8 +114,8 @@ def test_what_has_no_record_is_said(tmp_path, a_record):
     Image.new("RGB", (4, 4)).save(tmp_path / "plain.png")
     broken, other = json.loads(a_record.json()) | {"history": 3}, {"objective": "cat"}
     for path, message in [
-        (tmp_path / "plain.png", "plain.png: it does not say how it was drawn, and there is no plain.json beside it"),
-        (write(tmp_path / "text.png", "text"), "text.png: it is no picture"),
+        (tmp_path / "plain.png", "plain.png: it has no provenance, and there is no plain.json beside it"),
+        (write(tmp_path / "text.png", "text"), "text.png: it cannot be read as a picture"),
         (write(tmp_path / "list.json", "[1]"), "is not chapter14's, or is broken"),
         (write(tmp_path / "half.json", '{"objective": '), "is not chapter14's, or is broken"),
         (write(tmp_path / "other.json", json.dumps(other)), "is not chapter14's, or is broken"),
@@ -144,7 +144,7 @@ def test_a_folder_has_its_pictures_by_name(a_record, tmp_path):
     with pytest.raises(ValueError, match="no such folder"):
         read_folder(tmp_path / "nowhere")
     Image.new("RGB", (4, 4)).save(tmp_path / "sheet.png")
-    with pytest.raises(ValueError, match="no picture in it that says how it was drawn"):
+    with pytest.raises(ValueError, match="no picture in it has a provenance"):
         read_folder(tmp_path)
     for name in ("b10.png", "b9.png"):
         save_with_provenance(Image.new("RGB", (4, 4)), tmp_path / name, a_record)
@@ -154,8 +154,8 @@ def test_a_folder_has_its_pictures_by_name(a_record, tmp_path):
 def test_what_is_no_longer_as_it_was_is_said(its_records, network, a_record):
     assert changes_since(its_records[0], network) == []
     said = changes_since(a_record, network)
-    assert any(line.startswith("weights was 0, and is ") for line in said)
-    assert f"torch was 2, and is {torch.__version__}" in said
+    assert any(line.startswith("weights: 0, now ") for line in said)
+    assert f"torch: 2, now {torch.__version__}" in said
 
 
 def test_the_command_of_a_record_draws_the_picture_again(network, tmp_path):
@@ -167,7 +167,7 @@ def test_the_command_of_a_record_draws_the_picture_again(network, tmp_path):
     kept = describe(both, network, node, options, commands=[[*words, seed] for seed in "34"])
     save_with_provenance(to_image(both.x[1], 480), tmp_path / "first.png", kept[1])
     read = read_provenance(tmp_path / "first.png")
-    assert read.typed == "chapter14 visualize --class cat --steps 2 --seed 4"
+    assert read.shell_command == "chapter14 visualize --class cat --steps 2 --seed 4"
     assert main([*read.command, "--out", str(tmp_path / "again.png")]) == 0
     with Image.open(tmp_path / "first.png") as first, Image.open(tmp_path / "again.png") as again:
         assert first.tobytes() == again.tobytes()
@@ -175,6 +175,6 @@ def test_the_command_of_a_record_draws_the_picture_again(network, tmp_path):
 
 
 def test_a_picture_that_no_command_drew_says_so(its_records):
-    assert its_records[0].typed == ""
+    assert its_records[0].shell_command == ""
     with pytest.raises(ValueError, match="class cat: no command drew it"):
         recorded_options(its_records[0])

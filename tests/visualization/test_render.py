@@ -75,7 +75,7 @@ def test_a_sheet_is_in_rows_and_labels_stay_below_their_pictures():
     below = page.crop((0, 57, page.width, page.height)).convert("L")
     assert below.getextrema()[0] < 128
     assert below.crop((58, 0, below.width, below.height)).getextrema() == (255, 255)  # it was shortened
-    with pytest.raises(ValueError, match="one label for each picture; it was given 2 and 1"):
+    with pytest.raises(ValueError, match="one label for each image; it was given 2 and 1"):
         render.contact_sheet([black] * 2, [""], 2)
 
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_drawn_is_said(network):
             chapter14.visualize(network, "a photo of a cat", **wrong)
     with pytest.raises(ValueError, match=r"start is \[C, H, W\], or \[B, C, H, W\]; it is \[3\]"):
         chapter14.visualize(network, "a photo of a cat", start=torch.zeros(3))
-    with pytest.raises(ValueError, match=r"cycles are from 0 up to 1, .* they are \(2,\)"):
+    with pytest.raises(ValueError, match=r"cycles are at least 0 and below 1, .* they are \(2,\)"):
         chapter14.visualize(network, "a photo of a cat", cycles=(2,))
 
 

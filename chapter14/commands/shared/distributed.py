@@ -1,4 +1,4 @@
-"""One command in several processes, as torchrun starts them: each draws its share."""
+"""One command in several processes, started by torchrun: each draws its share of the pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def world_size() -> int:
 
 
 def barrier() -> None:
-    """Waits until every process has come this far."""
+    """Waits until every process has reached it."""
     if world_size() > 1:
         from torch import distributed
 

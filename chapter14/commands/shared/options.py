@@ -1,10 +1,13 @@
-"""What `chapter14 visualize` is asked for: the words of the command line, and what they mean to `visualize`."""
+"""The options of `chapter14 visualize` that determine a picture: their arguments, objectives, and command lines."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import inspect
+import operator
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...files import escaped, regular
-from ...models.from_file import function_in_file as its_function
+from ...models.from_file import function_in_file
 from ...models.pretrained import Pretrained
 from ...visualization.activations.hooks import PICTURE
 from ...visualization.activations.layers import channels
@@ -20,110 +23,110 @@ from ...visualization.objectives.features import direction, diversity, dream
 from ...visualization.objectives.objective import Objective, channel, interpolate, label, neuron, own, text
 from ...visualization.objectives.priors import blur, l2, mean_alpha, natural_spectrum, total_variation
 from ...visualization.objectives.reference import caricature, invert, style
-from ...visualization.optimization.optimize import CYCLES
+from ...visualization.optimization.optimize import visualize
+from ...visualization.transforms.presets import JITTER, NOISE
 from .picture_options import IMAGES, is_number, picture_size, read_photograph
 
-PRIORS = {
-    "tv": total_variation,
-    "l2": l2,
-    "blur": blur,
-    "spectrum": natural_spectrum,
-    "alpha": mean_alpha,
-}
-#: Of a layer, one of these.
+PRIORS = {"tv": total_variation, "l2": l2, "blur": blur, "spectrum": natural_spectrum, "alpha": mean_alpha}
+#: The options that name an objective of a layer.
 LAYER_OPTIONS = ("channel", "channels", "neuron", "direction", "dream", "invert", "caricature", "style")
-
-Target = tuple[Objective, dict[str, Any]]  # what is asked for, and the options that ask for it alone
 
 
 class RequestedObjective(NamedTuple):
     objective: Objective
-    alone: dict[str, Any]
-    bare: Objective  # without priors: what a photograph is asked, too
+    alone: dict[str, Any]  # the options that request it alone
+    bare: Objective  # without priors, for photographs and quality metrics
 
 
 def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Those that say what is drawn, and not where it goes."""
+    """Adds the arguments that determine the picture, and not where it goes."""
     actions: list[argparse.Action] = []
 
-    def group(title: str) -> Any:
-        its = parser.add_argument_group(title)
-        return lambda *names, **said: actions.append(its.add_argument(*names, **said))
+    def group(title: str) -> Callable[..., None]:
+        added = parser.add_argument_group(title)
+        return lambda *names, **options: actions.append(added.add_argument(*names, **options))
 
-    say = group("what it is to show, one of")
-    say("prompt", nargs="*", help="a sentence, or several: the nodes that say how well they fit")
-    say("--class", dest="label", metavar="CLASS", help="a class of the network, by its name or number")
-    say("--layer", help="a layer of the network, with one of the following; --list has their names")
-    say("--channel", type=int, metavar="I", help="one of its channels, the mean over all places")
-    say("--channels", metavar="WHICH", help="several: all, or 0-15, or 1,4,7-9")
-    say("--neuron", metavar="I[,ROW,COLUMN]", help="one of its neurons: 5, or at a place, 5,2,2")
-    say("--direction", metavar="V", help="a direction: a number for each channel, with commas, or a file of them")
-    say("--dream", action="store_true", help="all of the layer: the mean of its squares")
-    say("--invert", type=Path, metavar="PHOTO", help="the same x_l as this photograph's")
-    say("--caricature", type=Path, metavar="PHOTO", help="what the layer sees in it, and more of it")
-    say("--style", type=Path, metavar="PHOTO", help="the same correlations of its channels")
+    add = group("objective, one of")
+    add("prompt", nargs="*", help="one or more sentences that the picture should fit")
+    add("--class", dest="label", metavar="CLASS", help="a class of the network, by name or number")
+    add("--layer", help="a layer of the network, with one of the following; --list prints their names")
+    add("--channel", type=int, metavar="I", help="one of its channels, averaged over all places")
+    add("--channels", metavar="WHICH", help="several channels: all, or 0-15, or 1,4,7-9")
+    add("--neuron", metavar="I[,ROW,COLUMN]", help="one of its neurons: 5, or at a place, 5,2,2")
+    add("--direction", metavar="V", help="a direction: a number for each channel, with commas, or a file of them")
+    add("--dream", action="store_true", help="the whole layer: the mean of its squares")
+    add("--invert", type=Path, metavar="PHOTO", help="reproduce the layer's output for this photograph")
+    add("--caricature", type=Path, metavar="PHOTO", help="exaggerate it")
+    add("--style", type=Path, metavar="PHOTO", help="reproduce its correlations between channels")
 
-    say = group("and beside it")
-    say("--against", nargs="+", action="extend", default=[], metavar="PROMPT", help="sentences that it is not to fit")
-    say("--guidance", type=float, default=3.0, help="how far a sentence is told from other captions (3)")
-    say("--softmax", action="store_true", help="the share of it among the others, as a probability")
-    say("--to", metavar="PROMPT", help="from the one sentence to this one, in --between pictures")
-    say("--between", type=int, default=5, metavar="N", help="how many, those two among them (5)")
-    say("--only", type=int, metavar="I", help="of several that are asked for, this one alone; the first is 0")
-    say("--diverse", type=float, default=0, metavar="WEIGHT", help="--count pictures that differ at --layer, or output")
-    priors = f"less of {', '.join(PRIORS)}: tv=0.1; or of a function of one's own, FILE.py:FUNCTION=0.1"
-    say("--prior", nargs="+", action="extend", default=[], metavar="NAME=WEIGHT", help=priors)
+    add = group("options of the objective")
+    add("--against", nargs="+", action="extend", default=[], metavar="PROMPT", help="sentences that it must not fit")
+    guidance = "how strongly a sentence is contrasted with other captions (%(default)s)"
+    add("--guidance", type=float, default=_default(text, "guidance"), help=guidance)
+    add("--softmax", action="store_true", help="its probability among the others")
+    add("--to", metavar="PROMPT", help="from the sentence to this one, in --between pictures")
+    add("--between", type=int, default=5, metavar="N", help="the number of pictures, including both (%(default)s)")
+    add("--only", type=int, metavar="I", help="of several objectives, this one; the first is 0")
+    add("--diverse", type=float, default=0, metavar="WEIGHT", help="--count pictures that differ at --layer, or output")
+    priors = f"subtract {', '.join(PRIORS)}, as in tv=0.1, or a function, FILE.py:FUNCTION=0.1"
+    add("--prior", nargs="+", action="extend", default=[], metavar="NAME=WEIGHT", help=priors)
 
-    say = group("the network")
-    say("--model", default="embedded", help="embedded; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file")
-    say("--weights", help="of a library's network: their name, a file, or random")
-    say("--device", help="cpu, cuda, mps")
-    say("--bf16", action="store_true", help="compute the network in bfloat16")
-    say("--compile", action="store_true", help="by torch.compile")
+    add = group("network")
+    add("--model", default="embedded", help="embedded; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file")
+    add("--weights", help="of a library's network: their name, a file, or random")
+    add("--device", help="cpu, cuda, mps")
+    add("--bf16", action="store_true", help="run the network in bfloat16")
+    add("--compile", action="store_true", help="compile the network with torch.compile")
 
-    say = group("the picture as parameters")
-    say("--image", choices=IMAGES, default="pixels", help="what is descended in (pixels)")
-    say("--decorrelated", action="store_true", help="in decorrelated colours")
-    say("--grey", action="store_true", help="without colours")
-    say("--alpha", action="store_true", help="with a channel that lets the background through")
-    say("--importance", action="store_true", help="transparent where the objective asked for little change")
-    say("--size", metavar="N[xM]", help="of the picture that is drawn, in pixels; or its height and width, 96x128")
-    say("--start", type=Path, metavar="PHOTO", help="begin with this photograph")
-    say("--way", type=float, help="how far to go; 1 is from noise to a photograph")
+    add = group("parameterization of the picture")
+    add("--image", choices=IMAGES, default="pixels", help="(%(default)s)")
+    add("--decorrelated", action="store_true", help="in decorrelated colours")
+    add("--grey", action="store_true", help="without colours")
+    add("--alpha", action="store_true", help="with an alpha channel")
+    add("--importance", action="store_true", help="transparent where the gradient was small")
+    add("--size", metavar="N[xM]", help="of the picture, in pixels; or its height and width, 96x128")
+    add("--start", type=Path, metavar="PHOTO", help="start from this photograph")
+    add("--way", type=float, help="the length of the descent; 1 is from noise to a photograph")
 
-    say = group("what is done to it before the network sees it, at each step")
-    say("--robust", action="store_true", help="lucid's transforms: padded, moved, scaled and turned")
-    say("--pad", type=int, default=0, metavar="PIXELS", help="in a grey border, so wide (0)")
-    say("--jitter", type=int, default=1, metavar="PIXELS", help="moved by up to so much (1)")
-    say("--rotate", type=float, default=0, metavar="DEGREES", help="turned by up to so much (0)")
-    say("--scale", type=float, default=0, metavar="SHARE", help="made larger or smaller by up to this share (0)")
-    say("--crop", type=float, default=1, metavar="SHARE", help="a part of no less than this share, made as large (1)")
-    say("--colour", type=float, default=0, metavar="SHARE", help="in other light, by up to this share (0)")
-    say("--blur", type=float, default=0, metavar="PIXELS", help="blurred by up to so much (0)")
-    say("--noise", type=float, default=0.05, metavar="SIGMA", help="with noise of this standard deviation (0.05)")
-    say("--no-flip", action="store_true", help="never mirrored; it is half of the time")
+    add = group("random transforms, at each step before the network")
+    add("--robust", action="store_true", help="lucid's: pad, jitter, scale, rotate")
+    add("--pad", type=int, default=0, metavar="PIXELS", help="add a grey border (%(default)s)")
+    add("--jitter", type=int, default=JITTER.pixels, metavar="PIXELS", help="move by up to so much (%(default)s)")
+    add("--rotate", type=float, default=0, metavar="DEGREES", help="rotate by up to so much (%(default)s)")
+    add("--scale", type=float, default=0, metavar="SHARE", help="enlarge or shrink by up to this share (%(default)s)")
+    add("--crop", type=float, default=1, metavar="SHARE", help="crop to at least this share, and resize (%(default)s)")
+    add("--colour", type=float, default=0, metavar="SHARE", help="change the colours by up to this share (%(default)s)")
+    add("--blur", type=float, default=0, metavar="PIXELS", help="blur by up to so much (%(default)s)")
+    add("--noise", type=float, default=NOISE.sigma, metavar="SIGMA", help="add noise (%(default)s)")
+    add("--no-flip", action="store_true", help="do not mirror the picture half of the time")
 
-    say = group("the descent")
-    say("--seed", type=int, default=0, help="repeats a picture exactly (0)")
-    say("--count", type=int, default=1, help="how many pictures, from as many seeds (1)")
-    say("--steps", type=int, default=60, help="steps of the first descent (60)")
-    say("--cycles", default=",".join(map(str, CYCLES)), help="then, with so much of it left (%(default)s); or none")
-    say("--through-relu", type=int, default=0, metavar="STEPS", help="wake a dead neuron through relus that are shut")
-    say("--batch", type=int, help="how many pictures at a time (what memory allows)")
+    add = group("descent")
+    add("--seed", type=int, default=_default(visualize, "seed"), help="determines the picture (%(default)s)")
+    add("--count", type=int, default=_default(visualize, "count"), help="the number of seeds (%(default)s)")
+    add("--steps", type=int, default=_default(visualize, "steps"), help="steps of the first descent (%(default)s)")
+    cycles = "then descents from a mixture of this share of the picture with noise (%(default)s); or none"
+    add("--cycles", default=",".join(map(str, _default(visualize, "cycles"))), help=cycles)
+    wake = "steps with a gradient through inactive relus, to wake a dead neuron (%(default)s)"
+    add("--through-relu", type=int, default=_default(visualize, "through_relu"), metavar="STEPS", help=wake)
+    add("--batch", type=int, help="the number of pictures at a time (as many as fit into memory)")
     return actions
 
 
-def command_words(options: argparse.Namespace, instead: Mapping[str, Any]) -> list[str]:
-    """The words that ask for what these options do, but for some."""
+def _default(function: Callable[..., Any], name: str) -> Any:
+    return inspect.signature(function).parameters[name].default
+
+
+def command_words(options: argparse.Namespace, changes: Mapping[str, Any]) -> list[str]:
+    """The command line of these options, with some changed."""
     words: list[str] = []
-    values = {**vars(options), **instead}
+    values = {**vars(options), **changes}
     for action in add_picture_arguments(argparse.ArgumentParser()):
         value = values[action.dest]
         if value in (action.default, None) or value == []:
             continue
         each = [] if value is True else [_word(v) for v in (value if isinstance(value, list) else [value])]
         name = action.option_strings[-1:]
-        if not name:  # first, where no option before it could take its words
+        if not name:  # positional: first, as an option before them could take them
             words = [*each, *words]
         else:
             words += [f"{name[0]}={each[0]}"] if len(each) == 1 else [*name, *each]
@@ -134,93 +137,89 @@ def _word(value: Any) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
+def shell_command(words: Sequence[str]) -> str:
+    return escaped(shlex.join(["chapter14", "visualize", *words]))
+
+
 def requested_objectives(options: argparse.Namespace, network: Pretrained) -> list[RequestedObjective]:
-    """Every objective that is asked for.
+    """Every objective that the options request.
 
     Raises:
-        ValueError, IndexError, FileNotFoundError: in the words of the call.
+        ValueError, IndexError, FileNotFoundError: an option is wrong; the message names it.
     """
-    priors = _priors(options)
-    found = _targets(options, network)
+    priors = [_prior(word) for word in options.prior]
+    found = _objectives(options, network)
     if options.only is not None:
         if not 0 <= options.only < len(found):
-            raise ValueError(f"--only {options.only}: there are {len(found)}, the first is 0.")
+            raise ValueError(f"--only {options.only}: there are {len(found)}, and the first is 0.")
         found = [found[options.only]]
     if options.diverse:
         if options.count < 2:
-            raise ValueError("--diverse takes a --count of pictures that are to differ, 2 or more.")
-        priors = [*priors, options.diverse * diversity(options.layer or "output")]
-    return [RequestedObjective(_sum([objective, *priors]), alone, objective) for objective, alone in found]
+            raise ValueError("--diverse needs a --count of at least 2.")
+        priors.append(options.diverse * diversity(options.layer or "output"))
+    return [RequestedObjective(functools.reduce(operator.add, [it, *priors]), alone, it) for it, alone in found]
 
 
-def _targets(options: argparse.Namespace, network: Pretrained) -> list[Target]:
-    inner = [name for name in LAYER_OPTIONS if (value := getattr(options, name)) is not None and value is not False]
-    if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(inner)) != 1:
-        raise ValueError("it takes one of a sentence, --class, and --layer with what of it; --help has a list.")
+def _objectives(options: argparse.Namespace, network: Pretrained) -> list[tuple[Objective, dict[str, Any]]]:
+    """The objectives without priors, each with the options that request it alone."""
+    given = [name for name in LAYER_OPTIONS if (value := getattr(options, name)) is not None and value is not False]
+    if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(given)) != 1:
+        raise ValueError("it needs one of: a sentence, --class, or --layer with an option of it; see --help.")
     if options.prompt:
         return _sentences(options)
     if options.against or options.to:
-        raise ValueError("--against and --to go with a sentence.")
+        raise ValueError("--against and --to need a sentence.")
     if options.label is not None:
         which = int(options.label) if options.label.isdecimal() else options.label
         return [(label(which, options.softmax), {})]
-    if options.layer is None or len(inner) != 1:
-        those = ", ".join(f"--{name}" for name in LAYER_OPTIONS)
-        raise ValueError(f"--layer takes one of {those}, and they take a --layer.")
-    layer, (what,) = options.layer, inner
-    if what == "channels":
-        every = _numbers(options.channels, lambda: channels(network, layer, size=picture_size(options, network)))
-        return [(channel(layer, i), {"channels": None, "channel": i}) for i in every]
-    return [(_of_a_layer(options, network, layer, what), {})]
+    if options.layer is None or len(given) != 1:
+        names = ", ".join(f"--{name}" for name in LAYER_OPTIONS)
+        raise ValueError(f"--layer takes one of {names}, and each of them needs --layer.")
+    layer = options.layer
+    if options.channels:
+        if options.channels == "all":
+            indices = list(range(channels(network, layer, size=picture_size(options, network))))
+        else:
+            indices = [i for low, high in parse_ranges(options.channels) for i in range(low, high + 1)]
+        return [(channel(layer, i), {"channels": None, "channel": i}) for i in indices]
+    return [(_of_layer(options, network, layer, given[0]), {})]
 
 
-def _sentences(options: argparse.Namespace) -> list[Target]:
+def _sentences(options: argparse.Namespace) -> list[tuple[Objective, dict[str, Any]]]:
     def of(prompt: str) -> Objective:
         return text(prompt, options.guidance, options.against, options.softmax)
 
     if options.to is None:
         return [(of(prompt), {"prompt": [prompt]}) for prompt in options.prompt]
     if len(options.prompt) != 1:
-        raise ValueError("--to takes one sentence to go from.")
+        raise ValueError("--to needs a single sentence to start from.")
     every = interpolate(of(options.prompt[0]), of(options.to), options.between)
     return [(objective, {"only": i}) for i, objective in enumerate(every)]
 
 
-def _of_a_layer(options: argparse.Namespace, network: Pretrained, layer: str, what: str) -> Objective:
-    if what == "channel":
+def _of_layer(options: argparse.Namespace, network: Pretrained, layer: str, option: str) -> Objective:
+    if option == "channel":
         return channel(layer, options.channel)
-    if what == "neuron":
+    if option == "neuron":
         return neuron(layer, *_place(options.neuron))
-    if what == "dream":
+    if option == "dream":
         return dream(layer)
-    if what == "direction":
+    if option == "direction":
         return direction(layer, _vector(options.direction))
-    H, W = picture_size(options, network)
-    x = read_photograph(getattr(options, what), H, W)
-    if what == "style":
+    size = picture_size(options, network)
+    x = read_photograph(getattr(options, option), size)
+    if option == "style":
         return style(layer, x)
-    return (invert if what == "invert" else caricature)(layer, x, size=(H, W))
+    return (invert if option == "invert" else caricature)(layer, x, size=size)
 
 
-def _priors(options: argparse.Namespace) -> list[Objective]:
-    found = []
-    for word in options.prior:
-        name, _, weight = word.rpartition("=")
-        file, _, function = name.rpartition(":")
-        if not (name in PRIORS or file.endswith(".py")) or not is_number(weight):
-            raise ValueError(
-                f"--prior {word}: it is NAME=WEIGHT, with a name of {', '.join(PRIORS)}, or FILE.py:FUNCTION."
-            )
-        made = own(its_function(Path(file), function), PICTURE, name=name) if file else PRIORS[name]()
-        found.append(-float(weight) * made)
-    return found
-
-
-def _sum(objectives: Sequence[Objective]) -> Objective:
-    first, *rest = objectives
-    for more in rest:
-        first = first + more
-    return first
+def _prior(word: str) -> Objective:
+    name, _, weight = word.rpartition("=")
+    file, _, function = name.rpartition(":")
+    if not (name in PRIORS or file.endswith(".py")) or not is_number(weight):
+        raise ValueError(f"--prior {word}: it is NAME=WEIGHT, with a name of {', '.join(PRIORS)}, or FILE.py:FUNCTION.")
+    prior = own(function_in_file(Path(file), function), PICTURE, name=name) if file else PRIORS[name]()
+    return -float(weight) * prior
 
 
 def _place(words: str) -> list[int]:
@@ -231,15 +230,8 @@ def _place(words: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _numbers(words: str, count: Any) -> list[int]:
-    """ "all", or "0-3,7"."""
-    if words == "all":
-        return list(range(count()))
-    return [i for low, high in parse_ranges(words) for i in range(low, high + 1)]
-
-
 def parse_ranges(words: str) -> list[tuple[int, int]]:
-    """ "0-3,7": the first and the last of each."""
+    """ "0-3,7" → the first and the last of each range."""
     found = []
     for part in words.split(","):
         low, dash, high = part.partition("-")
@@ -251,19 +243,15 @@ def parse_ranges(words: str) -> list[tuple[int, int]]:
 
 
 def parse_numbers(words: str) -> list[float] | None:
-    """ "0.5,1", or None where it is anything else, as the name of a file."""
+    """ "0.5,1" → its numbers; None if it is anything else, as the name of a file."""
     parts = [part.strip() for part in words.split(",") if part.strip()]
     return [float(part) for part in parts] if parts and all(map(is_number, parts)) else None
 
 
 def _vector(words: str) -> Tensor:
-    found = parse_numbers(words)
-    if found is None and len(words) < 4096 and Path(words).is_file():
-        found = parse_numbers(",".join(regular(Path(words)).read_text(errors="replace").replace(",", " ").split()))
-    if found is None:
+    numbers = parse_numbers(words)
+    if numbers is None and len(words) < 4096 and Path(words).is_file():
+        numbers = parse_numbers(",".join(regular(Path(words)).read_text(errors="replace").replace(",", " ").split()))
+    if numbers is None:
         raise ValueError(f"--direction {words}: it is numbers with commas, one for each channel, or a file of them.")
-    return torch.tensor(found)
-
-
-def shell_command(words: Sequence[str]) -> str:
-    return escaped(shlex.join(["chapter14", "visualize", *words]))
+    return torch.tensor(numbers)

@@ -1,4 +1,4 @@
-"""What `chapter14 visualize` is told of the picture: its parameters, its size, what is done to it, where it begins."""
+"""Options of `chapter14 visualize` as arguments of `visualize`: image, transforms, cycles, size, start."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ...visualization.images.colour import Alpha, Decorrelated, Grey
 from ...visualization.images.fourier import MACO, Fourier
 from ...visualization.images.image import Image, Pixels, Pyramid
 from ...visualization.output.dataset_examples import load_photograph
+from ...visualization.output.render import unreadable
 from ...visualization.transforms.colour import Blur, Colour, Composite, Noise
 from ...visualization.transforms.move import Flip, Jitter, Pad
 from ...visualization.transforms.presets import ROBUST
@@ -22,32 +23,32 @@ from ...visualization.transforms.transform import Transform
 from ...visualization.transforms.warp import ResizedCrop, Rotate, Scale
 
 IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
-MAX_AMOUNT = 1e6  # beyond it, places in a picture are no whole numbers in float32
+MAX_AMOUNT = 1e6  # larger positions in a picture are not exact in float32
 
 
 def make_image(options: argparse.Namespace) -> Image:
     if options.grey and options.decorrelated:
         raise ValueError("--grey has no colours to be --decorrelated.")
     if options.image == "maco" and options.alpha:
-        raise ValueError("--image maco has no --alpha: the spectrum of photographs says nothing of it.")
+        raise ValueError("--image maco has no --alpha: photographs have no spectrum of it.")
     if options.alpha and options.importance:
-        raise ValueError("--alpha and --importance both say how opaque the picture is: it is one of them.")
-    its: Image = IMAGES[options.image]()
-    its = Grey(its) if options.grey else Decorrelated(its) if options.decorrelated else its
-    return Alpha(its) if options.alpha else its
+        raise ValueError("--alpha and --importance both determine the opacity: give one of them.")
+    image: Image = IMAGES[options.image]()
+    image = Grey(image) if options.grey else Decorrelated(image) if options.decorrelated else image
+    return Alpha(image) if options.alpha else image
 
 
 def make_transforms(options: argparse.Namespace) -> list[Transform]:
-    """What is done to the picture, in order; of an option that does nothing, none."""
+    """The transforms in order, without those that do nothing."""
 
-    def of(name: str, make: Callable[..., Transform], nothing: float = 0) -> list[Transform]:
+    def of(name: str, make: Callable[..., Transform], identity: float = 0) -> list[Transform]:
         value = getattr(options, name)
         if not math.isfinite(value):
-            raise ValueError(f"--{name} {value}: it is a number, and finite.")
+            raise ValueError(f"--{name} {value}: it is a finite number.")
         if abs(value) > MAX_AMOUNT:
-            raise ValueError(f"--{name} {value:g}: it goes up to {MAX_AMOUNT:g}.")
+            raise ValueError(f"--{name} {value:g}: it is at most {MAX_AMOUNT:g}.")
         try:
-            return [make(value)] if value != nothing else []
+            return [make(value)] if value != identity else []
         except ValueError as error:
             raise ValueError(f"--{name} {value:g}: {error}") from error
 
@@ -59,7 +60,7 @@ def make_transforms(options: argparse.Namespace) -> list[Transform]:
         *([] if options.no_flip else [Flip()]),
         *of("rotate", Rotate),
         *of("scale", lambda share: Scale(1 - share, 1 + share)),
-        *of("crop", lambda share: ResizedCrop(share, 1), nothing=1),
+        *of("crop", lambda share: ResizedCrop(share, 1), identity=1),
         *of("colour", lambda share: Colour(share, share, share, share)),
         *of("blur", lambda pixels: Blur(0, pixels)),
         *of("noise", Noise),
@@ -69,12 +70,12 @@ def make_transforms(options: argparse.Namespace) -> list[Transform]:
 def parse_cycles(options: argparse.Namespace) -> tuple[float, ...]:
     words = [] if options.cycles == "none" else options.cycles.split(",")
     if not all(is_number(word) and 0 <= float(word) < 1 for word in words):
-        raise ValueError(f"--cycles {options.cycles}: they are numbers from 0 up to 1, as 0.4,0.6; or none.")
+        raise ValueError(f"--cycles {options.cycles}: it is numbers from 0 to below 1, as in 0.4,0.6; or none.")
     return tuple(map(float, words))
 
 
 def picture_size(options: argparse.Namespace, network: Pretrained) -> tuple[int, int]:
-    """Of the picture that is drawn: its height and width."""
+    """(height, width)."""
     if options.size is None:
         return network.size, network.size
     sides = options.size.split("x")
@@ -84,20 +85,20 @@ def picture_size(options: argparse.Namespace, network: Pretrained) -> tuple[int,
 
 
 def start_picture(options: argparse.Namespace, network: Pretrained) -> Tensor | None:
-    return None if options.start is None else read_photograph(options.start, *picture_size(options, network))
+    return None if options.start is None else read_photograph(options.start, picture_size(options, network))
 
 
-def read_photograph(path: Path, H: int, W: int) -> Tensor:
-    """x [3, H, W], its middle.
+def read_photograph(path: Path, size: tuple[int, int]) -> Tensor:
+    """The middle of a photograph, resized to (height, width): x [3, H, W].
 
     Raises:
-        FileNotFoundError, ValueError: there is none, or it cannot be read.
+        FileNotFoundError, ValueError: there is no such file, or it cannot be read.
     """
     regular(path)
     try:
-        return load_photograph(path, (H, W))
-    except Exception as error:  # of a broken file, Pillow raises whatever its reader comes by
-        raise ValueError(f"{path}: it cannot be read as a picture. {error}") from error
+        return load_photograph(path, size)
+    except Exception as error:  # for a broken file, Pillow raises errors of many kinds
+        raise unreadable(path, error) from error
 
 
 def is_number(word: str) -> bool:

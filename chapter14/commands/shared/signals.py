@@ -1,4 +1,4 @@
-"""A command that is told to stop, as by a batch system or a terminal that is closed: it puts down what it has."""
+"""Signals that end a command, from a batch system or a closed terminal, interrupt it as Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(si
 
 @contextmanager
 def interrupt_on_signals() -> Iterator[None]:
-    """Inside, these signals raise KeyboardInterrupt, as Ctrl-C does; but for those that are ignored, as by nohup."""
-    ours = [s for s in SIGNALS if signal.getsignal(s) is signal.SIG_DFL]
+    """Raises KeyboardInterrupt on these signals; those that are ignored, as by nohup, stay ignored."""
+    handled = [s for s in SIGNALS if signal.getsignal(s) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():
-        ours = []  # where Python has no signals
-    for s in ours:
+        handled = []  # Python handles signals in the main thread only
+    for s in handled:
         signal.signal(s, signal.default_int_handler)
     try:
         yield
     finally:
-        for s in ours:
+        for s in handled:
             signal.signal(s, signal.SIG_DFL)

@@ -1,7 +1,7 @@
-"""What a picture's record asks for. Another may have written it: it is words, until the user says that it is trusted.
+"""What the command in a picture's provenance may do. Another person may have written it: it is untrusted input.
 
-A record that is drawn again runs no file, reads none and fetches nothing that it names, except with --trust; and how
-much it may ask for has limits.
+Drawing a picture again runs no file, reads none and downloads nothing that the command names, except with --trust; and
+its size is limited.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...files import escaped
 from ...models.load import LIBRARIES
 from .options import add_picture_arguments, parse_numbers, parse_ranges
 
-#: The largest that a record may ask for.
+#: The largest values in a recorded command.
 MAX_VALUES: dict[str, int] = {
     "count": 256,
     "between": 256,
@@ -33,16 +33,16 @@ MAX_VALUES: dict[str, int] = {
 }
 MAX_LENGTHS = {"prompt": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64}
 MAX_SIDE, MAX_PIXELS = 8192, 2**26  # of one side of a picture, and of all pictures together
-TRUST_HELP = "run the files, read the photographs and fetch the weights that a picture's record names"
+TRUST_HELP = "run the files, read the photographs and download the weights that a picture's recorded command names"
 PHOTOGRAPHS = ("invert", "caricature", "style", "start")
 
 
 class Untrusted(ValueError):
-    """A record that is not followed."""
+    """A recorded command that is not run."""
 
 
 class Parser(argparse.ArgumentParser):
-    """The words of a record in full; --help, and what says where pictures go, are none of them."""
+    """Accepts the options that determine a picture, unabbreviated; neither --help nor those of the output."""
 
     def __init__(self) -> None:
         super().__init__(add_help=False, allow_abbrev=False)
@@ -53,66 +53,64 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse_command(command: Sequence[str], name: str) -> argparse.Namespace:
-    """The options of a record's command. `name`: what errors call it.
+    """The options of a recorded command. `name`: of the picture, for errors.
 
     Raises:
-        Untrusted: it is not such a command.
+        Untrusted: it is not a command that draws a picture.
     """
     try:
         return Parser().parse_args(list(command[1:]))
     except Untrusted as error:
-        raise Untrusted(f"{name}: its record has no command that draws a picture: {error}.") from error
+        raise Untrusted(f"{name}: its recorded command does not draw a picture: {error}.") from error
 
 
 def check_trust(options: argparse.Namespace, name: str, trust: bool) -> None:
-    """Prints what these options, of a record, run, read and fetch.
+    """Prints what the options of a recorded command run, read and download.
 
     Raises:
-        Untrusted: there is such a thing, and no trust; or they ask for too much.
+        Untrusted: they do any of it, without `trust`; or exceed a limit.
     """
-    if much := _too_much(options):
-        raise Untrusted(f"{name}: its record asks for {much}. What is meant so can be typed as a command.")
-    does = external_actions(options)
-    if does and not trust:
-        raise Untrusted(
-            f"{name}: its record asks to {' and to '.join(does)}. What a record names is not run, read or fetched "
-            "unless you trust it, and say so: --trust."
-        )
-    for it in does:
-        print(f"{escaped(name)} is trusted to {it}.", flush=True)
+    if excess := _excess(options):
+        raise Untrusted(f"{name}: its recorded command has {excess} in a recorded command. You can type it yourself.")
+    actions = external_actions(options)
+    if actions and not trust:
+        raise Untrusted(f"{name}: its recorded command would {' and '.join(actions)}. If you trust it, give --trust.")
+    for action in actions:
+        print(f"{escaped(name)} is trusted to {action}.", flush=True)
 
 
 def external_actions(options: argparse.Namespace) -> list[str]:
-    """What of the machine, or of the network, these options name: "run other.py"."""
+    """What these options do with files or the internet: "run other.py"."""
     model, weights = options.model, options.weights
     library, file = model.partition(":")[0], model.rpartition(":")[0] or model
-    does = []
+    actions = []
     if file.endswith(".py"):
-        does.append(f"run {file} (--model={model})")
+        actions.append(f"run {file} (--model={model})")
     elif model == "embedded":
         pass
     elif library not in LIBRARIES or library == model or Path(model).is_file():
-        does.append(f"read {model} (--model)")
+        actions.append(f"read {model} (--model)")
     elif (shadow := _shadow(library)) is not None:
-        does.append(f"run {shadow} (--model={model})")
+        actions.append(f"run {shadow} (--model={model})")
     elif weights != "random":
-        does.append(f"read or fetch the weights {weights or 'by default'} of {model}")
+        actions.append(f"read or download the {weights or 'default'} weights of {model}")
     elif library == "open_clip":
-        does.append(f"read or fetch what {model} is made of")
-    if weights not in (None, "random") and not any(str(weights) in it for it in does):
-        does.append(f"read {weights} (--weights)")
+        actions.append(f"read or download parts of {model}")
+    if weights not in (None, "random") and not any(str(weights) in action for action in actions):
+        actions.append(f"read {weights} (--weights)")
     for word in options.prior:
         prior = word.rpartition("=")[0]
         if (file := prior.rpartition(":")[0]).endswith(".py"):
-            does.append(f"run {file} (--prior={prior})")
-    does += [f"read {getattr(options, name)} (--{name})" for name in PHOTOGRAPHS if getattr(options, name) is not None]
+            actions.append(f"run {file} (--prior={prior})")
+    photographs = [(name, getattr(options, name)) for name in PHOTOGRAPHS]
+    actions += [f"read {path} (--{name})" for name, path in photographs if path is not None]
     if options.direction is not None and parse_numbers(options.direction) is None:
-        does.append(f"read {options.direction[:200]} (--direction)")
-    return [escaped(it) for it in does]
+        actions.append(f"read {options.direction[:200]} (--direction)")
+    return [escaped(action) for action in actions]
 
 
 def _shadow(library: str) -> str | None:
-    """A file of the folder that we are in, which Python would import in place of an installed library."""
+    """A file in the working directory that Python would import in place of an installed library."""
     spec = importlib.util.find_spec(library)
     if spec is None or spec.origin is None:
         return None
@@ -120,20 +118,21 @@ def _shadow(library: str) -> str | None:
     return spec.origin if here in (origin.parent, origin.parent.parent) else None
 
 
-def _too_much(options: argparse.Namespace) -> str | None:
-    its: dict[str, Any] = vars(options)
+def _excess(options: argparse.Namespace) -> str | None:
+    """A value that exceeds its limit."""
+    values: dict[str, Any] = vars(options)
     for name, most in MAX_VALUES.items():
-        if its[name] is not None and not -most <= its[name] <= most:
-            return f"--{name.replace('_', '-')}={its[name]}, which goes up to {most} in a record"
+        if values[name] is not None and not -most <= values[name] <= most:
+            return f"--{name.replace('_', '-')}={values[name]}, above the limit of {most}"
     for name, most in MAX_LENGTHS.items():
-        if its[name] is not None and len(its[name]) > most:
-            return f"{len(its[name])} words or letters of --{name}, which goes up to {most} in a record"
+        if values[name] is not None and len(values[name]) > most:
+            return f"--{name} of length {len(values[name])}, above the limit of {most}"
     sides = [int(side) for side in (options.size or "").split("x") if side.isdecimal()]
-    several = 1 if options.channels in (None, "all") else sum(b - a + 1 for a, b in parse_ranges(options.channels))
-    pictures = options.count * max(len(options.prompt), several, options.between if options.to else 1)
+    ranges = [] if options.channels in (None, "all") else parse_ranges(options.channels)
+    channels = sum(high - low + 1 for low, high in ranges)
+    pictures = options.count * max(len(options.prompt), channels, options.between if options.to else 1)
     if pictures > MAX_VALUES["count"]:
-        return f"{pictures} pictures, which go up to {MAX_VALUES['count']} in a record"
+        return f"{pictures} pictures, above the limit of {MAX_VALUES['count']}"
     if any(side > MAX_SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > MAX_PIXELS):
-        limits = f"{MAX_SIDE}, and {MAX_PIXELS} pixels in all, in a record"
-        return f"{pictures} x --size={options.size}, which goes up to {limits}"
+        return f"{pictures} x --size={options.size}, above the limit of {MAX_SIDE}, and {MAX_PIXELS} pixels in all,"
     return None

@@ -1,4 +1,4 @@
-"""What would fail when all is drawn fails before."""
+"""Validates outputs before optimization starts."""
 
 from __future__ import annotations
 
@@ -14,59 +14,67 @@ from ... import files
 from ...models.load import load_network
 from ...models.pretrained import Pretrained
 from ...visualization.optimization.checkpoint import is_checkpoint
-from ...visualization.output import animation, render
+from ...visualization.output.animation import check_film_path
 from ...visualization.output.dataset_examples import find_photographs, objective_values
 from ...visualization.output.provenance import is_own_image
+from ...visualization.output.render import check_image_path
 from .options import RequestedObjective
 
 
-def load_second_network(options: argparse.Namespace, asked: Sequence[RequestedObjective]) -> Pretrained | None:
-    """The network that is asked in the end, where it can be."""
+def load_second_network(options: argparse.Namespace, requested: Sequence[RequestedObjective]) -> Pretrained | None:
+    """The --second network, after a check that it has the objectives.
+
+    Raises:
+        ValueError: it lacks one; or the options do not fit.
+    """
     if options.second is None:
         if options.second_weights:
-            raise ValueError("--second-weights are those of a --second network.")
+            raise ValueError("--second-weights need a --second network.")
         return None
     if not options.report:
-        raise ValueError("--second is asked for the --report.")
+        raise ValueError("--second needs --report.")
     second = load_network(options.second, options.second_weights, options.device)
-    with objective_values(second, [its.bare for its in asked]) as measure:
-        measure(torch.zeros(1, 3, second.size, second.size))
+    with objective_values(second, [its.bare for its in requested]) as evaluate:
+        evaluate(torch.zeros(1, 3, second.size, second.size))
     return second
 
 
 def validate_outputs(
-    options: argparse.Namespace, out: Path, size: int, pictures: Sequence[Path], checkpoint: Path, every: bool
+    options: argparse.Namespace, out: Path, size: int, pictures: Sequence[Path], checkpoint: Path
 ) -> None:
-    """What would fail in the end fails now.
+    """Checks that every output can be written, and overwrites no file of another program.
 
     Args:
-        size: in bytes, of what is drawn. pictures: where they go. every: whether they are all there are, so that `out`
-            is one of them and no sheet.
+        size: of all pictures, in bytes. pictures: their paths; if there are several, `out` is their contact sheet.
+
+    Raises:
+        ValueError: it cannot, or would; or an option is out of range.
     """
-    render.check_image_path(out)
+    check_image_path(out)
     if options.film:
-        animation.check_film_path(options.film)
-    for path in filter(None, (options.film, options.page)):
+        check_film_path(options.film)
+    others = [path for path in (options.film, options.page) if path]
+    for path in others:
         files.check(path, ours=None if options.overwrite else files.marked)
     files.check(out, size)
-    if options.photos and not options.page:
-        raise ValueError("--photos are shown on a --page.")
     if options.photos:
+        if not options.page:
+            raise ValueError("--photos needs a --page.")
         find_photographs(options.photos)
     for name in ("count", "steps", "height", "columns", "between", "batch"):
         if (value := getattr(options, name)) is not None and value < 1:
-            raise ValueError(f"--{name} {value}: it is 1 or more.")
+            raise ValueError(f"--{name} {value}: it is at least 1.")
     if out.with_suffix("").is_file():
         raise ValueError(f"{out.with_suffix('')}: it is a file, and would be the folder of the pictures.")
     files.clean(pictures[0].parent if pictures else out.parent)
-    written = [*([] if every else [out]), *pictures]
-    beside = [path.with_suffix(".json") for path in pictures]
-    once = [*written, *beside, checkpoint, *filter(None, (options.film, options.page))]
-    if twice := [path for path, n in Counter(map(os.path.abspath, once)).items() if n > 1]:
+    images = pictures if len(pictures) == 1 else [out, *pictures]
+    json = [path.with_suffix(".json") for path in pictures]
+    counts = Counter(map(os.path.abspath, [*images, *json, checkpoint, *others]))
+    if twice := [path for path, n in counts.items() if n > 1]:
         raise ValueError(f"{twice[0]}: two different things would be written there.")
     if not options.overwrite:
         files.unrelated(checkpoint, is_checkpoint)
-        for path in written:
+        for path in images:
             files.unrelated(path, lambda path: is_own_image(path) or is_checkpoint(checkpoint))
-        for path in beside:
+        for path in json:
             files.unrelated(path, is_own_image)

@@ -1,4 +1,4 @@
-"""Pictures that raise an objective: the descent of section 14.9, for one neuron or for every channel of a layer."""
+"""Pictures that maximize an objective: the descent of section 14.9, for one neuron or for every channel of a layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ... import functional as F
-from ...models.load import Pretrained, load_network
+from ...models.load import load_network
+from ...models.pretrained import Pretrained
 from ...models.state_dict import fingerprint
 from ..activations.hooks import PICTURE, frozen_parameters
 from ..images.colour import Alpha
@@ -32,8 +33,8 @@ CYCLES = (0.4, 0.6, 0.8)
 class Visualization(NamedTuple):
     x: Tensor  # [B, C, H, W], entries from -1 to 1
     history: Tensor  # [steps, B], J before each step
-    alive: Tensor  # [B], False where J had no gradient at the first step; with through_relu, at the first without it
-    importance: Tensor  # [B, 1, H, W], how much J asked each pixel to change: |dJ/dx|, a mean over channels and steps
+    alive: Tensor  # [B], whether J had a gradient at the first step; with through_relu, at the first step after those
+    importance: Tensor  # [B, 1, H, W], |dJ/dx|, averaged over channels and steps
 
 
 def visualize(
@@ -57,58 +58,62 @@ def visualize(
     resume: bool = False,
     on_step: Callable[[DescentStep], None] | None = None,
 ) -> Visualization:
-    """Pictures that raise `objective`: from noise, by gradient descent of J = -objective on the data (14.9).
+    """Pictures that maximize `objective`: from noise, by gradient descent of J = -objective on the data (14.9).
 
-    The network is left as it is, its parameters get no gradient, and its forward pass ends at the last layer that the
-    objective asks for. Every derivative is by hand, whoever wrote the network.
+    The network is not changed, its parameters get no gradient, and its forward pass ends at the last layer that the
+    objective needs. Every derivative is by hand, whatever the network's modules are.
 
     Args:
-        model: what `chapter14.models.load.load` knows by name, a file, or any module that takes x [B, 3, H, W], entries
-            from -1 to 1.
-        objective: an `Objective`, or a sentence for a network that reads; or several, and each gets its pictures.
-        count: how many pictures of each objective; B is the number of all.
-        seed: of the first picture of each objective; the next ones have seed + 1, seed + 2, ... All that is random in
-            a picture is drawn from its own seed: it repeats the picture, whatever else is drawn beside it.
-        steps: of the first descent. cycles: after it, for each a in turn, the pictures are mixed with fresh noise,
-            a x + (1 - a) noise, and descend again, by as much less as they are mixed less.
-        size: of the pictures, in pixels, or (height, width); by default what the network takes.
-        image: what is descended in: `Pixels()`, `Pyramid()`, `Fourier()`, `MACO()`; in `Decorrelated(...)` colours, in
+        model: a name or a file for `chapter14.models.load.load_network`, or any module that takes x [B, 3, H, W],
+            entries from -1 to 1.
+        objective: an `Objective`, or a sentence for a network that reads; or several, each with its own pictures.
+        count: the number of pictures of each objective; B is the number of all.
+        seed: of the first picture of each objective; the next ones have seed + 1, seed + 2, ... A picture depends on
+            its seed only, whatever else is in the batch.
+        steps: of the first descent. cycles: afterwards, for each a in turn, the pictures are mixed with new noise,
+            a x + (1 - a) noise, and a descent follows that is shorter by the factor 1 - a.
+        size: of the pictures, in pixels, or (height, width); by default the network's.
+        image: the parameterization: `Pixels()`, `Pyramid()`, `Fourier()`, `MACO()`; in `Decorrelated(...)` colours, in
             `Grey(...)`, or with `Alpha(...)`.
-        start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to begin from instead of noise; then
-            there is one descent, of `steps`.
-        way: how far the first descent leads, in units of the distance from white noise to a photograph; by default as
-            the image has it.
-        transforms: what is done to the pictures before the network sees them, drawn anew at each step.
-        through_relu: for so many steps the gradient comes through relus that are shut, which wakes dead neurons.
-        batch: how many pictures at a time; by default as many as memory allows. Another one draws the same pictures, up
-            to the rounding of the network's own arithmetic.
-        precision: of the network, e.g. torch.bfloat16; the pictures stay as they are.
-        compile: whether torch.compile compiles the network.
-        checkpoint: a file; what is drawn is put there once a minute, when it is interrupted, and in the end.
-        resume: go on from `checkpoint`, to the very same pictures.
-        on_step: called after each step, with what is drawn at the time.
+        start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to start from instead of noise, in a
+            single descent of `steps`.
+        way: the length of the first descent, in units of the distance from white noise to a photograph; by default
+            that of the image.
+        transforms: random transforms of the pictures before the network sees them, drawn again at each step.
+        through_relu: for so many steps the gradient passes through inactive relus, which wakes dead neurons.
+        batch: the number of pictures at a time; by default as many as fit into memory. The pictures do not depend on
+            it, up to rounding.
+        precision: of the network, e.g. torch.bfloat16; the pictures keep theirs.
+        compile: compile the network with torch.compile.
+        checkpoint: a file in which the state is saved once a minute, after an interrupt, and at the end.
+        resume: continue from `checkpoint`, to the same pictures.
+        on_step: called after each step.
 
     Raises:
         DeadNeuron: dJ/dx is 0 at the start, for every picture.
         FloatingPointError: J or dJ/dx is NaN or infinite.
-        FileNotFoundError: there is no such file, of weights or to resume.
-        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; `image` is of
-            other pictures than `start`, or has alpha and no background; the checkpoint is of another call.
+        FileNotFoundError: there is no such file of weights, or nothing to resume.
+        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; `image` does not
+            fit `start`, or has alpha and no background; the checkpoint belongs to another call.
     """
     network = _network(model, size)
-    each = _each(objective)
+    given = [objective] if isinstance(objective, str | Objective) else objective
+    if not given:
+        raise ValueError("visualize: there is no objective.")
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
-        raise ValueError(f"visualize: count, steps and batch are 1 or more; they are {count}, {steps} and {batch}.")
-    objectives, seeds = [o for o in each for _ in range(count)], [seed + i for _ in each for i in range(count)]
+        raise ValueError(f"visualize: count, steps and batch are at least 1; they are {count}, {steps} and {batch}.")
     if not all(0 <= a < 1 for a in cycles) or through_relu < 0:
         raise ValueError(
-            f"visualize: cycles are from 0 up to 1, through_relu is 0 or more; they are {cycles} and {through_relu}."
+            "visualize: cycles are at least 0 and below 1, and through_relu at least 0; "
+            f"they are {cycles} and {through_relu}."
         )
+    objectives = [text(o) if isinstance(o, str) else o for o in given for _ in range(count)]
+    seeds = [seed + i for _ in given for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
-    x, plan = _beginning(network, len(seeds), size, image, start, steps, cycles, way)
+    x, plan = _start(network, len(seeds), size, image, start, steps, cycles, way)
     _check_image(image, x, transforms)
-    said = _said(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
-    done = Checkpoint(Path(checkpoint) if checkpoint else None, said, resume, x.device)
+    call = _call(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
+    done = Checkpoint(Path(checkpoint) if checkpoint else None, call, resume, x.device)
     with torch.inference_mode(False), torch.enable_grad(), frozen_parameters(network.model), done:
         while (first := len(done)) < len(seeds):
             theta = done.current.theta if done.current else None
@@ -117,21 +122,21 @@ def visualize(
             with cost_function(network, objectives[these], settings) as J:
                 for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta):
                     if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
-                        step = step._replace(alive=step.alive & _moved_by_the_network(J, step, seeds[these]))
+                        step = step._replace(alive=step.alive & _has_network_gradient(J, step, seeds[these]))
                     _check(step, done.steps, objectives[these], whole=n == len(seeds))
-                    done.took(step, through_relu)
+                    done.add_step(step, through_relu)
                     if on_step:
                         on_step(step)
             assert done.current is not None
-            done.finished(image.picture(done.current.theta.detach()))
-        done.keep()  # here, since an interrupt may come between this block and the end of `with`
-    xs, histories, alive, importance = zip(*done.at[0], strict=True)
+            done.finish_batch(image.picture(done.current.theta.detach()))
+        done.flush()  # here, as an interrupt may come between the end of this block and `__exit__`
+    xs, histories, alive, importance = zip(*done.state[0], strict=True)
     history = torch.cat(histories, 1)
     return Visualization(torch.cat(xs).clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
 
 
 def number_of_steps(steps: int, cycles: Sequence[float] = CYCLES) -> int:
-    """How many `visualize` takes from noise, for each batch."""
+    """The number of steps that `visualize` takes from noise, for each batch."""
     return len(plan_steps(1, 1, steps, cycles))
 
 
@@ -145,14 +150,7 @@ def _network(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, 
     return Pretrained(model, size if isinstance(size, int) else max(size))
 
 
-def _each(objective: str | Objective | Sequence[str | Objective]) -> list[Objective]:
-    several = [objective] if isinstance(objective, str | Objective) else objective
-    if not several:
-        raise ValueError("visualize: there is no objective.")
-    return [text(o) if isinstance(o, str) else o for o in several]
-
-
-def _beginning(
+def _start(
     network: Pretrained,
     count: int,
     size: int | tuple[int, int] | None,
@@ -164,42 +162,35 @@ def _beginning(
 ) -> tuple[Tensor, list[StepPlan]]:
     """x [B, C, H, W] before the first step, and the steps."""
     parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
-    if start is not None and start.ndim not in (3, 4):
-        raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
-    if start is not None and start.ndim == 4 and len(start) not in (1, count):
-        raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
     if start is not None:
+        if start.ndim not in (3, 4):
+            raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
+        if start.ndim == 4 and len(start) not in (1, count):
+            raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
         x = start.to(parameter).expand(count, *start.shape[-3:])
-        return x, [move._replace(mix=None) for move in plan_steps(way, x[0].numel(), steps, ())]
-    H, W = _sides(network.size if size is None else size)
-    x = torch.zeros(count, image.channels, H, W).to(parameter)
-    return x, plan_steps(way, x[0].numel(), steps, cycles)
-
-
-def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
+        return x, [step._replace(mix=None) for step in plan_steps(way, x[0].numel(), steps, ())]
+    size = network.size if size is None else size
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
         raise ValueError(f"visualize: size is a number of pixels, or (height, width); it is {size!r}.")
-    return sides
+    x = torch.zeros(count, image.channels, *sides).to(parameter)
+    return x, plan_steps(way, x[0].numel(), steps, cycles)
 
 
 def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> None:
-    alpha, given = isinstance(image, Alpha), x.shape[1]
-    if given != image.channels and not (alpha and given == image.channels - 1):
-        raise ValueError(f"visualize: {image} is of {image.channels} channels; start has {given}.")
+    alpha, channels = isinstance(image, Alpha), x.shape[1]
+    if channels != image.channels and not (alpha and channels == image.channels - 1):
+        raise ValueError(f"visualize: {image} has {image.channels} channels, and start has {channels}.")
     if alpha:
         seen = Together(transforms)(image.picture(image.parameters(x[:1])), generators([0], 0))
         if seen.shape[1] == image.channels:
-            raise ValueError(
-                "visualize: a picture with alpha is laid over a background before the network sees it: "
-                "transforms=(Composite(), ...)."
-            )
+            raise ValueError("visualize: a picture with alpha needs a background: transforms=(Composite(), ...).")
 
 
 def _batch(
     batch: int | None, network: Pretrained, objectives: Sequence[Objective], x: Tensor, settings: Settings
 ) -> int:
-    """How many of these pictures come next."""
+    """The size of the next batch."""
     if batch is None and len(x) > 1:
         with cost_function(network, objectives[:1], settings) as J:
             batch = largest_batch(lambda x: J(0, x, generators([0], 0)), x[:1])
@@ -209,8 +200,8 @@ def _batch(
     return n
 
 
-def _moved_by_the_network(J: CostFunction, step: DescentStep, seeds: Sequence[int]) -> Tensor:
-    """[B], whether J has a gradient that no prior gives it."""
+def _has_network_gradient(J: CostFunction, step: DescentStep, seeds: Sequence[int]) -> Tensor:
+    """[B], whether J has a gradient that does not come from a prior."""
     x = step.x.detach().requires_grad_()
     cost = J(step.i, x, generators(seeds, step.i), priors=False)
     (g,) = torch.autograd.grad(F.sum_to_size(cost, ()), x)
@@ -218,19 +209,19 @@ def _moved_by_the_network(J: CostFunction, step: DescentStep, seeds: Sequence[in
 
 
 def _check(step: DescentStep, i: int, objectives: Sequence[Objective], whole: bool) -> None:
-    sums = step.J.detach() + step.x.flatten(1).sum(1)  # a number that is not finite is in its sum: the cheap look first
+    sums = step.J.detach() + step.x.flatten(1).sum(1)  # not finite if any entry is not: the cheap test first
     if not sums.isfinite().all() and (wrong := ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))).any():
         names = ", ".join(dict.fromkeys(o.name for o, its in zip(objectives, wrong.tolist(), strict=True) if its))
         raise FloatingPointError(f"{names}: at step {i}, J is {step.J[wrong].tolist()}, or its gradient is infinite.")
     if i == 0 and whole and not step.alive.any():
         names = ", ".join(dict.fromkeys(o.name for o in objectives))
         raise DeadNeuron(
-            f"{names} is dead: dJ/dx is zero everywhere at the start. Another seed may find it alive, or through_relu, "
-            "which lets the gradient through relus that are shut."
+            f"{names} is dead: dJ/dx is zero everywhere at the start. Try another seed, or through_relu, "
+            "which passes the gradient through inactive relus."
         )
 
 
-def _said(
+def _call(
     network: Pretrained,
     objectives: Sequence[Objective],
     seeds: Sequence[int],
@@ -239,14 +230,14 @@ def _said(
     settings: Settings,
     start: Tensor | None,
 ) -> dict[str, Any]:
-    """What a checkpoint is of."""
-    identities = {id(o): identity(o) for o in objectives}  # several pictures may be of one
+    """The arguments that determine the pictures, for the checkpoint."""
+    identities = {id(o): identity(o) for o in objectives}  # once for each objective, which may have many pictures
     return {
         "weights": fingerprint(network.model.state_dict()),
         "objectives": [f"{o.name} ({identities[id(o)]})" for o in objectives],
         "seeds": list(seeds),
         "image": repr(image),
         "settings": re.sub(" at 0x[0-9a-f]+", "", repr(settings)),
-        "steps": [list(move) for move in plan],
+        "steps": [list(step) for step in plan],
         "start": None if start is None else fingerprint({"start": start}),
     }

@@ -1,4 +1,4 @@
-"""A descent as a film: what is drawn, step by step, as a GIF, an animated WebP, or an MP4."""
+"""A descent as a film: the pictures after each step, as a GIF, an animated WebP, or an MP4."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from ...files import MARK, whole
 from ..optimization.descent import DescentStep
-from .render import contact_sheet, flatten_alpha, to_image
+from .render import contact_sheet, flatten_alpha, side_by_side, to_image
 
-HOLD = 1.0  # seconds that the last picture stays
+HOLD = 1.0  # seconds that the last frame stays
 BY_PILLOW = (".gif", ".webp")
 
 
 class Film:
-    """Collects what `visualize(..., on_step=film)` draws: every so many steps, and at the last.
+    """Collects the pictures of `visualize(..., on_step=film)`: every so many steps, and at the last.
 
-    Where pictures are drawn a batch after the other, they are seen together nevertheless. A visualization that was
-    resumed is seen from where it went on.
+    Pictures that are drawn in several batches are shown together. A resumed visualization is shown from where it was
+    resumed.
 
     Raises:
         ValueError: every is below 1.
@@ -31,42 +31,41 @@ class Film:
 
     def __init__(self, every: int = 1):
         if every < 1:
-            raise ValueError(f"Film: every is how many steps there are from frame to frame, at least 1; it is {every}.")
+            raise ValueError(f"Film: every, the number of steps between frames, is at least 1; it is {every}.")
         self.every = every
-        self.batches: list[list[Tensor]] = []  # of each, its frames, uint8 [B, C, H, W]
-        self._passing = False  # whether the last frame is there only until there is a later one
+        self.batches: list[list[Tensor]] = []  # the frames of each batch, uint8 [B, C, H, W]
+        self._temporary = False  # whether the next frame replaces the last
 
     def __call__(self, step: DescentStep) -> None:
         if step.i == 0 or not self.batches:
             self.batches.append([])
-            self._passing = False
-        if self._passing:
+            self._temporary = False
+        if self._temporary:
             self.batches[-1].pop()
         self.batches[-1].append(((step.x.detach().clamp(-1, 1) + 1) * 127.5).round().byte().cpu())
-        self._passing = step.i % self.every != 0
+        self._temporary = step.i % self.every != 0
 
-    def frames(self, size: int | None = None, columns: int = 4) -> list[Image.Image]:
-        """The pictures of each moment, as one; `size` is the height of each.
+    def frames(self, height: int | None = None, columns: int = 4) -> list[Image.Image]:
+        """The frames, each with the pictures of all batches; `height` is that of each picture.
 
         Raises:
-            ValueError: there is no step in the film.
+            ValueError: there are no steps in the film.
         """
         if not self.batches:
-            raise ValueError("Film: no step was taken; it is given to visualize as on_step.")
+            raise ValueError("Film: no step was taken; give it to visualize as on_step.")
         length = max(map(len, self.batches))
         padded = [[batch[0]] * (length - len(batch)) + batch for batch in self.batches]
-        return [_frame(torch.cat(parts), size, columns) for parts in zip(*padded, strict=True)]
+        return [_frame(torch.cat(parts), height, columns) for parts in zip(*padded, strict=True)]
 
-    def save(self, path: str | Path, size: int | None = None, columns: int = 4, rate: int = 20) -> None:
-        """Write the film, `rate` frames a second; its name says the format.
+    def save(self, path: str | Path, height: int | None = None, columns: int = 4, rate: int = 20) -> None:
+        """Writes the film, `rate` frames a second, in the format of its suffix.
 
         Raises:
-            ValueError: the name ends otherwise than in .gif, .webp or .mp4; PyAV, which writes MP4, is not installed.
-            NotWritten: it could not be written.
+            ValueError: as `check_film_path`. NotWritten: it cannot be written.
         """
         path = Path(path)
         check_film_path(path)
-        frames = self.frames(size, columns)
+        frames = self.frames(height, columns)
         with whole(path) as beside:
             (_save if path.suffix.lower() in BY_PILLOW else _save_mp4)(frames, beside, rate)
 
@@ -74,29 +73,28 @@ class Film:
 def check_film_path(path: Path) -> None:
     """
     Raises:
-        ValueError: there is no such film; PyAV, which writes MP4, is not installed.
+        ValueError: there is no such format; or PyAV, which writes MP4, is not installed.
     """
     if path.suffix.lower() not in (*BY_PILLOW, ".mp4"):
-        raise ValueError(f"{path}: its name should end as a film's does, in .gif, .webp or .mp4.")
+        raise ValueError(f"{path}: the name of a film must end in .gif, .webp or .mp4.")
     if path.suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None:
         raise ValueError(f"{path}: an MP4 is written by PyAV, which is not installed; pip install av")
 
 
-def _frame(pixels: Tensor, size: int | None, columns: int) -> Image.Image:
-    images = [to_image(x.float() / 127.5 - 1, size) for x in pixels]
-    return flatten_alpha(images[0]) if len(images) == 1 else contact_sheet(images, [""] * len(images), columns)
+def _frame(pixels: Tensor, height: int | None, columns: int) -> Image.Image:
+    return flatten_alpha(side_by_side([to_image(x.float() / 127.5 - 1, height) for x in pixels], columns))
 
 
 def _save(frames: Sequence[Image.Image], path: Path, rate: int) -> None:
     durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 * HOLD)]
-    kept: dict[str, Any] = {"xmp": MARK.encode()}
+    metadata: dict[str, Any] = {"xmp": MARK.encode()}
     if path.suffix.lower() == ".gif":
-        frames, kept = _in_one_palette(frames), {"comment": MARK}
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, **kept)
+        frames, metadata = _in_one_palette(frames), {"comment": MARK}
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, **metadata)
 
 
 def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """Of 256 colours, chosen from a few frames: one for each frame takes Pillow a second each."""
+    """In 256 colours, chosen from a few frames: choosing them for each frame takes Pillow a second."""
     chosen = [*frames[:: len(frames) // 16 + 1], frames[-1]]
     few = [frame.resize((64, 64), Image.Resampling.NEAREST) for frame in chosen]
     palette = contact_sheet(few, [""] * len(few), len(few)).quantize(256)
@@ -106,7 +104,7 @@ def _in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
 def _save_mp4(frames: Sequence[Image.Image], path: Path, rate: int) -> None:
     import av
 
-    width, height = (n + n % 2 for n in frames[0].size)  # of what it writes, both are even
+    width, height = (n + n % 2 for n in frames[0].size)  # the format needs even numbers
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata["comment"] = MARK
         stream = container.add_stream("libx264", rate=rate, options={"crf": "16"})

@@ -1,7 +1,4 @@
-"""One page for many pictures, beside photographs: a file that needs no other, and no network.
-
-`page.html` holds it all but the pictures and what is said of them, which it reads from JSON in its midst.
-"""
+"""Pictures on one HTML page: a single file without external resources, with dataset examples beside each picture."""
 
 from __future__ import annotations
 
@@ -22,81 +19,81 @@ from .provenance import Provenance
 from .render import flatten_alpha
 
 TEMPLATE = Path(__file__).with_name("page.html")
-LARGEST = 480  # pixels: a picture is shown no larger
-PHOTO = 120
+MAX_SIZE = 480  # of a picture on the page, in pixels
+PHOTO_SIZE = 120
 POINTS = 200  # of the curve of J
+TITLE = "What the neurons look for"
 
 
 def gallery_page(
     pictures: Sequence[tuple[Provenance, Image.Image]],
     photographs: Sequence[DatasetExamples] | None = None,
-    title: str = "What the neurons look for",
+    title: str = TITLE,
 ) -> str:
-    """The page as HTML: each picture with its record, and the photographs that its objective values most and least.
+    """The page as HTML: each picture with its provenance and its dataset examples.
 
     Args:
-        photographs: what `nearest` found for the objective of each picture.
+        photographs: the dataset examples of each picture's objective.
 
     Raises:
-        ValueError: there are no pictures, or not the photographs of each.
+        ValueError: there are no pictures, or not one set of dataset examples for each.
     """
     if not pictures:
-        raise ValueError("page: there are no pictures.")
+        raise ValueError("gallery_page: there are no pictures.")
     if photographs is not None and len(photographs) != len(pictures):
-        raise ValueError(f"page: {len(pictures)} pictures have the photographs of {len(photographs)}.")
+        raise ValueError(f"gallery_page: {len(photographs)} sets of photographs for {len(pictures)} pictures.")
     beside = photographs or [DatasetExamples([], [])] * len(pictures)
-    every = dict.fromkeys(photo.path for near in beside for photo in (*near.most, *near.least))
-    number = {path: i for i, path in enumerate(every)}
+    paths = dict.fromkeys(photo.path for examples in beside for photo in (*examples.most, *examples.least))
+    number = {path: i for i, path in enumerate(paths)}
+    size = (PHOTO_SIZE, PHOTO_SIZE)
     data = {
-        "photos": [
-            {"name": path.name, "src": _embedded(open_photograph(path, (PHOTO, PHOTO)), "JPEG")} for path in every
-        ],
+        "photos": [{"name": path.name, "src": _data_uri(open_photograph(path, size), "JPEG")} for path in paths],
         "cards": [
-            _card(record, image) | {"most": _photos(near.most, number), "least": _photos(near.least, number)}
-            for (record, image), near in zip(pictures, beside, strict=True)
+            _card(provenance, image) | {"most": _photos(near.most, number), "least": _photos(near.least, number)}
+            for (provenance, image), near in zip(pictures, beside, strict=True)
         ],
     }
-    said = json.dumps(data, allow_nan=False).replace("<", "\\u003c")  # no "</script>" ends it early
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), data=said, mark=MARK)
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")  # so that no "</script>" ends the script
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(title=html.escape(title), data=text, mark=MARK)
 
 
-def _card(record: Provenance, image: Image.Image) -> dict[str, Any]:
+def _card(provenance: Provenance, image: Image.Image) -> dict[str, Any]:
     image = image.copy()
-    image.thumbnail((LARGEST, LARGEST))
-    history = [float(J) for J in record.history] or [0.0]
+    image.thumbnail((MAX_SIZE, MAX_SIZE))
+    history = [float(J) for J in provenance.history] or [0.0]
     step = -(-len(history) // POINTS)
     return {
-        "name": record.objective,
-        "alt": f"What “{record.objective}” looks for, drawn from seed {record.seed}",
-        "picture": _embedded(image, "WEBP" if image.has_transparency_data else "JPEG"),
+        "name": provenance.objective,
+        "alt": f"What “{provenance.objective}” looks for, drawn from seed {provenance.seed}",
+        "picture": _data_uri(image, "WEBP" if image.has_transparency_data else "JPEG"),
         "size": image.size,
-        "seed": record.seed,
-        "alive": record.alive,
+        "seed": provenance.seed,
+        "alive": provenance.alive,
         "history": history[:-1:step] + history[-1:],
-        "steps": len(record.history),
-        "command": escaped(record.typed),
-        "facts": _facts(record),
+        "steps": len(provenance.history),
+        "command": escaped(provenance.shell_command),
+        "facts": _facts(provenance),
     }
 
 
-def _facts(record: Provenance) -> list[tuple[str, str]]:
-    """All that a record says, but for J, whose curve the page shows."""
-    facts = {"objective": record.objective, "model": record.model, "weights": record.weights, "seed": record.seed}
-    facts["alive"] = "yes" if record.alive else "no, J had no gradient"
-    measured = {name: f"{value:.4g}" for name, value in record.quality.items() if value is not None}
-    return [(name, _said(value)) for name, value in (facts | measured | record.options | record.versions).items()]
+def _facts(provenance: Provenance) -> list[tuple[str, str]]:
+    """The provenance without J, whose curve the page shows."""
+    facts = {name: getattr(provenance, name) for name in ("objective", "model", "weights", "seed")}
+    facts["alive"] = "yes" if provenance.alive else "no, J had no gradient"
+    metrics = {name: f"{value:.4g}" for name, value in provenance.quality.items() if value is not None}
+    facts |= metrics | provenance.options | provenance.versions
+    return [(name, _text(value)) for name, value in facts.items()]
 
 
-def _said(value: Any) -> str:
-    return ", ".join(map(_said, value)) if isinstance(value, list) else "none" if value is None else str(value)
+def _text(value: Any) -> str:
+    return ", ".join(map(_text, value)) if isinstance(value, list) else "none" if value is None else str(value)
 
 
 def _photos(photos: Sequence[Photograph], number: dict[Path, int]) -> list[tuple[int, str]]:
     return [(number[photo.path], f"{photo.value:.4g}") for photo in photos]
 
 
-def _embedded(image: Image.Image, format: str) -> str:
-    """As a URI that holds the picture itself."""
+def _data_uri(image: Image.Image, format: str) -> str:
     file = io.BytesIO()
     (flatten_alpha(image) if format == "JPEG" else image).save(file, format, quality=90, subsampling=0)
     return f"data:image/{format.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,7 +1,7 @@
-"""How a picture was drawn, kept with it: enough to say what it shows, and to draw it again.
+"""Provenance: how a picture was drawn, stored with it; enough to describe the picture and to draw it again.
 
-A PNG carries its record as text, under the key "chapter14"; beside every picture lies the same as JSON. Whoever sends
-the picture on sends its record with it.
+A PNG contains its provenance as text, with the keyword "chapter14"; a JSON file beside every picture holds the same.
+It includes the command line that drew the picture.
 """
 
 from __future__ import annotations
@@ -24,39 +24,40 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...files import marked, regular, whole
-from ...models.load import Pretrained
+from ...models.pretrained import Pretrained
 from ...models.state_dict import fingerprint
 from ..objectives.objective import Objective
+from ..optimization.checkpoint import differences
 from ..optimization.optimize import Visualization, visualize
-from . import render
+from .render import check_image_path, readable_formats, save_image, unreadable
 
 KEY = "chapter14"
-ENDINGS = {".png", ".jpg", ".jpeg"}
-LARGEST = 2**24  # bytes of a record
-#: What `visualize` is given that is said elsewhere in a record, or that no picture depends on.
-ELSEWHERE = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
+SUFFIXES = {".png", ".jpg", ".jpeg"}
+MAX_BYTES = 2**24
+#: Arguments of `visualize` that are stored elsewhere, or do not affect the picture.
+OMITTED = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
 
 
 class NoProvenance(ValueError):
-    """A picture does not say how it was drawn."""
+    """A picture has no provenance."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    objective: str  # by name
+    objective: str  # its name
     model: str
     weights: str  # fingerprint
     seed: int  # of this picture
-    options: dict[str, Any]  # of `visualize`, those too that were left as they are
+    options: dict[str, Any]  # the arguments of `visualize`, including defaults
     versions: dict[str, str]
     history: list[float]  # J before each step
     alive: bool  # whether J had a gradient at the first step
     quality: dict[str, float | None] = field(default_factory=dict)  # quality.py
-    command: list[str] = field(default_factory=list)  # the words after `chapter14` that draw this picture, and no other
+    command: list[str] = field(default_factory=list)  # the arguments of `chapter14` that draw this picture alone
 
     @property
-    def typed(self) -> str:
-        """The command as one would type it; empty where no command drew it."""
+    def shell_command(self) -> str:
+        """The command as one would type it; empty if no command drew the picture."""
         return shlex.join(["chapter14", *self.command]) if self.command else ""
 
     def json(self) -> str:
@@ -73,26 +74,26 @@ def describe(
     commands: Sequence[Sequence[str]] = (),
     quality: Sequence[Mapping[str, float | None]] = (),
 ) -> list[Provenance]:
-    """A record of each picture that `visualize(network, objective, **options)` drew.
+    """The provenance of each picture of `drawn = visualize(network, objective, **options)`.
 
     Args:
-        model: the network's name. commands: that draw each picture again. quality: what `quality.measure` says of each.
+        model: the network's name. commands: that draw each picture alone. quality: the metrics of each.
     """
     several = [objective] if isinstance(objective, str | Objective) else objective
     call = inspect.signature(visualize).bind(network, objective, **options)
     call.apply_defaults()
     count, seed = call.arguments["count"], call.arguments["seed"]
-    kept = {name: _plain(value) for name, value in call.arguments.items() if name not in ELSEWHERE}
+    arguments = {name: _to_json(value) for name, value in call.arguments.items() if name not in OMITTED}
     module = network.model if isinstance(network, Pretrained) else network
-    weights, now = fingerprint(module.state_dict()), versions()
+    weights, versions = fingerprint(module.state_dict()), current_versions()
     return [
         Provenance(
             objective=o if isinstance(o, str) else o.name,
             model=model or type(module).__name__,
             weights=weights,
             seed=seed + i,
-            options=kept,
-            versions=now,
+            options=arguments,
+            versions=versions,
             history=[float(f"{J:.6g}") for J in drawn.history[:, b].tolist()],
             alive=bool(drawn.alive[b]),
             quality=dict(quality[b]) if quality else {},
@@ -102,45 +103,45 @@ def describe(
     ]
 
 
-def save_with_provenance(image: Image.Image, path: str | Path, record: Provenance) -> None:
-    """Write a picture with its record, in the file if it is a PNG, and beside it as JSON.
+def save_with_provenance(image: Image.Image, path: str | Path, provenance: Provenance) -> None:
+    """Writes a picture, and its provenance beside it as JSON, and inside it if it is a PNG.
 
     Raises:
-        ValueError: Pillow writes no format of that name.
-        NotWritten: they could not be; then neither is there.
+        ValueError: Pillow writes no format of that suffix.
+        NotWritten: one of them cannot be written; then neither is.
     """
     path = Path(path)
-    render.check_image_path(path)
+    check_image_path(path)
     with whole(path.with_suffix(".json")) as beside:
-        beside.write_text(record.json(), encoding="utf-8")
-        render.save_image(image, path, {KEY: record.json()})
+        beside.write_text(provenance.json(), encoding="utf-8")
+        save_image(image, path, {KEY: provenance.json()})
 
 
 def read_provenance(path: str | Path) -> Provenance:
-    """The record that a picture carries, or that lies beside it, or that is in this JSON file.
+    """The provenance in a picture or in the JSON file beside it; or in a JSON file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there is no record.
+        NoProvenance, ValueError: it has no provenance, or a broken one.
     """
     path = regular(Path(path))
     beside = path.with_suffix(".json")
-    said = None if path == beside else _carried(path)
-    if said is None and not beside.exists():
+    text = None if path == beside else _in_image(path)
+    if text is None and not beside.exists():
         raise NoProvenance(
-            f"{path}: it does not say how it was drawn, and there is no {beside.name} beside it. Either chapter14 did "
-            "not draw it, or another program has saved it since."
+            f"{path}: it has no provenance, and there is no {beside.name} beside it. Either chapter14 did not draw it, "
+            "or another program has saved it since."
         )
-    if said is None and regular(beside).stat().st_size > LARGEST:
-        raise ValueError(f"{beside}: it has more than {LARGEST} bytes, and is no record.")
-    return _read(beside.read_bytes() if said is None else said, path)
+    if text is None and regular(beside).stat().st_size > MAX_BYTES:
+        raise ValueError(f"{beside}: it is larger than {MAX_BYTES} bytes, and not a provenance.")
+    return _parse(beside.read_bytes() if text is None else text, path)
 
 
-def read_folder(folder: str | Path, broken: Callable[[str], None] = warnings.warn) -> list[tuple[Provenance, Path]]:
-    """The pictures of a folder that say how they were drawn, by name, 2 before 10; others, as sheets, are passed over.
+def read_folder(folder: str | Path, warn: Callable[[str], None] = warnings.warn) -> list[tuple[Provenance, Path]]:
+    """The pictures of a folder that have a provenance, sorted by name, 2 before 10; others, as sheets, are skipped.
 
     Args:
-        broken: is told of each picture that cannot be read, or whose record cannot; it is left out.
+        warn: called with a message for each picture that is left out as it, or its provenance, cannot be read.
 
     Raises:
         ValueError: there is no such folder, or no such picture in it.
@@ -148,7 +149,7 @@ def read_folder(folder: str | Path, broken: Callable[[str], None] = warnings.war
     if not Path(folder).is_dir():
         raise ValueError(f"{folder}: there is no such folder.")
     found = []
-    for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in ENDINGS), key=_by_number):
+    for path in sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in SUFFIXES), key=_natural_order):
         if path.is_dir():
             continue
         try:
@@ -156,28 +157,27 @@ def read_folder(folder: str | Path, broken: Callable[[str], None] = warnings.war
         except NoProvenance:
             continue
         except (ValueError, OSError) as error:
-            broken(f"{error} It is left out.")
+            warn(f"{error} It is left out.")
     if not found:
-        raise ValueError(f"{folder}: there is no picture in it that says how it was drawn.")
+        raise ValueError(f"{folder}: no picture in it has a provenance of chapter14.")
     return found
 
 
 def is_own_image(path: Path) -> bool:
-    """Whether a picture, or the JSON beside one, is chapter14's own, which it may write over."""
+    """Whether chapter14 wrote a picture, or the JSON file beside one, and so may overwrite it."""
     try:
         return marked(path) or isinstance(read_provenance(path), Provenance)
     except (ValueError, OSError):
         return False
 
 
-def changes_since(record: Provenance, network: Pretrained) -> list[str]:
-    """What is no longer as it was when the picture was drawn: "torch was 2.13, and is 2.14"."""
-    then = {"weights": record.weights, **record.versions}
-    now = {"weights": fingerprint(network.model.state_dict()), **versions()}
-    return [f"{name} was {then.get(name)}, and is {now[name]}" for name in now if then.get(name) != now[name]]
+def changes_since(provenance: Provenance, network: Pretrained) -> list[str]:
+    """The weights and versions that differ from those that drew the picture: "torch: 2.13, now 2.14"."""
+    then = {"weights": provenance.weights, **provenance.versions}
+    return differences(then, {"weights": fingerprint(network.model.state_dict()), **current_versions()})
 
 
-def versions() -> dict[str, str]:
+def current_versions() -> dict[str, str]:
     try:
         own = importlib.metadata.version("chapter14")
     except importlib.metadata.PackageNotFoundError:
@@ -185,20 +185,20 @@ def versions() -> dict[str, str]:
     return {"chapter14": own, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
-def _by_number(path: Path) -> list[tuple[int, str]]:
+def _natural_order(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _carried(path: Path) -> str | None:
+def _in_image(path: Path) -> str | None:
     try:
-        with Image.open(path, formats=render.readable_formats()) as image:
+        with Image.open(path, formats=readable_formats()) as image:
             return image.info.get(KEY)
-    except Exception as error:  # of a broken file, Pillow raises errors of many kinds
-        raise ValueError(f"{path}: it is no picture that can be read. {str(error).rstrip('.')}.") from error
+    except Exception as error:  # for a broken file, Pillow raises errors of many kinds
+        raise unreadable(path, error) from error
 
 
-#: What each field of a record holds, which another program may have written.
-KINDS: dict[str, Callable[[Any], bool]] = {
+#: What each field holds; another program may have written it.
+VALID: dict[str, Callable[[Any], bool]] = {
     "objective": lambda it: isinstance(it, str),
     "model": lambda it: isinstance(it, str),
     "weights": lambda it: isinstance(it, str),
@@ -212,17 +212,17 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _read(said: str | bytes, path: Path) -> Provenance:
+def _parse(text: str | bytes, path: Path) -> Provenance:
     try:
-        if len(said) > LARGEST:
+        if len(text) > MAX_BYTES:
             raise ValueError
-        fields = json.loads(said)
-        wrong = [name for name, holds in KINDS.items() if not holds(fields[name])]
+        fields = json.loads(text)
+        wrong = [name for name, is_valid in VALID.items() if not is_valid(fields[name])]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path}: what it says of how it was drawn is not chapter14's, or is broken.") from error
+        raise ValueError(f"{path}: its provenance is not chapter14's, or is broken.") from error
     if wrong:
-        raise ValueError(f"{path}: what it says of how it was drawn is broken at {', '.join(wrong)}.")
-    return Provenance(**{name: fields[name] for name in KINDS})
+        raise ValueError(f"{path}: its provenance is broken at {', '.join(wrong)}.")
+    return Provenance(**{name: fields[name] for name in VALID})
 
 
 def _is_number(value: Any) -> bool:
@@ -230,18 +230,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_simple(value: Any, depth: int = 4) -> bool:
-    """A word or a number, or a list of them."""
+    """A string, number, boolean or None; or a list of them."""
     if isinstance(value, list):
         return depth > 0 and all(_is_simple(each, depth - 1) for each in value)
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
+def _to_json(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_to_json(v) for v in value]
     if isinstance(value, Tensor):
         return f"{list(value.shape)} {fingerprint({'': value})}"
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return str(value)
+    return value if _is_simple(value) else str(value)

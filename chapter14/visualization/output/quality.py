@@ -1,14 +1,14 @@
-"""How good a picture is, in numbers, so that two ways to draw can be compared.
+"""Quality metrics of pictures, to compare settings.
 
-    score        what the objective says of the picture itself
-    unseen       and of the picture turned, scaled, moved and recoloured as the drawing never did, its mean
-    second       what the same objective says with another network
-    spectrum     how far the amplitudes of its frequencies are from photographs', root mean square, in decibels
-    saturated    the share of its entries that are as dark, or as bright, as they can be
-    chroma       how far its colours are from grey, on average: from 0 to 1
+    score        the value of the objective
+    unseen       its mean under transforms that the descent did not use: rotated, scaled, moved and recoloured
+    second       the value of the same objective for another network
+    spectrum     the distance of the amplitude spectrum from that of photographs, root mean square, in decibels
+    saturated    the share of entries that are as dark or as bright as possible
+    chroma       the mean distance of the colours from grey, from 0 to 1
 
-A picture whose score stays when it is moved, and that another network agrees on, shows more of the objective and less
-of the network's own noise. Photographs have little that is saturated.
+A picture whose score holds under other transforms, and for another network, shows more of the objective and less of the
+network's own noise. Photographs are rarely saturated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...files import escaped
-from ...models.load import Pretrained
+from ...models.pretrained import Pretrained
 from ..images.spectrum import natural_amplitudes
 from ..objectives.objective import Objective, per_picture
 from ..optimization.descent import generators
@@ -32,9 +32,9 @@ from ..transforms.transform import Together
 from ..transforms.warp import Rotate, Scale
 from .dataset_examples import objective_values
 
-VIEWS = 16  # of each picture
-SEED = -14  # which no picture is drawn from
-FULL = 1 - 1 / 255  # beyond it, an entry is 0 or 255 as a byte
+VIEWS = 16  # for each picture
+SEED = -14  # no picture is drawn from it
+FULL = 1 - 1 / 255  # larger entries are 0 or 255 as a byte
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,18 @@ def measure_quality(
     second: Pretrained | None = None,
     batch: int = 32,
 ) -> list[Quality]:
-    """The numbers of pictures x [B, C, H, W], entries from -1 to 1, with the objective of each.
+    """The quality of pictures x [B, C, H, W], entries from -1 to 1, each with its objective.
 
     Args:
-        second: another network, to be asked the same; it need not take pictures of the same size.
-        batch: how many pictures at a time.
+        second: another network with the same objectives; it may take pictures of another size.
+        batch: the number of pictures at a time.
 
     Raises:
         ValueError: there are no pictures, or not one objective for each; or the second network lacks the class, word or
             layer.
     """
     if not len(x) or len(objectives) != len(x):
-        raise ValueError(f"measure: one objective for each picture; it was given {len(objectives)} and {len(x)}.")
+        raise ValueError(f"measure_quality: one objective for each picture; {len(objectives)} for {len(x)} were given.")
     x = to_rgb(x.detach().float())
     scores, unseen, other = [], [], []
     for first in range(0, len(x), batch):
@@ -76,7 +76,7 @@ def measure_quality(
         if second:
             with objective_values(second, [objective]) as value:
                 other.append(value(interpolate(these, [second.size] * 2, mode="bilinear", antialias=True))[:, 0])
-    numbers = {
+    metrics = {
         "score": torch.cat(scores).tolist(),
         "unseen": torch.cat(unseen).tolist(),
         "spectrum": spectrum_distance(x).tolist(),
@@ -84,11 +84,11 @@ def measure_quality(
         "chroma": ((x.amax(1) - x.amin(1)) / 2).flatten(1).mean(1).tolist(),
         "second": torch.cat(other).tolist() if second else [None] * len(x),
     }
-    return [Quality(**dict(zip(numbers, row, strict=True))) for row in zip(*numbers.values(), strict=True)]
+    return [Quality(**dict(zip(metrics, row, strict=True))) for row in zip(*metrics.values(), strict=True)]
 
 
 def unseen_view(x: Tensor, i: int) -> Tensor:
-    """The pictures as the drawing never showed them: turned, scaled, moved, and in other colours, by the i-th draw."""
+    """The pictures under the i-th random transform: rotated, scaled, moved, recoloured, more than in the descent."""
     draws = generators([SEED] * len(x), i)
     x = Together([Rotate(25), Scale(0.7, 1.3), Jitter(max(x.shape[-1] // 6, 1))])(x, draws)
     contrast = 0.7 + 0.6 * torch.rand(1, 3, 1, 1, generator=draws[0])
@@ -97,16 +97,16 @@ def unseen_view(x: Tensor, i: int) -> Tensor:
 
 
 def to_rgb(x: Tensor) -> Tensor:
-    """x [B, 3, H, W]: of one channel three; where there is opacity, on grey."""
+    """x [B, 3, H, W]: grey in three channels; with alpha, over grey."""
     if x.shape[1] == 4:
         return x[:, :3] * (x[:, 3:] + 1) / 2
     return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
 
 
 def spectrum_distance(x: Tensor) -> Tensor:
-    """[B], from the amplitudes of photographs, of brightness, whatever the contrast; in decibels."""
+    """[B], the distance of the brightness spectrum from that of photographs, whatever the contrast; in decibels."""
     H, W = x.shape[-2:]
-    if min(H, W) < 2:  # which has no frequencies
+    if min(H, W) < 2:  # there are no frequencies
         return x.new_zeros(len(x))
     fy, fx = torch.fft.fftfreq(H, device=x.device)[:, None], torch.fft.rfftfreq(W, device=x.device)
     k = torch.hypot(fy, fx) * min(H, W)
@@ -117,32 +117,23 @@ def spectrum_distance(x: Tensor) -> Tensor:
 
 
 def quality_table(settings: Mapping[str, Sequence[tuple[str, Mapping[str, float | None]]]]) -> str:
-    """Setting by setting, the numbers of each picture, (name, quality), and their mean; as text.
+    """As text, for each setting the metrics of its pictures, (name, quality), and their mean.
 
     Raises:
-        ValueError: there is nothing to print.
+        ValueError: a setting has no pictures.
     """
     names = [field.name for field in dataclasses.fields(Quality)]
     rows = [["", *names]]
     for setting, pictures in settings.items():
         if not pictures:
-            raise ValueError(f"{setting}: no picture in it has a measure of its quality.")
+            raise ValueError(f"{setting}: no picture in it has quality metrics.")
         rows += [[f"  {escaped(name)}", *(_number(q.get(key)) for key in names)] for name, q in pictures]
-        several = [[q[key] for _, q in pictures if q.get(key) is not None] for key in names]
-        rows.append(
-            [
-                f"{setting}, mean of {len(pictures)}" if setting else f"mean of {len(pictures)}",
-                *(_number(_mean(column)) for column in several),
-            ]
-        )
+        columns = [[value for _, q in pictures if (value := q.get(key)) is not None] for key in names]
+        means = [_number(sum(column) / len(column) if column else None) for column in columns]
+        rows.append([f"{setting}, mean of {len(pictures)}".removeprefix(", "), *means])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _mean(numbers: Sequence[float | None]) -> float | None:
-    known = [n for n in numbers if n is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _number(n: float | None) -> str:

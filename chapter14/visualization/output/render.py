@@ -1,4 +1,4 @@
-"""Pictures as files: a tensor becomes pixels, and pictures become a sheet."""
+"""Tensors as image files, and contact sheets of several images."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ from torch import Tensor
 from ...files import MARK, regular, whole
 
 GAP, LINE = 8, 18
-#: That are read: Pillow itself reads them, where for others it starts other programs.
-READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000")
-LARGEST = 2**26  # pixels of a picture that is read
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+#: The formats that are read: those that Pillow decodes itself, without starting another program.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "JPEG2000")
+MAX_PIXELS = 2**26  # of an image that is read
 
 
-def to_image(x: Tensor, size: int | None = None) -> Image.Image:
-    """x [C, H, W], entries from -1 to 1, as a picture; made `size` pixels high, smoothly, where that is given.
-
-    C is 1, grey; 3, red, green and blue; or 4, with opacity.
+def to_image(x: Tensor, height: int | None = None) -> Image.Image:
+    """x [C, H, W], entries from -1 to 1, as an image, resized to `height`. C is 1, grey; 3, RGB; or 4, with alpha.
 
     Raises:
         ValueError: x has another shape.
     """
-    if x.ndim != 3 or x.shape[0] not in MODES:
+    if x.ndim != 3 or x.shape[0] not in (1, 3, 4):
         raise ValueError(f"to_image: x is [C, H, W] with C one of 1, 3 and 4; it is {list(x.shape)}.")
     pixels = ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
     image = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
-    if size is None:
-        return image
-    return image.resize((max(round(size * image.width / image.height), 1), size), Image.Resampling.BICUBIC)
+    return image if height is None else with_height(image, height)
+
+
+def with_height(image: Image.Image, height: int) -> Image.Image:
+    return image.resize((max(round(height * image.width / image.height), 1), height), Image.Resampling.BICUBIC)
 
 
 def importance_to_alpha(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
-    """x [C, H, W] with C 1 or 3, as transparent as it mattered little → [4, H, W] (Fel et al., 2023).
+    """x [C, H, W] with C 1 or 3, and its importance [1, H, W] as alpha → [4, H, W] (Fel et al., 2023).
 
-    Of the pixels with an importance [1, H, W] above 0, the `share` with the largest are opaque.
+    Of the pixels whose importance is above 0, the `share` with the largest are opaque.
     """
     importance = importance.float()
-    moved = importance[importance > 0]
-    most = moved.quantile(1 - share) if len(moved) else 1
+    positive = importance[importance > 0]
+    most = positive.quantile(1 - share) if len(positive) else 1
     return torch.cat([x.expand(3, -1, -1), 2 * (importance / most).clamp(max=1) - 1])
 
 
 def flatten_alpha(image: Image.Image, background: str = "white") -> Image.Image:
-    """The picture in red, green and blue alone; what is transparent lets the background through."""
+    """The image as RGB, over a background if it is transparent."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     over = image.convert("RGBA")
@@ -59,13 +58,13 @@ def flatten_alpha(image: Image.Image, background: str = "white") -> Image.Image:
 
 
 def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], columns: int) -> Image.Image:
-    """Pictures of one size in rows, each with its label below; an empty label takes no place if all are empty.
+    """Images of one size in rows, each with its label below; without space for labels if all are empty.
 
     Raises:
-        ValueError: there are no pictures, or not one label for each.
+        ValueError: there are no images, or not one label for each.
     """
     if not images or len(images) != len(labels):
-        raise ValueError(f"sheet: one label for each picture; it was given {len(images)} and {len(labels)}.")
+        raise ValueError(f"contact_sheet: one label for each image; it was given {len(images)} and {len(labels)}.")
     columns = min(columns, len(images))
     width, height = images[0].width + GAP, images[0].height + GAP + (LINE if any(labels) else 0)
     rows = -(-len(images) // columns)
@@ -79,8 +78,12 @@ def contact_sheet(images: Sequence[Image.Image], labels: Sequence[str], columns:
     return page
 
 
+def side_by_side(images: Sequence[Image.Image], columns: int) -> Image.Image:
+    """One image as it is; several as a contact sheet without labels."""
+    return images[0] if len(images) == 1 else contact_sheet(images, [""] * len(images), columns)
+
+
 def _shortened(label: str, font: Any, width: int) -> str:
-    """Its beginning, as far as there is room."""
     if font.getlength(label) <= width:
         return label
     while label and font.getlength(f"{label}...") > width:
@@ -89,64 +92,64 @@ def _shortened(label: str, font: Any, width: int) -> str:
 
 
 def readable_formats() -> list[str]:
-    """Of `READ`, those that this Pillow has."""
+    """Those of `FORMATS` that this Pillow has."""
     Image.init()
-    return [name for name in READ if name in Image.OPEN]
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def open_image(path: str | Path) -> Image.Image:
-    """A picture, whole.
+    """An image, decoded completely.
 
     Raises:
-        FileNotFoundError, ValueError: there is none, or it cannot be read.
+        FileNotFoundError, ValueError: there is no such file, or it cannot be read.
     """
     regular(Path(path))
     try:
         with Image.open(path, formats=readable_formats()) as image:
-            if image.width * image.height > LARGEST:
-                raise ValueError(f"{image.width} x {image.height} pixels are more than {LARGEST}.")
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}.")
             image.load()
             return image
-    except Exception as error:  # of a broken file, Pillow raises errors of many kinds
-        raise ValueError(f"{path}: it cannot be read as a picture. {str(error).rstrip('.')}.") from error
+    except Exception as error:  # for a broken file, Pillow raises errors of many kinds
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | Path, error: Exception) -> ValueError:
+    return ValueError(f"{path}: it cannot be read as a picture. {str(error).rstrip('.')}.")
 
 
 def check_image_path(path: Path) -> None:
     """
     Raises:
-        ValueError: Pillow writes no format of that name.
+        ValueError: Pillow writes no format of that suffix.
     """
     Image.init()
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"{path}: its name should end as a picture's does, as in .png or .jpg.")
+        raise ValueError(f"{path}: its name must end as that of an image file, such as .png or .jpg.")
 
 
-def save_image(image: Image.Image, path: str | Path, said: Mapping[str, str] | None = None) -> None:
-    """Write a picture; its name says the format. It is written beside `path`, and then renamed.
+def save_image(image: Image.Image, path: str | Path, text: Mapping[str, str] | None = None) -> None:
+    """Writes an image, in the format of its suffix, completely or not at all.
 
     Args:
-        said: what a PNG carries as text, by key; other formats do not.
+        text: text chunks for a PNG, by keyword; ignored for other formats.
 
     Raises:
-        ValueError: Pillow writes no format of that name.
-        NotWritten: it could not be.
+        ValueError: Pillow writes no format of that suffix.
+        NotWritten: it cannot be written.
     """
     path = Path(path)
     check_image_path(path)
     format = Image.registered_extensions()[path.suffix.lower()]
-    kept: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if format == "PNG":
-        kept = {"pnginfo": _text({"Software": MARK} if said is None else said)}
+        info = metadata["pnginfo"] = PngInfo()
+        for key, value in ({"Software": MARK} if text is None else text).items():
+            info.add_text(key, value)
     elif format in ("JPEG", "GIF"):
-        kept = {"comment": MARK}
+        metadata["comment"] = MARK
     elif format == "WEBP":
-        kept = {"xmp": MARK.encode()}
+        metadata["xmp"] = MARK.encode()
     with whole(path) as beside:
-        (flatten_alpha(image) if format == "JPEG" and image.has_transparency_data else image).save(beside, **kept)
-
-
-def _text(said: Mapping[str, str]) -> PngInfo:
-    info = PngInfo()
-    for key, value in said.items():
-        info.add_text(key, value)
-    return info
+        flat = format == "JPEG" and image.has_transparency_data
+        (flatten_alpha(image) if flat else image).save(beside, **metadata)

@@ -8,7 +8,8 @@ from .transform import Transform
 from .warp import Affine
 
 #: The default of `visualize`.
-TRANSFORMS: tuple[Transform, ...] = (Jitter(1), Flip(), Noise(0.05))
+JITTER, NOISE = Jitter(1), Noise(0.05)
+TRANSFORMS: tuple[Transform, ...] = (JITTER, Flip(), NOISE)
 
 #: Those of lucid (Olah, Mordvintsev, Schubert, 2017), for networks of large pictures; the picture keeps its size.
 ROBUST: tuple[Transform, ...] = (Pad(12), Jitter(8), Affine(10, 0.9, 1.1), Jitter(4), Pad(-12))
