@@ -1,4 +1,4 @@
-"""A picture of what a neuron looks for (section 14.9): `python scripts/visualize_neuron.py "a photo of a cat"`."""
+"""Draws what a neuron responds to (section 14.9): `python scripts/visualize_neuron.py "a photo of a cat"`."""
 
 import sys
 

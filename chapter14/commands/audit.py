@@ -39,10 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """
-    Raises:
-        ValueError, FileNotFoundError: there is no such network, or it does not take such pictures.
-    """
     if ":" not in options.model:
         return _run_embedded(options.model)
     path, _, name = options.model.rpartition(":")

@@ -30,11 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the table. Returns 0, or 1 if a check failed.
-
-    Raises:
-        ValueError, FileNotFoundError: there is no such file, it does not run, or it has no layer that can be checked.
-    """
+    """Prints the table. Returns 0, or 1 if a check failed."""
     from tqdm import tqdm
 
     pairs = [(case, check) for case in cases_of(options.file) for check in CHECKS]

@@ -25,11 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """
-    Raises:
-        ValueError: the chapter has no such figure, matplotlib is not installed, or the page is not its own.
-        NotWritten: a file cannot be written.
-    """
     numbers = options.numbers or list(FIGURES)
     if unknown := [number for number in numbers if number not in FIGURES]:
         raise ValueError(f"{', '.join(unknown)}: the chapter has figures 14.1 to 14.{len(FIGURES)}.")

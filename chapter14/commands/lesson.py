@@ -25,10 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """
-    Raises:
-        ValueError, NotWritten: the file cannot be written, or is not a lesson.
-    """
     written = page()
     head = written.partition("</title>")[0].encode()
     check(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))

@@ -49,10 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """
-    Raises:
-        ValueError, FileNotFoundError: no picture has a provenance, or the photographs cannot be evaluated.
-    """
     check(options.out, ours=None if options.overwrite else marked)
     if options.nearest < 1:
         raise ValueError(f"--nearest {options.nearest}: it is at least 1.")
@@ -135,14 +131,16 @@ def _examples(
         found[path] = DatasetExamples([], [])
         _warn(f"{error} {path} is shown without photographs.")
 
-    recorded: list[RecordedPicture] = []
+    by_network: dict[tuple[str, str], list[RecordedPicture]] = {}
     for provenance, path in pictures:
         try:
-            recorded.append(RecordedPicture(provenance, path, recorded_options(provenance, str(path), trust)))
+            options = recorded_options(provenance, str(path), trust)
+            by_network.setdefault((options.model, options.weights), []).append(
+                RecordedPicture(provenance, path, options)
+            )
         except Untrusted as error:
             skip(path, error)
-    for model, weights in dict.fromkeys((its.options.model, its.options.weights) for its in recorded):
-        these = [its for its in recorded if (its.options.model, its.options.weights) == (model, weights)]
+    for (model, weights), these in by_network.items():
         try:
             network = load_network(model, weights)
         except (ValueError, OSError) as error:

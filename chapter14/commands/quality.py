@@ -17,10 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """
-    Raises:
-        ValueError: a folder has no pictures with quality metrics.
-    """
     settings = {
         str(folder): [(path.name, its.quality) for its, path in read_folder(folder, _warn) if its.quality]
         for folder in options.folders

@@ -79,11 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Returns 0; or 130 after an interrupt.
-
-    Raises:
-        ValueError, IndexError, OSError: an option is wrong, or a file cannot be read or written; the message names it.
-    """
+    """Returns 0; or 130 after an interrupt, with the unfinished pictures written."""
     if options.list is not None:
         network = load_network(options.list, options.weights or ("random" if ":" in options.list else None))
         print(escaped(table(layers(network, picture_size(options, network))), keep="\n"))

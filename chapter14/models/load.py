@@ -38,9 +38,7 @@ LIBRARIES: dict[str, tuple[str, Callable[[str, str | Path | None], Pretrained]]]
 
 
 def load_network(
-    name: str | Path = "embedded",
-    weights: str | Path | None = None,
-    device: str | torch.device | None = None,
+    name: str | Path = "embedded", weights: str | Path | None = None, device: str | torch.device | None = None
 ) -> Pretrained:
     """The network of that name or in that file, with these weights. Random weights are the same each time.
 

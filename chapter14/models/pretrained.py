@@ -104,15 +104,17 @@ class Pretrained:
         return found[0]
 
     @property
+    def like(self) -> Tensor:
+        """A tensor with the network's dtype and device."""
+        return next(self.model.parameters(), torch.zeros(()))
+
+    @property
     def title(self) -> str:
         return self.name or type(self.model).__name__
 
 
 def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> None:
-    """
-    Raises:
-        ValueError: `name` is not one of `names`; the message lists them, or those that are spelled alike.
-    """
+    """Raises ValueError if `name` is not one of `names`; the message lists them, or those that are spelled alike."""
     if name not in (names := list(names)):
         hint = did_you_mean(name, names) if len(names) > 30 else f" There are: {', '.join(names)}." if names else ""
         raise ValueError(f"{library} has no {kind} {name!r}.{hint}")

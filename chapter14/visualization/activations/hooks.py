@@ -35,24 +35,19 @@ _LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()
 @contextmanager
 def frozen_parameters(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients of the parameters; other threads wait. Restores both."""
-    with _LOCKS.setdefault(model, RLock()), _frozen_parameters(model):
-        yield
-
-
-@contextmanager
-def _frozen_parameters(model: nn.Module) -> Iterator[None]:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    training = [module for module in model.modules() if module.training]
-    try:
-        for p in trained:
-            p.requires_grad_(False)
-        model.eval()
-        yield
-    finally:
-        for p in trained:
-            p.requires_grad_(True)
-        for module in training:
-            module.training = True
+    with _LOCKS.setdefault(model, RLock()):
+        trained = [p for p in model.parameters() if p.requires_grad]
+        training = [module for module in model.modules() if module.training]
+        try:
+            for p in trained:
+                p.requires_grad_(False)
+            model.eval()
+            yield
+        finally:
+            for p in trained:
+                p.requires_grad_(True)
+            for module in training:
+                module.training = True
 
 
 @contextmanager
@@ -142,8 +137,7 @@ def activations(network: Pretrained, layers: frozenset[str], x: Tensor) -> dict[
     Raises:
         ValueError: as `activation_hooks`.
     """
-    like = next(network.model.parameters(), torch.zeros(()))
-    x = x.detach().to(like)
+    x = x.detach().to(network.like)
     with torch.no_grad(), frozen_parameters(network.model), activation_hooks(network, layers) as collect:
         return collect(x) | {PICTURE: x}
 

@@ -74,5 +74,5 @@ def channels(network: Pretrained, layer: str, axis: int | None = None, size: Siz
 
 
 def _blank(network: Pretrained, size: Size) -> torch.Tensor:
-    like, size = next(network.model.parameters(), torch.zeros(())), size or network.size
-    return torch.zeros(1, 3, *((size, size) if isinstance(size, int) else size)).to(like)
+    size = size or network.size
+    return torch.zeros(1, 3, *((size, size) if isinstance(size, int) else size)).to(network.like)

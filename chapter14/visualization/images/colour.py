@@ -8,6 +8,7 @@ The first channels of x are its colours; further channels, as alpha, are left un
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +19,6 @@ from .image import Image
 #: The principal components of the colours of the embedded network's training photographs, as columns, scaled so that
 #: the longest has length 1: brightness, red against blue, green against magenta.
 COLOURS = torch.tensor([[0.57, 0.18, 0.05], [0.58, 0.00, -0.10], [0.59, -0.18, 0.05]], dtype=torch.float64)
-GREY = torch.ones(3, 1, dtype=torch.float64)
 
 
 def mix_channels(x: Tensor, C: Tensor) -> Tensor:
@@ -28,11 +28,23 @@ def mix_channels(x: Tensor, C: Tensor) -> Tensor:
     return F.conv2d(x, weight.to(x)[:, :, None, None])
 
 
+def to_components(x: Tensor) -> Tensor:
+    """x [B, 3, ...] as coefficients of COLOURS; a picture without colours is unchanged."""
+    return mix_channels(x, torch.linalg.inv(COLOURS)) if x.shape[1] == 3 else x
+
+
+def from_components(x: Tensor) -> Tensor:
+    """The inverse of `to_components`."""
+    return mix_channels(x, COLOURS) if x.shape[1] == 3 else x
+
+
 @dataclass(frozen=True)
 class WrappedImage:
     """Another image's picture, its channels multiplied by C."""
 
     image: Image
+    C: ClassVar[Tensor]
+    C_inverse: ClassVar[Tensor]
 
     @property
     def channels(self) -> int:
@@ -47,45 +59,31 @@ class WrappedImage:
         return self.image.way
 
     def parameters(self, x: Tensor) -> Tensor:
-        return self.image.parameters(self.inverse(x))
+        return self.image.parameters(mix_channels(x, self.C_inverse))
 
     def picture(self, theta: Tensor) -> Tensor:
-        return self.mix(self.image.picture(theta))
+        return mix_channels(self.image.picture(theta), self.C)
 
     def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
-        return self.mix(self.image.jvp(theta, change))
-
-    def mix(self, x: Tensor) -> Tensor:
-        return x
-
-    def inverse(self, x: Tensor) -> Tensor:
-        return x
+        return mix_channels(self.image.jvp(theta, change), self.C)
 
 
 @dataclass(frozen=True)
 class Decorrelated(WrappedImage):
     """`image`, with the three channels of its picture as coefficients of COLOURS."""
 
+    C, C_inverse = COLOURS, torch.linalg.inv(COLOURS)
+
     def __post_init__(self) -> None:
         if self.channels < 3:
             raise ValueError(f"Decorrelated: colours have three channels; {self.image} has {self.channels}.")
-
-    def mix(self, x: Tensor) -> Tensor:
-        return mix_channels(x, COLOURS)
-
-    def inverse(self, x: Tensor) -> Tensor:
-        return mix_channels(x, torch.linalg.inv(COLOURS))
 
 
 @dataclass(frozen=True)
 class Grey(WrappedImage):
     """`image`, with one channel of its picture for all three colours; a picture with colours starts from their mean."""
 
-    def mix(self, x: Tensor) -> Tensor:
-        return mix_channels(x, GREY)
-
-    def inverse(self, x: Tensor) -> Tensor:
-        return mix_channels(x, GREY.mT / 3)
+    C, C_inverse = torch.ones(3, 1, dtype=torch.float64), torch.full((1, 3), 1 / 3, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -103,5 +101,12 @@ class Alpha(WrappedImage):
     def way(self) -> float:
         return 1.5 * self.image.way  # transparency weakens the change that the network sees
 
-    def inverse(self, x: Tensor) -> Tensor:
-        return torch.cat([x, x.new_ones(x.shape[0], self.channels - x.shape[1], *x.shape[2:])], 1)
+    def parameters(self, x: Tensor) -> Tensor:
+        opaque = x.new_ones(x.shape[0], self.channels - x.shape[1], *x.shape[2:])
+        return self.image.parameters(torch.cat([x, opaque], 1))
+
+    def picture(self, theta: Tensor) -> Tensor:
+        return self.image.picture(theta)
+
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
+        return self.image.jvp(theta, change)

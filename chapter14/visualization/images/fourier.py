@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layers.spectral.image_fft import hartley, irfft2, rfft2
-from .colour import COLOURS, mix_channels
+from .colour import from_components, to_components
 from .image import LinearImage
 from .spectrum import SPECTRUM, frequencies, natural_amplitudes
 
@@ -77,7 +77,7 @@ class MACO:
 
     def parameters(self, x: Tensor) -> Tensor:
         A = natural_amplitudes(x, self.spectrum)
-        re, im = rfft2(mix_channels(x, torch.linalg.inv(COLOURS)) if x.shape[1] == 3 else x).unbind(-1)
+        re, im = rfft2(to_components(x)).unbind(-1)
         phi = torch.where(_is_real(x), torch.acos((re / A).clamp(-1, 1)), torch.atan2(im, re))
         return torch.nn.functional.pad(phi / _phase_scale(x), (0, x.shape[-1] - phi.shape[-1]))
 
@@ -94,8 +94,7 @@ class MACO:
 
     def _picture(self, theta: Tensor, re: Tensor, im: Tensor) -> Tensor:
         A = natural_amplitudes(theta, self.spectrum)
-        x = irfft2(F.mul(F.stack((re, im), -1), A[..., None]), theta.shape[-1])
-        return mix_channels(x, COLOURS) if x.shape[1] == 3 else x
+        return from_components(irfft2(F.mul(F.stack((re, im), -1), A[..., None]), theta.shape[-1]))
 
 
 def _phase_scale(x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...layers.resample.warp import warp
 from ...layers.spectral.image_fft import rfft2
 from ...models.load import ASSETS
-from .colour import COLOURS, mix_channels
+from .colour import COLOURS, to_components
 
 SPECTRUM = ASSETS / "spectrum.safetensors"
 
@@ -32,7 +32,7 @@ def measure_amplitudes(x: Tensor) -> Tensor:
 
     Photographs may be mirrored, so frequencies of one direction and of its mirror image share an entry.
     """
-    S = torch.view_as_complex(rfft2(mix_channels(x, torch.linalg.inv(COLOURS)))).abs().sum(0)
+    S = torch.view_as_complex(rfft2(to_components(x))).abs().sum(0)
     n = S.shape[-1]
     return (S[:, :n] + S.flip(1).roll(1, 1)[:, :n]) / 2
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from ... import functional as F
 from ...layers.spectral.image_fft import rfft2
 from ..activations.hooks import PICTURE
-from ..images.colour import COLOURS, mix_channels
+from ..images.colour import to_components
 from ..images.spectrum import natural_amplitudes
 from ..transforms.colour import gaussian_blur
 from .objective import Objective, mean_per_picture
@@ -61,7 +61,7 @@ def natural_spectrum() -> Objective:
     def value(x: Tensor) -> Tensor:
         x = F.narrow(x, 1, 0, 3) if x.shape[1] > 3 else x
         A = natural_amplitudes(x)[..., None]
-        S = rfft2(mix_channels(x, COLOURS.inverse()) if x.shape[1] == 3 else x)
+        S = rfft2(to_components(x))
         power = F.add(F.sum(F.square(S), -1, True), FLOOR**2)
         return F.mul(mean_per_picture(F.square(F.sub(F.log(power), (A**2 + FLOOR**2).log()))), 0.25)
 

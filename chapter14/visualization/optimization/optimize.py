@@ -161,19 +161,19 @@ def _start(
     way: float | None,
 ) -> tuple[Tensor, list[StepPlan]]:
     """x [B, C, H, W] before the first step, and the steps."""
-    parameter, way = next(network.model.parameters(), torch.zeros(())), image.way if way is None else way
+    way = image.way if way is None else way
     if start is not None:
         if start.ndim not in (3, 4):
             raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
         if start.ndim == 4 and len(start) not in (1, count):
             raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
-        x = start.to(parameter).expand(count, *start.shape[-3:])
+        x = start.to(network.like).expand(count, *start.shape[-3:])
         return x, [step._replace(mix=None) for step in plan_steps(way, x[0].numel(), steps, ())]
     size = network.size if size is None else size
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
         raise ValueError(f"visualize: size is a number of pixels, or (height, width); it is {size!r}.")
-    x = torch.zeros(count, image.channels, *sides).to(parameter)
+    x = torch.zeros(count, image.channels, *sides).to(network.like)
     return x, plan_steps(way, x[0].numel(), steps, cycles)
 
 

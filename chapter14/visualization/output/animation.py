@@ -71,10 +71,7 @@ class Film:
 
 
 def check_film_path(path: Path) -> None:
-    """
-    Raises:
-        ValueError: there is no such format; or PyAV, which writes MP4, is not installed.
-    """
+    """Raises ValueError if there is no such format; or PyAV, which writes MP4, is not installed."""
     if path.suffix.lower() not in (*BY_PILLOW, ".mp4"):
         raise ValueError(f"{path}: the name of a film must end in .gif, .webp or .mp4.")
     if path.suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None:

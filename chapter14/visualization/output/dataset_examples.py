@@ -111,12 +111,11 @@ def find_photographs(folder: str | Path) -> list[Path]:
 def objective_values(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[Callable[[Tensor], Tensor]]:
     """x [B, C, H, W] → [B, O], the value of each objective for each picture; without gradients."""
     layers = frozenset[str]().union(*(o.layers for o in objectives))
-    device = next(network.model.parameters(), torch.zeros(())).device
     values = [o.bind(network) for o in objectives]
     with frozen_parameters(network.model), torch.no_grad(), activation_hooks(network, layers) as collect:
 
         def evaluate(x: Tensor) -> Tensor:
-            x = x.to(device)
+            x = x.to(network.like.device)
             x_l = collect(x) | {PICTURE: x}
             return torch.stack([value(x_l) for value in values], 1)
 

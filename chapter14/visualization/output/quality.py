@@ -48,11 +48,7 @@ class Quality:
 
 
 def measure_quality(
-    network: Pretrained,
-    objectives: Sequence[Objective],
-    x: Tensor,
-    second: Pretrained | None = None,
-    batch: int = 32,
+    network: Pretrained, objectives: Sequence[Objective], x: Tensor, second: Pretrained | None = None, batch: int = 32
 ) -> list[Quality]:
     """The quality of pictures x [B, C, H, W], entries from -1 to 1, each with its objective.
 

@@ -119,10 +119,7 @@ def unreadable(path: str | Path, error: Exception) -> ValueError:
 
 
 def check_image_path(path: Path) -> None:
-    """
-    Raises:
-        ValueError: Pillow writes no format of that suffix.
-    """
+    """Raises ValueError if Pillow writes no format of that suffix."""
     Image.init()
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise ValueError(f"{path}: its name must end as that of an image file, such as .png or .jpg.")

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from ... import functional as F
 from ...shape import in_words
-from ..images.colour import COLOURS, mix_channels
+from ..images.colour import from_components
 from ..images.fourier import Fourier
 from .transform import randn, uniform
 
@@ -110,6 +110,5 @@ class Composite:
 
     def _background(self, shape: Sequence[int], like: Tensor, generators: Sequence[Generator]) -> Tensor:
         with torch.no_grad():
-            noise = Fourier().picture(randn(shape, generators).to(like))
-            noise = mix_channels(noise, COLOURS) if shape[1] == 3 else noise
+            noise = from_components(Fourier().picture(randn(shape, generators).to(like)))
             return noise * (self.sigma / noise.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)
