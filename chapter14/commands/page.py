@@ -81,7 +81,7 @@ def write_page(
     if not readable:
         raise ValueError(f"{pictures[0][1].parent}: not one picture in it can be read.")
     examples = _examples(readable, photos, nearest, trust) if photos else None
-    page = gallery_page([(its, image) for (its, _), image in zip(readable, images, strict=True)], examples, title)
+    page = gallery_page(list(zip([provenance for provenance, _ in readable], images, strict=True)), examples, title)
     with whole(out) as file:
         file.write_text(page, encoding="utf-8")
     return len(images)
@@ -135,28 +135,27 @@ def _examples(
     for provenance, path in pictures:
         try:
             options = recorded_options(provenance, str(path), trust)
-            by_network.setdefault((options.model, options.weights), []).append(
-                RecordedPicture(provenance, path, options)
-            )
+            recorded = RecordedPicture(provenance, path, options)
+            by_network.setdefault((options.model, options.weights), []).append(recorded)
         except Untrusted as error:
             skip(path, error)
     for (model, weights), these in by_network.items():
         try:
             network = load_network(model, weights)
         except (ValueError, OSError) as error:
-            for its in these:
-                skip(its.path, error)
+            for recorded in these:
+                skip(recorded.path, error)
             continue
         current = fingerprint(network.model.state_dict())
-        if others := [its.provenance.objective for its in these if its.provenance.weights != current]:
+        if others := [recorded.provenance.objective for recorded in these if recorded.provenance.weights != current]:
             raise ValueError(f"{model}: its weights are not those that drew {', '.join(others)}.")
         by_size: dict[tuple[int, int], list[tuple[Path, Objective]]] = {}
-        for its in these:
+        for recorded in these:
             try:
-                size = picture_size(its.options, network)
-                by_size.setdefault(size, []).append((its.path, _objective(its.options, network, size)))
+                size = picture_size(recorded.options, network)
+                by_size.setdefault(size, []).append((recorded.path, _objective(recorded.options, network, size)))
             except (ValueError, IndexError, OSError, ArithmeticError, RuntimeError) as error:
-                skip(its.path, ValueError(f"{its.path}: {error}"))
+                skip(recorded.path, ValueError(f"{recorded.path}: {error}"))
         for size, objectives in by_size.items():
             found |= _examples_of_size(network, objectives, folder, n, size)
     if len(errors) == len(pictures):

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     settings = {
-        str(folder): [(path.name, its.quality) for its, path in read_folder(folder, _warn) if its.quality]
+        str(folder): [(path.name, drawn.quality) for drawn, path in read_folder(folder, _warn) if drawn.quality]
         for folder in options.folders
     }
     print(quality.quality_table(settings))

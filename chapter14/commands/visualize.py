@@ -180,7 +180,7 @@ class Drawing:
     def _draw(self, resume: bool) -> Visualization:
         from tqdm import tqdm
 
-        options, objectives = self.options, [its.objective for its in self.requested]
+        options, objectives = self.options, [request.objective for request in self.requested]
         steps = options.steps if options.start else number_of_steps(options.steps, self.arguments["cycles"])
         name = " | ".join(objective.name for objective in objectives)
         name = escaped(name if len(name) < 50 else f"{name[:50]}...")
@@ -214,21 +214,22 @@ class Drawing:
         options = self.options
         quality: list[dict[str, float | None]] = []
         if options.report:
-            bare = [its.bare for its in self.requested for _ in range(options.count)]
-            quality = [dataclasses.asdict(its) for its in measure_quality(self.network, bare, drawn.x, self.second)]
+            bare = [request.bare for request in self.requested for _ in range(options.count)]
+            quality = [dataclasses.asdict(q) for q in measure_quality(self.network, bare, drawn.x, self.second)]
         # pictures that must differ from each other are drawn together
-        commands = [
-            ["visualize", *command_words(options, {} if options.diverse else its.alone | {"count": 1, "seed": seed})]
-            for its in self.requested
+        changes = [
+            {} if options.diverse else request.alone | {"count": 1, "seed": seed}
+            for request in self.requested
             for seed in range(options.seed, options.seed + options.count)
         ]
-        objectives = [its.objective for its in self.requested]
+        commands = [["visualize", *command_words(options, alone)] for alone in changes]
+        objectives = [request.objective for request in self.requested]
         described = provenance.describe(
             drawn, self.network, objectives, self.arguments, model=options.model, commands=commands, quality=quality
         )
         pictures = map(render.importance_to_alpha, drawn.x, drawn.importance) if options.importance else drawn.x
-        for its, x, path in zip(described, pictures, self.paths, strict=True):
-            provenance.save_with_provenance(render.to_image(x, options.height), path, its)
+        for entry, x, path in zip(described, pictures, self.paths, strict=True):
+            provenance.save_with_provenance(render.to_image(x, options.height), path, entry)
         if self.film:
             self.film.save(options.film, options.height if len(self.paths) == 1 else THUMBNAIL, options.columns)
             print(escaped(f"The film is {options.film}."))
@@ -239,15 +240,15 @@ class Drawing:
             for i, J in enumerate(drawn.history.mean(1).tolist()):
                 print(f"{i:4d}  J {J: .6f}")
         by_name: dict[str, list[Provenance]] = {}
-        for its in described:
-            by_name.setdefault(its.objective, []).append(its)
-        for name, those in list(by_name.items())[:40]:
-            first, last = (sum(its.history[i] for its in those) / len(those) for i in (0, -1))
+        for entry in described:
+            by_name.setdefault(entry.objective, []).append(entry)
+        for name, entries in list(by_name.items())[:40]:
+            first, last = (sum(entry.history[i] for entry in entries) / len(entries) for i in (0, -1))
             went = "rose" if last > first else "fell"
             print(f"{escaped(name)}: J {went} from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
         if self.by_hand:
             print(f"{self.by_hand} of the gradient's nodes are by hand.")
-        if dead := [its.objective for its in described if not its.alive]:
+        if dead := [entry.objective for entry in described if not entry.alive]:
             names, steps = escaped(", ".join(dict.fromkeys(dead))), self.options.through_relu
             print(
                 f"Dead after --through-relu {steps}, and so noise: {names}. More steps may wake them."
@@ -255,17 +256,18 @@ class Drawing:
                 else f"Dead at the start, and so noise: {names}. --through-relu may wake them."
             )
         if self.options.report:
-            print(quality_table({"": [(f"{its.objective}, seed {its.seed}", its.quality) for its in described]}))
+            rows = [(f"{entry.objective}, seed {entry.seed}", entry.quality) for entry in described]
+            print(quality_table({"": rows}))
 
 
 def _draw_again(options: argparse.Namespace) -> int:
     """Draws a picture from its provenance, and compares the two."""
-    its, name = provenance.read_provenance(options.again), str(options.again)
+    entry, name = provenance.read_provenance(options.again), str(options.again)
     if others := command_words(options, {"device": None}):
         raise ValueError(f"--again draws a picture as it was drawn, and cannot be given {' '.join(others)}.")
-    if its.command[:1] != ["visualize"]:
+    if entry.command[:1] != ["visualize"]:
         raise ValueError(f"{name}: no command drew it.")
-    recorded = parse_command(its.command, name)
+    recorded = parse_command(entry.command, name)
     height = _height(options.again)
     out = options.out or options.again.with_stem(f"{options.again.stem}_again")
     if out.absolute() == options.again.absolute():
@@ -273,7 +275,7 @@ def _draw_again(options: argparse.Namespace) -> int:
     check_trust(recorded, name, options.trust)
     changes = {"out": out, "height": height, "again": None, "device": options.device or recorded.device}
     then = argparse.Namespace(**vars(options) | vars(recorded) | changes)
-    print(shell_command(its.command[1:]))
+    print(shell_command(entry.command[1:]))
     try:
         if status := run(then):
             return status
@@ -283,11 +285,11 @@ def _draw_again(options: argparse.Namespace) -> int:
         raise ValueError(f"{name}: its recorded command fails. {error}") from error
     network, drawn = load_network(then.model, then.weights), out
     if then.count > 1:  # the pictures of --diverse are drawn together
-        same_seed = sorted(out.with_suffix("").glob(f"*_seed_{its.seed}.png"))
+        same_seed = sorted(out.with_suffix("").glob(f"*_seed_{entry.seed}.png"))
         if not same_seed:
-            raise ValueError(f"{name}: its recorded command does not draw its seed, {its.seed}.")
+            raise ValueError(f"{name}: its recorded command does not draw its seed, {entry.seed}.")
         drawn = same_seed[0]
-    print(escaped(_comparison(options.again, drawn, provenance.changes_since(its, network))))
+    print(escaped(_comparison(options.again, drawn, provenance.changes_since(entry, network))))
     return 0
 
 
@@ -316,7 +318,7 @@ def _paths(requested: Sequence[RequestedObjective], options: argparse.Namespace,
     """The paths of the pictures: for each objective, one for each seed."""
     if len(requested) * options.count == 1:
         return [[out]]
-    names = [f"{i:04d}_{_slug(its.objective.name)}" for i, its in enumerate(requested)]
+    names = [f"{i:04d}_{_slug(request.objective.name)}" for i, request in enumerate(requested)]
     seeds = range(options.seed, options.seed + options.count)
     return [[out.with_suffix("") / f"{name}_seed_{seed}.png" for seed in seeds] for name in names]
 
@@ -325,10 +327,10 @@ def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Pa
     """`layer`: if all pictures are of one, it is omitted from their labels."""
     images, labels = [], []
     for path in paths:
-        its = provenance.read_provenance(path)
+        entry = provenance.read_provenance(path)
         images.append(render.with_height(render.open_image(path), THUMBNAIL))
-        name = its.objective.replace(f" of {layer}", "") if layer else its.objective
-        labels.append(escaped(name if its.alive else f"dead: {name}"))  # first, as labels are shortened
+        name = entry.objective.replace(f" of {layer}", "") if layer else entry.objective
+        labels.append(escaped(name if entry.alive else f"dead: {name}"))  # first, as labels are shortened
     render.save_image(render.contact_sheet(images, labels, columns), out)
 
 

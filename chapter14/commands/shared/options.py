@@ -157,7 +157,7 @@ def requested_objectives(options: argparse.Namespace, network: Pretrained) -> li
         if options.count < 2:
             raise ValueError("--diverse needs a --count of at least 2.")
         priors.append(options.diverse * diversity(options.layer or "output"))
-    return [RequestedObjective(functools.reduce(operator.add, [it, *priors]), alone, it) for it, alone in found]
+    return [RequestedObjective(functools.reduce(operator.add, [bare, *priors]), alone, bare) for bare, alone in found]
 
 
 def _objectives(options: argparse.Namespace, network: Pretrained) -> list[tuple[Objective, dict[str, Any]]]:

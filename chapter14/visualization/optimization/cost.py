@@ -41,12 +41,12 @@ class Settings:
         if objective.place:
             asked.insert(0, objective.place)
         found = []
-        for at, its in asked:
+        for at, part in asked:
             key = objective.layers, at
             if key not in self._chains:
                 self._chains[key] = frozen_chain(network, objective.layers, self.precision, at)
             if (chain := self._chains[key]) is not None:
-                found.append((chain, its))
+                found.append((chain, part))
         return found
 
 
@@ -61,7 +61,7 @@ def cost_function(network: Pretrained, objectives: Sequence[Objective], settings
     """
     objective, transform = per_picture(objectives), Together(settings.transforms)
     value = objective.bind(network)
-    chains = [(chain, its.bind(network)) for chain, its in settings.chains(network, objective)]
+    chains = [(chain, part.bind(network)) for chain, part in settings.chains(network, objective)]
     with activation_hooks(network, objective.layers, stop=not settings.compile) as collect:
         forward = torch.compile(collect) if settings.compile else collect
 
@@ -80,10 +80,10 @@ def cost_function(network: Pretrained, objectives: Sequence[Objective], settings
                 return F.mul(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
 
             x_in = transform(x, draws)
-            for chain, its in chains if step >= settings.through_relu else ():
+            for chain, chain_value in chains if step >= settings.through_relu else ():
                 with suppress(*MODEL_ERRORS):  # the hooks below repeat the error, with the name of the network
                     if (seen := chain(x_in)) is not None:
-                        return cost(its, seen)
+                        return cost(chain_value, seen)
             return cost(value, by_hooks(step, x_in))
 
         yield J

@@ -211,7 +211,7 @@ def _has_network_gradient(J: CostFunction, step: DescentStep, seeds: Sequence[in
 def _check(step: DescentStep, i: int, objectives: Sequence[Objective], whole: bool) -> None:
     sums = step.J.detach() + step.x.flatten(1).sum(1)  # not finite if any entry is not: the cheap test first
     if not sums.isfinite().all() and (wrong := ~(step.J.isfinite() & step.x.isfinite().flatten(1).all(1))).any():
-        names = ", ".join(dict.fromkeys(o.name for o, its in zip(objectives, wrong.tolist(), strict=True) if its))
+        names = ", ".join(dict.fromkeys(objectives[b].name for b in wrong.nonzero()[:, 0].tolist()))
         raise FloatingPointError(f"{names}: at step {i}, J is {step.J[wrong].tolist()}, or its gradient is infinite.")
     if i == 0 and whole and not step.alive.any():
         names = ", ".join(dict.fromkeys(o.name for o in objectives))
