@@ -21,22 +21,22 @@ from .descent import DescentStep
 SAVE_INTERVAL = 60  # seconds
 
 
-class FinishedBatch(NamedTuple):
-    x: Tensor
-    history: Tensor  # [steps, B]
-    alive: Tensor
-    importance: Tensor  # the sum of |dJ/dx| over all steps, averaged over channels
+class Batch(NamedTuple):
+    """Pictures that are drawn together, after len(J) steps."""
 
-
-class CurrentBatch(NamedTuple):
     theta: Tensor
-    steps: int
+    J: tuple[Tensor, ...]  # [B] before each step
     alive: Tensor
-    importance: Tensor  # the sum so far
+    importance: Tensor  # the sum of |dJ/dx| over the steps, averaged over channels
+
+
+class State(NamedTuple):
+    finished: tuple[Batch, ...]
+    current: Batch | None
 
 
 class Checkpoint:
-    """The finished pictures, and for those in progress θ, J at each step so far, and the sum of |dJ/dx|.
+    """The state of a visualization: the finished batches, and the one in progress.
 
     As a context manager, it writes `path` once a minute and at the end, also after an error or an interrupt. A single
     assignment to `state` completes a step, so that an interrupt at any line saves the state between two steps.
@@ -53,44 +53,36 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, call: dict[str, Any], resume: bool, device: torch.device):
         self.device, self.path, self.call = device, path, json.dumps(call, sort_keys=True)
-        self.state: tuple[tuple[FinishedBatch, ...], CurrentBatch | None] = ((), None)
-        self.written: object = self.state  # the state in the file, or at the start
-        self.J: list[Tensor] = []  # of the current batch; the first `steps` of them count
+        self.state = State((), None)
+        self.written = self.state  # the state in the file, or at the start
         self.saved = time.monotonic()
         if resume:
             self._load()
 
     def __len__(self) -> int:
         """The number of finished pictures."""
-        return sum(len(batch.x) for batch in self.state[0])
-
-    @property
-    def current(self) -> CurrentBatch | None:
-        return self.state[1]
+        return sum(len(batch.theta) for batch in self.state.finished)
 
     @property
     def steps(self) -> int:
         """The number of steps that the current batch has done."""
-        return self.state[1].steps if self.state[1] else 0
+        return len(self.state.current.J) if self.state.current else 0
 
     def add_step(self, step: DescentStep, through_relu: int = 0) -> None:
         """The first step after `through_relu` tells which pictures are alive."""
         finished, before = self.state
-        importance, n = step.g.abs().mean(1, keepdim=True), self.steps
-        alive = step.alive if before is None or step.i <= through_relu else before.alive
-        self.J[n:] = [step.J.detach()]
-        total = before.importance + importance if before else importance
-        self.state = finished, CurrentBatch(step.theta, n + 1, alive, total)
+        after = Batch(step.theta, (step.J.detach(),), step.alive, step.g.abs().mean(1, keepdim=True))
+        if before:
+            alive = step.alive if step.i <= through_relu else before.alive
+            after = Batch(step.theta, before.J + after.J, alive, before.importance + after.importance)
+        self.state = State(finished, after)
         if self.path and time.monotonic() - self.saved > SAVE_INTERVAL:
             with _as_warning():
                 self.save()
 
-    def finish_batch(self, x: Tensor) -> None:
-        """The current batch is finished; x are its pictures."""
-        finished, last = self.state
-        assert last is not None
-        history = torch.stack(self.J[: last.steps])
-        self.state = (*finished, FinishedBatch(x, history, last.alive, last.importance)), None
+    def finish_batch(self) -> None:
+        assert self.state.current is not None
+        self.state = State((*self.state.finished, self.state.current), None)
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -111,12 +103,12 @@ class Checkpoint:
         from safetensors.torch import save_file
 
         assert self.path is not None
-        finished, last = self.state
-        tensors = {f"{i}.{name}": t for i, batch in enumerate(finished) for name, t in batch._asdict().items()}
-        if last is not None:
-            J = torch.stack(self.J[: last.steps])
-            tensors |= {"theta": last.theta, "J": J, "alive": last.alive, "importance": last.importance}
-        tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+        finished, current = self.state
+        tensors = {"finished": torch.tensor(len(finished))}
+        for i, batch in enumerate([*finished, current] if current else finished):
+            for name, value in batch._asdict().items():
+                t = torch.stack(value) if name == "J" else value
+                tensors[f"{i}.{name}"] = t.detach().cpu().contiguous()
         self.saved = time.monotonic()
         with whole(self.path) as beside:
             try:
@@ -132,18 +124,16 @@ class Checkpoint:
             raise ValueError(
                 f"{self.path} belongs to another call, and cannot be resumed by this one. {_changes(call, self.call)}"
             )
-        batches = range(sum(name.endswith(".x") for name in tensors))
-        needed = [f"{i}.{name}" for i in batches for name in FinishedBatch._fields]
-        needed += ["J", "alive", "importance"] if "theta" in tensors else []
-        if missing := [name for name in needed if name not in tensors]:
+        count = sum(name.endswith(".theta") for name in tensors)
+        rows = [[f"{i}.{name}" for name in Batch._fields] for i in range(count)]
+        if missing := [name for row in [["finished"], *rows] for name in row if name not in tensors]:
             raise ValueError(f"{self.path} is not a checkpoint: it has no {missing[0]!r}.")
         if metadata.get("fingerprint") != fingerprint(tensors):
             raise ValueError(f"{self.path} is not a checkpoint: its tensors were changed.")
-        last = None
-        if "theta" in tensors:
-            self.J = list(tensors["J"])
-            last = CurrentBatch(tensors["theta"], len(self.J), tensors["alive"], tensors["importance"])
-        self.state = tuple(FinishedBatch(*(tensors[f"{i}.{n}"] for n in FinishedBatch._fields)) for i in batches), last
+        values = [[tensors[name] for name in row] for row in rows]
+        batches = [Batch(theta, tuple(J), alive, importance) for theta, J, alive, importance in values]
+        n = int(tensors["finished"])
+        self.state = State(tuple(batches[:n]), batches[n] if n < count else None)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -116,7 +116,7 @@ def visualize(
     done = Checkpoint(Path(checkpoint) if checkpoint else None, call, resume, x.device)
     with torch.inference_mode(False), torch.enable_grad(), frozen_parameters(network.model), done:
         while (first := len(done)) < len(seeds):
-            theta = done.current.theta if done.current else None
+            theta = done.state.current.theta if done.state.current else None
             n = _batch(batch, network, objectives[first:], x[first:], settings) if theta is None else len(theta)
             these = slice(first, first + n)
             with cost_function(network, objectives[these], settings) as J:
@@ -127,12 +127,12 @@ def visualize(
                     done.add_step(step, through_relu)
                     if on_step:
                         on_step(step)
-            assert done.current is not None
-            done.finish_batch(image.picture(done.current.theta.detach()))
+            done.finish_batch()
         done.flush()  # here, as an interrupt may come between the end of this block and `__exit__`
-    xs, histories, alive, importance = zip(*done.state[0], strict=True)
-    history = torch.cat(histories, 1)
-    return Visualization(torch.cat(xs).clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
+        thetas, Js, alive, importance = zip(*done.state.finished, strict=True)
+        x = torch.cat([image.picture(theta.detach()) for theta in thetas])
+    history = torch.cat([torch.stack(J) for J in Js], 1)
+    return Visualization(x.clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
 
 
 def number_of_steps(steps: int, cycles: Sequence[float] = CYCLES) -> int:

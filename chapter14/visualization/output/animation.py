@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...files import MARK, whole
 from ..optimization.descent import DescentStep
-from .render import contact_sheet, flatten_alpha, side_by_side, to_image
+from .render import contact_sheet, flatten_alpha, side_by_side, to_bytes, to_image
 
 HOLD = 1.0  # seconds that the last frame stays
 BY_PILLOW = (".gif", ".webp")
@@ -42,7 +42,7 @@ class Film:
             self._temporary = False
         if self._temporary:
             self.batches[-1].pop()
-        self.batches[-1].append(((step.x.detach().clamp(-1, 1) + 1) * 127.5).round().byte().cpu())
+        self.batches[-1].append(to_bytes(step.x))
         self._temporary = step.i % self.every != 0
 
     def frames(self, height: int | None = None, columns: int = 4) -> list[Image.Image]:
@@ -55,7 +55,8 @@ class Film:
             raise ValueError("Film: no step was taken; give it to visualize as on_step.")
         length = max(map(len, self.batches))
         padded = [[batch[0]] * (length - len(batch)) + batch for batch in self.batches]
-        return [_frame(torch.cat(parts), height, columns) for parts in zip(*padded, strict=True)]
+        pictures = [[to_image(x, height) for x in torch.cat(parts)] for parts in zip(*padded, strict=True)]
+        return [flatten_alpha(side_by_side(images, columns)) for images in pictures]
 
     def save(self, path: str | Path, height: int | None = None, columns: int = 4, rate: int = 20) -> None:
         """Writes the film, `rate` frames a second, in the format of its suffix.
@@ -76,10 +77,6 @@ def check_film_path(path: Path) -> None:
         raise ValueError(f"{path}: the name of a film must end in .gif, .webp or .mp4.")
     if path.suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None:
         raise ValueError(f"{path}: an MP4 is written by PyAV, which is not installed; pip install av")
-
-
-def _frame(pixels: Tensor, height: int | None, columns: int) -> Image.Image:
-    return flatten_alpha(side_by_side([to_image(x.float() / 127.5 - 1, height) for x in pixels], columns))
 
 
 def _save(frames: Sequence[Image.Image], path: Path, rate: int) -> None:

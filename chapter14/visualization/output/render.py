@@ -19,15 +19,22 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "AVIF", "J
 MAX_PIXELS = 2**26  # of an image that is read
 
 
+def to_bytes(x: Tensor) -> Tensor:
+    """Entries from -1 to 1 → uint8."""
+    return ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+
+
 def to_image(x: Tensor, height: int | None = None) -> Image.Image:
-    """x [C, H, W], entries from -1 to 1, as an image, resized to `height`. C is 1, grey; 3, RGB; or 4, with alpha.
+    """x [C, H, W], entries from -1 to 1, or uint8, as an image, resized to `height`.
+
+    C is 1, grey; 3, RGB; or 4, with alpha.
 
     Raises:
         ValueError: x has another shape.
     """
     if x.ndim != 3 or x.shape[0] not in (1, 3, 4):
         raise ValueError(f"to_image: x is [C, H, W] with C one of 1, 3 and 4; it is {list(x.shape)}.")
-    pixels = ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+    pixels = (x if x.dtype == torch.uint8 else to_bytes(x)).permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels[..., 0] if x.shape[0] == 1 else pixels)
     return image if height is None else with_height(image, height)
 
