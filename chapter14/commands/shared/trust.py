@@ -71,7 +71,7 @@ def check_trust(options: argparse.Namespace, name: str, trust: bool) -> None:
         Untrusted: they do any of it, without `trust`; or exceed a limit.
     """
     if excess := _excess(options):
-        raise Untrusted(f"{name}: its recorded command has {excess} in a recorded command. You can type it yourself.")
+        raise Untrusted(f"{name}: its recorded command has {excess}. You can type the command yourself.")
     actions = external_actions(options)
     if actions and not trust:
         raise Untrusted(f"{name}: its recorded command would {' and '.join(actions)}. If you trust it, give --trust.")
@@ -134,5 +134,5 @@ def _excess(options: argparse.Namespace) -> str | None:
     if pictures > MAX_VALUES["count"]:
         return f"{pictures} pictures, above the limit of {MAX_VALUES['count']}"
     if any(side > MAX_SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > MAX_PIXELS):
-        return f"{pictures} x --size={options.size}, above the limit of {MAX_SIDE}, and {MAX_PIXELS} pixels in all,"
+        return f"{pictures} x --size={options.size}, above the limit of {MAX_SIDE}, and {MAX_PIXELS} pixels in all"
     return None
