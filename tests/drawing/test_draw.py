@@ -44,7 +44,7 @@ def test_our_own_image_tower():
     words = said(network)
     modules = [m for m in tower.modules() if not list(m.children())]
     assert sum("." in w or w.startswith("out ") for w in words) == len(modules)
-    assert words.count("branch") == 3 + 4 and words.count("merge") == 1 and words.count("addup") == 4
+    assert words.count("branch") == 3 + 4 and words.count("merge") == 1 and words.count("add_n") == 4
 
 
 def test_a_converted_network_has_the_same_graph():
