@@ -34,7 +34,7 @@ class ReLU(ours.ReLU):
     """PyTorch's: h'(0) is 0, and goes without saying."""
 
     at_zero = 0
-    forward = or_natively(ours.ReLU.forward, nn.ReLU.forward)
+    forward = or_natively(nn.ReLU.forward)(ours.ReLU.forward)
     extra_repr = nn.ReLU.extra_repr
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .. import functional as F
+from .fallback import or_natively
 
 
 class MultiheadAttention(nn.MultiheadAttention):
+    @or_natively(nn.MultiheadAttention.forward)
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
         need_weights: bool = True, attn_mask: Tensor | None = None, average_attn_weights: bool = True,

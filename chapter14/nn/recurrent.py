@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .. import functional as F
+from .fallback import or_natively
 
 
 def _through_time(self: Any, f: Callable[..., tuple], input: Any, hx: Any) -> tuple:
@@ -60,16 +61,19 @@ def _squeezed(x: Tensor, dim: int) -> Tensor:
 
 
 class RNN(nn.RNN):
+    @or_natively(nn.RNN.forward)
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple:
         return _through_time(self, F.rnn_relu if self.nonlinearity == "relu" else F.rnn_tanh, input, hx)
 
 
 class LSTM(nn.LSTM):
+    @or_natively(nn.LSTM.forward)
     def forward(self, input: Any, hx: tuple[Tensor, Tensor] | None = None) -> tuple:
         return _through_time(self, F.lstm, input, hx)
 
 
 class GRU(nn.GRU):
+    @or_natively(nn.GRU.forward)
     def forward(self, input: Any, hx: Tensor | None = None) -> tuple:
         return _through_time(self, F.gru, input, hx)
 
@@ -92,6 +96,7 @@ def _parameters(self: Any) -> tuple[Tensor | None, ...]:
 
 
 class RNNCell(nn.RNNCell):
+    @or_natively(nn.RNNCell.forward)
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"RNNCell: nonlinearity is 'tanh' or 'relu'; it was given {self.nonlinearity!r}.")
@@ -100,11 +105,13 @@ class RNNCell(nn.RNNCell):
 
 
 class LSTMCell(nn.LSTMCell):
+    @or_natively(nn.LSTMCell.forward)
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         h, c = _one_step(self, F.lstm_cell, input, [] if hx is None else list(hx))
         return h, c
 
 
 class GRUCell(nn.GRUCell):
+    @or_natively(nn.GRUCell.forward)
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return _one_step(self, F.gru_cell, input, [] if hx is None else [hx])[0]

@@ -2,8 +2,8 @@
 
     x = norm(x + f(x)),  or x + f(norm(x)) with `norm_first`
 
-torch's constructors make torch's modules inside; here they become ours, with the same parameters. An activation that is
-torch's `relu` has torch's h'(0), which is 0. There is one path, in training and at rest, and none by nested tensors.
+The modules inside are ours too. An activation that is torch's `relu` has torch's h'(0), which is 0. Training and
+inference take one path: PyTorch's second one, of nested tensors, is not by hand.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as native
 
 from .. import functional as F
-from .attention import MultiheadAttention
-from .dropout import Dropout
-from .linear import Linear
-from .norm import LayerNorm
+from .fallback import or_natively
+from .submodules import OURS, ours_inside
 
 
 def _activation(h: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Of torch's two, ours; any other as it is."""
+    """Ours, of torch's `relu` and `gelu`; any other function is called as it is."""
     if h is native.relu:
         return lambda x: F.relu(x, at_zero=0)
     return F.gelu if h is native.gelu else h
@@ -37,16 +35,15 @@ def _look(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, 
 
 
 def _around(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
-    """x branches, and one way leads through f."""
+    """A residual branch: x, and f of x, added."""
     x, way = F.branch(x)
     return F.add(x, f(norm(way))) if self.norm_first else norm(F.add(x, f(way)))
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        _made_ours(self)
+    __init__ = ours_inside(nn.TransformerEncoderLayer.__init__)
 
+    @or_natively(nn.TransformerEncoderLayer.forward)
     def forward(
         self, src: Tensor, src_mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
@@ -59,10 +56,9 @@ class TransformerEncoderLayer(nn.TransformerEncoderLayer):
 
 
 class TransformerDecoderLayer(nn.TransformerDecoderLayer):
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        _made_ours(self)
+    __init__ = ours_inside(nn.TransformerDecoderLayer.__init__)
 
+    @or_natively(nn.TransformerDecoderLayer.forward)
     def forward(
         self, tgt: Tensor, memory: Tensor, tgt_mask: Tensor | None = None, memory_mask: Tensor | None = None,
         tgt_key_padding_mask: Tensor | None = None, memory_key_padding_mask: Tensor | None = None,
@@ -76,12 +72,11 @@ class TransformerDecoderLayer(nn.TransformerDecoderLayer):
 
 
 class TransformerEncoder(nn.TransformerEncoder):
-    """Its layers are copies of the one that is given, and those that are torch's become ours."""
+    """Its layers are copies of the given one; torch's classes among them become ours."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        _made_ours(self.layers)
+    __init__ = ours_inside(nn.TransformerEncoder.__init__, "layers")
 
+    @or_natively(nn.TransformerEncoder.forward)
     def forward(
         self, src: Tensor, mask: Tensor | None = None, src_key_padding_mask: Tensor | None = None,
         is_causal: bool | None = None,
@@ -95,44 +90,25 @@ class TransformerEncoder(nn.TransformerEncoder):
 
 
 class TransformerDecoder(nn.TransformerDecoder):
-    """Its layers are copies of the one that is given, and those that are torch's become ours."""
+    """Its layers are copies of the given one; torch's classes among them become ours."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        _made_ours(self.layers)
+    __init__ = ours_inside(nn.TransformerDecoder.__init__, "layers")
 
 
 class Transformer(nn.Transformer):
-    """A custom encoder or decoder stays as it is given."""
+    """A custom encoder or decoder stays as given."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        for made in (self.encoder, self.decoder):
-            if type(made) in OURS:
-                _made_ours(made)
+    __init__ = ours_inside(nn.Transformer.__init__, "encoder", "decoder")
 
 
 def _as_terms(x: Tensor, padding_name: str, padding: Tensor | None, name: str, mask: Tensor | None) -> tuple:
-    """Both masks as terms of the scores: 0 where a query may look, -∞ where not."""
+    """Both masks as terms of the scores: 0 where a query may attend, -∞ elsewhere."""
     as_term, dtype_of = native._canonical_mask, native._none_or_dtype  # type: ignore[attr-defined]
     padding = as_term(padding, padding_name, dtype_of(mask), name, x.dtype)
     return padding, as_term(mask, name, None, "", x.dtype, check_other=False)
 
 
-OURS: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Dropout: Dropout,
-    nn.LayerNorm: LayerNorm,
-    nn.Linear: Linear,
-    nn.MultiheadAttention: MultiheadAttention,
-    nn.TransformerDecoder: TransformerDecoder,
-    nn.TransformerDecoderLayer: TransformerDecoderLayer,
-    nn.TransformerEncoder: TransformerEncoder,
-    nn.TransformerEncoderLayer: TransformerEncoderLayer,
-}
-
-
-def _made_ours(module: nn.Module) -> None:
-    """Each module inside that is torch's own becomes its twin: another class, the same parameters."""
-    for inner in module.modules():
-        if twin := OURS.get(type(inner)):
-            inner.__class__ = twin
+OURS.update(
+    (cls.__base__, cls)
+    for cls in (TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer)
+)

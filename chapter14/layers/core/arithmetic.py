@@ -201,17 +201,23 @@ class Keep(LinearMap):
 
 def add(input: Tensor, other: Tensor | float) -> Tensor:
     """input + other, broadcast, as `torch.add`."""
-    return plus(input, other) if isinstance(other, Tensor) else shift(input, other)
+    if isinstance(other, Tensor):
+        return plus(input, other)
+    return shift(input, other)
 
 
 def sub(input: Tensor, other: Tensor | float) -> Tensor:
     """input - other, broadcast, as `torch.sub`."""
-    return minus(input, other) if isinstance(other, Tensor) else shift(input, -other)
+    if isinstance(other, Tensor):
+        return minus(input, other)
+    return shift(input, -other)
 
 
 def mul(input: Tensor, other: Tensor | float) -> Tensor:
     """input times other, entry by entry, broadcast, as `torch.mul`."""
-    return times(input, other) if isinstance(other, Tensor) else scale(input, other)
+    if isinstance(other, Tensor):
+        return times(input, other)
+    return scale(input, other)
 
 
 def plus(a: Tensor, b: Tensor) -> Tensor:

@@ -310,7 +310,9 @@ def exponential(c: float, x: Tensor) -> Tensor:
 
 def pow(input: Tensor, exponent: Tensor | float) -> Tensor:
     """input^exponent, entry by entry, broadcast, as `torch.pow`."""
-    return raised(input, exponent) if isinstance(exponent, Tensor) else power(input, exponent)
+    if isinstance(exponent, Tensor):
+        return raised(input, exponent)
+    return power(input, exponent)
 
 
 def atan2(a: Tensor, b: Tensor) -> Tensor:
