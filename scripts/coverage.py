@@ -1,10 +1,10 @@
-"""docs/coverage.md: every class of torch.nn, every function of torch.nn.functional and torch.linalg, and whether it is
-here; and what else of torch's has no twin.
+"""docs/coverage.md: which classes of torch.nn and functions of torch.nn.functional and torch.linalg have a hand-written
+counterpart, and why the others have none.
 
 python scripts/coverage.py [--out docs/coverage.md]
 
 Raises:
-    AssertionError: one is neither here nor has a reason.
+    AssertionError: a name has neither a counterpart nor a reason.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _FEW = "few models differentiate it"
 _SOLUTION = "a least-squares solution is `pinv(A) @ B`, by hand"
 _LU = "`solve`, `inverse` and `det` are by hand, and need no LU of the user's"
 
-#: A function of torch.linalg that has no twin, and why.
+#: The functions of torch.linalg without a counterpart, and why.
 LINALG = {
     "cond": _FEW,
-    "eig": "its vectors are complex, and known but for a phase",
-    "eigvals": "they are complex",
+    "eig": "its eigenvectors are complex, and defined up to a phase",
+    "eigvals": "the eigenvalues are complex",
     "householder_product": "`qr` is by hand",
     "ldl_factor": "it has no gradient",
     "ldl_factor_ex": "it has no gradient",
@@ -50,72 +50,72 @@ LINALG = {
     "vander": _FEW,
 }
 
-#: Of what has a twin, and of the rest of torch: what runs natively, and why.
+#: Options of functions that do have a counterpart, and functions elsewhere in torch, that run natively, and why.
 OTHERS = {
-    "det, slogdet, logdet, of complex matrices": "the twins are of real numbers",
-    "eigh, eigvalsh, svd, svdvals, qr, of complex matrices": "their vectors are known but for a phase",
-    "grouped_mm, with a bias or another dtype": "torch has no gradient of it, and on most devices refuses it",
-    "index_reduce, scatter_reduce, by products": "no form of it here is right at every order where there are zeros",
-    "linalg.qr, mode='r', or 'complete' of a tall matrix": "it has no derivative in torch either",
-    "linalg.svd, full_matrices=True of a matrix that is not square": "the vectors that are left over may be any",
+    "det, slogdet, logdet, of complex matrices": "by hand for real matrices only",
+    "eigh, eigvalsh, svd, svdvals, qr, of complex matrices": "their vectors are defined up to a phase",
+    "grouped_mm, with a bias or another dtype": "PyTorch has no gradient for it, and rejects it on most devices",
+    "index_reduce, scatter_reduce, by products": "no implementation is right at every order where entries are 0",
+    "linalg.qr, mode='r', or 'complete' of a tall matrix": "PyTorch has no derivative for it either",
+    "linalg.svd, full_matrices=True of a matrix that is not square": "the remaining vectors are not unique",
     "lu, lu_solve, lu_unpack, svd_lowrank, pca_lowrank, lobpcg": _FEW,
     "geqrf, ormqr, orgqr": "`qr` is by hand",
-    "quantile, nanquantile": "no twin yet",
-    "normal": "the gradient of a sample's mean and deviation; no twin yet",
+    "quantile, nanquantile": "not implemented yet",
+    "normal": "the gradient of a sample's mean and standard deviation is not implemented yet",
 }
 
-#: A class that has no twin, and why.
+#: The classes of torch.nn without a counterpart, and why.
 CLASSES = {
-    "Container": "a container of old, deprecated; `Sequential` or `Module` instead",
-    "CrossMapLRN2d": "deprecated, and its running sum keeps one channel too long; `LocalResponseNorm` is here",
-    "DataParallel": "it only hands a module's batch to several GPUs; the module inside can be ours",
-    "RNNBase": "the base of `RNN`, `LSTM` and `GRU`, which are here",
-    "RNNCellBase": "the base of the cells, which are here",
-    "SyncBatchNorm": "its statistics are of several processes; in one process, by hand once converted",
+    "Container": "deprecated; use `Sequential` or `Module`",
+    "CrossMapLRN2d": "deprecated, and its running sum includes one channel too many; use `LocalResponseNorm`",
+    "DataParallel": "it only splits a batch over several GPUs; convert the module inside",
+    "RNNBase": "the base class of `RNN`, `LSTM` and `GRU`, which are by hand",
+    "RNNCellBase": "the base class of the cells, which are by hand",
+    "SyncBatchNorm": "its statistics span several processes; in one process, a converted model runs it by hand",
 }
 
-#: A function that has no twin of its name, and why.
+#: The functions of torch.nn.functional without a counterpart of that name, and why.
 FUNCTIONS = {
     "assert_int_or_pair": "it computes nothing",
-    "native_channel_shuffle": "a fast form of `channel_shuffle`, without a gradient",
-    "one_hot": "it has no gradient; torch's own does",
-    "scaled_grouped_mm": "of 8-bit numbers, on GPUs; it has no gradient",
-    "scaled_mm": "of 8-bit numbers, on GPUs; it has no gradient",
+    "native_channel_shuffle": "a faster `channel_shuffle`, without a gradient",
+    "one_hot": "it has no gradient",
+    "scaled_grouped_mm": "for 8-bit numbers on GPUs; it has no gradient",
+    "scaled_mm": "for 8-bit numbers on GPUs; it has no gradient",
 }
 
-#: What of complex tensors runs natively, and is counted, and why; and what is refused.
+#: Complex tensors and integers: what runs natively, and what raises an error.
 COMPLEX = """
-Elementwise arithmetic (operators, functions and methods, and their forms in place), products of matrices, sums,
-products, scans, norms, casts, choices, indexing, views of the parts, convolutions, recurrent networks and Fourier
-transforms of complex tensors are by hand, conjugated as autograd has it; a real operand beside a complex one has a
-real gradient. A check of every layer, `complex_numbers`, holds them to PyTorch and to finite differences.
+By hand, with PyTorch's convention for conjugates: elementwise arithmetic (operators, functions, methods and in-place
+forms), matrix products, sums, products, scans, norms, casts, selections, indexing, views of the real and imaginary
+parts, convolutions, recurrent networks and Fourier transforms. The gradient of a real operand is real. The check
+`complex_numbers` compares every layer with PyTorch and with finite differences.
 
-| native, and counted | |
+| runs natively, and is counted | |
 |---|---|
-| `corrcoef` | it clips the two parts each by itself |
-| `chalf` | of complex32, for which PyTorch has hardly a kernel on CPUs |
+| `corrcoef` | it clips the real and imaginary parts separately |
+| `chalf` | complex32 has hardly any CPU kernels in PyTorch |
 
-| refused, with `NotImplementedError` or `TypeError` | |
+| raises `NotImplementedError` or `TypeError` | |
 |---|---|
-| `scaled_dot_product_attention`, `kl_div`, `soft_margin_loss`, `nan_to_num` | PyTorch has no derivative of them |
+| `scaled_dot_product_attention`, `kl_div`, `soft_margin_loss`, `nan_to_num` | PyTorch has no derivative for them |
 | `rms_norm` of real input and a complex weight | PyTorch drops the imaginary part |
-| a convolution's complex bias beside a real weight | the same |
-| `Chain`, `Graph` and `Block` | what is not of floating-point numbers is a constant to them; see `forward_backward` |
+| a convolution with a complex bias and a real weight | the same |
+| `Chain`, `Graph` and `Block` | they take tensors that are not floating-point as constants; use `forward_backward` |
 
-PyTorch has no derivative of `silu`, `embedding`, `bilinear`, `adaptive_avg_pool` and `interpolate(mode="area")` of
-complex tensors either; here there is one, which finite differences confirm. `freeze` runs a complex network as it was
-written.
+PyTorch has no derivative for complex `silu`, `embedding`, `bilinear`, `adaptive_avg_pool` and
+`interpolate(mode="area")`; chapter14 has one, confirmed by finite differences. `freeze` leaves a complex network as it
+is.
 
-## Whole numbers
+## Integers
 
-They have no gradient. Where PyTorch has no kernel for them, some functions take them all the same, and give what the
-definition says: `max_pool1d`, `conv_transpose` with a kernel of 1, `softmin` of bool and uint8 (which PyTorch negates
-in a byte), `kron` of a transposed matrix. `scaled_dot_product_attention` and `instance_norm` refuse them also where
-there is nothing to compute, of a length of 0.
+Integers have no gradient. Some functions accept them where PyTorch has no kernel, and compute what the definition says:
+`max_pool1d`, `conv_transpose` with a kernel of size 1, `softmin` of bool and uint8 (which PyTorch negates with
+overflow), `kron` of a transposed matrix. `scaled_dot_product_attention` and `instance_norm` reject them even if they
+are empty.
 """
 
-#: What torch.nn.functional imports for itself, and is no function of numbers.
-NONE_OF_ITS_OWN = """
+#: Names that torch.nn.functional imports, and that are not functions of tensors.
+NOT_FUNCTIONS = """
     Callable Optional Tensor ScalingType SwizzleType DType boolean_dispatch handle_torch_function has_torch_function
     has_torch_function_unary has_torch_function_variadic
 """.split()
@@ -134,7 +134,7 @@ def page() -> str:
     classes, functions, linalg = dict(classes_of_nn()), dict(functions_of_functional()), dict(functions_of_linalg())
     return "\n".join(
         [
-            "# What of torch is here",
+            "# Coverage of PyTorch",
             "",
             f"Written by `scripts/coverage.py` for torch {'.'.join(torch.__version__.split('.')[:2])}.",
             "",
@@ -142,7 +142,7 @@ def page() -> str:
             f"- `torch.nn.functional`: {counted(functions)}",
             f"- `torch.linalg`: {counted(linalg)}",
             "",
-            "What is not here runs natively in a converted model, where `audit` shows it, and `by_hand` counts it.",
+            "The others run natively in a converted model: `audit` reports them, and `by_hand` counts them.",
             "",
             "## torch.nn",
             "",
@@ -158,7 +158,7 @@ def page() -> str:
             "",
             *table("function", linalg),
             "",
-            "## What else of torch runs natively",
+            "## Other functions that run natively",
             "",
             *table("function", OTHERS),
             "",
@@ -172,26 +172,26 @@ def classes_of_nn() -> Iterator[tuple[str, str]]:
             continue
         mine = getattr(ours, name, None)
         if mine is cls:
-            yield name, "torch's own: it only calls what is inside it"
+            yield name, "torch's own: it only calls the modules inside"
         elif mine is not None:
             yield name, HERE
         elif name == "Module":
             yield name, "torch's own"
         else:
-            assert name in CLASSES, f"torch.nn.{name} is not in chapter14.nn, and has no reason"
+            assert name in CLASSES, f"torch.nn.{name} is not in chapter14.nn, and no reason is given"
             yield name, CLASSES[name]
 
 
 def functions_of_functional() -> Iterator[tuple[str, str]]:
     for name, f in sorted(vars(nn.functional).items()):
-        if not callable(f) or name.startswith("_") or name in NONE_OF_ITS_OWN:
+        if not callable(f) or name.startswith("_") or name in NOT_FUNCTIONS:
             continue
         if hasattr(F, name):
             yield name, HERE
         elif f in TWINS:
             yield name, f"{HERE} in `convert` and `by_hand`"
         else:
-            assert name in FUNCTIONS, f"torch.nn.functional.{name} has no twin, and no reason"
+            assert name in FUNCTIONS, f"torch.nn.functional.{name} has no counterpart, and no reason is given"
             yield name, FUNCTIONS[name]
 
 
@@ -199,20 +199,20 @@ def functions_of_linalg() -> Iterator[tuple[str, str]]:
     for name, f in sorted(vars(torch.linalg).items()):
         if not callable(f) or isinstance(f, type) or name.startswith("_"):
             continue
-        assert (f in TWINS) != (name in LINALG), f"torch.linalg.{name} has a twin or a reason, and not both"
+        assert (f in TWINS) != (name in LINALG), f"torch.linalg.{name} needs either a counterpart or a reason"
         yield name, HERE if f in TWINS else LINALG[name]
 
 
 def counted(rows: dict[str, str]) -> str:
-    here = sum(said.startswith(HERE) for said in rows.values())
-    passed = sum(said.startswith("torch's own") for said in rows.values())
+    here = sum(status.startswith(HERE) for status in rows.values())
+    passed = sum(status.startswith("torch's own") for status in rows.values())
     containers = f"{passed} torch's own containers, " if passed else ""
     return f"{len(rows)}, of which {here} by hand, {containers}{len(rows) - here - passed} left out"
 
 
 def table(kind: str, rows: dict[str, str]) -> Iterator[str]:
     yield from (f"| {kind} | |", "|---|---|")
-    yield from (f"| `{name}` | {said} |" for name, said in rows.items())
+    yield from (f"| `{name}` | {status} |" for name, status in rows.items())
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ _NOTHING = {"detach", "contiguous", "requires_grad_", "to", "alias"}
 
 def _is_a_layer(module: nn.Module) -> bool:
     home = type(module).__module__
-    return home.startswith(("torch.nn.", "chapter14.nn.")) and "container" not in home
+    return home.startswith(("torch.nn.", "chapter14.nn")) and "container" not in home
 
 
 def _said(name: str, module: nn.Module) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""The layers as modules: each a subclass of its twin in `torch.nn`, with its constructor, `state_dict` and `repr`.
+"""The layers as modules. Each is a subclass of the class in `torch.nn`, with its constructor, `state_dict` and `repr`.
 
-A module owns the parameters and hands them to the layer as inputs, (14.1): `forward` is one line. Containers
-are torch's.
+A module owns the parameters and passes them to the layer as inputs, (14.1). Containers are torch's.
 """
 
 from torch.nn import Identity as Identity

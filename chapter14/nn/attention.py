@@ -1,4 +1,4 @@
-"""Multi-head attention. One path, in training and at rest: torch's other one, for inference, is not by layers."""
+"""Multi-head attention. Training and inference take one path: PyTorch's fast path for inference is not by hand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class MultiheadAttention(nn.MultiheadAttention):
         need_weights: bool = True, attn_mask: Tensor | None = None, average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-        turned = self.batch_first and query.ndim == 3
-        if turned:
-            q = F.transpose(query, 0, 1)  # what was one tensor stays one
+        transposed = self.batch_first and query.ndim == 3
+        if transposed:
+            q = F.transpose(query, 0, 1)  # of one tensor that is given twice, one transpose
             k = q if key is query else F.transpose(key, 0, 1)
             v = k if value is key else F.transpose(value, 0, 1)
             query, key, value = q, k, v
@@ -27,4 +27,4 @@ class MultiheadAttention(nn.MultiheadAttention):
             key_padding_mask, need_weights, attn_mask, not self._qkv_same_embed_dim, self.q_proj_weight,
             self.k_proj_weight, self.v_proj_weight, average_attn_weights=average_attn_weights, is_causal=is_causal,
         )  # fmt: skip
-        return F.transpose(x_out, 0, 1) if turned else x_out, P
+        return F.transpose(x_out, 0, 1) if transposed else x_out, P

@@ -10,7 +10,7 @@ from .. import functional as F
 
 
 class Branch(nn.Module):
-    """x_in → n copies of it (14.38); going back, the ways add up (14.46)."""
+    """x_in → n copies of it (14.38). In the backward pass their gradients add up (14.46)."""
 
     def __init__(self, n: int = 2):
         super().__init__()
@@ -24,7 +24,7 @@ class Branch(nn.Module):
 
 
 class Merge(nn.Module):
-    """x_in^a, x_in^b, ... → one tensor (14.37), along `dim`; with `dim=None` as vectors, whatever their shapes."""
+    """x_in^a, x_in^b, ... → one tensor (14.37), along `dim`; with `dim=None`, all flattened to vectors."""
 
     def __init__(self, dim: int | None = -1):
         super().__init__()
@@ -38,7 +38,7 @@ class Merge(nn.Module):
 
 
 class Pointwise(nn.Module):
-    """Any h with its h' (14.30), both functions of a tensor, entry by entry."""
+    """x_out = h(x_in) for any h with derivative h_prime (14.30); both map a tensor to one of its shape."""
 
     def __init__(self, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]):
         super().__init__()
@@ -52,7 +52,7 @@ class Pointwise(nn.Module):
 
 
 class L2Loss(nn.Module):
-    """‖ŷ - y‖² of each datapoint, and the mean of those (14.34)."""
+    """The mean over the datapoints of ‖ŷ - y‖², (14.34); their sum or each, by `reduction`."""
 
     def __init__(self, reduction: str = "mean"):
         super().__init__()

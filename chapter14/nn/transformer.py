@@ -1,4 +1,4 @@
-"""Transformers: attention and a small network in turn, each around a residual branch (section 14.7).
+"""Transformers: attention and a feed-forward network in turn, each with a residual branch (section 14.7).
 
     x = norm(x + f(x)),  or x + f(norm(x)) with `norm_first`
 
@@ -30,14 +30,14 @@ def _feed_forward(self: Any, x: Tensor) -> Tensor:
     return self.linear2(self.dropout(_activation(self.activation)(self.linear1(x))))
 
 
-def _look(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, causal: bool) -> Tensor:
+def _attend(attention: nn.Module, x: Tensor, at: Tensor, mask: Any, padding: Any, causal: bool) -> Tensor:
     return attention(x, at, at, padding, need_weights=False, attn_mask=mask, is_causal=causal)[0]
 
 
-def _around(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
+def _residual(self: Any, x: Tensor, norm: nn.Module, f: Callable[[Tensor], Tensor]) -> Tensor:
     """A residual branch: x, and f of x, added."""
-    x, way = F.branch(x)
-    return F.add(x, f(norm(way))) if self.norm_first else norm(F.add(x, f(way)))
+    x, branch = F.branch(x)
+    return F.add(x, f(norm(branch))) if self.norm_first else norm(F.add(x, f(branch)))
 
 
 class TransformerEncoderLayer(nn.TransformerEncoderLayer):
@@ -49,10 +49,10 @@ class TransformerEncoderLayer(nn.TransformerEncoderLayer):
         is_causal: bool = False,
     ) -> Tensor:  # fmt: skip
         padding, mask = _as_terms(src, "src_key_padding_mask", src_key_padding_mask, "src_mask", src_mask)
-        x = _around(
-            self, src, self.norm1, lambda x: self.dropout1(_look(self.self_attn, x, x, mask, padding, is_causal))
+        x = _residual(
+            self, src, self.norm1, lambda x: self.dropout1(_attend(self.self_attn, x, x, mask, padding, is_causal))
         )
-        return _around(self, x, self.norm2, lambda x: self.dropout2(_feed_forward(self, x)))
+        return _residual(self, x, self.norm2, lambda x: self.dropout2(_feed_forward(self, x)))
 
 
 class TransformerDecoderLayer(nn.TransformerDecoderLayer):
@@ -66,9 +66,9 @@ class TransformerDecoderLayer(nn.TransformerDecoderLayer):
     ) -> Tensor:  # fmt: skip
         own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
         other = (memory_mask, memory_key_padding_mask, memory_is_causal)
-        x = _around(self, tgt, self.norm1, lambda x: self.dropout1(_look(self.self_attn, x, x, *own)))
-        x = _around(self, x, self.norm2, lambda x: self.dropout2(_look(self.multihead_attn, x, memory, *other)))
-        return _around(self, x, self.norm3, lambda x: self.dropout3(_feed_forward(self, x)))
+        x = _residual(self, tgt, self.norm1, lambda x: self.dropout1(_attend(self.self_attn, x, x, *own)))
+        x = _residual(self, x, self.norm2, lambda x: self.dropout2(_attend(self.multihead_attn, x, memory, *other)))
+        return _residual(self, x, self.norm3, lambda x: self.dropout3(_feed_forward(self, x)))
 
 
 class TransformerEncoder(nn.TransformerEncoder):

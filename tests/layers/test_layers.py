@@ -22,6 +22,7 @@ def test_layer(check, case):
 
 def test_every_function_is_in_the_table():
     public = {name for name in vars(F) if not name.startswith("_")}
+    assert all(getattr(F, name).__doc__ for name in public)
     assert public <= {str(case).split(",")[0] for case in CASES}
 
 
