@@ -31,7 +31,7 @@ def ones(*shape, **options):
         (lambda: F.l2_loss(ones(3, 4), ones(4)), "y_hat and y have one shape. It was given y_hat [3, 4], y [4]"),
         (lambda: F.merge(ones(3, 4), ones(2, 5)), "merge: x_in do not fit"),
         (lambda: F.split(ones(5), [1, 2]), "sizes [1, 2] do not add up to axis 0 of x. It was given x [5]"),
-        (lambda: F.add_n(ones(3), ones(4)), "add_n: the ways do not fit"),
+        (lambda: F.add_up(ones(3), ones(4)), "add_up: the terms do not fit"),
         (lambda: F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 3, 5), ones(1, 3, 4)), "q [1, 2, 4]"),
     ],
 )  # fmt: skip
@@ -47,7 +47,7 @@ def test_a_shape_that_does_not_fit(call, message):
     [
         (lambda: F.dropout(ones(3), p=2), ValueError, "p is a probability; it was given p=2"),
         (lambda: F.relu(ones(3), at_zero=0.5), ValueError, "at_zero is 1, as in the chapter, or 0"),
-        (lambda: F.branch(ones(3), 0), ValueError, "n is the number of ways"),
+        (lambda: F.branch(ones(3), 0), ValueError, "n is the number of branches"),
         (lambda: F.merge(), ValueError, "it was given none"),
         (lambda: F.l2_loss(ones(3), ones(3), reduction="median"), ValueError, "it was given 'median'"),
         (lambda: F.batch_norm(ones(1, 4), None, None, training=True), ValueError, "more than one value a channel"),

@@ -1,4 +1,4 @@
-"""Convolutions as torch calls them: 1 to 3 axes, with a batch or without, padding by name. The maps: convolution.py."""
+"""torch's convolution functions: 1 to 3 axes, with or without a batch, padding by name. The maps: convolution.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
 
 
 def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """One image without a batch axis is a batch of one."""
+    """`run`, with a batch axis added where x has none."""
     if x.ndim == axes + 2:
         return run(x)
     if x.ndim == axes + 1:
@@ -34,9 +34,7 @@ def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor
 
 def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> None:
     if bias is not None and bias.is_complex() and not weight.is_complex():
-        raise TypeError(
-            f"{name}: a complex bias is for a complex weight; it was given a real one. Make it complex too."
-        )
+        raise TypeError(f"{name}: a complex bias needs a complex weight; it was given a real one. Make it complex too.")
     if weight.ndim != axes + 2:
         raise ShapeError(
             f"{name}: the kernel does not fit. It expects weight [M, C{', *' * axes}]; it was given weight "
@@ -53,7 +51,7 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
         if any(s != 1 for s in stride):
             raise ShapeError(f"conv{axes}d: padding='same' is for stride 1; it was given stride={stride}.")
         both = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-        if any(n % 2 for n in both):  # an even kernel: one entry more on the far side, as torch has it
+        if any(n % 2 for n in both):  # an even kernel: as in torch, one entry more at the end
             input = pad(input, [n for size in reversed(both) for n in (0, size % 2)])
         padding = [n // 2 for n in both]
     elif isinstance(padding, str):
@@ -77,7 +75,7 @@ def _is_far(rest: Sequence[int], slide: Slide) -> bool:
 
 
 def _far(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[int]) -> Tensor:
-    """As `conv_transpose`: all that the kernel writes, and then what the padding cuts off, or adds."""
+    """`conv_transpose` without padding, which is then applied by cropping or padding x_out."""
     none = (0,) * len(rest)
     x_out = conv_transpose(x, W, None, Slide(slide.stride, none, slide.dilation, slide.groups), none)
     widths = [n for p, r in zip(reversed(slide.padding), reversed(rest), strict=True) for n in (-p, r - p)]

@@ -1,4 +1,4 @@
-"""Unfold and fold: the patches of an image, as columns, and back.
+"""Unfold and fold: the patches of an image as columns, and the transpose.
 
     unfold  x_out[c k, p] = x_in[c, p s + k d - pad]           [B, C, H, W] → [B, C K K, number of patches]
     fold    its transpose: each entry of a column is added where it was read
@@ -18,7 +18,7 @@ from ...layer import LinearMap
 
 
 class Patches(NamedTuple):
-    """Where the patches lie; a number for both axes, or one each."""
+    """The position of the patches; a number for both axes, or one each."""
 
     kernel_size: int | Sequence[int]
     dilation: int | Sequence[int]

@@ -1,11 +1,11 @@
-"""Sums, products and powers, entry by entry: the arithmetic that other layers' backward passes are written with.
+"""Sums, products and powers, entry by entry. The backward passes of other layers are written with them.
 
     plus    x_out = a + b        L^a = I           L^b = I
     times   x_out = a b          L^a = diag b      L^b = diag a
     scale   x_out = c x          L   = c I
     power   x_out = x^p          L   = diag p x^(p-1)
 
-a and b broadcast, which is a branch (section 14.7): going back, `sum_to_size` adds up what was spread.
+a and b broadcast, which is a branch (section 14.7): in the backward pass `total` sums over it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from torch._C._functorch import is_batchedtensor
 
 from ...layer import Layer, LinearMap
 from ...shape import check_floating
+from .bilinear_map import BilinearMap
 from .bitmask import selected
-from .branch import broadcast_to, sum_to_size
-from .complex import conj
+from .branch import spread, total
+from .complex import conjugate
+from .maps import IdentityMap, JointlyLinear, SymmetricMap
 
 
 def added(*terms: Tensor | None) -> Tensor:
-    """The terms that are there, added."""
+    """The sum of those terms that are not None. They broadcast."""
     there = [t for t in terms if t is not None]
     return there[0] if len(there) == 1 else plus(added(*there[:-1]), there[-1])
 
 
-class Plus(Layer):
-    title = "add"
+class Plus(JointlyLinear):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -46,14 +47,8 @@ class Plus(Layer):
     def backward(needs, g, a_shape, b_shape):
         return sum_to_size(g, a_shape) if needs[0] else None, sum_to_size(g, b_shape) if needs[1] else None
 
-    @staticmethod
-    def jvp(tangents, a, b):
-        shape = torch.broadcast_shapes(a.shape, b.shape)
-        return added(*[None if t is None else broadcast_to(t, shape) for t in tangents])
 
-
-class Minus(Layer):
-    title = "sub"
+class Minus(JointlyLinear):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -69,17 +64,8 @@ class Minus(Layer):
     def backward(needs, g, a_shape, b_shape):
         return sum_to_size(g, a_shape) if needs[0] else None, scale(sum_to_size(g, b_shape), -1) if needs[1] else None
 
-    @staticmethod
-    def jvp(tangents, a, b):
-        da, db = tangents
-        shape = torch.broadcast_shapes(a.shape, b.shape)
-        if da is None:
-            return broadcast_to(scale(db, -1), shape)
-        return broadcast_to(da, shape) if db is None else minus(broadcast_to(da, shape), db)
 
-
-class Times(Layer):
-    title = "mul"
+class Times(BilinearMap):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -88,21 +74,12 @@ class Times(Layer):
         return a * b
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        a, b = inputs
-        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape
+    def transpose_a(g, b, shape):
+        return total(times(g, b), shape)
 
     @staticmethod
-    def backward(needs, g, a, b, a_shape, b_shape):
-        return (
-            sum_to_size(times(g, conj(b)), a_shape) if needs[0] else None,
-            sum_to_size(times(g, conj(a)), b_shape) if needs[1] else None,
-        )
-
-    @staticmethod
-    def jvp(tangents, a, b):
-        da, db = tangents
-        return added(None if da is None else times(da, b), None if db is None else times(a, db))
+    def transpose_b(g, a, shape):
+        return total(times(g, a), shape)
 
 
 class Scale(LinearMap):
@@ -117,20 +94,10 @@ class Scale(LinearMap):
         return scale(g, c.conjugate())
 
 
-class Shift(LinearMap):
-    """x_out = x_in + c: affine, so forward mode drops c."""
-
+class Shift(IdentityMap):
     @staticmethod
     def forward(x, c):
         return x + c
-
-    @staticmethod
-    def transpose(g, shape, c):
-        return g
-
-    @staticmethod
-    def jvp(tangents, x, c):
-        return scale(tangents[0], 1)
 
 
 class MeanAlong(LinearMap):
@@ -169,34 +136,26 @@ def _power_prime(x: Tensor, p: float) -> Tensor:
 
 
 def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A bool mask as ones and zeros: by way of bytes several times faster than a bool in a product, or `where`."""
-    if torch.compiler.is_compiling() or is_batchedtensor(mask):  # compiled, it is all one; old vmaps lack the view
+    """A bool mask as ones and zeros. Through bytes it is several times faster than a bool in a product, or `where`."""
+    if torch.compiler.is_compiling() or is_batchedtensor(mask):  # the same once compiled; vmap has no rule for the view
         return mask.to(dtype)
     return mask.view(torch.uint8).to(dtype)
 
 
-class Gate(LinearMap):
-    """x_out = m x, where m is a mask of ones and zeros, one byte an entry: a product, NaN where infinity meets 0."""
+class Gate(SymmetricMap):
+    """x_out = m x, where m is a mask of ones and zeros, one byte an entry. A product: NaN where infinity meets 0."""
 
     @staticmethod
     def forward(x, mask):
         return x * numbers(mask, x.dtype)
 
-    @staticmethod
-    def transpose(g, shape, mask):
-        return gate(g, mask)
 
-
-class Keep(LinearMap):
-    """x where the mask is True, else 0, whatever x is there: relu's H' as a layer of its own, (14.31)."""
+class Keep(SymmetricMap):
+    """x where the mask is True, else 0, even of an infinite x: relu's H' as a layer, (14.31)."""
 
     @staticmethod
     def forward(x, mask):
         return selected(x, mask)
-
-    @staticmethod
-    def transpose(g, shape, mask):
-        return keep(g, mask)
 
 
 def add(input: Tensor, other: Tensor | float) -> Tensor:
@@ -256,7 +215,7 @@ def gate(x: Tensor, mask: Tensor) -> Tensor:
 
 
 def keep(x: Tensor, mask: Tensor) -> Tensor:
-    """x where the bool mask [*x] is True, else 0, whatever x is there."""
+    """x where the bool mask [*x] is True, else 0, even where x is NaN or infinite."""
     return Keep.of(x, mask)
 
 

@@ -2,7 +2,7 @@
 
     x_out[i] = x_in[index[i]],  L[i, j] = 1 where j = index[i], else 0
 
-L^T moves the entries back, and adds up those that were read more than once: reshape <-> reshape, permute <-> permute,
+L^T moves the entries back, and sums those that were read more than once: reshape <-> reshape, permute <-> permute,
 transpose <-> transpose, flip <-> flip, roll <-> roll, narrow <-> pad, take <-> put.
 """
 
@@ -18,6 +18,7 @@ from torch.nn import functional as native
 
 from ...layer import LinearMap
 from ...shape import ShapeError, in_words, several
+from .maps import SymmetricMap, TransposedMap
 
 
 class Reshape(LinearMap):
@@ -43,30 +44,22 @@ class Permute(LinearMap):
     def transpose(g, shape, dims):
         back = [0] * len(dims)
         for i, dim in enumerate(dims):
-            back[dim] = i  # a dim from the end is a place from the end, too
+            back[dim] = i  # a negative dim indexes `back` from the end too
         return permute(g, back)
 
 
-class Transpose(LinearMap):
+class Transpose(SymmetricMap):
     view = True
 
     @staticmethod
     def forward(x, dim0, dim1):
         return x.transpose(dim0, dim1)
 
-    @staticmethod
-    def transpose(g, shape, dim0, dim1):
-        return transpose(g, dim0, dim1)
 
-
-class Flip(LinearMap):
+class Flip(SymmetricMap):
     @staticmethod
     def forward(x, dims):
         return x.flip(dims)
-
-    @staticmethod
-    def transpose(g, shape, dims):
-        return flip(g, dims)
 
 
 class Roll(LinearMap):
@@ -93,7 +86,7 @@ class Narrow(LinearMap):
 
 
 class Pad(LinearMap):
-    """Affine where the value is not 0, so forward mode drops the value."""
+    """Affine where the value is not 0: the tangent is padded with 0."""
 
     @staticmethod
     def forward(x, widths, value):
@@ -109,7 +102,7 @@ class Pad(LinearMap):
 
 
 class Border(LinearMap):
-    """A border that repeats entries of x; each adds up what comes back to its places."""
+    """A border that repeats entries of x; the gradient of each is summed over its copies."""
 
     @staticmethod
     def forward(x, widths, mode):
@@ -128,24 +121,15 @@ class Take(LinearMap):
     def forward(x, index, dim):
         return x.index_select(dim, index)
 
-    @staticmethod
-    def transpose(g, shape, index, dim):
-        return put(g, index, dim, shape[dim])
 
-
-class Put(LinearMap):
+class Put(TransposedMap, of=Take):
     @staticmethod
-    def forward(x, index, dim, size):
-        empty = x.new_zeros((*x.shape[:dim], size, *x.shape[dim + 1 :]))
-        return empty.index_add(dim, index, x)
-
-    @staticmethod
-    def transpose(g, shape, index, dim, size):
-        return take(g, index, dim)
+    def forward(g, shape, index, dim):
+        return g.new_zeros(shape).index_add(dim, index, g)
 
 
 def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x in another shape with as many entries, as `torch.reshape`."""
+    """x in another shape of as many entries, as `torch.reshape`."""
     return Reshape.of(x, tuple(shape))
 
 
@@ -160,7 +144,7 @@ def transpose(input: Tensor, dim0: int = -2, dim1: int = -1) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes start_dim to end_dim as one, as `torch.flatten`."""
+    """input with its axes start_dim to end_dim as one, as `torch.flatten`."""
     if input.ndim == 0:
         axis(input, start_dim), axis(input, end_dim)
         return reshape(input, (1,))
@@ -173,14 +157,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """One axis as several, of these sizes, as `torch.unflatten`; -1 is what is left over.
+    """input with one axis as several of these sizes, as `torch.unflatten`; one size of -1 is computed.
 
     Raises:
-        RuntimeError: the sizes do not multiply up to the axis.
+        RuntimeError: the product of the sizes is not the size of the axis.
     """
     dim = axis(input, dim)
     if input.ndim == 0:
-        raise RuntimeError("unflatten: it expects an axis; it was given a number.")
+        raise RuntimeError("unflatten: it expects a tensor with axes; it was given one without.")
     known, n = torch.Size([k for k in sizes if k != -1]).numel(), input.shape[dim]
     if not sizes or (known != n if -1 not in sizes else n % max(known, 1)):
         raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({n})")
@@ -189,7 +173,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 def axis(x: Tensor, dim: int) -> int:
-    """`dim`, counted from the first axis; a number alone has one axis to speak of, as torch has it.
+    """`dim` as an index from 0. A tensor without axes is taken to have one, as in torch.
 
     Raises:
         IndexError: there is no such axis.
@@ -201,15 +185,12 @@ def axis(x: Tensor, dim: int) -> int:
 
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
-    """input with the entries of these axes in reverse order, as `torch.flip`."""
+    """input with these axes reversed, as `torch.flip`."""
     return Flip.of(input, several(dims))
 
 
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-    """input moved along these axes, what falls off at one end coming in at the other, as `torch.roll`.
-
-    Without `dims` it is moved as one long row, and keeps its shape.
-    """
+    """input shifted along these axes, circularly, as `torch.roll`. Without `dims`, flattened while it is shifted."""
     given = () if dims is None else dims
     return Roll.of(input, *map(several, (shifts, given)))
 
@@ -231,17 +212,18 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def take(x: Tensor, index: Tensor, dim: int = 0) -> Tensor:
-    """The entries at index [n] along one axis, as `torch.index_select` without its name's order."""
+    """The entries at index [n] along one axis, as `torch.index_select`."""
     return Take.of(x, index, axis(x, dim))
 
 
 def put(x: Tensor, index: Tensor, dim: int, size: int) -> Tensor:
-    """x's entries added up at index [n], along an axis of that size; zero elsewhere. The transpose of `take`."""
-    return Put.of(x, index, axis(x, dim), size)
+    """x's entries, each added at its index [n] along an axis of that size of zeros. The transpose of `take`."""
+    dim = axis(x, dim)
+    return Put.of(x, (*x.shape[:dim], size, *x.shape[dim + 1 :]), index, dim)
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """A border, as `torch.nn.functional.pad`: widths (before, after) from the last axis on; negative ones crop.
+    """Adds a border, as `torch.nn.functional.pad`: widths (before, after) from the last axis on; negative ones crop.
 
     `mode` is "constant" (`value`, or 0), "reflect", "replicate" or "circular".
     """
@@ -253,7 +235,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     if len(pad) % 2 or len(pad) // 2 not in (input.ndim - 1, input.ndim - 2) or value:
         raise NotImplementedError(
-            f"pad: mode={mode!r} pads all axes but batch and channels, without a value; it was given input "
+            f"pad: mode={mode!r} pads all axes but batch and channels, and takes no value; it was given input "
             f"{in_words(input)}, pad={tuple(pad)}, value={value}."
         )
     for i, sides in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
@@ -269,8 +251,8 @@ _WIDEST = {"reflect": lambda n: n - 1, "circular": lambda n: n, "replicate": lam
 
 
 def _mirrored(mode: str, n: int, before: int, after: int, device: torch.device) -> Tensor:
-    """Where each entry of an axis of n, padded so, comes from."""
-    if mode == "circular":  # what is cropped is no part of the circle
+    """The index, on an axis of n, of each entry of the padded axis."""
+    if mode == "circular":  # cropped entries are not repeated
         start, end = max(-before, 0), n - max(-after, 0)
         return start + torch.arange(-max(before, 0), end - start + max(after, 0), device=device) % (end - start)
     at = torch.arange(-before, n + after, device=device)

@@ -1,13 +1,12 @@
-"""Which entries a layer lets through: a mask of ones and zeros, kept in one bit an entry.
+"""A bool mask saved for the backward pass in one bit an entry.
 
     bits = packed(mask)                [*] bool → [⌈n/8⌉] uint8, eight entries a byte
-    mask = unpacked(bits, shape)       and back
-    g_in = gated(g, bits)              g where the mask is, else 0
-    x_out = selected(x, mask)          the same with the mask as it is
+    mask = unpacked(bits, shape)       the inverse
+    g_in = gated(g, bits)              g where the mask is True, else 0
+    x_out = selected(x, mask)          the same, of the mask itself
 
-Where a bit saves nothing worth the while (a small mask), where the entries do not lie in their order, and where there
-is no memory to look at (traced or batched), `packed` gives the mask back as it is, a byte an entry; the others take
-that too.
+A mask that is small, not contiguous, traced or batched is not packed: `packed` returns it as it is, a byte an entry,
+and the others take that too.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from torch._C._functorch import is_legacy_batchedtensor
 from ...layer import _compiling, _transformed
 from ...recorder import AT_WORK, as_one, recorder
 
-#: Of fewer entries, packing takes longer than the layer: some microseconds, there and back.
+#: Masks of fewer entries are not packed: that would take longer than the layer itself.
 SMALL = 2**12
 
 _traced = torch._C._len_torch_dispatch_stack
 
 
 def is_plain(x: Tensor) -> bool:
-    """Whether x is its memory, and not what stands for it where something is compiled, batched or traced."""
+    """Whether x is a plain tensor in memory, neither compiled, batched nor traced."""
     return type(x) is Tensor and not (_compiling() or _transformed() or _traced())
 
 
 @as_one
 def packed(mask: Tensor) -> Tensor:
-    """A bool mask [*] in bits, or itself."""
+    """A bool mask [*] in bits, or the mask itself."""
     if mask.numel() < SMALL or not mask.is_contiguous() or not is_plain(mask):
         return mask
     return torch.from_numpy(np.packbits(mask.numpy())) if mask.device.type == "cpu" else by_shifts(mask)
@@ -44,23 +43,23 @@ def packed(mask: Tensor) -> Tensor:
 
 @as_one
 def unpacked(bits: Tensor, shape: Sequence[int]) -> Tensor:
-    """The bool mask of that shape that `packed` was given."""
+    """The bool mask, of that shape, that was given to `packed`."""
     return bits if bits.dtype == torch.bool else _bytes(bits, shape).view(torch.bool)
 
 
 def gated(g: Tensor, bits: Tensor) -> Tensor:
-    """g where the mask is, else 0; in plain operations, and in memory of its own."""
+    """g where the mask is True, else 0, in new memory; not a layer."""
     return selected(g, bits if bits.dtype == torch.bool else _bytes(bits, g.shape).view(torch.bool))
 
 
-#: Integers as wide as a float.
+#: By the size of a float, the integer dtype of that size.
 _INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def selected(x: Tensor, mask: Tensor) -> Tensor:
-    """x where the bool mask is True, else 0, whatever x is there: infinity times 0 is no zero.
+    """x where the bool mask is True, else 0, even where x is NaN or infinite.
 
-    On a CPU the bits of x times 1 or 0, which for many entries is several times faster than `where`.
+    On a CPU, large tensors are multiplied by 1 or 0 as integers, which is several times faster than `where`.
     """
     fast = x.numel() >= SMALL and x.shape == mask.shape and x.is_floating_point() and x.device.type == "cpu"
     if not fast or not is_plain(x) or not is_plain(mask) or is_legacy_batchedtensor(x):
@@ -71,13 +70,13 @@ def selected(x: Tensor, mask: Tensor) -> Tensor:
 
 def _bytes(bits: Tensor, shape: Sequence[int]) -> Tensor:
     n = torch.Size(shape).numel()
-    if bits.device.type == "cpu" and is_plain(bits):  # numpy's are several times faster than shifts
+    if bits.device.type == "cpu" and is_plain(bits):  # numpy is several times faster than shifts
         return torch.from_numpy(np.unpackbits(bits.numpy(), count=n)).view(shape)
     return from_shifts(bits, n).view(shape)
 
 
 def by_shifts(mask: Tensor) -> Tensor:
-    """As numpy's packbits: of eight entries, the first is the highest bit."""
+    """As numpy's packbits: the first of eight entries is the highest bit."""
     row = torch.nn.functional.pad(mask.reshape(-1).view(torch.uint8), (0, -mask.numel() % 8))
     return (row.view(-1, 8) << _places(mask)).sum(-1, dtype=torch.uint8)
 
@@ -91,9 +90,10 @@ def _places(like: Tensor) -> Tensor:
 
 
 def learns(x: Tensor) -> bool:
-    """Whether one of the last layers has a parameter that wants a gradient: an input other than its first, a leaf.
+    """Whether one of the last three layers before x has a parameter that requires a gradient.
 
-    Then the layers behind are likely to have one too, and to keep their x_in. A recorder has no graph behind x.
+    That is an input, other than its first, that is a leaf. Then the layers after x are likely to have one too, and so
+    to save their x_in. False while a recorder is active: then x has no graph.
     """
     return not (AT_WORK and recorder() is not None) and _learns(x.grad_fn, 3)
 
@@ -106,7 +106,7 @@ def _learns(node: Any, layers: int) -> bool:
 
 
 def _is_parameter(node: Any) -> bool:
-    """A leaf, or one by itself in another dtype or shape."""
+    """Whether the node is a leaf, or a leaf in another dtype or shape."""
     if node is None:
         return False
     return hasattr(node, "variable") or [hasattr(leaf, "variable") for leaf, _ in node.next_functions] == [True]

@@ -1,6 +1,6 @@
-"""In blocks: large tensors, so much at a time as stays in a processor's cache.
+"""Large tensors in blocks that fit in a processor's cache.
 
-A way back of several plain operations reads and writes memory once for each; block by block only once in all.
+A backward pass of several plain operations reads and writes memory once for each; block by block, once in all.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ BLOCK = 2**18
 
 
 def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors in pieces along their first axis, of as many rows as a block has; whole where they are on a GPU."""
+    """The tensors in pieces along their first axis, each of one block's rows; whole where they are on a GPU."""
     first = tensors[0]
     rows = max(1, BLOCK * len(first) // max(first.numel(), 1)) if first.device.type == "cpu" else max(1, len(first))
     return zip(*(t.split(rows) for t in tensors), strict=True)
 
 
 def by_block(h_prime: Callable[..., Tensor]) -> Callable[..., tuple]:
-    """`backward_once` of a pointwise layer, g_in = g h' (14.33), block by block, out of h' of x and constants."""
+    """`backward_once` of a pointwise layer, g_in = g h' (14.33), block by block, from h' of x and constants."""
 
     @functools.wraps(h_prime)
     def backward_once(needs, g, x, *constants):

@@ -1,10 +1,10 @@
-"""Branch (section 14.7): one value sent many ways. Going back, the ways add up.
+"""Branch (section 14.7): one value sent along several branches. In the backward pass their gradients add up.
 
     branch(x_in) = [x_in, x_in] = [x_out^a, x_out^b]              (14.38)
     g_in = [g_out^a, g_out^b] [1, 1]^T = g_out^a + g_out^b        (14.45), (14.46)
 
-Broadcasting is a branch too: `broadcast_to` sends x to every place of a larger shape, and `sum_to_size` adds up the
-gradients of all those places. So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
+Broadcasting is a branch too: `spread` sends x to every place of a larger shape, `total` sums over these places.
+So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer import LinearMap
 from ...shape import ShapeError, in_words
+from .maps import JointlyLinear
 
 
 class Branch(LinearMap):
-    """n ways out of one x. L is [1, ..., 1]^T, each 1 an identity."""
+    """n branches of one x. L is [1, ..., 1]^T, each 1 an identity."""
 
     many = True
 
     @staticmethod
     def forward(x, n):
-        return tuple(x.view_as(x) for _ in range(n))  # one tensor n times over would be one way to autograd
+        return tuple(x.view_as(x) for _ in range(n))  # n times the same tensor would be one branch to autograd
 
     @staticmethod
     def transpose(g, shape, n):
@@ -38,14 +39,16 @@ class Branch(LinearMap):
         return (torch.eye(shape.numel()).repeat(n, 1),)
 
 
-class AddN(Layer):
-    """The sum of what comes back along the ways, (14.46). Its own way back is to branch."""
+class AddUp(JointlyLinear):
+    """The sum of the gradients of all branches, (14.46). Its transpose is to branch."""
+
+    terms = slice(None)
 
     title = "add_n"
 
     @staticmethod
-    def forward(*ways):
-        return functools.reduce(operator.add, ways)
+    def forward(*terms):
+        return functools.reduce(operator.add, terms)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -54,10 +57,6 @@ class AddN(Layer):
     @staticmethod
     def backward(needs, g):
         return tuple(g if need else None for need in needs)
-
-    @staticmethod
-    def jvp(tangents, *ways):
-        return add_n(*[t for t in tangents if t is not None])
 
 
 class BroadcastTo(LinearMap):
@@ -75,10 +74,8 @@ class BroadcastTo(LinearMap):
         return sum_to_size(g, shape)
 
 
-class SumToSize(LinearMap):
-    """The sum over the places that `broadcast_to` filled."""
-
-    title = "sum_to_size"
+class Total(LinearMap):
+    """The sum over the places that `spread` fills."""
 
     @staticmethod
     def forward(x, shape):
@@ -90,26 +87,26 @@ class SumToSize(LinearMap):
 
 
 def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
-    """x [*] → n times [*], (14.38). The ways share x's memory. Going back they add up, and one not taken adds nothing.
+    """x [*] → n times [*], (14.38), all in x's memory. Their gradients add up; an unused branch adds nothing.
 
     Raises:
         ValueError: n is less than 1.
     """
     if n < 1:
-        raise ValueError(f"branch: n is the number of ways, 1 or more; it was given {n}.")
+        raise ValueError(f"branch: n is the number of branches, at least 1; it was given {n}.")
     return Branch.of(x, n)
 
 
-def add_n(*ways: Tensor) -> Tensor:
+def add_up(*terms: Tensor) -> Tensor:
     """The sum of tensors [*] of one shape, (14.46). The transpose of `branch`.
 
     Raises:
         ShapeError: they differ in shape.
     """
-    if any(x.shape != ways[0].shape for x in ways):
-        given = ", ".join(in_words(x) for x in ways)
-        raise ShapeError(f"add_n: the ways do not fit. It expects one shape; it was given {given}.")
-    return ways[0] if len(ways) == 1 else AddN.of(*ways)
+    if any(x.shape != terms[0].shape for x in terms):
+        given = ", ".join(in_words(x) for x in terms)
+        raise ShapeError(f"add_up: the terms do not fit. It expects one shape; it was given {given}.")
+    return terms[0] if len(terms) == 1 else AddUp.of(*terms)
 
 
 def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
@@ -117,6 +114,6 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     return x if x.shape == tuple(shape) else BroadcastTo.of(x, torch.Size(shape))
 
 
-def sum_to_size(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x, summed down to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `broadcast_to`."""
-    return x if x.shape == tuple(shape) else SumToSize.of(x, torch.Size(shape))
+def total(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, summed to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `spread`."""
+    return x if x.shape == tuple(shape) else Total.of(x, torch.Size(shape))

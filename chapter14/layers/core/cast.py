@@ -1,4 +1,4 @@
-"""The same values in other memory, in another dtype, or on another device. L is the identity: g comes back from there.
+"""The same values in other memory, in another dtype, or on another device. L is the identity.
 
 clone(x) = x        moved(x) = x
 """
@@ -9,26 +9,12 @@ import torch
 from torch import Tensor
 
 from ...layer import LinearMap, real
-from .arithmetic import scale
-
-
-class Copy(LinearMap):
-    title = "clone"
-
-    @staticmethod
-    def forward(x, memory_format):
-        return x.clone(memory_format=memory_format)
-
-    @staticmethod
-    def transpose(g, shape, memory_format):
-        return g
-
-    @staticmethod
-    def jvp(tangents, x, memory_format):
-        return scale(tangents[0], 1)
+from .maps import Copy
 
 
 class Move(LinearMap):
+    """`back` is x's own device and dtype, to which g is moved."""
+
     title = "moved"
 
     @staticmethod
@@ -40,8 +26,8 @@ class Move(LinearMap):
         return moved(g if back[1].is_complex else real(g), *back)
 
 
-def clone(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
-    """x in memory of its own, as `torch.clone`."""
+def copied(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+    """A copy of x, as `torch.clone`."""
     return Copy.of(x, memory_format)
 
 
@@ -49,7 +35,7 @@ def moved(
     x: Tensor, device: torch.device, dtype: torch.dtype, non_blocking: bool = False, copy: bool = False,
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> Tensor:  # fmt: skip
-    """x on this device in this dtype, as `torch.Tensor.to`; x itself, where it is so already."""
+    """x on this device in this dtype, as `torch.Tensor.to`; x itself where nothing changes."""
     as_asked = memory_format == torch.preserve_format or x.is_contiguous(memory_format=memory_format)
     if (x.device, x.dtype) == (device, dtype) and as_asked and not copy:
         return x

@@ -1,10 +1,10 @@
-"""Complex numbers and their two parts: the same memory read two ways.
+"""Complex numbers and their two parts, in the same memory.
 
     view_as_real     x_out[..., 0] = Re x,  x_out[..., 1] = Im x        L^T: view_as_complex
     view_as_complex  x_out = x[..., 0] + i x[..., 1]                    L^T: view_as_real
     conj             x_out = Re x - i Im x                              L^T: conj
 
-g is complex where x_out is: its parts are the gradients of the parts, as autograd has it.
+g is complex where x_out is: its parts are the gradients of the parts, as in autograd.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def view_as_complex(x: Tensor) -> Tensor:
 
 
 def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
-    """Of each, and None of None."""
-    return tuple(None if x is None else conj(x) for x in tensors)
+    """The conjugate of each; None for None."""
+    return tuple(None if x is None else conjugate(x) for x in tensors)
 
 
 def real_dtype(x: Tensor) -> torch.dtype:
-    """The dtype of |x|. Dynamo does not trace `dtype.to_real`."""
+    """The dtype of |x|, as `x.dtype.to_real()`, which Dynamo does not trace."""
     return x.real.dtype if x.is_complex() else x.dtype

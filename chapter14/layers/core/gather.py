@@ -1,4 +1,4 @@
-"""Gather and scatter along an axis, each row by its own index.
+"""Gather and scatter: entries along an axis, each row by its own index.
 
 gather        x_out[..., k] = x_in[..., index[..., k]]           L: one 1 a row
 scatter_add   x_out[..., index[..., k]] += x_in[..., k]          L^T of gather
@@ -12,9 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer import LinearMap
 from .arithmetic import scale
 from .arrange import Take, axis, pad, reshape, take
+from .maps import TransposedMap, WriteAt
 
 
 class Pick(LinearMap):
@@ -22,73 +23,44 @@ class Pick(LinearMap):
     def forward(x, index, dim):
         return x.gather(dim, index)
 
+
+class Place(TransposedMap, of=Pick):
     @staticmethod
-    def transpose(g, shape, index, dim):
-        return place(g, index, dim, shape)
+    def forward(g, shape, index, dim):
+        return g.new_zeros(()).expand(shape).scatter_add(dim, index, g)  # expanded: the zeros are written once
 
 
-class Place(LinearMap):
-    @staticmethod
-    def forward(x, index, dim, shape):
-        return x.new_zeros(()).expand(shape).scatter_add(dim, index, x)  # expanded: the zeros are written once
+class ScatterAdd(WriteAt):
+    """Reads src as far as `index` goes."""
 
-    @staticmethod
-    def transpose(g, x_shape, index, dim, shape):
-        return pick(g, index, dim)
-
-
-class ScatterAdd(Layer):
-    """Of src, what lies beyond `index` is not read."""
+    adds = True
 
     @staticmethod
     def forward(x, src, index, dim):
         return x.scatter_add(dim, index, src)
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        _, src, index, dim = inputs
-        return index if needs[1] else None, dim, src.shape
-
-    @staticmethod
-    def backward(needs, g, index, dim, shape):
-        return g if needs[0] else None, widened(pick(g, index, dim), shape) if needs[1] else None, None, None
-
-    @staticmethod
-    def jvp(tangents, x, src, index, dim):
-        dx, dsrc = tangents[:2]
-        return dx if dsrc is None else ScatterAdd.of(torch.zeros_like(x) if dx is None else dx, dsrc, index, dim)
+    def read(g, shape, index, dim):
+        return padded_to(pick(g, index, dim), shape)
 
 
-def widened(g: Tensor, shape: torch.Size) -> Tensor:
-    """g, and zeros at its ends, to such a shape."""
+def padded_to(g: Tensor, shape: torch.Size) -> Tensor:
+    """g with zeros at its ends, in such a shape."""
     if g.shape == shape or not shape:
         return g if g.shape == shape else reshape(g, shape)
     return pad(g, [w for n, m in zip(reversed(g.shape), reversed(shape), strict=True) for w in (0, m - n)])
 
 
-class IndexAdd(Layer):
+class IndexAdd(WriteAt):
+    adds = True
+
     @staticmethod
     def forward(x, source, index, dim, alpha):
         return x.index_add(dim, index, source, alpha=alpha)
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        _, source, index, dim, alpha = inputs
-        return index if needs[1] else None, dim, alpha, source.shape
-
-    @staticmethod
-    def backward(needs, g, index, dim, alpha, shape):
-        if not needs[1]:
-            return g, None, None, None, None
-        dsource = reshape(scale(take(g, index.reshape(-1), dim), alpha), shape)
-        return g if needs[0] else None, dsource, None, None, None
-
-    @staticmethod
-    def jvp(tangents, x, source, index, dim, alpha):
-        dx, dsource = tangents[:2]
-        if dsource is None:
-            return dx
-        return IndexAdd.of(torch.zeros_like(x) if dx is None else dx, dsource, index, dim, alpha)
+    def read(g, shape, index, dim, alpha):
+        return reshape(scale(take(g, index.reshape(-1), dim), alpha), shape)
 
 
 def pick(x: Tensor, index: Tensor, dim: int = -1) -> Tensor:
@@ -97,8 +69,8 @@ def pick(x: Tensor, index: Tensor, dim: int = -1) -> Tensor:
 
 
 def place(x: Tensor, index: Tensor, dim: int, shape: torch.Size) -> Tensor:
-    """x's entries added up at `index` along one axis of zeros, as `torch.scatter_add`: `pick`, transposed."""
-    return Place.of(x, index, dim, shape)
+    """x's entries, each added at its `index` along one axis of zeros. The transpose of `pick`."""
+    return Place.of(x, shape, index, dim)
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:

@@ -1,10 +1,10 @@
-"""Merge (section 14.7): many values become one. Going back, each is sent its own part.
+"""Merge (section 14.7): many values become one. In the backward pass each gets its own part of g.
 
     merge(x_in^a, x_in^b) = [x_in^a, x_in^b] = x_out             (14.37)
     g_in^a = g_out [1, 0]^T,  g_in^b = g_out [0, 1]^T            (14.41), which is `split`
 
-merge <-> split, and stack <-> unbind: the way back of the one is the other. Pieces of different shapes merge too, as
-vectors: the shape of a tensor has no impact on the math.
+merge <-> split and stack <-> unbind are each other's transpose. Pieces of different shapes merge too, as vectors: the
+shape of a tensor has no impact on the math.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap, cast
+from ...layer import LinearMap, cast
 from ...shape import ShapeError, in_words
 from .arrange import reshape
+from .maps import JointlyLinear
 
 
-class Merge(Layer):
+class Merge(JointlyLinear):
+    terms = slice(1, None)
+
     @staticmethod
     def forward(dim, *pieces):
         return torch.cat(pieces, dim)
@@ -37,13 +40,8 @@ class Merge(Layer):
         return None, *(part if need else None for part, need in zip(parts, needs[1:], strict=True))
 
     @staticmethod
-    def jvp(tangents, dim, *pieces):
-        moved = [torch.zeros_like(x) if t is None else t for x, t in zip(pieces, tangents[1:], strict=True)]
-        return merge(*moved, dim=dim)
-
-    @staticmethod
     def L(dim, shapes):
-        """[1, 0], (14.41): an identity at the entries of x_out that come from this piece."""
+        """[1, 0], (14.41): for each piece, an identity at its entries of x_out."""
         sizes = [shape[dim] for shape in shapes]
         shape = (*shapes[0][:dim], sum(sizes), *shapes[0][dim + 1 :])
         n = torch.Size(shape).numel()
@@ -63,7 +61,9 @@ class Split(LinearMap):
         return merge(*g, dim=dim)
 
 
-class Stack(Layer):
+class Stack(JointlyLinear):
+    terms = slice(1, None)
+
     @staticmethod
     def forward(dim, *slices):
         return torch.stack(slices, dim)
@@ -75,10 +75,6 @@ class Stack(Layer):
     @staticmethod
     def backward(needs, g, dim):
         return None, *(g_in if need else None for g_in, need in zip(unbind(g, dim), needs[1:], strict=True))
-
-    @staticmethod
-    def jvp(tangents, dim, *slices):
-        return stack([torch.zeros_like(x) if t is None else t for x, t in zip(slices, tangents[1:], strict=True)], dim)
 
 
 class Unbind(LinearMap):
@@ -94,9 +90,9 @@ class Unbind(LinearMap):
 
 
 def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
-    """x_in^a, x_in^b, ..., concatenated along one axis as by `torch.cat`; (14.37).
+    """x_in^a, x_in^b, ..., concatenated along one axis, as `torch.cat`; (14.37).
 
-    With `dim=None` each is a vector first, whatever its shape: θ = vec[W, b] is `merge(W, b, dim=None)`.
+    With `dim=None` each is flattened first, whatever its shape: θ = vec[W, b] is `merge(W, b, dim=None)`.
 
     Raises:
         ShapeError: the pieces differ in another axis than `dim`.
@@ -116,10 +112,10 @@ def merge(*x_in: Tensor, dim: int | None = -1) -> Tensor:
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """tensor in pieces of these sizes along one axis, as `torch.split`: a number is the size of each. Undoes `merge`.
+    """tensor in pieces of these sizes along one axis, as `torch.split`; a number is the size of each. Undoes `merge`.
 
     Raises:
-        ShapeError: the sizes do not add up to the axis, or x is a number, which has none.
+        ShapeError: the sizes do not add up to the axis, or tensor has no axes.
         IndexError: there is no such axis.
     """
     if tensor.ndim == 0:
@@ -139,7 +135,7 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """input in slices of one along one axis, without that axis, as `torch.unbind`. Undoes `stack`.
+    """The slices of input along one axis, without that axis, as `torch.unbind`. Undoes `stack`.
 
     Raises:
         IndexError: there is no such axis.
@@ -148,7 +144,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors [*] of one shape, as the slices of one tensor along a new axis, as `torch.stack`.
+    """Tensors [*] of one shape, stacked along a new axis, as `torch.stack`.
 
     Raises:
         ShapeError: they differ in shape.
@@ -160,7 +156,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def of_one_dtype(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The tensors in the dtype that all of theirs promote to."""
+    """The tensors in the dtype that their dtypes promote to."""
     if len(dtypes := {x.dtype for x in tensors}) > 1:
         return [cast(x, functools.reduce(torch.promote_types, dtypes)) for x in tensors]
     return tensors

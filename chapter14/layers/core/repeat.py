@@ -1,8 +1,8 @@
-"""Layers that send an entry to several places: a branch (section 14.7), so that what comes back adds up.
+"""Layers that read an entry several times: a branch (section 14.7), so the gradients of the copies are summed.
 
-repeat     x_out = x_in, r_i times over along axis i          L^T: the sum over the copies
-windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: overlap_add, the sum of the windows that it is in
-triangle   x_out = x_in, but 0 beyond a diagonal              L^T = L
+repeat     x_out = x_in, r_i times along axis i               L^T: the sum over the copies
+windows    x_out[i, ..., k] = x_in[i step + k, ...]           L^T: overlap_add, the sum over the windows of an entry
+triangle   x_out = x_in, but 0 on one side of a diagonal      L^T = L
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ...layer import LinearMap
 from .arrange import reshape
-from .branch import sum_to_size
+from .branch import total
+from .maps import SymmetricMap, TransposedMap
 
 
 class Repeat(LinearMap):
@@ -34,12 +35,8 @@ class Windows(LinearMap):
     def forward(x, dim, size, step):
         return x.unfold(dim, size, step)
 
-    @staticmethod
-    def transpose(g, shape, dim, size, step):
-        return OverlapAdd.of(g, tuple(shape), dim, size, step)
 
-
-class OverlapAdd(LinearMap):
+class OverlapAdd(TransposedMap, of=Windows):
     @staticmethod
     def forward(x, shape, dim, size, step):
         if not shape:
@@ -50,26 +47,18 @@ class OverlapAdd(LinearMap):
         x_out = x.new_zeros((shape[dim], *rows.shape[1:])).index_add(0, at.reshape(-1), rows)
         return x_out.permute(*range(1, dim + 1), 0, *range(dim + 1, len(shape)))
 
-    @staticmethod
-    def transpose(g, x_shape, shape, dim, size, step):
-        return Windows.of(g, dim, size, step)
 
-
-class Triangle(LinearMap):
+class Triangle(SymmetricMap):
     @staticmethod
     def forward(x, lower, diagonal):
         return x.tril(diagonal) if lower else x.triu(diagonal)
 
-    @staticmethod
-    def transpose(g, shape, lower, diagonal):
-        return Triangle.of(g, lower, diagonal)
-
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
-    """input's matrices, but 0 above a diagonal, as `torch.tril`."""
+    """The matrices of input, with 0 above a diagonal, as `torch.tril`."""
     return Triangle.of(input, True, diagonal)
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """input's matrices, but 0 below a diagonal, as `torch.triu`."""
+    """The matrices of input, with 0 below a diagonal, as `torch.triu`."""
     return Triangle.of(input, False, diagonal)

@@ -1,4 +1,4 @@
-"""Channels become pixels, pixels channels, and channels change places: each undoes another.
+"""Rearrangements of channels and pixels, each the inverse and the transpose of another.
 
 pixel_shuffle     [..., C r r, H, W] = [..., C, r, r, H, W] → [..., C, H, r, W, r] = [..., C, H r, W r]
 pixel_unshuffle   its transpose

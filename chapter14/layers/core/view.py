@@ -1,9 +1,9 @@
-"""Parts of a tensor, and the tensor read another way: layers whose x_out lies in x_in's own memory.
+"""Views: layers whose x_out shares x_in's memory, as a part of it or in another shape.
 
-part     x_out = x_in[key]                       L: the rows of I that the key says; key as x[2, :, ::3, None]
+part     x_out = x_in[key]                       L: some rows of I; the key is as in x[2, :, ::3, None]
 whole    x_out = 0, and x_out[key] = x_in        L^T of part
 replaced x_out = x_in, and x_out[key] = v        L^v = L^T of part
-strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T adds up what was read more than once
+strided  x_out[i] = memory[offset + i·strides]   L: one 1 a row; L^T sums what was read more than once
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer import LinearMap
 from ...shape import several
 from .arrange import Reshape, put, reshape, take
+from .maps import TransposedMap, WriteAt
 
 
 class View(Reshape):
-    """As `Reshape`, and an error where it would have to copy."""
+    """As `Reshape`, but an error where x would have to be copied."""
 
     @staticmethod
     def forward(x, shape):
@@ -52,9 +53,9 @@ class Unsqueeze(LinearMap):
 
 
 class Part(LinearMap):
-    """`how` names the method of torch's that makes the view, as "__getitem__", "select" or "diagonal".
+    """`how` is the Tensor method that makes the view: "__getitem__", "select", "diagonal" ...
 
-    "as_strided" counts places from x's first, in the memory of a contiguous x.
+    "as_strided" counts from x's first entry, in the memory of a contiguous x.
     """
 
     view = True
@@ -62,10 +63,6 @@ class Part(LinearMap):
     @staticmethod
     def forward(x, how, arguments):
         return _seen(x, how, arguments)
-
-    @staticmethod
-    def transpose(g, shape, how, arguments):
-        return Whole.of(g, tuple(shape), how, arguments)
 
 
 def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
@@ -76,20 +73,16 @@ def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
     return getattr(x, how)(*arguments)
 
 
-class Whole(LinearMap):
+class Whole(TransposedMap, of=Part):
     @staticmethod
-    def forward(x, shape, how, arguments):
-        x_out = x.new_zeros(shape)
-        _seen(x_out, how, arguments).copy_(x)
+    def forward(g, shape, how, arguments):
+        x_out = g.new_zeros(shape)
+        _seen(x_out, how, arguments).copy_(g)
         return x_out
 
-    @staticmethod
-    def transpose(g, x_shape, shape, how, arguments):
-        return Part.of(g, how, arguments)
 
-
-class Replaced(Layer):
-    """x, but v where `layer` reads. L^x is I without the rows read, L^v those rows of I: the layer, transposed."""
+class Replaced(WriteAt):
+    """x, but v in the entries that `layer`, a view, reads."""
 
     @staticmethod
     def forward(x, v, layer, arguments):
@@ -99,23 +92,12 @@ class Replaced(Layer):
         return x_out
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[2:]
-
-    @staticmethod
-    def backward(needs, g, layer, arguments):
-        dx = Replaced.of(g, g.new_zeros(()), layer, arguments) if needs[0] else None
-        layer = Reshape if layer is View else layer  # g lies as it likes
-        return dx, layer.of(g, *arguments) if needs[1] else None, None, None
-
-    @staticmethod
-    def jvp(tangents, x, v, layer, arguments):
-        dx, dv = (torch.zeros_like(t) if d is None else d for d, t in zip(tangents[:2], (x, v), strict=True))
-        return Replaced.of(dx, dv, layer, arguments)
+    def read(g, shape, layer, arguments):
+        return (Reshape if layer is View else layer).of(g, *arguments)  # g may have any strides
 
 
 class Strided(LinearMap):
-    """L depends on how x_in lies in memory, so that is remembered with its shape."""
+    """L depends on x_in's strides, so they are remembered with its shape."""
 
     view = True
 
@@ -129,14 +111,12 @@ class Strided(LinearMap):
         return x.shape, (x.stride(), x.storage_offset()), *constants
 
     @staticmethod
-    def backward(needs, g, shape, lies, size, stride, offset):
-        n = 1 + max(_last(shape, *lies), _last(size, stride, offset))
-        read, own = (_places(g, *view) for view in ((size, stride, offset), (shape, *lies)))
+    def backward(needs, g, shape, layout, size, stride, offset):
+        n = 1 + max(_last(shape, *layout), _last(size, stride, offset))
+        read, own = (_places(g, *view) for view in ((size, stride, offset), (shape, *layout)))
         memory = put(reshape(g, (g.numel(),)), read, 0, n)
         if own.unique().numel() < own.numel():
-            raise NotImplementedError(
-                "as_strided: entries of x_in share memory, so that none has a gradient of its own."
-            )
+            raise NotImplementedError("as_strided: entries of x_in share memory, so they have no separate gradients.")
         return reshape(take(memory, own, 0), shape), None, None, None
 
     @staticmethod
@@ -150,7 +130,7 @@ class Strided(LinearMap):
 
 
 def _places(like: Tensor, size: Sequence[int], stride: Sequence[int], offset: int) -> Tensor:
-    """Where in memory each entry of such a view lies."""
+    """The offset in memory of each entry of such a view."""
     at = torch.full((), offset, device=like.device)
     for n, step in zip(size, stride, strict=True):
         at = at[..., None] + torch.arange(n, device=like.device) * step
@@ -162,36 +142,36 @@ def _last(size: Sequence[int], stride: Sequence[int], offset: int) -> int:
 
 
 def part(x: Tensor, key: Any) -> Tensor:
-    """x[key], where the key is of ints, slices, None and Ellipsis."""
+    """x[key]; the key consists of ints, slices, None and Ellipsis."""
     return Part.of(x, "__getitem__", (key,))
 
 
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """input without its axes of 1, or without those of `dim` that are of 1, as `torch.squeeze`."""
+    """input without its axes of size 1, or without those of them in `dim`, as `torch.squeeze`."""
     return Squeeze.of(input, None if dim is None else several(dim))
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """input with one more axis, of 1, as `torch.unsqueeze`."""
+    """input with another axis, of size 1, as `torch.unsqueeze`."""
     return Unsqueeze.of(input, dim)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """input at one place along one axis, without that axis, as `torch.select`."""
+    """input at one index along one axis, without that axis, as `torch.select`."""
     return Part.of(input, "select", (dim, index))
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonals of input's matrices, as the last axis, as `torch.diagonal`."""
+    """The diagonals of input's matrices, along the last axis, as `torch.diagonal`."""
     return Part.of(input, "diagonal", (offset, dim1, dim2))
 
 
 def embedded(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
-    """x's last axis as the diagonals of matrices, zero elsewhere, as `torch.diag_embed`: `diagonal`, transposed.
+    """Matrices with x's last axis as their diagonal, as `torch.diag_embed`. The transpose of `diagonal`.
 
     Raises:
         IndexError: there is no such axis.
-        RuntimeError: the two axes are one.
+        RuntimeError: both axes are the same.
     """
     ndim = x.ndim + 1
     if not all(-ndim <= dim < ndim for dim in (dim1, dim2)):
@@ -205,6 +185,6 @@ def embedded(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
 
 
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
-    """What lies in input's memory at such places, as `torch.as_strided`."""
+    """A view of input's memory, as `torch.as_strided`."""
     offset = input.storage_offset() if storage_offset is None else storage_offset
     return Strided.of(input, tuple(size), tuple(stride), offset)

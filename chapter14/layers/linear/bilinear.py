@@ -4,7 +4,7 @@ x_out[m] = sum_ij W[m, i, j] x1[i] x2[j] + b[m]           [M] from [I], [J], [M 
 
 dJ/dx1[i]      = sum_mj W[m, i, j] g[m] x2[j]             a bilinear layer again, of g and x2
 dJ/dx2[j]      = sum_mi W[m, i, j] g[m] x1[i]             and of g and x1
-dJ/dW[m, i, j] = g[m] x1[i] x2[j]                         an outer product, added up over batch axes
+dJ/dW[m, i, j] = g[m] x1[i] x2[j]                         an outer product, summed over batch axes
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     check_shapes("bilinear", weight=(weight, "M I J"), bias=(bias, "M"))
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError(
-            "bilinear: the batches do not fit. It expects input1 [..., I], input2 [..., J]; it was given "
+            "bilinear: the batch axes differ. It expects input1 [..., I], input2 [..., J]; it was given "
             f"input1 {in_words(input1)}, input2 {in_words(input2)}."
         )
     return Bilinear.of(input1, input2, weight, bias)

@@ -1,10 +1,10 @@
-"""Sums of products along named axes: torch.einsum. Every contraction of two tensors is one product of matrices.
+"""Sums of products along named axes: torch.einsum. Every contraction of two tensors is one matrix product.
 
     "bij,bjk->bik"      x_out[b, i, k] = sum_j x[b, i, j] y[b, j, k]
 
-A letter is an axis. One that is in x and y is a batch axis where the output has it (b), else it is summed over (j); one
-that is in x or y alone is a row (i) or a column (k). So axes are permuted and joined, to [b, i, j] and [b, j, k], and
-that product is a layer: its way back is another einsum, with x or y in the place of x_out.
+A letter is an axis. If both x and y have it, it is a batch axis where the output has it (b), else it is summed over
+(j); if only x or only y has it, it is a row (i) or a column (k). So axes are permuted and joined, to [b, i, j] and [b,
+j, k], and multiplied by a layer. Its backward pass is another einsum, with x_out in the place of x or y.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from ..core.cast import clone
 from ..core.view import diagonal
 from .matmul import MatMul
 
-Axes = list[
-    Any
-]  # a letter, or a number from the sublist form, or a place in the ellipsis: ("...", place from the last)
+#: Each a letter, a number from the sublist form, or ("...", k), the k-th axis from the last of the ellipsis.
+Axes = list[Any]
 
 
 def einsum(*args: Any) -> Tensor:
     """("bij,bjk->bik", x, y), or (x, [0, 1, 2], y, [0, 2, 3], [0, 1, 3]), as `torch.einsum`.
 
     Raises:
-        ShapeError: the tensors do not have the axes that the equation says.
+        ShapeError: the tensors do not have the axes of the equation.
     """
     equation, operands, output = _parsed(args)
     axes = [_of_ellipsis(words, x.ndim, equation) for words, x in zip(equation, operands, strict=True)]
@@ -50,8 +49,8 @@ def einsum(*args: Any) -> Tensor:
         later = {a for _, words in others[i + 1 :] for a in words}
         x, x_axes = _contract(x, x_axes, y, y_axes, later.union(keep))
     if not others and any(size[a] == 1 for a in axes[0] if a not in keep):
-        # a sum over one entry has its own memory, and the dtype of a sum, too
-        x = clone(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
+        # a sum over one entry also has its own memory, and the dtype of a sum
+        x = copied(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
     x, x_axes = _summed(x, x_axes, {*keep})
     x = reshape(x, (*x.shape, *(1 for a in keep if a not in x_axes)))  # of size 1 in every operand
     x_axes = [*x_axes, *(a for a in keep if a not in x_axes)]
@@ -59,7 +58,7 @@ def einsum(*args: Any) -> Tensor:
 
 
 def _contract(x: Tensor, x_axes: Axes, y: Tensor, y_axes: Axes, keep: set) -> tuple[Tensor, Axes]:
-    """The product of two, summed over all axes but `keep`; and the axes that it has."""
+    """The product of x and y, summed over all axes but `keep`, and its axes."""
     x, x_axes = _summed(x, x_axes, keep.union(y_axes))
     y, y_axes = _summed(y, y_axes, keep.union(x_axes))
     both = [a for a in x_axes if a in y_axes]
@@ -89,7 +88,7 @@ def _summed(x: Tensor, axes: Axes, keep: set) -> tuple[Tensor, Axes]:
 
 
 def _once_each(x: Tensor, axes: Axes, size: dict) -> tuple[Tensor, Axes]:
-    """x without axes of size 1, which broadcast; and of an axis that comes twice, the diagonal."""
+    """x without axes of size 1, which broadcast, and with the diagonal of an axis that occurs twice."""
     real = [k for k, a in enumerate(axes) if x.shape[k] == size[a] != 1]
     if len(real) < len(axes):
         x, axes = reshape(x, [x.shape[k] for k in real]), [axes[k] for k in real]
@@ -116,25 +115,25 @@ def _sizes(axes: Sequence[Axes], operands: Sequence[Tensor]) -> dict:
     return size
 
 
-# What is said: the equation, or sublists.
+# Parsing of the equation, or of sublists.
 
 
 def _parsed(args: Sequence[Any]) -> tuple[list[Axes], list[Tensor], Axes | None]:
-    """The axes of each operand, the operands, and the axes of the output, where they are said."""
+    """The axes of each operand, the operands, and the axes of the output if they are given."""
     if len(args) < 2:
         raise ValueError("einsum: it expects an equation and operands, or operands and sublists.")
     output: Axes | None
     if isinstance(args[0], Tensor):
         output = list(args[-1]) if len(args) % 2 else None
         operands = list(args[: len(args) // 2 * 2 : 2])
-        said = [list(words) for words in args[1 : len(args) // 2 * 2 : 2]]
+        listed = [list(words) for words in args[1 : len(args) // 2 * 2 : 2]]
     else:
         operands = list(args[1]) if len(args) == 2 and isinstance(args[1], (list, tuple)) else list(args[1:])
         left, arrow, right = args[0].replace(" ", "").partition("->")
-        said, output = [_letters(words) for words in left.split(",")], _letters(right) if arrow else None
-    if len(said) != len(operands):
-        raise ShapeError(f"einsum: it expects {len(said)} operands; it was given {len(operands)}.")
-    return said, operands, output
+        listed, output = [_letters(words) for words in left.split(",")], _letters(right) if arrow else None
+    if len(listed) != len(operands):
+        raise ShapeError(f"einsum: it expects {len(listed)} operands; it was given {len(operands)}.")
+    return listed, operands, output
 
 
 def _letters(words: str) -> Axes:
@@ -145,10 +144,10 @@ def _letters(words: str) -> Axes:
 
 
 def _of_ellipsis(words: Axes, ndim: int, equation: Sequence[Axes]) -> Axes:
-    """The axes of an operand, each place of its ellipsis named by how far it is from the last."""
+    """The axes of an operand, with those of its ellipsis numbered from the last."""
     n = ndim - len(words) + 1 if ... in words else 0
     if n < 0 or (... not in words and len(words) != ndim):
-        raise ShapeError(f"einsum: an operand has {ndim} axes, and the equation says {_in_letters(words)}.")
+        raise ShapeError(f"einsum: an operand has {ndim} axes, and {_in_letters(words)} in the equation.")
     return [b for a in words for b in ([("...", k) for k in range(n, 0, -1)] if a is ... else [a])]
 
 

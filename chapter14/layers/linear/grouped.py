@@ -1,15 +1,15 @@
-"""Products of matrices in groups, as a mixture of experts takes them: each group of rows by a matrix of its own.
+"""Products of matrices in groups, as in a mixture of experts: each group of rows has its own matrix.
 
     x_out[t] = a[t] b[i]        where offs[i-1] <= t < offs[i]        [T, K][G, K, N] → [T, N]
 
-The groups are of an axis of size T. Where a has it last and b first, it is summed over, group by group; where b has it
-last, it is kept there:
+An axis of size T is in groups. If it is a's last and b's first axis, each group is summed over; if it is b's last, it
+is the last of x_out:
 
     [M, T][T, N] → [G, M, N]        [G, M, K][K, T] → [M, T]
 
     dJ/da = g_out b^T               dJ/db = a^T g_out
 
-are products of these three kinds again, with the same offs. What lies beyond offs[-1] belongs to no group: it is not
+are products of these three kinds again, with the same offs. Entries from offs[-1] on belong to no group: they are not
 read, and x_out is 0 there.
 """
 
@@ -18,16 +18,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer, _compiling
+from ...layer import _compiling
 from ...shape import ShapeError, in_words
-from ..core.arithmetic import added
 from ..core.arrange import transpose
+from ..core.bilinear_map import BilinearMap
 from ..core.bitmask import is_plain
-from ..core.complex import conj
 from .matmul import MatMul
 
 
-class GroupedMM(Layer):
+class GroupedMM(BilinearMap):
     @staticmethod
     def forward(a, b, offs):
         if not (_fits(a) and _fits(b)):
@@ -36,31 +35,19 @@ class GroupedMM(Layer):
         if a.ndim == b.ndim:
             return x_out
         beyond = torch.arange(x_out.shape[0 if a.ndim == 2 else 1], device=offs.device) >= offs[-1]
-        return x_out.masked_fill_(beyond[:, None] if a.ndim == 2 else beyond, 0)  # memory that nothing was written to
+        return x_out.masked_fill_(beyond[:, None] if a.ndim == 2 else beyond, 0)  # uninitialized memory
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        a, b, offs = inputs
-        return a if needs[1] else None, b if needs[0] else None, offs
+    def transpose_a(g, b, shape, offs):
+        return GroupedMM.of(g, transpose(b), offs)
 
     @staticmethod
-    def backward(needs, g, a, b, offs):
-        return (
-            GroupedMM.of(g, transpose(conj(b)), offs) if needs[0] else None,
-            GroupedMM.of(transpose(conj(a)), g, offs) if needs[1] else None,
-            None,
-        )
-
-    @staticmethod
-    def jvp(tangents, a, b, offs):
-        da, db, _ = tangents
-        return added(
-            None if da is None else GroupedMM.of(da, b, offs), None if db is None else GroupedMM.of(a, db, offs)
-        )
+    def transpose_b(g, a, shape, offs):
+        return GroupedMM.of(transpose(a), g, offs)
 
 
 def _fits(x: Tensor) -> bool:
-    """Whether torch's kernel for GPUs takes x: of bfloat16, and aligned to 16 bytes."""
+    """Whether torch's GPU kernel takes x: bfloat16, aligned to 16 bytes."""
     if x.dtype != torch.bfloat16 or not x.is_cuda or not (_compiling() or (is_plain(x) and x.data_ptr() % 16 == 0)):
         return False
     return any(
@@ -71,7 +58,7 @@ def _fits(x: Tensor) -> bool:
 def _group_by_group(a: Tensor, b: Tensor, offs: Tensor) -> Tensor:
     ends, n = offs.tolist(), a.shape[0 if b.ndim == 3 else -1] if a.ndim == 2 else b.shape[-1]
     if sorted([0, *ends, n]) != [0, *ends, n]:
-        raise ShapeError(f"grouped_mm: offs says where each group ends, in order, up to {n}; it was given {ends}.")
+        raise ShapeError(f"grouped_mm: offs has the end of each group, in order, up to {n}; it was given {ends}.")
     groups = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
     if a.ndim == b.ndim:
         return torch.stack([a[:, group] @ b[group] for group in groups])
@@ -94,7 +81,7 @@ def grouped_mm(
 
     Raises:
         ShapeError: they do not fit.
-        NotImplementedError: a bias or another dtype is asked for, which torch has not either.
+        NotImplementedError: for a bias or another out_dtype, which torch does not support either.
     """
     if bias is not None or out_dtype not in (None, mat_a.dtype):
         raise NotImplementedError("grouped_mm: a bias, and an out_dtype other than mat_a's, are not supported.")
@@ -108,11 +95,9 @@ def grouped_mm(
         return MatMul.of(mat_a, mat_b)
     if ndims not in ((2, 3), (2, 2), (3, 2)) or offs is None or offs.dtype != torch.int32 or offs.ndim != 1:
         raise ShapeError(
-            f"grouped_mm: it expects matrices of 2 or 3 axes, and offs [G] int32 unless both are of 3; {shapes}"
+            f"grouped_mm: it expects tensors of 2 or 3 axes, and offs [G] int32 unless both have 3; {shapes}"
         )
     groups = [x.shape[:1] for x in (mat_a, mat_b) if x.ndim == 3]
     if mat_a.shape[-1] != mat_b.shape[-2] or any(n != offsets for n in groups) or not offs.numel():
-        raise ShapeError(
-            f"grouped_mm: it expects as many groups in offs as matrices, and one size to sum over; {shapes}"
-        )
+        raise ShapeError(f"grouped_mm: it expects as many offs as matrices, and equal sizes to sum over; {shapes}")
     return GroupedMM.of(mat_a, mat_b, offs)

@@ -6,8 +6,8 @@
     dJ/dW = g_out L^W = g_out^T x_in      [M x N]    (14.29), an outer product
     dJ/db = g_out L^b = g_out             [M]        (14.20)
 
-Tensors may carry batch axes `...` in front; over them the parameter gradients add up, (14.11).
-The chapter keeps dJ/dW transposed and turns it back in `update`; here it has the shape of W.
+Tensors may have batch axes `...` in front; the parameter gradients are summed over them, (14.11).
+The chapter keeps dJ/dW transposed and transposes it back in `update`; here it has the shape of W.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...layer import Layer
 from ...shape import ShapeError
 from ..core.arrange import reshape, transpose
-from ..core.branch import sum_to_size
-from ..core.complex import conj
+from ..core.bilinear_map import BiasedMap, BilinearMap
+from ..core.branch import total
+from ..core.complex import conjugate
 
 
-class Linear(Layer):
+class Linear(BiasedMap):
     autocast = "lower"
     letters = {"x": "... N", "W": "M N", "b": "M"}
 
@@ -33,7 +33,7 @@ class Linear(Layer):
     @staticmethod
     def remember(needs, inputs, x_out):
         x, W, b = inputs
-        return x if needs[1] else None, W if needs[0] else None
+        return x if needs[1] else None, W if needs[0] else None  # and no shapes: saving only tensors is faster
 
     @staticmethod
     def backward(needs, g, x, W):
@@ -45,7 +45,7 @@ class Linear(Layer):
 
     @staticmethod
     def backward_once(needs, g, x, W):
-        """The same three products, straight: where a layer is small, calling layers costs more than they compute."""
+        """The same three products, without calling layers, which takes longer than a small product itself."""
         if g.ndim != 2:
             return Linear.backward(needs, g, x, W)
         return (
@@ -53,13 +53,6 @@ class Linear(Layer):
             g.t().mm(x) if needs[1] else None,
             g.sum(0) if needs[2] else None,
         )
-
-    @staticmethod
-    def jvp(tangents, x, W, b):
-        dx, dW, db = tangents
-        if dx is None:
-            return linear(x, dW, db) if dW is not None else db.expand(*x.shape[:-1], -1)
-        return linear(dx, W, db) if dW is None else linear(dx, W, db) + linear(x, dW)
 
     @staticmethod
     def L(x, W):
@@ -71,8 +64,8 @@ class Linear(Layer):
         return L_x, L_W, I.repeat(B, 1)
 
 
-class Outer(Layer):
-    """The way back from x_out to W; its own way back is linear."""
+class Outer(BilinearMap):
+    """dJ/dW of a linear layer; its transposes are linear layers again."""
 
     autocast = "lower"
     letters = {"g": "... M", "x": "... N"}
@@ -83,28 +76,18 @@ class Outer(Layer):
         return g.reshape(n, g.shape[-1]).mT @ x.reshape(n, x.shape[-1])
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[0] if needs[1] else None, inputs[1] if needs[0] else None
+    def transpose_a(G, x, shape):
+        return linear(x, G)
 
     @staticmethod
-    def backward(needs, G, g, x):
-        return (
-            linear(conj(x), G) if needs[0] else None,
-            linear(conj(g), transpose(G)) if needs[1] else None,
-        )
-
-    @staticmethod
-    def jvp(tangents, g, x):
-        dg, dx = tangents
-        if dg is None:
-            return outer(g, dx)
-        return outer(dg, x) if dx is None else outer(dg, x) + outer(g, dx)
+    def transpose_b(G, g, shape):
+        return linear(g, transpose(G))
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input [..., N], weight [M, N], bias [M] → [..., M]. As `torch.nn.functional.linear`; (14.12).
 
-    A weight [N] is one row, and x_out has no axis M.
+    A weight [N] is a single row, and then x_out has no axis M.
     """
     if weight.ndim == 1:
         if bias is not None and input.ndim == 2:
@@ -114,5 +97,5 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def outer(g: Tensor, x: Tensor) -> Tensor:
-    """g [..., M], x [..., N] → [M, N], added up over the batch axes; (14.29)."""
+    """g [..., M], x [..., N] → [M, N], summed over the batch axes; (14.29)."""
     return Outer.of(g, x)

@@ -4,8 +4,8 @@
             dJ/da = g_out b^T             dJ/db = a^T g_out
     addmm   x_out = beta c + alpha a b    the same, scaled, and dJ/dc = beta g_out
 
-A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `sum_to_size` adds up
-their gradients; where b has none, `outer` adds them up in the product. Of complex matrices, ^T also conjugates.
+A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `total` sums the gradient over
+them; where b has none, `outer` does so in the product itself. For complex matrices, ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 from ...layer import Layer
 from ..core.arithmetic import added, scale
 from ..core.arrange import reshape, transpose
+from ..core.bilinear_map import BilinearMap
 from ..core.bitmask import is_plain
 from ..core.branch import broadcast_to, sum_to_size
 from ..core.cast import clone
@@ -25,7 +26,7 @@ from ..core.complex import conj
 from .linear import outer
 
 
-class MatMul(Layer):
+class MatMul(BilinearMap):
     autocast = "lower"
     letters = {"a": "... M K", "b": "... K N"}
 
@@ -34,32 +35,16 @@ class MatMul(Layer):
         return a @ b
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        a, b = inputs
-        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape
+    def transpose_a(g, b, shape):
+        return total(MatMul.of(g, transpose(b)), shape)
 
     @staticmethod
-    def backward(needs, g, a, b, a_shape, b_shape):
-        return _a_prime(g, b, a_shape) if needs[0] else None, _b_prime(a, g, b_shape) if needs[1] else None
-
-    @staticmethod
-    def jvp(tangents, a, b):
-        da, db = tangents
-        return added(None if da is None else MatMul.of(da, b), None if db is None else MatMul.of(a, db))
-
-
-def _a_prime(g: Tensor, b: Tensor, shape: torch.Size) -> Tensor:
-    return sum_to_size(MatMul.of(g, transpose(conj(b))), shape)
-
-
-def _b_prime(a: Tensor, g: Tensor, shape: torch.Size) -> Tensor:
-    if len(shape) == 2 < a.ndim:
-        return outer(conj(a), g)
-    return sum_to_size(MatMul.of(transpose(conj(a)), g), shape)
+    def transpose_b(g, a, shape):
+        return outer(a, g) if len(shape) == 2 < a.ndim else total(MatMul.of(transpose(a), g), shape)
 
 
 class AddMM(Layer):
-    """c is broadcast to a b. A beta of 0 leaves c out, whatever it is."""
+    """c broadcasts to a b. With beta = 0, c is left out, even where it is NaN."""
 
     autocast = "lower"
     letters = {"c": "... M N", "a": "... M K", "b": "... K N"}
@@ -97,7 +82,7 @@ class AddMM(Layer):
 
 
 def scaled(x: Tensor, c: float) -> Tensor:
-    """c x, and x itself where c is 1."""
+    """c x; x itself where c is 1."""
     return x if c == 1 else scale(x, c)
 
 
@@ -114,9 +99,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _one_batch(x: Tensor) -> Tensor:
-    """x, copied where its batch axes do not lie in memory as one would: the product does that anyway.
+    """x, or a copy of it where its batch axes cannot be viewed as one: the product would copy it anyway.
 
-    What is remembered is the copy then, and not the memory that x is a part of, as q, k and v are of what made them.
+    Then the copy is saved for the backward pass, and not the whole memory that x is a view of, as q, k and v are.
     """
     if x.ndim < 4 or not is_plain(x) or x.is_contiguous():
         return x

@@ -1,0 +1,86 @@
+"""Layers that are linear in each of two inputs while the other is held, as products are.
+
+x_out = f(a, b)        L^a = f(·, b)        L^b = f(a, ·)
+
+g_a = (L^a)^T g        `transpose_a`, another layer, of g and b
+g_b = (L^b)^T g        `transpose_b`, of g and a
+dx_out = f(da, b) + f(a, db)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...layer import Layer
+from .branch import add_up
+from .complex import conjugate
+
+
+class BilinearMap(Layer):
+    """Inputs: a, b, then constants. Only the held input of a gradient that is needed is remembered.
+
+    `transpose_a` is given b, and `transpose_b` a, as complex conjugates.
+    """
+
+    @staticmethod
+    def transpose_a(g: Tensor, b: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+        """g L^a, of a's `shape`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def transpose_b(g: Tensor, a: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+        """g L^b, of b's `shape`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def remember(needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        a, b, *constants = inputs
+        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape, *constants
+
+    @classmethod
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
+        a, b, a_shape, b_shape, *constants = remembered
+        return (
+            cls.transpose_a(g, conjugate(b), a_shape, *constants) if needs[0] else None,
+            cls.transpose_b(g, conjugate(a), b_shape, *constants) if needs[1] else None,
+            *(None for _ in constants),
+        )
+
+    @classmethod
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
+        (a, b, *constants), (da, db, *_) = inputs, tangents
+        along = [] if da is None else [cls.of(da, b, *constants)]
+        return add_up(*along, *([] if db is None else [cls.of(a, db, *constants)]))
+
+
+class BiasedMap(BilinearMap):
+    """x_out = f(x, W) + b: inputs x, W, b or None, then constants. b branches to every datapoint (section 14.7)."""
+
+    @staticmethod
+    def transpose_bias(g: Tensor) -> Tensor:
+        """g L^b: summed over the datapoints."""
+        raise NotImplementedError
+
+    @classmethod
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        x, W, _, *constants = inputs
+        return super().remember(needs, (x, W, *constants), x_out)
+
+    @classmethod
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
+        g_x, g_W, *none = super().backward(needs, g, *remembered)
+        return g_x, g_W, cls.transpose_bias(g) if needs[2] else None, *none
+
+    @classmethod
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
+        (x, W, _, *constants), (dx, dW, db, *_) = inputs, tangents
+        if dx is None and dW is None:
+            return cls.of(torch.zeros_like(x), torch.zeros_like(W), db, *constants)
+        if dx is None:
+            return cls.of(x, dW, db, *constants)
+        along = cls.of(dx, W, db, *constants)
+        return along if dW is None else add_up(along, cls.of(x, dW, None, *constants))
