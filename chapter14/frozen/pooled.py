@@ -70,7 +70,7 @@ class Pooled(Mean):
         if self._whole is None or self._whole[0] != (image, id(W), W._version):
             WA = W.view(len(W), -1, *self.windows.size)
             for axis in (1, 0):
-                WA = self.windows.share_out(WA, axis, image[axis])
+                WA = self.windows.distribute(WA, axis, image[axis])
             self._whole = (image, id(W), W._version), Linear(WA.flatten(1), self.linear.b)  # type: ignore[union-attr]
         return self._whole[1]
 

@@ -324,7 +324,7 @@ class Mean(Step):
         if self.windows == Parts((1, 1)):
             return ((g / like[0][2:].numel()).expand(len(g), *like[0][1:]),)
         for axis in (1, 0):
-            g = self.windows.share_out(g, axis, like[0][axis - 2])
+            g = self.windows.distribute(g, axis, like[0][axis - 2])
         return (g,)
 
     def along(self, dx, like, kept):

@@ -7,17 +7,11 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ...layer import cast
-from ...shape import ShapeError, check_shapes, in_words, several
+from ...shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import plus
 from ..core.arrange import pad, permute, reshape
+from ..core.dimensions import Sizes, in_dimensions, per_axis
 from .convolution import Slide, conv, conv_transpose
-
-Sizes = int | Sequence[int]
-
-
-def _each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    numbers = several(value)
-    return numbers * axes if len(numbers) == 1 else numbers
 
 
 def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -42,9 +36,13 @@ def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> 
         )
 
 
-def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
+def _conv(
+    axes: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, C, *], weight [M, C/groups, *], bias [M] → [B, M, *]. As `torch.nn.functional.conv{axes}d`."""
     _check_kernel(f"conv{axes}d", weight, axes, bias)
-    stride, dilation = _each(stride, axes), _each(dilation, axes)
+    stride, dilation = per_axis(stride, axes), per_axis(dilation, axes)
     if padding == "valid":
         padding = 0
     elif padding == "same":
@@ -56,14 +54,18 @@ def _convolve(axes, input, weight, bias, stride, padding, dilation, groups):
         padding = [n // 2 for n in both]
     elif isinstance(padding, str):
         raise ShapeError(f"conv{axes}d: padding is a size, 'same' or 'valid'; it was given {padding!r}.")
-    slide = Slide(stride, _each(padding, axes), dilation, groups)
+    slide = Slide(stride, per_axis(padding, axes), dilation, groups)
     return _on_batches(axes, f"conv{axes}d", lambda x: conv(x, weight, bias, slide), input)
 
 
-def _convolve_transposed(axes, input, weight, bias, stride, padding, output_padding, groups, dilation):
+def _conv_transpose(
+    axes: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor:  # fmt: skip
+    """input [B, M, *], weight [M, C/groups, *], bias [C]. As `torch.nn.functional.conv_transpose{axes}d`."""
     _check_kernel(f"conv_transpose{axes}d", weight, axes, bias)
-    slide = Slide(_each(stride, axes), _each(padding, axes), _each(dilation, axes), groups)
-    rest = _each(output_padding, axes)
+    slide = Slide(per_axis(stride, axes), per_axis(padding, axes), per_axis(dilation, axes), groups)
+    rest = per_axis(output_padding, axes)
     run = _far if _is_far(rest, slide) else conv_transpose
     return _on_batches(axes, f"conv_transpose{axes}d", lambda x: run(x, weight, bias, slide, rest), input)
 
@@ -83,52 +85,8 @@ def _far(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[in
     return x_out if b is None else plus(x_out, reshape(cast(b, x_out.dtype), (b.shape[0], *(1 for _ in rest))))
 
 
-def conv1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, W], weight [M, C/groups, K], bias [M] → [B, M, W']. As `torch.nn.functional.conv1d`."""
-    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, H, W], weight [M, C/groups, K, K], bias [M] → [B, M, H', W']. As `torch.nn.functional.conv2d`."""
-    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, C, D, H, W], weight [M, C/groups, K, K, K], bias [M]. As `torch.nn.functional.conv3d`."""
-    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv_transpose1d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, W], weight [M, C/groups, K], bias [C]. As `torch.nn.functional.conv_transpose1d`."""
-    return _convolve_transposed(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def conv_transpose2d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, H, W], weight [M, C/groups, K, K], bias [C]. As `torch.nn.functional.conv_transpose2d`."""
-    return _convolve_transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def conv_transpose3d(
-    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
-) -> Tensor:  # fmt: skip
-    """input [B, M, D, H, W], weight [M, C/groups, K, K, K], bias [C]. As `torch.nn.functional.conv_transpose3d`."""
-    return _convolve_transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+conv1d, conv2d, conv3d = in_dimensions(_conv)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = in_dimensions(_conv_transpose)
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:

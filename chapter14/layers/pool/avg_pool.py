@@ -1,6 +1,6 @@
-"""Pooling: a window slides over each channel, and one number stands for what it sees.
+"""Pooling: a window slides over each channel, and its entries become one number.
 
-    avg_pool    x_out[p] = mean of x_in over window p    L = A, an axis at a time; A[p, i] = 1/|window| where it sees i
+    avg_pool    x_out[p] = mean of x_in over window p    L = A, an axis at a time; A[p, i] = 1/|window| if i is in p
     lp_pool     x_out[p] = (sum of x_in^p over window p)^(1/p)
     adaptive    the windows that cut each axis into a given number of parts
 
@@ -9,7 +9,6 @@ The mean is linear: g_in = A^T g, axis by axis.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -17,7 +16,9 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer import LinearMap
-from ...shape import ShapeError, in_words, several
+from ...shape import ShapeError, in_words
+from ..core.dimensions import Sizes, in_dimensions, per_axis
+from ..core.maps import TransposedMap
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
 _PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}
@@ -38,8 +39,8 @@ class Windows(NamedTuple):
         size, stride, padding, ceil_mode, count_include_pad, _ = self
         return _AVG[len(size)](x, size, stride, padding, ceil_mode, count_include_pad, **divisor)
 
-    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
-        """A^T along one axis of n: the first entry of each window at once, the second, ..."""
+    def distribute(self, g: Tensor, axis: int, n: int) -> Tensor:
+        """A^T along one axis of n: for the first entries of all windows at once, the second, ..."""
         size, stride, padding = self.size[axis], self.stride[axis], self.padding[axis]
         dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
         divisors = torch.tensor(self.divisors(axis, n, outputs), dtype=g.dtype, device=g.device)
@@ -53,25 +54,25 @@ class Windows(NamedTuple):
         return x.narrow(dim, padding, n)
 
     def divisors(self, axis: int, n: int, outputs: int) -> list[int]:
-        """By what the sum of each window is divided, along one axis."""
+        """The divisor of each window's sum, along one axis."""
         if self.divisor is not None:
             return [self.divisor if axis == 0 else 1] * outputs
         starts = [p * self.stride[axis] - self.padding[axis] for p in range(outputs)]
-        ends = [min(start + self.size[axis], n + self.padding[axis]) for start in starts]  # in ceil mode, one is short
+        ends = [min(start + self.size[axis], n + self.padding[axis]) for start in starts]  # the last may be shorter
         if not self.count_include_pad:
             starts, ends = [max(start, 0) for start in starts], [min(end, n) for end in ends]
         return [end - start for start, end in zip(starts, ends, strict=True)]
 
 
 class Parts(NamedTuple):
-    """Windows that cut each axis into so many parts; they overlap by one where the axis does not divide."""
+    """Windows that cut each axis into so many parts, which overlap by one entry where they do not divide the axis."""
 
     size: tuple[int, ...]
 
     def mean(self, x: Tensor) -> Tensor:
         return _PARTS[len(self.size)](x, self.size)  # type: ignore[arg-type]
 
-    def share_out(self, g: Tensor, axis: int, n: int) -> Tensor:
+    def distribute(self, g: Tensor, axis: int, n: int) -> Tensor:
         """A^T along one axis of n, part by part."""
         dim, outputs = axis - len(self.size), g.shape[axis - len(self.size)]
         if outputs and n % outputs == 0:
@@ -88,7 +89,7 @@ def _zeros(g: Tensor, dim: int, n: int) -> Tensor:
 
 
 def _repeat(g: Tensor, dim: int, n: int) -> Tensor:
-    """Each entry n times, side by side."""
+    """Each entry n times, as `torch.repeat_interleave`."""
     shape = (*g.shape[:dim], g.shape[dim] * n, *g.shape[g.ndim + dim + 1 :])
     spread = g.unsqueeze(g.ndim + dim + 1)
     return spread.expand(*g.shape[: g.ndim + dim + 1], n, *g.shape[g.ndim + dim + 1 :]).reshape(shape)
@@ -102,53 +103,32 @@ class AvgPool(LinearMap):
     def forward(x, windows):
         return windows.mean(x)
 
-    @staticmethod
-    def transpose(g, shape, windows):
-        return AvgPoolTranspose.of(g, shape, windows)
 
-
-class AvgPoolTranspose(LinearMap):
-    """Each entry of g, shared out over its window."""
+class AvgPoolTranspose(TransposedMap, of=AvgPool):
+    """Each entry of g, distributed over its window."""
 
     opmath = "all"
 
     @staticmethod
     def forward(g, shape, windows):
-        for axis in reversed(range(len(windows.size))):  # the last first: then the large ones are moved in whole rows
-            g = windows.share_out(g, axis, shape[axis - len(windows.size)])
+        for axis in reversed(range(len(windows.size))):  # the last first: then the large tensors are read in whole rows
+            g = windows.distribute(g, axis, shape[axis - len(windows.size)])
         return g
 
-    @staticmethod
-    def transpose(G, g_shape, shape, windows):
-        return AvgPool.of(G, windows)
+
+# torch's functions.
 
 
-# The faces of torch.nn.functional.
-
-Sizes = int | Sequence[int]
-
-
-def each(value: Sizes, axes: int) -> tuple[int, ...]:
-    numbers = several(value)
-    return numbers * axes if len(numbers) == 1 else numbers
-
-
-def _avg(axes, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor=None):
-    size = each(kernel_size, axes)
-    stride = size if stride is None or stride in ((), []) else each(stride, axes)
-    windows = Windows(size, stride, each(padding, axes), ceil_mode, count_include_pad, divisor)
-    return AvgPool.of(input, windows)
-
-
-def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, ...]:
-    """One number an axis; None is the axis as it is."""
-    wanted = (output_size,) * axes if isinstance(output_size, (int, type(None))) else tuple(output_size)
-    if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
-        given = f"input {in_words(input)}, output_size {output_size}"
-        raise ShapeError(
-            f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; given {given}."
-        )
-    return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
+def _avg_pool(
+    axes: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """input [..., C, *]: the mean of each window. As `torch.nn.functional.avg_pool{axes}d`."""
+    size = per_axis(kernel_size, axes)
+    stride = size if stride is None or stride in ((), []) else per_axis(stride, axes)
+    return AvgPool.of(
+        input, Windows(size, stride, per_axis(padding, axes), ceil_mode, count_include_pad, divisor_override)
+    )
 
 
 def avg_pool1d(
@@ -156,35 +136,26 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """input [..., C, W]: the mean of each window. As `torch.nn.functional.avg_pool1d`."""
-    return _avg(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-def avg_pool2d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """input [..., C, H, W]: the mean of each window. As `torch.nn.functional.avg_pool2d`."""
-    return _avg(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+avg_pool2d, avg_pool3d = in_dimensions(_avg_pool, 2, 3)
 
 
-def avg_pool3d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Tensor:  # fmt: skip
-    """input [..., C, D, H, W]: the mean of each window. As `torch.nn.functional.avg_pool3d`."""
-    return _avg(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, ...]:
+    """`output_size`, one number an axis; None stands for the size of the axis."""
+    wanted = (output_size,) * axes if isinstance(output_size, (int, type(None))) else tuple(output_size)
+    if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
+        given = f"input {in_words(input)}, output_size {output_size}"
+        raise ShapeError(
+            f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; it was given {given}."
+        )
+    return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """input [..., C, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool1d`."""
-    return AvgPool.of(input, Parts(parts(1, "adaptive_avg_pool", input, output_size)))
+def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
+    """input [..., C, *]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool{axes}d`."""
+    return AvgPool.of(input, Parts(parts(axes, "adaptive_avg_pool", input, output_size)))
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """input [..., C, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool2d`."""
-    return AvgPool.of(input, Parts(parts(2, "adaptive_avg_pool", input, output_size)))
-
-
-def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """input [..., C, D, H, W]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool3d`."""
-    return AvgPool.of(input, Parts(parts(3, "adaptive_avg_pool", input, output_size)))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = in_dimensions(_adaptive_avg_pool)

@@ -1,11 +1,11 @@
-"""Max pooling: of each window, the largest.
+"""Max pooling: the largest entry of each window.
 
-    max_pool      x_out[p] = max of x_in over window p        L: one 1 a row, where the largest is; back, g goes there
-    max_unpool    x_out[where[p]] = x_in[p], else 0           L^T of max_pool, where no two windows have one largest
-    fractional    windows whose places are drawn
+    max_pool      x_out[p] = max of x_in over window p        L: one 1 a row, at the largest entry, which gets g
+    max_unpool    x_out[where[p]] = x_in[p], else 0           L^T of max_pool, if no two windows share their largest
+    fractional    windows at random positions
 
-Max pooling is linear, once it is known where the largest are, so that is all that it remembers: of each window, the
-number of its largest entry, which is a byte.
+Max pooling is linear for given positions of the largest entries, so these are all that it saves: for each window, the
+number of its largest entry, in one byte.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from torch.nn import functional as native
 from ...layer import Layer, LinearMap
 from ...shape import ShapeError, check_floating, in_words
 from ..core.arrange import reshape
+from ..core.dimensions import Sizes, in_dimensions, per_axis
 from ..core.gather import pick, place
-from .avg_pool import Sizes, each, parts
+from .avg_pool import parts
 from .window_index import Corners, numbers, places
 
 _MAX = {1: native.max_pool1d, 2: native.max_pool2d, 3: native.max_pool3d}
@@ -30,7 +31,7 @@ _DRAWN = {2: native.fractional_max_pool2d, 3: native.fractional_max_pool3d}
 
 
 class MaxPool(Layer):
-    """x_out, and the index of each in its image laid flat."""
+    """x_out, and the index of each entry in the flattened image."""
 
     letters = {"x": "..."}
     title = "max_pool"
@@ -62,7 +63,7 @@ def _flat(x: Tensor, axes: int) -> Tensor:
 
 
 class Unpool(LinearMap):
-    """Of two entries that go to one place, the later stays; as PyTorch has it, g comes back to both."""
+    """If two entries have one index, the later is written; as in PyTorch, both get its gradient."""
 
     title = "max_unpool"
 
@@ -75,7 +76,7 @@ class Unpool(LinearMap):
         return pick(g, index)
 
 
-# The faces of torch.nn.functional.
+# torch's functions.
 
 
 def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], corners: Corners | None, return_indices):
@@ -84,7 +85,7 @@ def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], corner
 
 
 class Largest(NamedTuple):
-    """The largest entry of each window, and its index. Sizes have a number for each of the axes."""
+    """The largest entry of each window, and its index. Sizes have one number an axis."""
 
     axes: int
     size: tuple[int, ...]
@@ -101,14 +102,19 @@ class Largest(NamedTuple):
         return begins, [range(0, k * d, d) for k, d in zip(self.size, self.dilation, strict=True)]
 
 
-def _max_windows(axes, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    size = each(kernel_size, axes)
-    stride = size if stride is None or stride == () else each(stride, axes)
-    largest = Largest(axes, size, stride, each(padding, axes), each(dilation, axes), ceil_mode)
+def _max_pool(
+    axes: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """input [..., C, *]: the largest of each window, and its index. As `torch.nn.functional.max_pool{axes}d`."""
+    size = per_axis(kernel_size, axes)
+    stride = size if stride is None or stride == () else per_axis(stride, axes)
+    largest = Largest(axes, size, stride, per_axis(padding, axes), per_axis(dilation, axes), ceil_mode)
     return _max(axes, input, largest, largest.corners, return_indices)
 
 
-def _adaptive_max(axes, input, output_size, return_indices):
+def _adaptive_max_pool(axes: int, input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """input [..., C, *]: the largest of each part. As `torch.nn.functional.adaptive_max_pool{axes}d`."""
     sizes = parts(axes, "adaptive_max_pool", input, output_size)
 
     def corners(image, outputs):
@@ -118,32 +124,43 @@ def _adaptive_max(axes, input, output_size, return_indices):
     return _max(axes, input, lambda x: _MAX_PARTS[axes](x, sizes, return_indices=True), corners, return_indices)
 
 
-def _unpool(axes, input, indices, kernel_size, stride, padding, output_size):
+def _max_unpool(
+    axes: int, input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    output_size: Any = None,
+) -> Tensor:  # fmt: skip
+    """input [..., C, *], each entry at its index, and 0 elsewhere. As `torch.nn.functional.max_unpool{axes}d`."""
     check_floating(f"max_unpool{axes}d", input=input)
-    size = each(kernel_size, axes)
-    stride = size if stride is None or stride == () else each(stride, axes)
+    size = per_axis(kernel_size, axes)
+    stride = size if stride is None or stride == () else per_axis(stride, axes)
     if input.shape != indices.shape or input.ndim not in (axes + 1, axes + 2):
         given = f"input {in_words(input)}, indices {in_words(indices)}"
         raise ShapeError(
-            f"max_unpool{axes}d: input and indices are of one shape, with {axes} last axes; given {given}."
+            f"max_unpool{axes}d: input and indices have one shape, with {axes} last axes; it was given {given}."
         )
-    shape = native._unpool_output_size(input, list(size), list(stride), list(each(padding, axes)), output_size)  # type: ignore[attr-defined]
+    shape = native._unpool_output_size(input, list(size), list(stride), list(per_axis(padding, axes)), output_size)  # type: ignore[attr-defined]
     flat = torch.Size((*input.shape[:-axes], torch.Size(shape).numel()))
     return reshape(Unpool.of(_flat(input, axes), _flat(indices, axes), flat), (*input.shape[:-axes], *shape))
 
 
-def _fractional(axes, input, kernel_size, output_size, output_ratio, return_indices, samples):
-    name = f"fractional_max_pool{axes}d"
+def _fractional_max_pool(
+    axes: int, input: Tensor, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """input [..., C, *]: the largest of each random window. As `torch.nn.functional.fractional_max_pool{axes}d`.
+
+    With the same seed, the windows are the same as torch's.
+    """
+    name, samples = f"fractional_max_pool{axes}d", _random_samples
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name}: it takes output_size or output_ratio; it was given neither.")
     if input.ndim not in (axes + 1, axes + 2):
         raise ShapeError(
-            f"{name}: it pools the last {axes} axes of a batch, or of one datapoint; given {in_words(input)}."
+            f"{name}: it pools the last {axes} axes of a batch, or of one datapoint; it was given {in_words(input)}."
         )
     if output_size is None:
         ratio = (output_ratio,) * axes if isinstance(output_ratio, (int, float)) else output_ratio
         if len(ratio) != axes:
-            raise ValueError(f"{name}: output_ratio is one number, or {axes}; it was given {output_ratio}.")
+            raise ValueError(f"{name}: output_ratio is one number or {axes}; it was given {output_ratio}.")
         output_size = [int(n * r) for n, r in zip(input.shape[-axes:], ratio, strict=True)]
     if samples is None:
         B = 1 if input.ndim == axes + 1 else input.shape[0]
@@ -155,80 +172,7 @@ def _fractional(axes, input, kernel_size, output_size, output_ratio, return_indi
     return _max(axes, input, largest, None, return_indices)
 
 
-def max_pool1d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool1d`."""
-    return _max_windows(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool2d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, H, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool2d`."""
-    return _max_windows(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool3d(
-    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    """input [..., C, D, H, W]: the largest of each window, and its index. As `torch.nn.functional.max_pool3d`."""
-    return _max_windows(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool1d`."""
-    return _adaptive_max(1, input, output_size, return_indices)
-
-
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool2d`."""
-    return _adaptive_max(2, input, output_size, return_indices)
-
-
-def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """input [..., C, D, H, W]: the largest of each part. As `torch.nn.functional.adaptive_max_pool3d`."""
-    return _adaptive_max(3, input, output_size, return_indices)
-
-
-def max_unpool1d(
-    input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-    output_size: Any = None,
-) -> Tensor:  # fmt: skip
-    """input [..., C, W]: each where its index says, and 0 elsewhere. As `torch.nn.functional.max_unpool1d`."""
-    return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool2d(
-    input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-    output_size: Any = None,
-) -> Tensor:  # fmt: skip
-    """input [..., C, H, W]: each where its index says, and 0 elsewhere. As `torch.nn.functional.max_unpool2d`."""
-    return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
-
-
-def max_unpool3d(
-    input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-    output_size: Any = None,
-) -> Tensor:  # fmt: skip
-    """input [..., C, D, H, W]: each where its index says, and 0 elsewhere. As `torch.nn.functional.max_unpool3d`."""
-    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
-
-
-def fractional_max_pool2d(
-    input: Tensor, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> Any:  # fmt: skip
-    """input [..., C, H, W]: the largest of windows that are drawn; one seed, the same. As torch's."""
-    return _fractional(2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
-
-
-def fractional_max_pool3d(
-    input: Tensor, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> Any:  # fmt: skip
-    """input [..., C, D, H, W]: the largest of windows that are drawn; one seed, the same. As torch's."""
-    return _fractional(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
+max_pool1d, max_pool2d, max_pool3d = in_dimensions(_max_pool)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = in_dimensions(_adaptive_max_pool)
+max_unpool1d, max_unpool2d, max_unpool3d = in_dimensions(_max_unpool)
+fractional_max_pool2d, fractional_max_pool3d = in_dimensions(_fractional_max_pool, 2, 3)

@@ -1,10 +1,10 @@
-"""Which entry of its window: for each window of a pool one place in the image, kept in a byte.
+"""The index of one entry in each pooling window, saved for the backward pass in one byte.
 
-    index = begin + step       in the image laid flat: where the window begins, and how far from there the entry is
-    number                     of `step` among the steps of a window: 0 to 8 in one of 3 x 3
+    index = begin + step       in the flattened image: the window's begin, and the entry's distance from it
+    number                     which of the steps of a window: 0 to 8 for 3 x 3
 
-Where a window has more than 256 entries, where there are few windows, and where something is compiled, batched or
-traced, the index is kept as it is, and `places` takes that too.
+If a window has more than 256 entries, if there are few windows, and in compiled, batched or traced code, the index is
+saved as it is; `places` takes that too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor
 from ...recorder import as_one
 from ..core.bitmask import SMALL, is_plain
 
-#: Of windows in an image of some shape, with outputs of some shape: where each begins, axis by axis, and how far from
-#: there its entries are.
+#: (shape of the image, shape of the outputs) → for each axis, where each window begins, and the distances of its
+#: entries from there.
 Corners = Callable[[Sequence[int], Sequence[int]], tuple[list[list[int]], list[Sequence[int]]]]
 
 
 @as_one
 def numbers(index: Tensor, image: torch.Size, corners: Corners | None) -> Tensor:
-    """The index [..., *outputs], each entry as its number in its window; or as it is."""
+    """The index [..., *outputs], as numbers within the windows; or as it is."""
     if corners is None or index.numel() < SMALL or not is_plain(index):
         return index
     steps, begin = _steps(index, image, corners)
@@ -38,7 +38,7 @@ def numbers(index: Tensor, image: torch.Size, corners: Corners | None) -> Tensor
 
 @as_one
 def places(number: Tensor, image: torch.Size, corners: Corners | None) -> Tensor:
-    """The index that `numbers` was given."""
+    """The index that was given to `numbers`."""
     if number.dtype != torch.uint8 or corners is None:
         return number
     steps, begin = _steps(number, image, corners)

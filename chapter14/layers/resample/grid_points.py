@@ -1,8 +1,8 @@
-"""Where an image is read at places between its pixels: what is read there, and with which weight.
+"""The pixels around a point of an image, and their interpolation weights.
 
     u in [-1, 1] → place, in pixels → a few pixels around it, each with a weight w(u) and its derivative w'(u)
 
-of each axis on its own. A pixel of the image is one of each axis; its weight is the product of theirs.
+for each axis separately. The weight of a pixel of the image is the product of its weights along the axes.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...layer import Layer
 from ..core.arithmetic import plus, times
 from ..core.arrange import reshape, take
+from ..pointwise.pointwise import PointwiseLayer
 
 
 class Reading(NamedTuple):
-    """How a place is read: torch's own words for it."""
+    """How an image is sampled, in torch's terms."""
 
     mode: str
     padding: str
     align_corners: bool
 
 
-class Piece(Layer):
-    """One straight piece of a function of u, of which x_out and the slope are known. L = diag slope."""
+class LinearPiece(PointwiseLayer):
+    """A linear piece of a function of u: x_out and the slope are given."""
+
+    opmath = None
 
     @staticmethod
     def forward(u, x_out, slope):
@@ -36,21 +38,17 @@ class Piece(Layer):
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return (inputs[2],)
+        return None, None, inputs[2]
 
     @staticmethod
-    def backward(needs, g, slope):
-        return times(g, slope), None, None
-
-    @staticmethod
-    def jvp(tangents, u, x_out, slope):
-        return times(tangents[0], slope)
+    def h_prime(u, x_out, slope):
+        return slope
 
 
 class Taps(NamedTuple):
-    """The K pixels that one axis is read at, `at` [B, K, P]. Their weights are polynomials in t [B, 1, P].
+    """The K pixels along one axis, `at` [B, K, P]. Their weights are polynomials in t [B, 1, P].
 
-    t is what the place is past the whole number below it, a function of u with a slope; c are the coefficients.
+    t is the fractional part of the place, a function of u with `slope`; c are the coefficients.
     """
 
     at: Tensor
@@ -62,14 +60,14 @@ class Taps(NamedTuple):
         return _polynomials(self.c, self.t)
 
     def w_prime(self) -> Tensor:
-        """By u."""
+        """dw/du."""
         return times(_polynomials([_derivative(c) for c in self.c], self.t), self.slope)
 
 
 class Corners(NamedTuple):
-    """The K pixels of the image that each place is read at: `at` [B, K, P], by their place in memory.
+    """The K pixels of the image around each point: `at` [B, K, P], their indices in the flattened image.
 
-    One that is not there has the number of pixels for its place: it is the one after the last.
+    Pixels outside the image have the number of pixels as their index.
     """
 
     at: Tensor
@@ -80,7 +78,7 @@ class Corners(NamedTuple):
         return functools.reduce(_times, [taps.w() for taps in self.taps])
 
     def w_prime(self) -> list[Tensor]:
-        """Those by each u."""
+        """dw/du, for the u of each axis."""
         every = range(len(self.taps))
         return [
             functools.reduce(_times, [self.taps[k].w_prime() if k == d else self.taps[k].w() for k in every])
@@ -89,14 +87,14 @@ class Corners(NamedTuple):
 
 
 def by_axis(grid: Tensor) -> list[Tensor]:
-    """[B, P, axes] → [B, 1, P] of each."""
+    """[B, P, axes] → [B, 1, P] for each axis."""
     B, P, axes = grid.shape
     index = torch.arange(axes, device=grid.device)
     return [reshape(take(grid, index[k : k + 1], -1), (B, 1, P)) for k in range(axes)]
 
 
 def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> Corners:
-    """The pixels that an image of `size` is read at, for grid [B, P, axes] in torch's order: x, y, z."""
+    """The pixels of an image of `size` around the points grid [B, P, axes], in torch's order: x, y, z."""
     taps = [_taps(u, n, reading) for u, n in zip(by_axis(grid), reversed(size), strict=True)]
     at, there = (torch.full_like(taps[0].t, i, dtype=dtype) for i, dtype in ((0, torch.long), (1, torch.bool)))
     stride = 1
@@ -108,7 +106,7 @@ def corners(grid: Tensor, size: Sequence[int], reading: Reading) -> Corners:
 
 
 def _of_each_two(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """The pixels of some axes beside those of one more: [B, K, 1, P], [B, 1, M, P]."""
+    """a and b with axes to broadcast over each other: [B, K, 1, P], [B, 1, M, P]."""
     return reshape(a, (*a.shape[:2], 1, a.shape[2])), reshape(b, (b.shape[0], 1, *b.shape[1:]))
 
 
@@ -123,17 +121,17 @@ def _taps(u: Tensor, n: int, reading: Reading) -> Taps:
     if reading.mode != "bicubic":
         place, sign = onto(place, n, reading)
         slope = slope * sign
-    place = torch.where(place.abs() < 2**31, place, -100)  # so far outside, or no number, as torch has it
+    place = torch.where(place.abs() < 2**31, place, -100)  # so far outside, or NaN: as torch does
     low = place.round() if reading.mode == "nearest" else place.floor()
     c = _WEIGHTS[reading.mode]
     at = low + torch.arange(len(c), dtype=low.dtype, device=low.device)[:, None]
     if reading.mode == "bicubic":
         at = onto(at - 1, n, reading)[0]
-    return Taps(at, Piece.of(u, place - low, slope), slope, c)
+    return Taps(at, LinearPiece.of(u, place - low, slope), slope, c)
 
 
 def onto(place: Tensor, n: int, reading: Reading) -> tuple[Tensor, Tensor]:
-    """A place beyond the border, brought onto the image of n pixels; and the slope of that: 1, 0 or -1."""
+    """A place, moved onto the image of n pixels where it is outside; and the slope of that: 1, 0 or -1."""
     sign = torch.ones_like(place)
     if reading.padding == "reflection":
         low, high = (0, n - 1) if reading.align_corners else (-0.5, n - 0.5)
@@ -151,7 +149,7 @@ def onto(place: Tensor, n: int, reading: Reading) -> tuple[Tensor, Tensor]:
     return place, sign
 
 
-#: The weights of the pixels read, as polynomials in t, lowest power first. Of bicubic's, at -1, 0, 1, 2, a = -3/4.
+#: The weights of the pixels, as polynomials in t, lowest power first; bicubic's at -1, 0, 1, 2, with a = -3/4.
 _WEIGHTS = {
     "nearest": ((1,),),
     "bilinear": ((1, -1), (0, 1)),

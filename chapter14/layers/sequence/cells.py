@@ -1,7 +1,7 @@
-"""Recurrent cells: a layer that is handed its own x_out again, with the next token.
+"""Recurrent cells: layers whose x_out is an input again at the next step.
 
-    a = W_x x + b_x         what the token says, for all tokens at once
-    u = W h + b             what the state says
+    a = W_x x + b_x         from the token, for all tokens at once
+    u = W h + b             from the state
 
     RNN     h' = tanh(a + u)
     LSTM    i, f, n, o = σ, σ, tanh, σ of a + u             c' = f c + i n,  h' = o tanh(c')
@@ -11,10 +11,12 @@
     LSTM        di, df, dn, do = dc n i', dc c f', dc i n', g_h tanh(c') o'      with σ' = σ (1 - σ), tanh' = 1 - tanh²
                 da = du = [di df dn do],  dJ/dh = du W,  dJ/dc = f dc,  dJ/dW = du^T h
 
-A cell remembers its inputs. The gates are computed again from them on the way back.
+A cell remembers its inputs. The gates are computed again from them in the backward pass.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,20 +24,55 @@ from torch.nn import functional as native
 
 from ...layer import Layer
 from ..core.arithmetic import added, minus, plus, scale, shift, times
-from ..core.arrange import transpose
-from ..core.branch import broadcast_to, sum_to_size
+from ..core.branch import spread
 from ..core.complex import conjugates
 from ..core.merge import merge, split
-from ..linear.linear import linear, outer
+from ..linear.linear import Linear, linear
 from ..pointwise.pointwise import sigmoid, tanh
 
 
-def sigmoid_prime(s: Tensor) -> Tensor:
-    return times(s, shift(scale(s, -1), 1))  # and not s - s²: near 1, all its digits cancel
+def _one_minus(x: Tensor) -> Tensor:
+    return shift(scale(x, -1), 1)
 
 
-def tanh_prime(t: Tensor) -> Tensor:
-    return shift(scale(times(t, t), -1), 1)
+def _sigmoid_prime(s: Tensor) -> Tensor:
+    return times(s, _one_minus(s))  # and not s - s²: near 1, all its digits cancel
+
+
+def _tanh_prime(t: Tensor) -> Tensor:
+    return _one_minus(times(t, t))
+
+
+class LSTMSlopes(NamedTuple):
+    """The partial derivatives of c' with respect to the sums of i, f and n, and to c; of h' to that of o, and to c'."""
+
+    c_i: Tensor
+    c_f: Tensor
+    c_n: Tensor
+    c_c: Tensor
+    h_o: Tensor
+    h_c: Tensor
+
+
+def lstm_slopes(a: Tensor, h: Tensor, c: Tensor, W: Tensor, b: Tensor | None) -> LSTMSlopes:
+    """These of one step, or of several, one below another."""
+    i, f, n, o = split(plus(a, linear(h, W, b)), a.shape[-1] // 4, -1)
+    i, f, n, o = sigmoid(i), sigmoid(f), tanh(n), sigmoid(o)
+    t = tanh(plus(times(f, c), times(i, n)))
+    return LSTMSlopes(
+        times(n, _sigmoid_prime(i)),
+        times(c, _sigmoid_prime(f)),
+        times(i, _tanh_prime(n)),
+        f,
+        times(t, _sigmoid_prime(o)),
+        times(o, _tanh_prime(t)),
+    )
+
+
+def lstm_back(g_h: Tensor, g_c: Tensor, by: LSTMSlopes) -> tuple[Tensor, Tensor]:
+    """dJ/da and dJ/dc of one step."""
+    dc = plus(g_c, times(g_h, by.h_c))
+    return merge(times(dc, by.c_i), times(dc, by.c_f), times(dc, by.c_n), times(g_h, by.h_o)), times(dc, by.c_c)
 
 
 class LSTMCell(Layer):
@@ -56,49 +93,24 @@ class LSTMCell(Layer):
     @staticmethod
     def backward(needs, g, a, h, c, W, b):
         a, h, c, W, b = conjugates(a, h, c, W, b)
-        i, f, n, o = lstm_gates(a, h, W, b)
-        t = tanh(plus(times(f, c), times(i, n)))
-        g_h, g_c = g
-        dc = plus(g_c, times(times(g_h, o), tanh_prime(t)))
-        da = merge(
-            times(times(dc, n), sigmoid_prime(i)),
-            times(times(dc, c), sigmoid_prime(f)),
-            times(times(dc, i), tanh_prime(n)),
-            times(times(g_h, t), sigmoid_prime(o)),
-        )
-        return (
-            da if needs[0] else None,
-            linear(da, transpose(W)) if needs[1] else None,
-            times(dc, f) if needs[2] else None,
-            outer(da, h) if needs[3] else None,
-            sum_to_size(da, b.shape) if needs[4] else None,
-        )
+        da, dc = lstm_back(*g, lstm_slopes(a, h, c, W, b))
+        dh, dW, db = Linear.backward((needs[1], *needs[3:]), da, h, W)
+        return da if needs[0] else None, dh, dc if needs[2] else None, dW, db
 
     @staticmethod
     def jvp(tangents, a, h, c, W, b):
         da, dh, dc, dW, db = tangents
-        i, f, n, o = lstm_gates(a, h, W, b)
-        t = tanh(plus(times(f, c), times(i, n)))
-        di, df, dn, do = split(_moved(a, (da, db), h, dh, W, dW), c.shape[-1], -1)
-        dc = added(
-            None if dc is None else times(f, dc),
-            times(times(c, sigmoid_prime(f)), df),
-            times(times(n, sigmoid_prime(i)), di),
-            times(times(i, tanh_prime(n)), dn),
-        )
-        return plus(times(times(t, sigmoid_prime(o)), do), times(times(o, tanh_prime(t)), dc)), dc
+        by = lstm_slopes(a, h, c, W, b)
+        di, df, dn, do = split(_sum_tangent(a, (da, db), h, dh, W, dW), c.shape[-1], -1)
+        dc = added(times(by.c_i, di), times(by.c_f, df), times(by.c_n, dn), None if dc is None else times(by.c_c, dc))
+        return plus(times(by.h_o, do), times(by.h_c, dc)), dc
 
 
-def lstm_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
-    i, f, n, o = split(plus(a, linear(h, W, b)), a.shape[-1] // 4, -1)
-    return sigmoid(i), sigmoid(f), tanh(n), sigmoid(o)
-
-
-def _moved(a, also, h, dh, W, dW) -> Tensor:
-    """The tangent of a + W h, with others that add to it."""
-    ways = [None if t is None else broadcast_to(t, a.shape) for t in also]
-    ways += [None if dh is None else linear(dh, W), None if dW is None else linear(h, dW)]
-    return added(*ways) if any(way is not None for way in ways) else torch.zeros_like(a)
+def _sum_tangent(a, also, h, dh, W, dW) -> Tensor:
+    """The tangent of a + W h, and of terms that broadcast to it."""
+    terms = [None if t is None else spread(t, a.shape) for t in also]
+    terms += [None if dh is None else linear(dh, W), None if dW is None else linear(h, dW)]
+    return added(*terms) if any(t is not None for t in terms) else torch.zeros_like(a)
 
 
 class GRUCell(Layer):
@@ -118,32 +130,44 @@ class GRUCell(Layer):
     @staticmethod
     def backward(needs, g, a, h, W, b):
         a, h, W, b = conjugates(a, h, W, b)
-        r, z, n, u_n = _gru_gates(a, h, W, b)
-        dn = times(times(g, shift(scale(z, -1), 1)), tanh_prime(n))
-        dz = times(times(g, minus(h, n)), sigmoid_prime(z))
-        dr = times(times(dn, u_n), sigmoid_prime(r))
-        du = merge(dr, dz, times(dn, r))
-        return (
-            merge(dr, dz, dn) if needs[0] else None,
-            plus(times(g, z), linear(du, transpose(W))) if needs[1] else None,
-            outer(du, h) if needs[2] else None,
-            sum_to_size(du, b.shape) if needs[3] else None,
-        )
+        by = _gru_slopes(a, h, W, b)
+        dn, dz = times(g, by.h_n), times(g, by.h_z)
+        dr = times(dn, by.n_r)
+        du = merge(dr, dz, times(dn, by.r))
+        dh, dW, db = Linear.backward(needs[1:], du, h, W)
+        da = merge(dr, dz, dn) if needs[0] else None
+        return da, plus(times(g, by.z), dh) if needs[1] else None, dW, db
 
     @staticmethod
     def jvp(tangents, a, h, W, b):
         da, dh, dW, db = tangents
-        r, z, n, u_n = _gru_gates(a, h, W, b)
+        by = _gru_slopes(a, h, W, b)
         da_r, da_z, da_n = split(torch.zeros_like(a) if da is None else da, h.shape[-1], -1)
-        du_r, du_z, du_n = split(_moved(a, (db,), h, dh, W, dW), h.shape[-1], -1)
-        dr, dz = times(sigmoid_prime(r), plus(da_r, du_r)), times(sigmoid_prime(z), plus(da_z, du_z))
-        dn = times(tanh_prime(n), added(da_n, times(dr, u_n), times(r, du_n)))
-        return added(times(shift(scale(z, -1), 1), dn), times(dz, minus(h, n)), None if dh is None else times(z, dh))
+        du_r, du_z, du_n = split(_sum_tangent(a, (db,), h, dh, W, dW), h.shape[-1], -1)
+        dn = added(da_n, times(by.r, du_n), times(by.n_r, plus(da_r, du_r)))
+        dz = plus(da_z, du_z)
+        return added(times(by.h_n, dn), times(by.h_z, dz), None if dh is None else times(by.z, dh))
 
 
-def _gru_gates(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> tuple[Tensor, ...]:
-    """r, z, n, and what r lets through of h."""
+class GRUSlopes(NamedTuple):
+    """The partial derivatives of h' with respect to the sums of n and z, and of n's sum to that of r; and r and z."""
+
+    h_n: Tensor
+    h_z: Tensor
+    n_r: Tensor
+    r: Tensor
+    z: Tensor
+
+
+def _gru_slopes(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> GRUSlopes:
     H = h.shape[-1]
     (a_r, a_z, a_n), (u_r, u_z, u_n) = split(a, H, -1), split(linear(h, W, b), H, -1)
     r, z = sigmoid(plus(a_r, u_r)), sigmoid(plus(a_z, u_z))
-    return r, z, tanh(plus(a_n, times(r, u_n))), u_n
+    n = tanh(plus(a_n, times(r, u_n)))
+    return GRUSlopes(
+        times(_one_minus(z), _tanh_prime(n)),
+        times(minus(h, n), _sigmoid_prime(z)),
+        times(u_n, _sigmoid_prime(r)),
+        r,
+        z,
+    )

@@ -1,12 +1,12 @@
-"""A whole chain of LSTM cells as one layer: the same as cell after cell (section 14.8), with less to do between them.
+"""A whole chain of LSTM cells as one layer: the same as cell after cell (section 14.8), but faster.
 
-    h_t, c_t = cell(a_t, h_(t-1), c_(t-1))                 the states come again on the way back, cell by cell
-    dh_t  = g_t + du_(t+1) W                               what comes from outside, and from the step that follows
+    h_t, c_t = cell(a_t, h_(t-1), c_(t-1))                 the backward pass computes the states again, cell by cell
+    dh_t  = g_t + du_(t+1) W                               from outside, and from the next step
     dc_t  = f_(t+1) dc_(t+1) + dh_t o (1 - tanh(c_t)²)
     du_t  = [dc n i', dc c_(t-1) f', dc i n', dh tanh(c) o']
     dJ/dW = sum over t of du_t^T h_(t-1),  dJ/db = sum over t of du_t                   (14.47)
 
-All that needs no dh, as the gates and their derivatives, is computed for all steps at once; so is the sum of (14.47).
+What does not depend on dh, the gates and their derivatives, is computed for all steps at once; so is the sum (14.47).
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ import torch
 from torch import Tensor
 
 from ...layer import Layer
-from ..core.arithmetic import plus, times
+from ..core.arithmetic import plus
 from ..core.arrange import transpose
-from ..core.branch import sum_to_size
 from ..core.complex import conjugates
 from ..core.merge import merge, split
-from ..linear.linear import linear, outer
-from ..pointwise.pointwise import tanh
-from .cells import LSTMCell, lstm_gates, sigmoid_prime, tanh_prime
+from ..linear.linear import Linear, linear
+from .cells import LSTMCell, LSTMSlopes, lstm_back, lstm_slopes
 
 
 class LSTMChain(Layer):
-    """a [T B, 4 H], step below step, h and c [B, H] → h of all steps [T B, H], c after the last."""
+    """a [T B, 4 H], one step below another, h and c [B, H] → h of all steps [T B, H], c after the last."""
 
     autocast = "lower"
     letters = {"a": "TB 4H", "h": "B H", "c": "B H", "W": "4H H", "b": "4H"}
@@ -47,29 +45,19 @@ class LSTMChain(Layer):
         a, h, c, W, b = conjugates(a, h, c, W, b)
         sizes = [h.shape[0]] * T
         h_before, c_before = (merge(*s, dim=0) for s in _states(a, h, c, W, b, T, backwards))
-        i, f, n, o = lstm_gates(a, h_before, W, b)
-        t = tanh(plus(times(f, c_before), times(i, n)))
-        along_c = (times(n, sigmoid_prime(i)), times(c_before, sigmoid_prime(f)), times(i, tanh_prime(n)), f)
-        along_h = (times(o, tanh_prime(t)), times(t, sigmoid_prime(o)))
-        steps = list(zip(*[split(x, sizes, dim=0) for x in (g[0], *along_c, *along_h)], strict=True))
+        slopes = lstm_slopes(a, h_before, c_before, W, b)
+        steps = list(zip(*[split(x, sizes, dim=0) for x in (g[0], *slopes)], strict=True))
         dh, dc, W_back = None, g[1], transpose(W)
         du = [a] * T
         for k in reversed(_order(T, backwards)):
-            g_k, to_i, to_f, to_n, f_k, to_c, to_o = steps[k]
+            g_k, *by = steps[k]
             dh = g_k if dh is None else plus(g_k, dh)
-            dc = plus(dc, times(dh, to_c))
-            du[k] = merge(times(dc, to_i), times(dc, to_f), times(dc, to_n), times(dh, to_o))
-            dh, dc = linear(du[k], W_back), times(dc, f_k)
+            du[k], dc = lstm_back(dh, dc, LSTMSlopes(*by))
+            dh = linear(du[k], W_back)
         da = merge(*du, dim=0)
-        return (
-            da if needs[0] else None,
-            dh if needs[1] else None,
-            dc if needs[2] else None,
-            outer(da, h_before) if needs[3] else None,
-            sum_to_size(da, b.shape) if needs[4] else None,
-            None,
-            None,
-        )
+        _, dW, db = Linear.backward((False, *needs[3:5]), da, h_before, W)
+        wanted = (x if need else None for x, need in zip((da, dh, dc), needs, strict=False))
+        return *wanted, dW, db, None, None
 
     @staticmethod
     def jvp(tangents, a, h, c, W, b, T, backwards):

@@ -2,9 +2,9 @@
 
     (x_out_t, state_t) = cell(x_t, state_(t-1), θ)        dJ/dθ = sum over t of dJ/dθ^t        (14.47)
 
-`branch` sends θ to every step, and each x_out_t both out and on to the next step; going back, what comes adds up.
-What the tokens say, W_x x + b, is one product for all steps. A sequence is laid out as torch packs it: the tokens of
-step 0, of step 1, ..., below one another, sizes[t] of them, which never grow; those that have ended come last.
+`branch` sends θ to every step, and each x_out_t both out and to the next step; their gradients are summed. W_x x + b is
+one product for all steps. A sequence has torch's packed layout: the tokens of step 0, of step 1, ..., one below
+another, sizes[t] of them, longest sequences first, so that sizes never grows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ State = tuple[Tensor, ...]
 Cell = Callable[..., State]
 
 
-# The four networks: (x, steps, parameters) → what the tokens say, and the cell, whose first x_out is h.
+# The four networks: (x, steps, parameters) → W_x x + b of all tokens, and the cell, whose first x_out is h.
 
 
 def _lstm(x, T, W_x, W_h, b_x=None, b_h=None, W_r=None) -> tuple[Tensor, Cell]:
@@ -59,21 +59,21 @@ def _rnn(pointwise: Callable[[Tensor], Tensor]) -> Callable:
 
 
 def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
-    """The same parameter, for each step."""
+    """The parameter, branched to each step."""
     return (None,) * T if θ is None else branch(θ, T)
 
 
-_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(lambda x: relu(x, at_zero=0))
+_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(lambda x: relu(x, at_zero=0))  # PyTorch's h'(0)
 
 
 def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
-    """The cell, step after step: the x_out of all, and the last state."""
+    """Runs the cell step by step: x_out of all steps, and the last state."""
     tokens = split(a, sizes, dim=0)
     x_out = list(tokens)
     for t in reversed(range(len(sizes))) if backwards else range(len(sizes)):
         n, B = sizes[t], state[0].shape[0]
         now, others = state, ()
-        if n < B:  # the others have ended, or, backwards, not begun
+        if n < B:  # the other sequences have ended, or, backwards, not begun
             now, others = zip(*[split(s, [n, B - n], dim=0) for s in state], strict=True)
         h, *rest = cell(t, tokens[t], *now)
         x_out[t], h = branch(h)
@@ -86,7 +86,7 @@ def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: boo
 def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
     """One layer, in one direction."""
     B, T = state[0].shape[0], len(sizes)
-    if network is _lstm and len(θ) == 4 and sizes[-1] == B:  # no projection, no sequence shorter: all in one
+    if network is _lstm and len(θ) == 4 and sizes[-1] == B:  # no projection, and all sequences as long: one layer
         W_x, W_h, b_x, b_h = θ
         x_out, c = LSTMChain.of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
         x_out, also = branch(x_out)
@@ -96,22 +96,22 @@ def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
 
 
 def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, bidirectional) -> tuple[Tensor, ...]:
-    """Layer after layer, each in one direction or in both: x_out, and the last states of all."""
+    """Runs all layers, each in one direction or in both: x_out, and the last states of all."""
     if not sizes:
-        raise RuntimeError("a recurrent network takes a sequence of one token or more; it was given none.")
-    ways = 2 if bidirectional else 1
-    n = len(params) // (num_layers * ways)
+        raise RuntimeError("a recurrent network takes a sequence of at least one token; it was given an empty one.")
+    directions = 2 if bidirectional else 1
+    n = len(params) // (num_layers * directions)
     starts = [[reshape(s, s.shape[1:]) for s in split(part, 1, dim=0)] for part in state]
     ends: list[list[Tensor]] = [[] for _ in state]
     for layer in range(num_layers):
         x_out = []
-        for way, x_in in enumerate(branch(x, ways)):
-            i = layer * ways + way
+        for direction, x_in in enumerate(branch(x, directions)):
+            i = layer * directions + direction
             θ = list(params[i * n : (i + 1) * n])
             if not has_biases:
                 θ[2:2] = None, None
             start = tuple(start[i] for start in starts)
-            y, end = _through(network, x_in, start, θ, sizes, backwards=way == 1)
+            y, end = _through(network, x_in, start, θ, sizes, backwards=direction == 1)
             x_out.append(y)
             for ended, s in zip(ends, end, strict=True):
                 ended.append(reshape(s, (1, *s.shape)))
@@ -122,7 +122,7 @@ def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, 
 
 
 def _call(title: str, network: Callable, args: tuple, many: bool = False) -> tuple[Tensor, ...]:
-    """A call in one of torch's two forms: of a padded sequence, or of a packed one."""
+    """A call in one of torch's two forms: with a padded sequence, or with a packed one."""
     packed = isinstance(args[3], Sequence)
     x, hx = args[0], args[2 if packed else 1]
     state = tuple(hx) if many else (hx,)
@@ -139,7 +139,7 @@ def _call(title: str, network: Callable, args: tuple, many: bool = False) -> tup
     return (transpose(x_out, 0, 1) if batch_first else x_out), *ends
 
 
-# The faces of torch.
+# torch's functions.
 
 
 def lstm(
@@ -148,37 +148,27 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """input [T, B, N] → x_out [T, B, H], h and c after the last token [layers, B, H]. As `torch.lstm`.
 
-    Or its other form, of a packed sequence: (data, batch_sizes, hx, params, has_biases, ..., bidirectional).
+    Or its other form, with a packed sequence: (data, batch_sizes, hx, params, has_biases, ..., bidirectional).
     """
     args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
     return _call("lstm", _lstm, args, many=True)  # type: ignore[return-value]
 
 
-def gru(
-    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
-    bidirectional: bool, batch_first: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.gru`; or packed."""
-    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _call("gru", _gru, args)  # type: ignore[return-value]
+def _with_one_state(title: str, network: Callable) -> Callable[..., tuple[Tensor, Tensor]]:
+    def f(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
+        args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
+        return _call(title, network, args)
+
+    f.__name__ = f.__qualname__ = title
+    f.__doc__ = (
+        f"input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.{title}`; or packed."
+    )
+    return f
 
 
-def rnn_tanh(
-    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
-    bidirectional: bool, batch_first: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.rnn_tanh`; or packed."""
-    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _call("rnn_tanh", _rnn_tanh, args)  # type: ignore[return-value]
-
-
-def rnn_relu(
-    input: Tensor, hx: Tensor, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
-    bidirectional: bool, batch_first: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """As `rnn_tanh`, with relu, whose h'(0) is PyTorch's 0. As `torch.rnn_relu`."""
-    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _call("rnn_relu", _rnn_relu, args)  # type: ignore[return-value]
+gru = _with_one_state("gru", _gru)
+rnn_tanh = _with_one_state("rnn_tanh", _rnn_tanh)
+rnn_relu = _with_one_state("rnn_relu", _rnn_relu)
 
 
 def _step(title: str, network: Callable, input: Tensor, state: State, *θ: Tensor | None) -> State:
@@ -195,22 +185,15 @@ def lstm_cell(
     return _step("lstm_cell", _lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)  # type: ignore[return-value]
 
 
-def gru_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """input [B, N], hx [B, H] → h'. As `torch.gru_cell`."""
-    return _step("gru_cell", _gru, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+def _cell_with_one_state(title: str, network: Callable) -> Callable[..., Tensor]:
+    def f(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+        return _step(title, network, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+
+    f.__name__ = f.__qualname__ = title
+    f.__doc__ = f"input [B, N], hx [B, H] → h'. As `torch.{title}`."
+    return f
 
 
-def rnn_tanh_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """input [B, N], hx [B, H] → tanh(W_x x + W h + b). As `torch.rnn_tanh_cell`."""
-    return _step("rnn_tanh_cell", _rnn_tanh, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
-
-
-def rnn_relu_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """As `rnn_tanh_cell`, with relu, whose h'(0) is PyTorch's 0. As `torch.rnn_relu_cell`."""
-    return _step("rnn_relu_cell", _rnn_relu, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+gru_cell = _cell_with_one_state("gru_cell", _gru)
+rnn_tanh_cell = _cell_with_one_state("rnn_tanh_cell", _rnn_tanh)
+rnn_relu_cell = _cell_with_one_state("rnn_relu_cell", _rnn_relu)
