@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap
+from ...layer import LinearMap, conjugate
 from ...shape import ShapeError, in_words, several
 from .maps import SymmetricMap, TransposedMap
 
@@ -141,6 +141,11 @@ def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
 def transpose(input: Tensor, dim0: int = -2, dim1: int = -1) -> Tensor:
     """input with two axes exchanged, as `torch.transpose`; the last two by default."""
     return Transpose.of(input, dim0, dim1)
+
+
+def adjoint(A: Tensor) -> Tensor:
+    """A [..., M, N] → its conjugate transpose [..., N, M], as `torch.adjoint`."""
+    return transpose(conjugate(A))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -4,13 +4,13 @@
     cofactor   C = det(A) A^-T             [..., N, N]    g_in = D(g_out)
     slogdet    sign det A and log |det A|  [...] twice    g_in = g_out A^-T, of the logarithm
 
-(Giles 2008, 2.2.4.) det A is a polynomial in A's entries, so C and D, its second derivatives, exist where A is singular
-too. With A = U S V^T and P_ik the product of all s but s_i and s_k,
+(Giles 2008, 2.2.4.) det A is a polynomial in A's entries, so C and D, its second derivatives, also exist where A is
+singular. With A = U S V^T and P_ik the product of all s but s_i and s_k,
 
     D(B) = det(U V^T) U E V^T,    E_ii = sum_k P_ik B'_kk,    E_ik = -P_ik B'_ki,    B' = U^T B V
 
-and D(B) det A = <C, B> C - C B^T C. What that becomes when it is differentiated is D's own derivative: it divides by
-det A, so the third derivative, and no earlier one, wants a regular A.
+and D(B) det A = <C, B> C - C B^T C. D's derivative follows from that equation. It divides by det A, so the third
+derivative, unlike the first two, needs a regular A.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class Det(Layer):
 
     @staticmethod
     def backward(needs, g, A):
-        return (times(_of_matrix(g), Cofactor.of(A)),)
+        return (times(_as_matrix(g), Cofactor.of(A)),)
 
     @staticmethod
     def jvp(tangents, A):
-        return _number(_inner(Cofactor.of(A), tangents[0]))
+        return _as_number(_inner(Cofactor.of(A), tangents[0]))
 
 
 class Cofactor(Layer):
     @staticmethod
     def forward(A):
-        """det(A) A^-T, out of one LU. A pivot of 0 becomes one that rounding could have left: C hardly differs."""
+        """det(A) A^-T from one LU. A pivot of 0 is replaced by a rounding error, as C is continuous."""
         LU, pivots, _ = torch.linalg.lu_factor_ex(A)
         U = LU.diagonal(dim1=-2, dim2=-1)
         rounding = native.pad(U.detach().abs(), (1, 0)).amax(-1, keepdim=True) * torch.finfo(A.dtype).eps
@@ -92,7 +92,7 @@ class SecondOfDet(Layer):
 
 
 def _without_two(s: Tensor) -> Tensor:
-    """P [..., N, N]: for i < k, what lies before i, between them, and behind k; 0 on the diagonal."""
+    """P [..., N, N]: for i < k, the product of those before i, between i and k, and after k; 0 on the diagonal."""
     later = torch.ones(s.shape[-1], s.shape[-1], dtype=torch.bool, device=s.device).triu(1)
     between = _before(torch.where(later, s[..., None, :], 1))
     P = (_before(s)[..., :, None] * between * _before(s.flip(-1)).flip(-1)[..., None, :]).triu(1)
@@ -100,18 +100,18 @@ def _without_two(s: Tensor) -> Tensor:
 
 
 def _before(s: Tensor) -> Tensor:
-    """The products of the entries before each."""
+    """For each entry, the product of those before it."""
     return native.pad(s, (1, 0), value=1).cumprod(-1)[..., :-1]
 
 
 def _third(A: Tensor, B: Tensor, G: Tensor) -> Tensor:
-    """The derivative of <D(B), G>, out of D(B) det A = <C, B> C - C B^T C."""
+    """The derivative of <D(B), G>, from D(B) det A = <C, B> C - C B^T C."""
     C, D = Cofactor.of(A), SecondOfDet.of(A, G)
     there = plus(times(_inner(D, B), C), times(_inner(C, B), D))
     Bt = transpose(B)
     turned = plus(MatMul.of(MatMul.of(D, Bt), C), MatMul.of(MatMul.of(C, Bt), D))
     rest = times(_inner(C, G), SecondOfDet.of(A, B))
-    return times(minus(minus(there, turned), rest), _of_matrix(reciprocal(Det.of(A))))
+    return times(minus(minus(there, turned), rest), _as_matrix(reciprocal(Det.of(A))))
 
 
 class SLogDet(Layer):
@@ -127,11 +127,11 @@ class SLogDet(Layer):
 
     @staticmethod
     def backward(needs, g, A):
-        return (times(_of_matrix(g[1]), transpose(inverse(A))),)
+        return (times(_as_matrix(g[1]), transpose(inverse(A))),)
 
     @staticmethod
     def jvp(tangents, A):
-        d_log = _number(_inner(transpose(inverse(A)), tangents[0]))
+        d_log = _as_number(_inner(transpose(inverse(A)), tangents[0]))
         return torch.zeros_like(d_log), d_log
 
 
@@ -140,11 +140,11 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
     return sum_along(times(a, b), (-2, -1))
 
 
-def _number(x: Tensor) -> Tensor:
+def _as_number(x: Tensor) -> Tensor:
     return reshape(x, x.shape[:-2])
 
 
-def _of_matrix(g: Tensor) -> Tensor:
+def _as_matrix(g: Tensor) -> Tensor:
     return unsqueeze(unsqueeze(g, -1), -1)
 
 
@@ -156,7 +156,7 @@ def det(A: Tensor) -> Tensor:
 
 
 def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
-    """A [..., N, N] → the sign of its determinant, which has no gradient, and the logarithm of its size, each [...].
+    """A [..., N, N] → the sign of its determinant, without gradient, and the log of its absolute value, each [...].
 
     As `torch.linalg.slogdet`.
     """
@@ -166,6 +166,6 @@ def slogdet(A: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def logdet(input: Tensor) -> Tensor:
-    """input [..., N, N] → the logarithm of its determinant, NaN where that is negative, as `torch.logdet`."""
+    """input [..., N, N] → the logarithm of its determinant, NaN where it is negative, as `torch.logdet`."""
     sign, log = slogdet(input)
     return masked_fill(log, sign == -1, torch.nan)

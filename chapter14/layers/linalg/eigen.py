@@ -8,10 +8,10 @@
 
     [..., N, N] → [..., N], [..., N, N]       [..., M, N] → [..., M, K], [..., K], [..., K, N],  K = min(M, N)
 
-with X = U^T g_U - (U^T g_U)^T, and Y, Z = V^T g_V - (V^T g_V)^T; the diagonal of a quotient by E is 0. What eigh and
-eigvalsh take stands for a symmetric matrix, of which one triangle is read. (Giles 2008, 3.1 and 3.2; Townsend 2016;
-Seeger et al. 2017.) Values that are repeated have a gradient, their vectors none: there E is 0. So values and vectors
-are layers of their own, at the price of factoring A for each. A is remembered, and factored again going back.
+with X = U^T g_U - (U^T g_U)^T, and Y, Z = V^T g_V - (V^T g_V)^T; the diagonal of a quotient by E is 0. eigh and
+eigvalsh read one triangle of a matrix, which stands for a symmetric matrix. (Giles 2008, 3.1 and 3.2; Townsend 2016;
+Seeger et al. 2017.) Repeated values have a gradient, but not their vectors, because E is 0. So values and vectors are
+separate layers, and A is factored for each. A is saved, and factored again in the backward pass.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..pointwise.transcendental import reciprocal, square
 
 
 class Eigenvalues(Layer):
-    """`triangle` is the one that is read, "L" or "U"."""
+    """`triangle` is the triangle of A that is read, "L" or "U"."""
 
     autocast = "float32"
 
@@ -47,7 +47,7 @@ class Eigenvalues(Layer):
     @staticmethod
     def jvp(tangents, A, triangle):
         V = Eigenvectors.of(A, triangle)
-        return _of_columns(times(V, MatMul.of(tangents[0], V)))
+        return _column_sums(times(V, MatMul.of(tangents[0], V)))
 
 
 class Eigenvectors(Layer):
@@ -61,8 +61,8 @@ class Eigenvectors(Layer):
     def backward(needs, g, A, triangle):
         V, values = Eigenvectors.of(A, triangle), Eigenvalues.of(A, triangle)
         W = MatMul.of(transpose(V), g)
-        turned = scale(_by_gaps(minus(W, transpose(W)), values), 0.5)
-        return MatMul.of(MatMul.of(V, turned), transpose(V)), None
+        skew = scale(_by_gaps(minus(W, transpose(W)), values), 0.5)
+        return MatMul.of(MatMul.of(V, skew), transpose(V)), None
 
     @staticmethod
     def jvp(tangents, A, triangle):
@@ -86,7 +86,7 @@ class SingularValues(Layer):
     @staticmethod
     def jvp(tangents, A):
         U, Vh = SingularVectors.of(A)
-        return _of_columns(times(U, MatMul.of(tangents[0], transpose(Vh))))
+        return _column_sums(times(U, MatMul.of(tangents[0], transpose(Vh))))
 
 
 class SingularVectors(Layer):
@@ -142,24 +142,24 @@ def _divided(W: Tensor, by: Tensor) -> Tensor:
 
 
 def _columns(s: Tensor) -> Tensor:
-    """s [..., K] as what a matrix's columns are multiplied by: [..., 1, K]."""
+    """s [..., K] as [..., 1, K], to multiply the columns of a matrix."""
     return unsqueeze(s, -2)
 
 
 def _rows(s: Tensor) -> Tensor:
-    """s [..., K] as what a matrix's rows are multiplied by: [..., K, 1]."""
+    """s [..., K] as [..., K, 1], to multiply the rows of a matrix."""
     return unsqueeze(s, -1)
 
 
-def _of_columns(X: Tensor) -> Tensor:
+def _column_sums(X: Tensor) -> Tensor:
     """The sum of each column."""
     return reshape(sum_along(X, -2), (*X.shape[:-2], X.shape[-1]))
 
 
 def eigh(A: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
-    """A [..., N, N], symmetric, of which one triangle is read → its eigenvalues [..., N], smallest first, and vectors.
+    """A [..., N, N], symmetric → its eigenvalues [..., N], in ascending order, and its eigenvectors.
 
-    As `torch.linalg.eigh`.
+    As `torch.linalg.eigh`: only the triangle UPLO of A is read.
     """
     check_real("eigh", A=A)
     check_shapes("eigh", A=(A, "... N N"))
@@ -178,7 +178,8 @@ def svd(A: Tensor, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """A [..., M, N] → U [..., M, K], s [..., K], V^T [..., K, N], as `torch.linalg.svd`.
 
     Raises:
-        NotImplementedError: all of a larger U or V is asked for, of which more than K vectors have no derivative.
+        NotImplementedError: for full_matrices=True of a matrix that is not square; the additional vectors of U or V
+            have no derivative.
     """
     check_real("svd", A=A)
     check_shapes("svd", A=(A, "... M N"))
@@ -190,7 +191,7 @@ def svd(A: Tensor, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def svdvals(A: Tensor) -> Tensor:
-    """A [..., M, N] → its singular values [..., K], largest first, as `torch.linalg.svdvals`."""
+    """A [..., M, N] → its singular values [..., K], in descending order, as `torch.linalg.svdvals`."""
     check_real("svdvals", A=A)
     check_shapes("svdvals", A=(A, "... M N"))
     return SingularValues.of(A)

@@ -5,8 +5,8 @@
     pinv     x_out = A^+           dJ/dA = -x_out^T g_out x_out^T
                                            + (I - A x_out) g_out^T x_out x_out^T + x_out^T x_out g_out^T (I - x_out A)
 
-(Giles 2008, 2.2; Golub & Pereyra 1973, of matrices of one rank.) A and B are remembered, and x_out computed again going
-back, so every order follows. ^T also conjugates.
+(Giles 2008, 2.2; Golub & Pereyra 1973, for matrices of constant rank.) A and B are saved, and x_out is computed again
+in the backward pass, so derivatives of every order follow. ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from torch import Tensor
 
 from ...layer import Layer
 from ..core.arithmetic import added, minus, plus, scale
-from ..core.arrange import reshape, transpose
-from ..core.branch import sum_to_size
-from ..core.complex import conj
+from ..core.arrange import adjoint, reshape, transpose
+from ..core.branch import total
 from ..linear.matmul import MatMul
 
 
 class Inverse(Layer):
-    """The inverse and, for each matrix, where it failed: 0 where it did not. With `check` that is an error."""
+    """The inverse and, for each matrix, an error code, 0 on success. With `check`, errors are raised."""
 
     many = True
 
@@ -33,17 +32,20 @@ class Inverse(Layer):
 
     @staticmethod
     def backward(needs, g, A, check):
-        x = _adjoint(Inverse.of(A, check)[0])
-        return scale(MatMul.of(MatMul.of(x, g[0]), x), -1), None
+        return _along(adjoint(Inverse.of(A, check)[0]), g[0]), None
 
     @staticmethod
     def jvp(tangents, A, check):
-        x, info = Inverse.of(A, check)
-        return scale(MatMul.of(MatMul.of(x, tangents[0]), x), -1), None
+        return _along(Inverse.of(A, check)[0], tangents[0]), None
+
+
+def _along(x: Tensor, E: Tensor) -> Tensor:
+    """The derivative of the inverse x along E, -x E x."""
+    return scale(MatMul.of(MatMul.of(x, E), x), -1)
 
 
 class Solve(Layer):
-    """x_out and, for each matrix, where it failed, as `Inverse`."""
+    """x_out and, for each matrix, an error code, as `Inverse`."""
 
     letters = {"A": "... N N", "B": "... N K"}
     title = "solve"
@@ -60,12 +62,12 @@ class Solve(Layer):
 
     @staticmethod
     def backward(needs, g, A, B, B_shape, check):
-        g_B = Solve.of(_adjoint(A), g[0], check)[0]
+        g_B = Solve.of(adjoint(A), g[0], check)[0]
         dA = None
         if needs[0]:
             x = Solve.of(A, B, check)[0]
-            dA = sum_to_size(scale(MatMul.of(g_B, _adjoint(x)), -1), A.shape)
-        return dA, sum_to_size(g_B, B_shape) if needs[1] else None, None
+            dA = total(scale(MatMul.of(g_B, adjoint(x)), -1), A.shape)
+        return dA, total(g_B, B_shape) if needs[1] else None, None
 
     @staticmethod
     def jvp(tangents, A, B, check):
@@ -83,26 +85,22 @@ class Pinv(Layer):
 
     @staticmethod
     def backward(needs, g, A, *options):
-        X, g = Pinv.of(A, *options), _adjoint(g)
-        Xh = _adjoint(X)
+        X, g = Pinv.of(A, *options), adjoint(g)
+        Xh = adjoint(X)
         left, right = MatMul.of(MatMul.of(g, X), Xh), MatMul.of(Xh, MatMul.of(X, g))
         left = minus(left, MatMul.of(A, MatMul.of(X, left)))
         right = minus(right, MatMul.of(MatMul.of(right, X), A))
-        through = MatMul.of(MatMul.of(Xh, _adjoint(g)), Xh)
+        through = MatMul.of(MatMul.of(Xh, adjoint(g)), Xh)
         return minus(plus(left, right), through), None, None, None
 
     @staticmethod
     def jvp(tangents, A, *options):
         X, dA = Pinv.of(A, *options), tangents[0]
-        Xh, dAh = _adjoint(X), _adjoint(dA)
+        Xh, dAh = adjoint(X), adjoint(dA)
         left, right = MatMul.of(MatMul.of(dAh, Xh), X), MatMul.of(X, MatMul.of(Xh, dAh))
         left = minus(left, MatMul.of(X, MatMul.of(A, left)))
         right = minus(right, MatMul.of(MatMul.of(right, A), X))
         return minus(plus(left, right), MatMul.of(MatMul.of(X, dA), X))
-
-
-def _adjoint(A: Tensor) -> Tensor:
-    return transpose(conj(A))
 
 
 def inverse(A: Tensor) -> Tensor:
@@ -113,13 +111,13 @@ def inverse(A: Tensor) -> Tensor:
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """A [..., N, N], B [..., N, K] → the x with A x = B, or x A = B, as `torch.linalg.solve`.
 
-    B is of vectors where it has A's axes but the last.
+    B has vectors [..., N] where its shape is A's without the last axis.
     """
     return solve_ex(A, B, left=left, check_errors=True)[0]
 
 
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    """As `solve`, and where it failed, or 0, for each matrix; as `torch.linalg.solve_ex`."""
+    """As `solve`, and an error code for each matrix, 0 on success; as `torch.linalg.solve_ex`."""
     if B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]):
         x_out, info = solve_ex(A, reshape(B, (*B.shape, 1)), left=left, check_errors=check_errors)
         return reshape(x_out, x_out.shape[:-1]), info
@@ -133,5 +131,8 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
 def pinv(
     A: Tensor, *, atol: float | Tensor | None = None, rtol: float | Tensor | None = None, hermitian: bool = False
 ) -> Tensor:
-    """A [..., M, N] → its pseudoinverse [..., N, M], as `torch.linalg.pinv`. It is of matrices near A of A's rank."""
+    """A [..., M, N] → its pseudoinverse [..., N, M], as `torch.linalg.pinv`.
+
+    Its derivative is for changes of A that keep its rank.
+    """
     return Pinv.of(A, atol, rtol, hermitian)

@@ -3,7 +3,7 @@
     matrix_exp    x_out = sum_k A^k / k!      L^A E: the upper right block of exp [[A, E], [0, A]]      [..., N, N]
     matrix_power  x_out = A A ... A           n < 0: of A^-1
 
-L^T is L of A^T (Higham 2008, 10.6); ^T also conjugates.
+L^T at A is L at A^T (Higham 2008, 10.6); ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ...layer import Layer, cast
 from ...shape import check_floating, check_shapes
-from ..core.arrange import narrow, transpose
+from ..core.arrange import adjoint, narrow
 from ..core.branch import branch
-from ..core.cast import clone
-from ..core.complex import conj
+from ..core.cast import copied
 from ..core.merge import merge
 from ..linear.matmul import MatMul
 from .inverse import inverse
@@ -31,7 +30,7 @@ class MatrixExp(Layer):
 
     @staticmethod
     def backward(needs, g, A):
-        return (_along(transpose(conj(A)), g),)
+        return (_along(adjoint(A), g),)
 
     @staticmethod
     def jvp(tangents, A):
@@ -55,7 +54,7 @@ def matrix_exp(A: Tensor) -> Tensor:
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """A [..., N, N] → A^n, as `torch.linalg.matrix_power`."""
     check_shapes("matrix_power", A=(A, "... N N"))
-    if A.dtype in (torch.float16, torch.bfloat16):  # as one product: what is between may overflow
+    if A.dtype in (torch.float16, torch.bfloat16):  # rounded once: intermediate products may overflow
         return cast(matrix_power(cast(A, torch.float32), n), A.dtype)
     if n == 0:
         return torch.eye(A.shape[-1], dtype=A.dtype, device=A.device).expand(A.shape).clone()

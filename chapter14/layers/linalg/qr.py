@@ -1,11 +1,11 @@
-"""QR: a matrix as an orthogonal one times a triangle.
+"""QR: a matrix as the product of an orthogonal and a triangular matrix.
 
     A = Q R      [..., M, N] → [..., M, K], [..., K, N],    K = min(M, N)
 
     dJ/dA = (g_Q + Q (T + T^T)) R^-T,    T: the upper triangle of g_R R^T - Q^T g_Q, with half of the diagonal
 
 where M >= N (Walter, Lehmann & Lamour 2012; Seeger et al. 2017). A wider matrix is [A_1, A_2] with A_1 square: then
-A_1 = Q R_1 and R = [R_1, Q^T A_2]. A is remembered, and factored again going back.
+A_1 = Q R_1 and R = [R_1, Q^T A_2]. A is saved, and factored again in the backward pass.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .triangular import solve_triangular
 
 
 class QR(Layer):
-    """Of as many rows as columns, or more."""
+    """For matrices with at least as many rows as columns."""
 
     autocast = "float32"
     many = True
@@ -38,8 +38,8 @@ class QR(Layer):
     def backward(needs, g, A):
         (Q, R), (g_Q, g_R) = QR.of(A), g
         T = _half(minus(MatMul.of(g_R, transpose(R)), MatMul.of(transpose(Q), g_Q)))
-        turned = plus(g_Q, MatMul.of(Q, plus(T, transpose(T))))
-        return (solve_triangular(transpose(R), turned, upper=False, left=False),)
+        inner = plus(g_Q, MatMul.of(Q, plus(T, transpose(T))))
+        return (solve_triangular(transpose(R), inner, upper=False, left=False),)
 
     @staticmethod
     def jvp(tangents, A):
@@ -59,7 +59,7 @@ def qr(A: Tensor, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     """A [..., M, N] → Q [..., M, K], R [..., K, N], as `torch.linalg.qr`.
 
     Raises:
-        NotImplementedError: a mode without a derivative, in which Q is larger, or is not there.
+        NotImplementedError: for a mode without a derivative, in which Q is larger or missing.
     """
     check_real("qr", A=A)
     check_shapes("qr", A=(A, "... M N"))

@@ -1,11 +1,12 @@
-"""Triangular systems of equations, Cholesky factors, and what is solved with them.
+"""Triangular systems of equations, Cholesky factors, and systems solved with them.
 
     solve_triangular  x_out = A^-1 B               dJ/dB = A^-T g_out,  dJ/dA = -T((A^-T g_out) x_out^T)
     cholesky          A = L L^T, x_out = L         dJ/dA = sym(L^-T P(L^T g_out) L^-1)
 
-(Giles 2008, 2.1 and 2.3; Murray 2016.) T keeps the triangle that is read, without its diagonal where that counts as
-ones; P keeps the lower triangle, with half of the diagonal; sym X = (X + X^T)/2: A stands for a symmetric matrix, of
-which the lower triangle is read. ^T also conjugates. A and B are remembered, and x_out computed again going back.
+(Giles 2008, 2.1 and 2.3; Murray 2016.) T keeps the triangle that is read, without its diagonal where that is taken as
+ones; P keeps the lower triangle, with half of the diagonal; sym X = (X + X^T)/2, because the lower triangle of A, which
+is read, stands for a symmetric matrix. ^T also conjugates. A and B are saved, and x_out is computed again in the
+backward pass.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from torch import Tensor
 from ...layer import Layer
 from ...shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import added, plus, scale
-from ..core.arrange import reshape, transpose
-from ..core.branch import branch, sum_to_size
-from ..core.complex import conj
+from ..core.arrange import adjoint, reshape, transpose
+from ..core.branch import branch, total
 from ..core.repeat import tril, triu
 from ..linear.matmul import MatMul
 
@@ -38,12 +38,12 @@ class SolveTriangular(Layer):
 
     @staticmethod
     def backward(needs, g, A, B, B_shape, upper, ones):
-        g_B = SolveTriangular.of(_adjoint(A), g, not upper, ones)
+        g_B = SolveTriangular.of(adjoint(A), g, not upper, ones)
         dA = None
         if needs[0]:
             x = SolveTriangular.of(A, B, upper, ones)
-            dA = sum_to_size(_read(scale(MatMul.of(g_B, _adjoint(x)), -1), upper, ones), A.shape)
-        return dA, sum_to_size(g_B, B_shape) if needs[1] else None, None, None
+            dA = total(_read(scale(MatMul.of(g_B, adjoint(x)), -1), upper, ones), A.shape)
+        return dA, total(g_B, B_shape) if needs[1] else None, None, None
 
     @staticmethod
     def jvp(tangents, A, B, upper, ones):
@@ -59,12 +59,8 @@ def _read(A: Tensor, upper: bool, ones: bool) -> Tensor:
     return triu(A, int(ones)) if upper else tril(A, -int(ones))
 
 
-def _adjoint(A: Tensor) -> Tensor:
-    return conj(transpose(A))
-
-
 class Cholesky(Layer):
-    """L and, for each matrix, where it failed: 0 where it did not. With `check` that is an error."""
+    """L and, for each matrix, an error code, 0 on success. With `check`, errors are raised."""
 
     autocast = "float32"
     many = True
@@ -76,17 +72,17 @@ class Cholesky(Layer):
     @staticmethod
     def backward(needs, g, A, check):
         L, also = branch(Cholesky.of(A, check)[0])
-        inner = SolveTriangular.of(_adjoint(L), _half(MatMul.of(_adjoint(also), g[0])), True, False)
-        dA = _adjoint(SolveTriangular.of(_adjoint(L), _adjoint(inner), True, False))
-        return scale(plus(dA, _adjoint(dA)), 0.5), None
+        inner = SolveTriangular.of(adjoint(L), _half(MatMul.of(adjoint(also), g[0])), True, False)
+        dA = adjoint(SolveTriangular.of(adjoint(L), adjoint(inner), True, False))
+        return scale(plus(dA, adjoint(dA)), 0.5), None
 
     @staticmethod
     def jvp(tangents, A, check):
         L, info = Cholesky.of(A, check)
-        dA = scale(plus(tangents[0], _adjoint(tangents[0])), 0.5)
+        dA = scale(plus(tangents[0], adjoint(tangents[0])), 0.5)
         inner = SolveTriangular.of(L, dA, False, False)
-        inner = SolveTriangular.of(L, _adjoint(inner), False, False)
-        return MatMul.of(L, _half(_adjoint(inner))), None
+        inner = SolveTriangular.of(L, adjoint(inner), False, False)
+        return MatMul.of(L, _half(adjoint(inner))), None
 
 
 def _half(X: Tensor) -> Tensor:
@@ -95,7 +91,7 @@ def _half(X: Tensor) -> Tensor:
 
 
 def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Tensor:
-    """A [..., N, N], B [..., N, K] → the x with A x = B, of A's upper or lower triangle; with left=False x A = B.
+    """A [..., N, N], B [..., N, K] → the x with A x = B, for A's upper or lower triangle; with left=False x A = B.
 
     As `torch.linalg.solve_triangular`; batch axes broadcast.
     """
@@ -117,20 +113,20 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 
 
 def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> tuple[Tensor, Tensor]:
-    """As `cholesky`, and where it failed, or 0, for each matrix; as `torch.linalg.cholesky_ex`."""
+    """As `cholesky`, and an error code for each matrix, 0 on success; as `torch.linalg.cholesky_ex`."""
     check_shapes("cholesky", A=(A, "... N N"))
-    L, info = Cholesky.of(_adjoint(A) if upper else A, check_errors)
-    return _adjoint(L) if upper else L, info
+    L, info = Cholesky.of(adjoint(A) if upper else A, check_errors)
+    return adjoint(L) if upper else L, info
 
 
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """B [..., N, K], a Cholesky factor L [..., N, N] → the x with L L^T x = B, as `torch.cholesky_solve`."""
     if B.ndim < 2:
         raise ShapeError(f"cholesky_solve: it expects B [..., N, K]; it was given B {in_words(B)}.")
-    L = _adjoint(L) if upper else L
+    L = adjoint(L) if upper else L
     L, also = branch(L)
     half = solve_triangular(L, B, upper=False)
-    return solve_triangular(_adjoint(also), half, upper=True)
+    return solve_triangular(adjoint(also), half, upper=True)
 
 
 def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:

@@ -1,11 +1,11 @@
-"""Images in another size. Each axis on its own is a product with a matrix of few entries, which none has to write out.
+"""Images resized. Along each axis, that is the product with a sparse matrix.
 
-    x_out = A x_in         A [M, N]: a row says of which pixels of an axis a new one is the mean
-    g_in  = A^T g_out      transposed, an axis at a time
+    x_out = A x_in         A [M, N]: each row has the weights of a new pixel, along one axis
+    g_in  = A^T g_out      an axis at a time
 
-Forward is torch's kernel, of all axes at once. A, for the way back, is what that kernel makes of the identity; by
-"nearest", where a row has one 1, it is the index that the kernel makes of 0, 1, ..., N-1. Pixels near one another are
-means of pixels near one another, so A is a band, and the product is taken in blocks along it.
+The forward pass is torch's kernel, for all axes at once. For the backward pass, A is what that kernel makes of the
+identity; for "nearest", where a row has one 1, the index is what it makes of 0, 1, ..., N-1. A is a band matrix, and it
+is multiplied in blocks along the band.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from torch import Tensor
 
 from ...layer import LinearMap
 from ...shape import in_words, several
+from ..core.maps import TransposedMap
 from ..pool.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 
 class Method(NamedTuple):
-    """What a new pixel is made of. A scale is that of the places, where it is not the quotient of the sizes."""
+    """How a new pixel is computed. Each scale is None where it is the quotient of the sizes."""
 
     mode: str
     align_corners: bool
@@ -31,7 +32,7 @@ class Method(NamedTuple):
     scales: tuple[float | None, ...]
 
     def along(self, *scales: float | None) -> Method:
-        """The same along axes of these scales."""
+        """The same method along axes with these scales."""
         return Method(self.mode, self.align_corners, self.antialias, scales)
 
     @property
@@ -44,33 +45,25 @@ class Interpolate(LinearMap):
     def forward(x, size, method):
         return _kernel(x, size, method)
 
-    @staticmethod
-    def transpose(g, shape, size, method):
-        return InterpolateBack.of(g, shape[2:], method)
 
-
-class InterpolateBack(LinearMap):
-    """A^T g, from the last axis on."""
+class InterpolateTranspose(TransposedMap, of=Interpolate):
+    """A^T g, from the last axis to the first."""
 
     opmath = "all"
 
     @staticmethod
-    def forward(g, size, method):
+    def forward(g, shape, size, method):
         channels_last = g.stride(1) == 1 != g.shape[1]
         x_out = g.movedim(1, -1) if channels_last else g
         for k in reversed(range(len(size))):
             dim, one = k + (1 if channels_last else 2), method.along(method.scales[k])
-            n, m = size[k], g.shape[k + 2]
+            n, m = shape[k + 2], size[k]
             if method.nearest:
                 empty = x_out.new_zeros(*x_out.shape[:dim], n, *x_out.shape[dim + 1 :])
                 x_out = empty.index_add(dim, _index(n, m, one, g.device), x_out)
             else:
                 x_out = _by_band(x_out, _matrix(n, m, one, g), dim)
         return x_out.movedim(-1, 1) if channels_last else x_out
-
-    @staticmethod
-    def transpose(g, shape, size, method):
-        return Interpolate.of(g, shape[2:], method)
 
 
 def _kernel(x: Tensor, size: Sequence[int], method: Method) -> Tensor:
@@ -88,7 +81,7 @@ def _index(n: int, m: int, method: Method, device: torch.device) -> Tensor:
 
 
 def _matrix(n: int, m: int, method: Method, like: Tensor) -> Tensor:
-    """A^T [N, M], of one axis."""
+    """A^T [N, M], for one axis."""
     identity = torch.eye(n, dtype=like.dtype, device=like.device)
     if method.mode.endswith("linear") and not method.antialias:
         return _kernel(identity[None], (m,), Method("linear", method.align_corners, False, method.scales))[0]
@@ -97,10 +90,10 @@ def _matrix(n: int, m: int, method: Method, like: Tensor) -> Tensor:
 
 
 def _by_band(g: Tensor, A: Tensor, dim: int, block: int = 64) -> Tensor:
-    """A^T g along one axis, where A^T [N, M] is given."""
+    """A^T g along one axis, given A^T [N, M]."""
     n, m = A.shape
     x_out = g.new_zeros(*g.shape[:dim], n, *g.shape[dim + 1 :])
-    reach = 2 + math.ceil(4 * max(1, n / m))  # the widest kernel's, and what a scale may differ from n / m
+    reach = 2 + math.ceil(4 * max(1, n / m))  # of the widest kernel, for a scale that may differ from n / m
     for start in range(0, m, block):
         length = min(block, m - start)
         first = max(0, math.floor(start * n / m) - reach)
@@ -132,7 +125,7 @@ def interpolate(
     _check(input, mode, align_corners, antialias)
     if (size is None) == (scale_factor is None):
         raise ValueError(
-            f"interpolate: either size or scale_factor is given; it was given size={size}, scale_factor={scale_factor}."
+            f"interpolate: it expects size or scale_factor; it was given size={size}, scale_factor={scale_factor}."
         )
     scales: tuple[float | None, ...] = (None,) * axes
     if size is None:
@@ -145,7 +138,7 @@ def interpolate(
     try:
         size = several(size)
     except TypeError as error:
-        raise TypeError(f"interpolate: size is of whole numbers; it was given {size}.") from error
+        raise TypeError(f"interpolate: size must be integers; it was given {size}.") from error
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](input, size)
     return Interpolate.of(input, size, Method(mode, bool(align_corners), antialias, scales))
@@ -156,7 +149,7 @@ def _each(value, axes: int, input: Tensor, name: str) -> list:
         return [value] * axes
     if len(value) != axes:
         raise ValueError(
-            f"interpolate: {name} has a number for each axis behind batch and channels, or is one; it was given input "
+            f"interpolate: {name} is one number, or one for each axis after the channels; it was given input "
             f"{in_words(input)}, {name}={value}."
         )
     return list(value)
@@ -167,7 +160,7 @@ def _check(input: Tensor, mode: str, align_corners: bool | None, antialias: bool
         raise ValueError(f"interpolate: align_corners is for {', '.join(_AXES)}; it was given mode={mode!r}.")
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.ndim == 4):
         raise ValueError(
-            "interpolate: antialias=True is for bilinear, bicubic and lanczos, of images; it was given "
+            "interpolate: antialias=True is for bilinear, bicubic and lanczos, and for images; it was given "
             f"input {in_words(input)}, mode={mode!r}."
         )
     if mode == "lanczos" and (align_corners or not antialias):
@@ -176,7 +169,7 @@ def _check(input: Tensor, mode: str, align_corners: bool | None, antialias: bool
     if not known or input.ndim - 2 not in _AXES.get(mode, (1, 2, 3)):
         raise NotImplementedError(
             "interpolate: nearest, nearest-exact and area take 1 to 3 axes, linear takes 1, bilinear, bicubic and "
-            f"lanczos 2, trilinear 3, behind batch and channels; it was given input {in_words(input)}, "
+            f"lanczos 2, trilinear 3, after batch and channels; it was given input {in_words(input)}, "
             f"mode={mode!r}."
         )
 
@@ -185,19 +178,19 @@ def upsample(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest", align_corners: bool | None = None,
 ) -> Tensor:  # fmt: skip
-    """An older name of `interpolate`, as `torch.nn.functional.upsample`."""
+    """`interpolate` by its older name, as `torch.nn.functional.upsample`."""
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:
-    """`interpolate` by "nearest", as `torch.nn.functional.upsample_nearest`."""
+    """`interpolate` with mode "nearest", as `torch.nn.functional.upsample_nearest`."""
     return interpolate(input, size, scale_factor)
 
 
 def upsample_bilinear(
     input: Tensor, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
 ) -> Tensor:
-    """`interpolate` by "bilinear", corners on corners, as `torch.nn.functional.upsample_bilinear`."""
+    """`interpolate` with mode "bilinear" and aligned corners, as `torch.nn.functional.upsample_bilinear`."""
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)

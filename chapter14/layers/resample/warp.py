@@ -1,57 +1,50 @@
-"""Resampling: images read at places between their pixels. Each entry of x_out is a mean of the four around its place.
+"""Resampling: images at points between their pixels. Each entry of x_out is a mean of the four pixels around its point.
 
     x_out[p] = sum_k w_k[p] x_in[i_k[p]],  k = 1..4
-    g_in[i_k[p]] += w_k[p] g_out[p]                     transposed: what comes back is added where it was read
+    g_in[i_k[p]] += w_k[p] g_out[p]                     the transpose
 
-The places are constants, so it is linear: L is [|x_out| x |x_in|] with four entries a row.
+The points are constants, so it is linear: L is [|x_out| x |x_in|] with four entries a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from ...layer import LinearMap
 from ..core.blocks import row_blocks
+from ..core.maps import TransposedMap
 
 
 class Warp(LinearMap):
     @staticmethod
     def forward(x, grid):
         size = torch.tensor(x.shape[-2:], dtype=grid.dtype, device=grid.device)
-        places = torch.addcmul(1 / size - 1, grid, 2 / size).flip(-1)  # torch has them from -1 to 1, the column first
+        points = torch.addcmul(1 / size - 1, grid, 2 / size).flip(-1)  # torch's are from -1 to 1, columns first
         dtype = torch.promote_types(x.dtype, grid.dtype)
         bilinear, border = 0, 1
-        return torch.grid_sampler(x.to(dtype), places.to(dtype), bilinear, border, False).to(x.dtype)
+        return torch.grid_sampler(x.to(dtype), points.to(dtype), bilinear, border, False).to(x.dtype)
 
+
+class WarpTranspose(TransposedMap, of=Warp):
     @staticmethod
-    def transpose(g, shape, grid):
-        return WarpBack.of(g, grid, shape[-2:])
+    def forward(g, shape, grid):
+        return torch.cat([_splat(its, points, shape[-2:]) for its, points in row_blocks(g, grid)])
 
 
-class WarpBack(LinearMap):
-    @staticmethod
-    def forward(g, grid, size):
-        return torch.cat([_back(its, places, size) for its, places in row_blocks(g, grid)])
-
-    @staticmethod
-    def transpose(g, shape, grid, size):
-        return Warp.of(g, grid)
-
-
-def _back(g: Tensor, grid: Tensor, size: tuple[int, int]) -> Tensor:
+def _splat(g: Tensor, grid: Tensor, size: Sequence[int]) -> Tensor:
     rows = g.flatten(2)
     x_out = g.new_zeros(*g.shape[:2], size[0] * size[1])
-    for index, weight in _corners(grid.flatten(1, 2), size):
+    for index, weight in _four_pixels(grid.flatten(1, 2), size):
         part = rows * weight[:, None].to(g.dtype)
         x_out = x_out.scatter_add(-1, index[:, None].expand(part.shape), part)
     return x_out.view(*g.shape[:2], *size)
 
 
-def _corners(grid: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """i_k and w_k [B, P], for the places grid [B, P, 2]. Of two pixels, the last of an axis is never the first."""
+def _four_pixels(grid: Tensor, size: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """i_k and w_k [B, P], for the points grid [B, P, 2]. The last pixel of an axis is never the first of a pair."""
     (H, W), (row, column) = size, grid.unbind(-1)
     row, column = row.clamp(0, H - 1), column.clamp(0, W - 1)
     top, left = row.floor().clamp_(0, max(H - 2, 0)), column.floor().clamp_(0, max(W - 2, 0))
@@ -64,18 +57,17 @@ def _corners(grid: Tensor, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tens
 
 
 def warp(x: Tensor, grid: Tensor) -> Tensor:
-    """x [B, C, H, W] read at grid [B, H', W', 2], (row, column) in pixels, bilinearly → [B, C, H', W'].
+    """x [B, C, H, W] at the points grid [B, H', W', 2], (row, column) in pixels, bilinearly → [B, C, H', W'].
 
-    Beyond the border, the border goes on. As `torch.nn.functional.grid_sample` with `padding_mode="border"`, for a grid
-    that is a constant.
+    As `torch.nn.functional.grid_sample` with `padding_mode="border"`; the grid has no gradient.
     """
     return Warp.of(x, grid)
 
 
 def affine(matrix: Tensor, shift: Tensor, size: tuple[int, int], out: tuple[int, int]) -> Tensor:
-    """The grid [B, *out, 2] that reads, at each place p of x_out, an image of `size` at matrix p + shift.
+    """The points matrix p + shift of an image of `size`, for each point p of x_out: a grid [B, *out, 2].
 
-    Places count from the centre. matrix [B, 2, 2], shift [B, 2].
+    Points are relative to the centre. matrix [B, 2, 2], shift [B, 2].
     """
     centre = torch.tensor([(n - 1) / 2 for n in size], dtype=matrix.dtype, device=matrix.device)
     rows, columns = (torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2 for n in out)

@@ -1,4 +1,4 @@
-"""Scaled dot product attention: every query looks at every key, and takes of the values what it finds.
+"""Scaled dot product attention: every query attends to every key, and gets a mean of the values.
 
     S = q k^T / √D + mask       [..., T, S]
     P = softmax(S)              each row a distribution over the keys
@@ -8,7 +8,7 @@
     dJ/dS = P (dP - sum_s P dP),  dP = g v^T         the softmax's L, row by row
     dJ/dq = dS k / √D,  dJ/dk = dS^T q / √D,  dJ/dmask = dS
 
-P has T x S entries, so it is not remembered: q, k and v are, and P is computed again from them.
+P has T x S entries, so it is not saved: q, k and v are, and P is computed again from them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..norm.softmax import softmax
 
 
 class Attention(Layer):
-    """`stays` is where dropout leaves P: a bool [..., T, S], one byte an entry, or None. What stays is scaled `up`."""
+    """`stays` is True where dropout keeps P: a bool [..., T, S], or None. Entries kept are multiplied by `up`."""
 
     autocast = "lower"
     opmath = "derivatives"
@@ -40,10 +40,10 @@ class Attention(Layer):
     def forward(q, k, v, mask, stays, causal, by, up):
         if stays is None:
             return native.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=by)
-        wide = torch.promote_types(q.dtype, torch.float32)  # rounded once, as torch's plain path is
+        wide = torch.promote_types(q.dtype, torch.float32)  # rounded once, as in torch's math kernel
         S = q.to(wide) @ k.to(wide).mT * by
         if causal:
-            mask = _not_ahead(S)
+            mask = _causal_mask(S)
         if mask is not None:
             S = S.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else S + mask
         P = torch._safe_softmax(S, -1)
@@ -73,12 +73,12 @@ class Attention(Layer):
     def jvp(tangents, q, k, v, mask, stays, causal, by, up):
         dq, dk, dv, dmask, *_ = tangents
         P = _weights(q, k, mask, causal, by)
-        ways = (
+        terms = (
             None if dq is None else scale(matmul(dq, transpose(k)), by),
             None if dk is None else scale(matmul(q, transpose(dk)), by),
             None if dmask is None else broadcast_to(dmask, P.shape),
         )
-        dS = added(*ways) if any(way is not None for way in ways) else None
+        dS = added(*terms) if any(t is not None for t in terms) else None
         return added(
             None if dS is None else matmul(_drop(_softmax_prime(dS, P), stays, up), v),
             None if dv is None else matmul(_drop(P, stays, up), dv),
@@ -96,15 +96,15 @@ def _drop(P: Tensor, stays: Tensor | None, up: float) -> Tensor:
     return P if stays is None else scale(gate(P, stays), up)
 
 
-def _not_ahead(S: Tensor) -> Tensor:
+def _causal_mask(S: Tensor) -> Tensor:
     return torch.ones(S.shape[-2:], dtype=torch.bool, device=S.device).tril()
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool, by: float) -> Tensor:
-    """P. A query that may look nowhere takes nothing: its row is 0, where a softmax would be NaN."""
+    """P. The row of a query without any visible key is 0, where a softmax would be NaN."""
     S = scale(matmul(q, transpose(k)), by)
     if causal:
-        mask = _not_ahead(S)
+        mask = _causal_mask(S)
     if mask is None:
         return softmax(S, -1)
     hidden = ~mask if mask.dtype == torch.bool else mask.detach() == -math.inf
@@ -122,12 +122,12 @@ def scaled_dot_product_attention(
 ) -> Tensor:  # fmt: skip
     """query [..., T, D], key [..., S, D], value [..., S, E], attn_mask [..., T, S] → [..., T, E].
 
-    As `torch.nn.functional.scaled_dot_product_attention`: True in a bool mask is where a query may look, another is
-    added to the scores; `is_causal` lets query t look at keys 0 to t; `scale` is 1/√D unless given. One seed drops
-    the same weights.
+    As `torch.nn.functional.scaled_dot_product_attention`: a bool mask is True where a query may attend, another mask is
+    added to the scores; with `is_causal`, query t attends to keys 0 to t; `scale` is 1/√D by default. The same seed
+    drops the same weights.
 
     Raises:
-        RuntimeError: both a mask and `is_causal`; or `dropout_p` is no probability.
+        RuntimeError: both a mask and `is_causal` are given; or `dropout_p` is not a probability.
     """
     if attn_mask is not None and is_causal:
         raise RuntimeError("scaled_dot_product_attention: it takes attn_mask or is_causal=True; it was given both.")
@@ -137,8 +137,8 @@ def scaled_dot_product_attention(
         )
     check_floating("scaled_dot_product_attention", query=query, key=key, value=value)
     check_real("scaled_dot_product_attention", query=query, key=key, value=value)
-    if enable_gqa:  # each head of keys and values serves several of queries: a branch
-        key, value = (_for_each_head(t, query.shape[-3]) for t in (key, value))
+    if enable_gqa:  # each head of keys and values serves several heads of queries: a branch
+        key, value = (_repeat_heads(t, query.shape[-3]) for t in (key, value))
     if min(t.ndim for t in (query, key, value)) < 2:
         given = ", ".join(in_words(t) for t in (query, key, value))
         raise ShapeError(
@@ -146,19 +146,19 @@ def scaled_dot_product_attention(
             f"given {given}."
         )
     by = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
-    stays = _drawn(query, key, attn_mask, dropout_p) if dropout_p else None
+    stays = _dropout_mask(query, key, attn_mask, dropout_p) if dropout_p else None
     up = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
     return Attention.of(query, key, value, attn_mask, stays, is_causal, by, up)
 
 
-def _drawn(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor:
-    """True with probability 1 - p, for each weight: the same that `dropout` draws from the same seed."""
+def _dropout_mask(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor:
+    """True with probability 1 - p, for each weight; with the same seed, the same as in `dropout`."""
     batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
     shape = torch.broadcast_shapes((*batch, q.shape[-2], k.shape[-2]), () if mask is None else mask.shape)
     return q.new_empty(shape).bernoulli_(1 - p).bool()
 
 
-def _for_each_head(t: Tensor, heads: int) -> Tensor:
+def _repeat_heads(t: Tensor, heads: int) -> Tensor:
     if heads % t.shape[-3]:
         raise RuntimeError(
             f"scaled_dot_product_attention: {t.shape[-3]} heads of keys do not divide {heads} heads of queries."

@@ -1,11 +1,11 @@
-"""Rows of a table: W [V, D], each of its rows a word.
+"""Rows of a table: W [V, D], one row for each word.
 
     embedding       x_out[i] = W[index[i]]                                      dJ/dW[index[i]] += g_out[i]
     embedding_bag   x_out[b] = sum_{i in bag b} c_i W[index[i]]                 dJ/dW[index[i]] += c_i g_out[b]
                                                                                 dJ/dc_i = <g_out[b], W[index[i]]>
 
-The mean of a bag is a sum with c_i = 1 / its size. Of the largest, each entry of x_out is one of W's: it is picked.
-The row for padding is read, or left out of its bag, and has no gradient.
+The mean of a bag is a sum with c_i = 1 / its size. For the maximum, each entry of x_out is one of W's. The padding row
+is read, or left out of its bag, and gets no gradient.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..core.gather import pick
 
 
 class Embedding(Layer):
-    """Row by row, so only the rows that were read get a gradient."""
+    """Only the rows that are read get a gradient."""
 
     letters = {"index": "...", "W": "V D"}
     title = "embedding"
@@ -49,20 +49,20 @@ class Embedding(Layer):
 
 
 def _into_rows(g: Tensor, index: Tensor, V: int, padding: int | None) -> Tensor:
-    """dJ/dW. What comes back to the padding goes to a row behind the last, and no further: 0 times NaN would be NaN."""
+    """dJ/dW. The gradient of the padding goes to an extra row that is dropped; times 0, NaN would stay NaN."""
     if padding is None:
         return put(g, index, 0, V)
     return narrow(put(g, index.masked_fill(index == padding, V), 0, V + 1), 0, 0, V)
 
 
 def _one_over_frequency(index: Tensor, V: int, like: Tensor) -> Tensor:
-    """1 / how often each index is there: [n, 1]."""
+    """1 / the number of times that each index occurs: [n, 1]."""
     one = torch.ones(index.shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
     return one.new_zeros(V).index_add(0, index, one).reciprocal()[index][:, None].to(like.dtype)
 
 
 class EmbeddingBag(Layer):
-    """Bags one after the other in one list of indices: `offsets` says where each begins."""
+    """Bags one after another in one list of indices; `offsets` has the begin of each."""
 
     letters = {"W": "V D", "c": "n", "index": "n", "offsets": "B"}
     title = "embedding_bag"
@@ -107,7 +107,7 @@ def _kernel(W, c, index, offsets, mode, last, padding):
 
 
 def _bags(index: Tensor, offsets: Tensor, mode: str, padding: int | None, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each index, the bag that it is in, [n], and its share of the bag's mean, or 1 of its sum, [n, 1]."""
+    """For each index, its bag [n], and its weight in the bag's mean or sum, [n, 1]."""
     places = torch.arange(index.shape[0], device=index.device)
     bag = torch.searchsorted(offsets.to(places.dtype), places, right=True) - 1
     there = torch.ones_like(index, dtype=like.dtype) if padding is None else (index != padding).to(like.dtype)
@@ -118,7 +118,7 @@ def _bags(index: Tensor, offsets: Tensor, mode: str, padding: int | None, like: 
 
 
 def _largest(W: Tensor, index: Tensor, offsets: Tensor, last: bool, padding: int | None) -> Tensor:
-    """The largest of each bag, entry by entry; 0 of an empty one."""
+    """The maximum of each bag, entry by entry; 0 for an empty bag."""
     with torch.no_grad():
         _, _, size, row = _kernel(W.detach(), None, index, offsets, "max", last, padding)
     there = (size[: row.shape[0], None] > 0).expand(row.shape)
@@ -131,8 +131,8 @@ def embedding(
 ) -> Tensor:  # fmt: skip
     """input [*] of integers, weight [V, D] → [*, D], as `torch.nn.functional.embedding`.
 
-    `scale_grad_by_freq` divides the gradient of each row by how often it was read, and then it is the gradient of no
-    function.
+    `scale_grad_by_freq` divides the gradient of each row by the number of times it is read; the result is not the
+    gradient of any function.
 
     Raises:
         NotImplementedError: for `sparse`.
@@ -171,7 +171,7 @@ def _prepared(name, index, weight, padding_idx, max_norm, norm_type, sparse) -> 
     if sparse:
         raise NotImplementedError(f"{name}: sparse=True is not supported; its gradient here is dense.")
     if max_norm is not None:
-        with torch.no_grad():  # in place, as torch has it: the rows that are read, shortened
+        with torch.no_grad():  # as in torch, shortens the rows that are read, in place
             torch.embedding_renorm_(weight, index, max_norm, norm_type)
     if padding_idx is None:
         return None
@@ -183,7 +183,7 @@ def _prepared(name, index, weight, padding_idx, max_norm, norm_type, sparse) -> 
 def _check_bag(input, weight, offsets, mode, scale_grad_by_freq, c) -> None:
     if mode not in _MODES or (mode == "max" and scale_grad_by_freq):
         raise ValueError(
-            f"embedding_bag: mode is 'sum', 'mean', or 'max' without scale_grad_by_freq; it was given {mode!r}, "
+            f"embedding_bag: mode is 'sum', 'mean', or, without scale_grad_by_freq, 'max'; it was given {mode!r}, "
             f"scale_grad_by_freq={scale_grad_by_freq}."
         )
     lists = (input.ndim == 1 and offsets is not None and offsets.ndim == 1) or (input.ndim == 2 and offsets is None)
@@ -195,4 +195,4 @@ def _check_bag(input, weight, offsets, mode, scale_grad_by_freq, c) -> None:
             + ", ".join(f"{name} {in_words(x)}" for name, x in tensors.items() if x is not None)
         )
     if c is not None and mode != "sum":
-        raise NotImplementedError(f"embedding_bag: per_sample_weights go with mode='sum'; it was given {mode!r}.")
+        raise NotImplementedError(f"embedding_bag: per_sample_weights need mode='sum'; it was given {mode!r}.")

@@ -1,10 +1,10 @@
-"""Multi-head attention: h attentions side by side, each in its own D / h of the D directions.
+"""Multi-head attention: h attentions in parallel, each on D / h of the D features.
 
     [q k v] = [W_q x_q, W_k x_k, W_v x_v] + b         [T, B, D], [S, B, D], [S, B, D]
     heads   = attention(q, k, v) in each of h parts   [B, h, T, D / h]
-    x_out   = W_o [heads, side by side] + b_o         [T, B, D]
+    x_out   = W_o [heads, concatenated] + b_o         [T, B, D]
 
-Nothing here has a derivative of its own: each step is a layer.
+A composition of layers, without a derivative of its own.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def multi_head_attention_forward(
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
     """query [T, B, D], key and value [S, B, D], or without B → x_out [T, B, D], and P [B, T, S] where it is needed.
 
-    As `torch.nn.functional.multi_head_attention_forward`. True in a bool mask is where a query may not look.
+    As `torch.nn.functional.multi_head_attention_forward`. A bool mask is True where a query may not attend.
 
     Raises:
         AssertionError: inputs do not fit together.
-        RuntimeError: `attn_mask` does not fit; `is_causal` without it.
+        RuntimeError: `attn_mask` does not fit, or is missing with `is_causal`.
     """
     batched = native._mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads)  # type: ignore[attr-defined]
     padding, mask = _as_terms(key_padding_mask, attn_mask, query.dtype, is_causal, need_weights)
@@ -48,7 +48,7 @@ def multi_head_attention_forward(
     _check(query, key, value, embed_dim_to_check, num_heads, weights, bias_k, bias_v, static_k, static_v)
     if not batched:
         alone = {id(t): reshape(t, (t.shape[0], 1, t.shape[1])) for t in (query, key, value)}
-        query, key, value = (alone[id(t)] for t in (query, key, value))  # what was one tensor stays one
+        query, key, value = (alone[id(t)] for t in (query, key, value))  # the same tensor stays the same tensor
         padding = None if padding is None else padding[None]
     T, B, D = query.shape
     mask = _fitting(mask, B, num_heads, T, key.shape[0])
@@ -79,11 +79,9 @@ def multi_head_attention_forward(
 
 
 def _as_terms(padding, mask, dtype, causal, need_weights) -> tuple[Tensor | None, Tensor | None]:
-    """The masks as terms of the scores: 0 where a query may look, -∞ where not."""
+    """The masks as terms of the scores: 0 where a query may attend, else -∞."""
     if causal and mask is None:
-        raise RuntimeError(
-            "multi_head_attention_forward: is_causal says what attn_mask is; it was given attn_mask None."
-        )
+        raise RuntimeError("multi_head_attention_forward: is_causal describes attn_mask; it was given attn_mask None.")
     as_term, dtype_of = native._canonical_mask, native._none_or_dtype  # type: ignore[attr-defined]
     padding = as_term(padding, "key_padding_mask", dtype_of(mask), "attn_mask", dtype)
     if causal and padding is None and not need_weights:
@@ -92,7 +90,7 @@ def _as_terms(padding, mask, dtype, causal, need_weights) -> tuple[Tensor | None
 
 
 def _fitting(mask: Tensor | None, B: int, heads: int, T: int, S: int) -> Tensor | None:
-    """[T, S] or [B heads, T, S], as one that broadcasts with the scores [B, heads, T, S]."""
+    """[T, S] or [B heads, T, S], in a shape that broadcasts with the scores [B, heads, T, S]."""
     if mask is None:
         return None
     if mask.shape not in ((T, S), (B * heads, T, S)):
@@ -104,7 +102,7 @@ def _fitting(mask: Tensor | None, B: int, heads: int, T: int, S: int) -> Tensor 
 
 
 def _together(mask: Tensor | None, padding: Tensor | None, S: int, B: int, added: int) -> Tensor | None:
-    """The terms of both masks; keys that were added may be looked at."""
+    """Both masks as one; added keys are visible."""
     if mask is not None and added:
         mask = pad(mask, (0, added))
     if padding is None:
@@ -116,7 +114,7 @@ def _together(mask: Tensor | None, padding: Tensor | None, S: int, B: int, added
 
 
 def _projected(x: tuple[Tensor, ...], weights: tuple, b: Tensor | None) -> tuple[Tensor, ...]:
-    """q, k, v. Where several have one x_in, it is one product."""
+    """q, k, v. Those with the same x_in are one product."""
     if len(weights) == 1:
         W, D = weights[0], x[0].shape[-1]
         if x[0] is x[1] is x[2]:
@@ -131,8 +129,8 @@ def _projected(x: tuple[Tensor, ...], weights: tuple, b: Tensor | None) -> tuple
 
 
 def _and_bias(t: Tensor, b: Tensor | None) -> Tensor:
-    """One more key, or value, the same for every datapoint."""
-    return t if b is None else merge(t, broadcast_to(b, (1, *t.shape[1:])), dim=0)
+    """t with one more key, or value, the same for every datapoint."""
+    return t if b is None else merge(t, spread(b, (1, *t.shape[1:])), dim=0)
 
 
 def _in_heads(t: Tensor, heads: int) -> Tensor:
@@ -142,7 +140,7 @@ def _in_heads(t: Tensor, heads: int) -> Tensor:
 
 
 def _weights(q: Tensor, k: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """P, to be looked at: where a query may look nowhere, NaN."""
+    """P, as it is returned: NaN for a query without any visible key."""
     if causal and mask is None:
         raise AssertionError("multi_head_attention_forward: is_causal needs attn_mask where the weights are needed.")
     S = matmul(scale(q, 1 / math.sqrt(q.shape[-1])), transpose(k))

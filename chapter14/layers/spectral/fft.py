@@ -1,11 +1,11 @@
-"""Fourier transforms along some axes, of complex and of real tensors: torch.fft. Each is linear, and g_in = L^H g_out.
+"""Fourier transforms of complex and of real tensors along some axes: torch.fft. Each is linear, and g_in = L^H g_out.
 
     fft     X[k] = s sum_p x[p] exp(-2πi k·p/n)           L^H: the inverse, with the same s
-    rfft    fft of a real x, of which half is kept         L^H: irfft of g / c, with the same s
-    irfft   its inverse, of the half, and real             L^H: c rfft of g, with the same s
+    rfft    half of the fft of a real x                    L^H: irfft of g / c, with the same s
+    irfft   its inverse                                    L^H: c rfft of g, with the same s
 
-s is 1, 1/√n or 1/n, by `norm`. The half that rfft keeps of the last axis stands for the other, which is its conjugate:
-c is 2 where a coefficient stands for two, else 1.
+s is 1, 1/√n or 1/n, by `norm`. rfft returns half of the last axis, because the other half is its conjugate: c is 2
+where a coefficient stands for two, else 1.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch import Tensor
 from ...layer import LinearMap, cast
 from ..core.arithmetic import times
 
-#: An inverse transform that is called "forward" has the s of a forward transform that is called "backward": 1.
+#: The s of a forward transform with norm="backward" is that of an inverse transform with norm="forward": 1.
 TURNED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
-#: In a table, for torch.compile, which traces neither `dtype.to_complex` nor `dtype.to_real`.
+#: Tables, because torch.compile traces neither `dtype.to_complex` nor `dtype.to_real`.
 COMPLEX = {
     torch.bfloat16: torch.complex64,
     torch.float16: torch.complex32,
@@ -55,7 +55,7 @@ class Rfft(LinearMap):
 
 
 class Irfft(LinearMap):
-    """n is the size of x_out's last axis, of which x_in's says half."""
+    """n is the size of x_out's last axis; x_in's has n // 2 + 1."""
 
     autocast = "float32"
 
@@ -68,28 +68,8 @@ class Irfft(LinearMap):
         return times(Rfft.of(g, dims, TURNED[norm]), _stands_for(n, g, dims[-1]))
 
 
-class Complex(LinearMap):
-    @staticmethod
-    def forward(x):
-        return x.to(COMPLEX[x.dtype])
-
-    @staticmethod
-    def transpose(g, shape):
-        return real_part(g)
-
-
-class RealPart(LinearMap):
-    @staticmethod
-    def forward(x):
-        return x.real.clone()
-
-    @staticmethod
-    def transpose(g, shape):
-        return as_complex(g)
-
-
 def _stands_for(n: int, like: Tensor, dim: int) -> Tensor:
-    """c, along one axis: the first stands for itself, and so does the last of an even n."""
+    """c, along one axis: 1 for the first coefficient, and for the last if n is even."""
     c = torch.full((n // 2 + 1,), 2, dtype=REAL[like.dtype], device=like.device)
     c[0] = 1
     if n % 2 == 0:
@@ -113,10 +93,5 @@ def irfft(x: Tensor, dims: tuple[int, ...], norm: str, n: int) -> Tensor:
 
 
 def as_complex(x: Tensor) -> Tensor:
-    """A real x as complex numbers, whose gradient is the real part of theirs; a complex x as it is."""
-    return x if x.is_complex() else Complex.of(cast(x, REAL[COMPLEX[x.dtype]]))
-
-
-def real_part(x: Tensor) -> Tensor:
-    """The real part; a real x as it is."""
-    return RealPart.of(x) if x.is_complex() else x
+    """x as complex numbers. The gradient of a real x is real."""
+    return x if x.is_complex() else cast(cast(x, REAL[COMPLEX[x.dtype]]), COMPLEX[x.dtype])
