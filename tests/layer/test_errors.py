@@ -31,7 +31,7 @@ def ones(*shape, **options):
         (lambda: F.l2_loss(ones(3, 4), ones(4)), "y_hat and y have one shape. It was given y_hat [3, 4], y [4]"),
         (lambda: F.merge(ones(3, 4), ones(2, 5)), "merge: x_in do not fit"),
         (lambda: F.split(ones(5), [1, 2]), "sizes [1, 2] do not add up to axis 0 of x. It was given x [5]"),
-        (lambda: F.add_up(ones(3), ones(4)), "add_up: the terms do not fit"),
+        (lambda: F.add_n(ones(3), ones(4)), "add_n: the terms do not fit"),
         (lambda: F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 3, 5), ones(1, 3, 4)), "q [1, 2, 4]"),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..core.arrange import reshape
 from ..core.bilinear_map import BiasedMap, BilinearMap
-from ..core.branch import total
+from ..core.branch import sum_to_size
 
 
 class Slide(NamedTuple):
@@ -50,7 +50,7 @@ class _Convolution(BiasedMap):
     @staticmethod
     def transpose_bias(g):
         M = g.shape[1]  # b branches to every datapoint and place (14.7)
-        return reshape(total(g, (1, M, *(1 for _ in g.shape[2:]))), (M,))
+        return reshape(sum_to_size(g, (1, M, *(1 for _ in g.shape[2:]))), (M,))
 
 
 class Conv(_Convolution):

@@ -5,7 +5,7 @@
     scale   x_out = c x          L   = c I
     power   x_out = x^p          L   = diag p x^(p-1)
 
-a and b broadcast, which is a branch (section 14.7): in the backward pass `total` sums over it.
+a and b broadcast, which is a branch (section 14.7): in the backward pass `sum_to_size` sums over it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ...layer import Layer, LinearMap
 from ...shape import check_floating
 from .bilinear_map import BilinearMap
 from .bitmask import selected
-from .branch import spread, total
-from .complex import conjugate
+from .branch import broadcast_to, sum_to_size
+from .complex import conj
 from .maps import IdentityMap, JointlyLinear, SymmetricMap
 
 
@@ -32,6 +32,7 @@ def added(*terms: Tensor | None) -> Tensor:
 
 
 class Plus(JointlyLinear):
+    title = "add"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -49,6 +50,7 @@ class Plus(JointlyLinear):
 
 
 class Minus(JointlyLinear):
+    title = "sub"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -66,6 +68,7 @@ class Minus(JointlyLinear):
 
 
 class Times(BilinearMap):
+    title = "mul"
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
@@ -75,11 +78,11 @@ class Times(BilinearMap):
 
     @staticmethod
     def transpose_a(g, b, shape):
-        return total(times(g, b), shape)
+        return sum_to_size(times(g, b), shape)
 
     @staticmethod
     def transpose_b(g, a, shape):
-        return total(times(g, a), shape)
+        return sum_to_size(times(g, a), shape)
 
 
 class Scale(LinearMap):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap, conjugate
+from ...layer import LinearMap, conj
 from ...shape import ShapeError, in_words, several
 from .maps import SymmetricMap, TransposedMap
 
@@ -145,7 +145,7 @@ def transpose(input: Tensor, dim0: int = -2, dim1: int = -1) -> Tensor:
 
 def adjoint(A: Tensor) -> Tensor:
     """A [..., M, N] → its conjugate transpose [..., N, M], as `torch.adjoint`."""
-    return transpose(conjugate(A))
+    return transpose(conj(A))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ...layer import Layer
-from .branch import add_up
-from .complex import conjugate
+from .branch import add_n
+from .complex import conj
 
 
 class BilinearMap(Layer):
@@ -45,8 +45,8 @@ class BilinearMap(Layer):
     def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
         a, b, a_shape, b_shape, *constants = remembered
         return (
-            cls.transpose_a(g, conjugate(b), a_shape, *constants) if needs[0] else None,
-            cls.transpose_b(g, conjugate(a), b_shape, *constants) if needs[1] else None,
+            cls.transpose_a(g, conj(b), a_shape, *constants) if needs[0] else None,
+            cls.transpose_b(g, conj(a), b_shape, *constants) if needs[1] else None,
             *(None for _ in constants),
         )
 
@@ -54,7 +54,7 @@ class BilinearMap(Layer):
     def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
         (a, b, *constants), (da, db, *_) = inputs, tangents
         along = [] if da is None else [cls.of(da, b, *constants)]
-        return add_up(*along, *([] if db is None else [cls.of(a, db, *constants)]))
+        return add_n(*along, *([] if db is None else [cls.of(a, db, *constants)]))
 
 
 class BiasedMap(BilinearMap):
@@ -83,4 +83,4 @@ class BiasedMap(BilinearMap):
         if dx is None:
             return cls.of(x, dW, db, *constants)
         along = cls.of(dx, W, db, *constants)
-        return along if dW is None else add_up(along, cls.of(x, dW, None, *constants))
+        return along if dW is None else add_n(along, cls.of(x, dW, None, *constants))

@@ -3,8 +3,8 @@
     branch(x_in) = [x_in, x_in] = [x_out^a, x_out^b]              (14.38)
     g_in = [g_out^a, g_out^b] [1, 1]^T = g_out^a + g_out^b        (14.45), (14.46)
 
-Broadcasting is a branch too: `spread` sends x to every place of a larger shape, `total` sums over these places.
-So do a bias, which branches to every datapoint, and a shared parameter, (14.47).
+Broadcasting is a branch too: `broadcast_to` sends x to every place of a larger shape, `sum_to_size` sums over these
+places. So is a bias, which branches to every datapoint, and a shared parameter, (14.47).
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ class Branch(LinearMap):
         return (torch.eye(shape.numel()).repeat(n, 1),)
 
 
-class AddUp(JointlyLinear):
+class AddN(JointlyLinear):
     """The sum of the gradients of all branches, (14.46). Its transpose is to branch."""
 
-    terms = slice(None)
-
     title = "add_n"
+    terms = slice(None)
 
     @staticmethod
     def forward(*terms):
@@ -74,8 +73,10 @@ class BroadcastTo(LinearMap):
         return sum_to_size(g, shape)
 
 
-class Total(LinearMap):
-    """The sum over the places that `spread` fills."""
+class SumToSize(LinearMap):
+    """The sum over the places that `broadcast_to` fills."""
+
+    title = "sum_to_size"
 
     @staticmethod
     def forward(x, shape):
@@ -97,7 +98,7 @@ def branch(x: Tensor, n: int = 2) -> tuple[Tensor, ...]:
     return Branch.of(x, n)
 
 
-def add_up(*terms: Tensor) -> Tensor:
+def add_n(*terms: Tensor) -> Tensor:
     """The sum of tensors [*] of one shape, (14.46). The transpose of `branch`.
 
     Raises:
@@ -105,8 +106,8 @@ def add_up(*terms: Tensor) -> Tensor:
     """
     if any(x.shape != terms[0].shape for x in terms):
         given = ", ".join(in_words(x) for x in terms)
-        raise ShapeError(f"add_up: the terms do not fit. It expects one shape; it was given {given}.")
-    return terms[0] if len(terms) == 1 else AddUp.of(*terms)
+        raise ShapeError(f"add_n: the terms do not fit. It expects one shape; it was given {given}.")
+    return terms[0] if len(terms) == 1 else AddN.of(*terms)
 
 
 def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
@@ -114,6 +115,6 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     return x if x.shape == tuple(shape) else BroadcastTo.of(x, torch.Size(shape))
 
 
-def total(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x, summed to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `spread`."""
-    return x if x.shape == tuple(shape) else Total.of(x, torch.Size(shape))
+def sum_to_size(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, summed to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `broadcast_to`."""
+    return x if x.shape == tuple(shape) else SumToSize.of(x, torch.Size(shape))

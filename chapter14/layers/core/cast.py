@@ -26,7 +26,7 @@ class Move(LinearMap):
         return moved(g if back[1].is_complex else real(g), *back)
 
 
-def copied(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+def clone(x: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
     """A copy of x, as `torch.clone`."""
     return Copy.of(x, memory_format)
 

@@ -53,7 +53,7 @@ def view_as_complex(x: Tensor) -> Tensor:
 
 def conjugates(*tensors: Tensor | None) -> tuple[Any, ...]:
     """The conjugate of each; None for None."""
-    return tuple(None if x is None else conjugate(x) for x in tensors)
+    return tuple(None if x is None else conj(x) for x in tensors)
 
 
 def real_dtype(x: Tensor) -> torch.dtype:

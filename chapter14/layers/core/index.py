@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...layer import Layer, LinearMap
 from .arithmetic import gate, keep, times
-from .branch import total
+from .branch import sum_to_size
 from .gather import ScatterAdd, padded_to, pick
 from .maps import TransposedMap, WriteAt
 from .view import part
@@ -45,7 +45,7 @@ class IndexPut(WriteAt):
 
     @staticmethod
     def read(g, shape, *index):
-        return total(indexed(g, index), shape)
+        return sum_to_size(indexed(g, index), shape)
 
 
 class IndexPutAdd(IndexPut):
@@ -72,8 +72,8 @@ class MaskedFill(WriteAt):
 
     @staticmethod
     def backward(needs, g, shape, mask):
-        dx = total(masked_fill(g, mask, 0), shape) if needs[0] else None
-        return dx, total(keep(g, mask), ()) if needs[1] else None, None
+        dx = sum_to_size(masked_fill(g, mask, 0), shape) if needs[0] else None
+        return dx, sum_to_size(keep(g, mask), ()) if needs[1] else None, None
 
 
 class Scatter(WriteAt):

@@ -42,7 +42,7 @@ class IdentityMap(LinearMap):
 
 
 class Copy(IdentityMap):
-    title = "copied"
+    title = "clone"
 
     @staticmethod
     def forward(x, memory_format):

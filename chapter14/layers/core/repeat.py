@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...layer import LinearMap
 from .arrange import reshape
-from .branch import total
+from .branch import sum_to_size
 from .maps import SymmetricMap, TransposedMap
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer import Layer
 from ..core.arithmetic import added, minus, plus, scale
 from ..core.arrange import adjoint, reshape, transpose
-from ..core.branch import total
+from ..core.branch import sum_to_size
 from ..linear.matmul import MatMul
 
 
@@ -66,8 +66,8 @@ class Solve(Layer):
         dA = None
         if needs[0]:
             x = Solve.of(A, B, check)[0]
-            dA = total(scale(MatMul.of(g_B, adjoint(x)), -1), A.shape)
-        return dA, total(g_B, B_shape) if needs[1] else None, None
+            dA = sum_to_size(scale(MatMul.of(g_B, adjoint(x)), -1), A.shape)
+        return dA, sum_to_size(g_B, B_shape) if needs[1] else None, None
 
     @staticmethod
     def jvp(tangents, A, B, check):

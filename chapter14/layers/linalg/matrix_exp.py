@@ -15,7 +15,7 @@ from ...layer import Layer, cast
 from ...shape import check_floating, check_shapes
 from ..core.arrange import adjoint, narrow
 from ..core.branch import branch
-from ..core.cast import copied
+from ..core.cast import clone
 from ..core.merge import merge
 from ..linear.matmul import MatMul
 from .inverse import inverse

@@ -18,7 +18,7 @@ from ...layer import Layer
 from ...shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import added, plus, scale
 from ..core.arrange import adjoint, reshape, transpose
-from ..core.branch import branch, total
+from ..core.branch import branch, sum_to_size
 from ..core.repeat import tril, triu
 from ..linear.matmul import MatMul
 
@@ -42,8 +42,8 @@ class SolveTriangular(Layer):
         dA = None
         if needs[0]:
             x = SolveTriangular.of(A, B, upper, ones)
-            dA = total(_read(scale(MatMul.of(g_B, adjoint(x)), -1), upper, ones), A.shape)
-        return dA, total(g_B, B_shape) if needs[1] else None, None, None
+            dA = sum_to_size(_read(scale(MatMul.of(g_B, adjoint(x)), -1), upper, ones), A.shape)
+        return dA, sum_to_size(g_B, B_shape) if needs[1] else None, None, None
 
     @staticmethod
     def jvp(tangents, A, B, upper, ones):

@@ -50,7 +50,7 @@ def einsum(*args: Any) -> Tensor:
         x, x_axes = _contract(x, x_axes, y, y_axes, later.union(keep))
     if not others and any(size[a] == 1 for a in axes[0] if a not in keep):
         # a sum over one entry also has its own memory, and the dtype of a sum
-        x = copied(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
+        x = clone(x, torch.contiguous_format) if x.is_floating_point() or x.is_complex() else x.long()
     x, x_axes = _summed(x, x_axes, {*keep})
     x = reshape(x, (*x.shape, *(1 for a in keep if a not in x_axes)))  # of size 1 in every operand
     x_axes = [*x_axes, *(a for a in keep if a not in x_axes)]

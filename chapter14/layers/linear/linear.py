@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from ...shape import ShapeError
 from ..core.arrange import reshape, transpose
 from ..core.bilinear_map import BiasedMap, BilinearMap
-from ..core.branch import total
-from ..core.complex import conjugate
+from ..core.branch import sum_to_size
+from ..core.complex import conj
 
 
 class Linear(BiasedMap):

@@ -4,8 +4,8 @@
             dJ/da = g_out b^T             dJ/db = a^T g_out
     addmm   x_out = beta c + alpha a b    the same, scaled, and dJ/dc = beta g_out
 
-A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `total` sums the gradient over
-them; where b has none, `outer` does so in the product itself. For complex matrices, ^T also conjugates.
+A linear layer is one of these, with b^T for W. Batch axes that broadcast are a branch: `sum_to_size` sums the gradient
+over them; where b has none, `outer` does so in the product itself. For complex matrices, ^T also conjugates.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class MatMul(BilinearMap):
 
     @staticmethod
     def transpose_a(g, b, shape):
-        return total(MatMul.of(g, transpose(b)), shape)
+        return sum_to_size(MatMul.of(g, transpose(b)), shape)
 
     @staticmethod
     def transpose_b(g, a, shape):
-        return outer(a, g) if len(shape) == 2 < a.ndim else total(MatMul.of(transpose(a), g), shape)
+        return outer(a, g) if len(shape) == 2 < a.ndim else sum_to_size(MatMul.of(transpose(a), g), shape)
 
 
 class AddMM(Layer):

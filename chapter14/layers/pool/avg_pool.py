@@ -91,8 +91,8 @@ def _zeros(g: Tensor, dim: int, n: int) -> Tensor:
 def _repeat(g: Tensor, dim: int, n: int) -> Tensor:
     """Each entry n times, as `torch.repeat_interleave`."""
     shape = (*g.shape[:dim], g.shape[dim] * n, *g.shape[g.ndim + dim + 1 :])
-    spread = g.unsqueeze(g.ndim + dim + 1)
-    return spread.expand(*g.shape[: g.ndim + dim + 1], n, *g.shape[g.ndim + dim + 1 :]).reshape(shape)
+    copies = g.unsqueeze(g.ndim + dim + 1)
+    return copies.expand(*g.shape[: g.ndim + dim + 1], n, *g.shape[g.ndim + dim + 1 :]).reshape(shape)
 
 
 class AvgPool(LinearMap):

@@ -24,7 +24,7 @@ from torch.nn import functional as native
 
 from ...layer import Layer
 from ..core.arithmetic import added, minus, plus, scale, shift, times
-from ..core.branch import spread
+from ..core.branch import broadcast_to
 from ..core.complex import conjugates
 from ..core.merge import merge, split
 from ..linear.linear import Linear, linear
@@ -108,7 +108,7 @@ class LSTMCell(Layer):
 
 def _sum_tangent(a, also, h, dh, W, dW) -> Tensor:
     """The tangent of a + W h, and of terms that broadcast to it."""
-    terms = [None if t is None else spread(t, a.shape) for t in also]
+    terms = [None if t is None else broadcast_to(t, a.shape) for t in also]
     terms += [None if dh is None else linear(dh, W), None if dW is None else linear(h, dW)]
     return added(*terms) if any(t is not None for t in terms) else torch.zeros_like(a)
 

@@ -130,7 +130,7 @@ def _projected(x: tuple[Tensor, ...], weights: tuple, b: Tensor | None) -> tuple
 
 def _and_bias(t: Tensor, b: Tensor | None) -> Tensor:
     """t with one more key, or value, the same for every datapoint."""
-    return t if b is None else merge(t, spread(b, (1, *t.shape[1:])), dim=0)
+    return t if b is None else merge(t, broadcast_to(b, (1, *t.shape[1:])), dim=0)
 
 
 def _in_heads(t: Tensor, heads: int) -> Tensor:

@@ -110,7 +110,7 @@ def istft(
     end = long - start if length is None else min(start + length, long)
     signal, weight = (
         narrow(OverlapAdd.of(y, (y.shape[0], long), 1, n_fft, hop), 1, start, end - start)
-        for y in (times(*_in_one_dtype(frames, w_out)), spread(times(*same), (1, T, n_fft)))
+        for y in (times(*_in_one_dtype(frames, w_out)), broadcast_to(times(*same), (1, T, n_fft)))
     )
     if not _compiling() and bool((weight.detach().abs() < 1e-11).any()):
         raise RuntimeError("istft: somewhere in the signal, the sum of the windows is 0.")
