@@ -92,8 +92,7 @@ class LSTMCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, c, W, b):
-        a, h, c, W, b = conjugates(a, h, c, W, b)
-        da, dc = lstm_back(*g, lstm_slopes(a, h, c, W, b))
+        da, dc = lstm_back(*g, lstm_slopes(*conjugates(a, h, c, W, b)))
         dh, dW, db = Linear.backward((needs[1], *needs[3:]), da, h, W)
         return da if needs[0] else None, dh, dc if needs[2] else None, dW, db
 
@@ -129,8 +128,7 @@ class GRUCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, W, b):
-        a, h, W, b = conjugates(a, h, W, b)
-        by = _gru_slopes(a, h, W, b)
+        by = _gru_slopes(*conjugates(a, h, W, b))
         dn, dz = times(g, by.h_n), times(g, by.h_z)
         dr = times(dn, by.n_r)
         du = merge(dr, dz, times(dn, by.r))
