@@ -537,7 +537,7 @@ def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 def real(x: Tensor) -> Tensor:
     """The real part of x; x itself where it is real."""
-    return cast(x, x.dtype.to_real()) if x.is_complex() else x
+    return cast(x, x.real.dtype) if x.is_complex() else x  # Dynamo does not trace `dtype.to_real`
 
 
 def as_autocast(policy: str, inputs: tuple) -> tuple:
