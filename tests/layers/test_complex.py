@@ -179,7 +179,7 @@ def test_what_has_no_complex_form_says_so():
             call()
     with pytest.raises(TypeError, match="rms_norm: a complex weight is for complex input"):
         F.rms_norm(z.real, (4,), z[0, 0])
-    with pytest.raises(TypeError, match="conv1d: a complex bias is for a complex weight"):
+    with pytest.raises(TypeError, match="conv1d: a complex bias needs a complex weight"):
         F.conv1d(z.real, z.real[:, :3], z[0, 0, :2], padding="same")
 
 
