@@ -240,7 +240,7 @@ def _matrices(windows: Windows | Parts, size: Sequence[int]) -> list[Tensor]:
     """A of each axis: [outputs, n]."""
     outputs = windows.mean(torch.empty(1, 1, *size, device="meta")).shape[2:]
     rows, columns = (torch.eye(o, dtype=torch.float64) for o in outputs)
-    return [windows.distribute(rows[..., None], 0, size[0])[..., 0], windows.share_out(columns, 1, size[1])]
+    return [windows.distribute(rows[..., None], 0, size[0])[..., 0], windows.distribute(columns, 1, size[1])]
 
 
 def _inside(of: Range, n: int) -> Range:

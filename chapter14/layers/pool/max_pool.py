@@ -10,7 +10,7 @@ number of its largest entry, in one byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -79,7 +79,7 @@ class Unpool(LinearMap):
 # torch's functions.
 
 
-def _max(axes, input, largest: Callable[[Tensor], tuple[Tensor, Tensor]], corners: Corners | None, return_indices):
+def _max(axes, input, largest: Any, corners: Corners | None, return_indices):
     x_out, index = MaxPool.of(input, axes, largest, corners)
     return (x_out, index) if return_indices else x_out
 

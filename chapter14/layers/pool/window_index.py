@@ -20,7 +20,7 @@ from ..core.bitmask import SMALL, is_plain
 
 #: (shape of the image, shape of the outputs) → for each axis, where each window begins, and the distances of its
 #: entries from there.
-Corners = Callable[[Sequence[int], Sequence[int]], tuple[list[list[int]], list[Sequence[int]]]]
+Corners = Callable[[Sequence[int], Sequence[int]], tuple[list[list[int]], Sequence[Sequence[int]]]]
 
 
 @as_one
