@@ -12,6 +12,6 @@ from .drawing.model import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
 from .graph.joint.network import forward_backward as forward_backward
-from .jacobians import jacobian as jacobian
-from .layer import Layer as Layer
+from .layer.base import Layer as Layer
+from .layer.jacobians import jacobian as jacobian
 from .visualization.optimization.optimize import visualize as visualize

@@ -20,7 +20,7 @@ from chapter14.graph.block import Block
 from chapter14.graph.chain import Chain
 from chapter14.graph.product_count import with_reuse, without_reuse
 from chapter14.graph.sharing import copy_by_copy
-from chapter14.jacobians import slow_backward
+from chapter14.layer.jacobians import slow_backward
 
 M, N = 2, 3
 ETA = 1e-3

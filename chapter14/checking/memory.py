@@ -9,7 +9,7 @@ from torch.autograd import grad
 from torch.testing import assert_close
 
 from ..conversion.audit import saved_bytes
-from ..layer import layer_of
+from ..layer.base import layer_of
 from .case import Case, a_gradient, asks, outputs, wanted
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..layer import Layer
+from ..layer.base import Layer
 from .case import Case, DoesNotApply, Draw
 from .checks import CHECKS
 

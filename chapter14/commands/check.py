@@ -10,7 +10,7 @@ from pathlib import Path
 from ..checking.case import Case
 from ..checking.checks import CHECKS
 from ..checking.report import Report, a_case, verdict
-from ..layer import Layer
+from ..layer.base import Layer
 from ..models.from_file import import_file
 
 DESCRIPTION = """

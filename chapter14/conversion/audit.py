@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from ..layer import layer_of
-from ..recorder import following
+from ..layer.base import layer_of
+from ..layer.recorder import following
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._pytree import tree_leaves
 
-from ..layer import check_dense, has_default_torch_function
+from ..layer.base import check_dense, has_default_torch_function
+from ..layer.recorder import AT_WORK, recorder
 from ..layers.core.inplace import anew
-from ..recorder import AT_WORK, recorder
 from .inplace import Hooks, top_hooks
 from .table import TWINS
 

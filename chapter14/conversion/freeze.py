@@ -22,8 +22,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from ..frozen.chain import Chain
 from ..frozen.field import Field
 from ..frozen.steps import Unfit
-from ..layer import _autocasting, _compiling, _transformed
-from ..levels import forward_mode, is_batched
+from ..layer.base import _autocasting, _compiling, _transformed
+from ..layer.levels import forward_mode, is_batched
 from .by_hand import by_hand
 from .copying import copied
 from .fold import Folded, Run

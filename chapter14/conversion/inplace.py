@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from ..layer.recorder import AT_WORK, recorder
 from ..layers.core.inplace import in_place
-from ..recorder import AT_WORK, recorder
 
 Hooks = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 

@@ -22,8 +22,8 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 from .. import nn as ours
+from ..layer.recorder import AT_WORK, recorder
 from ..nn.fallback import or_natively
-from ..recorder import AT_WORK, recorder
 from .by_hand import by_hand
 from .copying import copied
 from .symbolic import OURS as OURS

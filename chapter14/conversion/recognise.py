@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from ..frozen.maxpool import MaxPool
 from ..frozen.pooled import Pooled
 from ..frozen.steps import Add, Affine, Convolution, Flatten, Linear, Mean, Merge, Relu, Step
-from ..layer import Layer
+from ..layer.base import Layer
 from ..layers.convolution.convolution import Conv, Slide
 from ..layers.core import arithmetic, merge, view
 from ..layers.core.arrange import Reshape

@@ -26,8 +26,8 @@ from ..graph.joint import torch_functions as calls
 from ..graph.joint.memory_plan import without_the_dead
 from ..graph.joint.tape import Tape
 from ..graph.joint.tensor_nodes import Values, lasting, memory_of
-from ..layer import _autocasting, _transformed
-from ..levels import unwrapped
+from ..layer.base import _autocasting, _transformed
+from ..layer.levels import unwrapped
 from .copying import copied
 
 #: The hooks that a call of a module runs.

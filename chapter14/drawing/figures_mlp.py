@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..graph import mlp as algorithms
-from ..jacobians import jacobian
+from ..layer.jacobians import jacobian
 from .canvas import Canvas, Picture
 from .items import WIDTH, Box, Cells, Item, Sign, column, in_a_row, into, out_of, row
 from .numbers import G_OUT, X_IN, OneLayer, W, b, example, given, linear, through

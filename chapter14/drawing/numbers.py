@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import functional as F
 from ..graph.block import Block
 from ..graph.dag import Graph
-from ..jacobians import jacobian
+from ..layer.jacobians import jacobian
 from ..lesson.examples import EXAMPLES, numbers
 
 

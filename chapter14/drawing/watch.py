@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..graph.chain import Chain
 from ..graph.dag import Graph
-from ..recorder import Recorder
+from ..layer.recorder import Recorder
 from .style import shape
 
 

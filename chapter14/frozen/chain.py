@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from ..layer import _transformed, cast
+from ..layer.base import _transformed, cast
 from .bits import TOGETHER, gated, packed, together, unpacked
 from .convolution import has_kernels
 from .steps import Step, fit, last

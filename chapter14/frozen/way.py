@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 
-from ..layer import Layer
+from ..layer.base import Layer
+from ..layer.levels import legacy_level, legacy_unbatched
 from ..layers.core.arrange import permute
 from ..layers.core.branch import broadcast_to
-from ..levels import legacy_level, legacy_unbatched
 from .steps import Unfit
 
 SOME = 8  # images

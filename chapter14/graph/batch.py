@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ..shape import in_words
+from ..layer.shape import in_words
 
 
 def per_datapoint_gradients(

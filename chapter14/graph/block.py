@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 
-from ..layer import Layer, layer_of
-from ..shape import check_real
+from ..layer.base import Layer, layer_of
+from ..layer.shape import check_real
 
 
 class Stage(Protocol):

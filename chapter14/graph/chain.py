@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..shape import ShapeError, check_real
+from ..layer.shape import ShapeError, check_real
 from .fast_mlp.jacobian_product import Factors
 from .fast_mlp.passes import LaidOut, Passes
 from .fast_mlp.stages import leaves, loss_stage, stage, standing_for

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..shape import ShapeError, in_words
+from ..layer.shape import ShapeError, in_words
 from .block import Block
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .. import functional as F
 from .. import nn
-from ..jacobians import jacobian
+from ..layer.jacobians import jacobian
 from .chain import Chain
 from .fast_mlp import layers as inplace
 

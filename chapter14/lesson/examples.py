@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .. import functional as F
 from ..graph.dag import Graph
-from ..jacobians import jacobian
+from ..layer.jacobians import jacobian
 
 #: The h of a pointwise layer (14.30), by the name that the page has for it.
 NONLINEARITIES = {

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .. import functional as F
 from .. import nn
-from ..layer import cast
+from ..layer.base import cast
 from .vocabulary import END, Vocabulary
 
 

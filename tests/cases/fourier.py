@@ -3,7 +3,7 @@
 import torch
 
 import chapter14.functional as F
-from chapter14.layer import cast
+from chapter14.layer.base import cast
 from chapter14.layers.core.complex import view_as_complex, view_as_real
 
 from .declare import case

@@ -259,9 +259,9 @@ def test_one_image_without_a_batch():
 
 
 def test_errors_are_the_models():
-    with pytest.raises(chapter14.shape.ShapeError, match="conv: "):
+    with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(chain_model())(torch.randn(1, 5, 12, 12, dtype=torch.float64))
-    with pytest.raises(chapter14.shape.ShapeError, match=r"conv: .*3, 2, 12"):  # larger than the image
+    with pytest.raises(chapter14.layer.shape.ShapeError, match=r"conv: .*3, 2, 12"):  # larger than the image
         chapter14.freeze(chain_model().float())(torch.randn(1, 3, 2, 12))
 
 

@@ -556,5 +556,5 @@ def test_outputs_of_any_structure():
 
 def test_names_are_found_where_the_network_fails():
     model = torchvision.models.resnet18(weights=None).eval()
-    with pytest.raises(chapter14.shape.ShapeError, match="conv: "):
+    with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(model)(torch.randn(1, 4, 64, 64))

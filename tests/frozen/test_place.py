@@ -110,5 +110,5 @@ def test_what_is_no_place():
         chapter14.freeze(model, "pool", at=(0, 9))(x)
     with pytest.raises(ValueError, match=r"a place of images .* the network gives \[1, 4\]"):
         chapter14.freeze(model, at=(0, 0))(x)
-    with pytest.raises(chapter14.shape.ShapeError, match="conv: "):
+    with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(model, "pool", at=(0, 0))(x[:, :2])

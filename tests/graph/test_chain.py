@@ -12,7 +12,7 @@ import chapter14.nn as nn
 from chapter14.graph.fast_mlp.layers import Linear, Relu
 from chapter14.graph.mlp import Linear as Linear_14_11
 from chapter14.graph.rule import SGD, Adam, AdamW
-from chapter14.shape import ShapeError
+from chapter14.layer.shape import ShapeError
 
 RULES = {
     "SGD": (SGD, torch.optim.SGD, {}),

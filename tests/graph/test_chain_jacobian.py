@@ -8,7 +8,7 @@ import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
 from chapter14.graph.block import Block
-from chapter14.shape import ShapeError
+from chapter14.layer.shape import ShapeError
 
 TINY, LARGE = (4, 3, 5, 2), (120, 100, 90, 7)
 

@@ -16,7 +16,7 @@ from chapter14.graph.descent import descend
 from chapter14.graph.mlp import Linear, backward_network, mlp
 from chapter14.graph.product_count import with_reuse, without_reuse
 from chapter14.graph.sharing import copy_by_copy, sum_over_copies, unrolled
-from chapter14.shape import ShapeError
+from chapter14.layer.shape import ShapeError
 
 
 def native_gradients(model, loss, x, y):

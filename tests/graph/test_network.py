@@ -19,9 +19,9 @@ import chapter14.nn as ours
 from chapter14.graph.joint.network import Descent
 from chapter14.graph.joint.onnx_export import save_onnx
 from chapter14.graph.joint.recording import KINDS
+from chapter14.layer.shape import ShapeError
 from chapter14.models import clip_file
 from chapter14.models.load import ASSETS
-from chapter14.shape import ShapeError
 
 DOUBLE = torch.float64
 

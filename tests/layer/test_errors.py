@@ -6,8 +6,8 @@ import torch
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
+from chapter14.layer.shape import ShapeError
 from chapter14.layers.core.arithmetic import mean_along
-from chapter14.shape import ShapeError
 
 
 def ones(*shape, **options):

@@ -5,9 +5,10 @@ import torch
 from torch.testing import assert_close
 
 import chapter14.functional as F
-from chapter14 import jacobian, jacobians, nn
-from chapter14.jacobians import slow_backward
-from chapter14.shape import ShapeError
+from chapter14 import jacobian, nn
+from chapter14.layer import jacobians
+from chapter14.layer.jacobians import slow_backward
+from chapter14.layer.shape import ShapeError
 
 from ..test_chapter import differences, draw
 

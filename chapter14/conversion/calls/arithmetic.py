@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import cast
+from ...layer.base import cast
 from ...layers.core.arithmetic import gate, minus, plus, power, scale, shift, times
 from ...layers.core.branch import branch
 from ...layers.pointwise import binary, compare

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
+from ...layer.shape import several
 from ...layers.core.arrange import Transpose, axis
 from ...layers.core.branch import BroadcastTo
 from ...layers.core.cast import clone
 from ...layers.core.inplace import turn_in_place
 from ...layers.core.repeat import Repeat, Windows
 from ...layers.core.view import Squeeze, Unsqueeze, View, embedded
-from ...shape import several
 from .operands import each, sizes
 
 

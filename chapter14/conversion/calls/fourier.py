@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...layer import cast
+from ...layer.base import cast
+from ...layer.shape import several
 from ...layers.core.arrange import pad, roll
 from ...layers.core.complex import conj
 from ...layers.spectral.fft import TURNED, as_complex, fft, irfft, rfft
 from ...layers.spectral.stft import istft, stft
-from ...shape import several
 from .operands import Calls
 
 Sizes = Sequence[int] | None

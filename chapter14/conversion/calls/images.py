@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ... import functional as F
-from ...shape import ShapeError, in_words
+from ...layer.shape import ShapeError, in_words
 
 
 def convolution(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layer import cast
+from ...layer.base import cast
 from ...layers.core.arrange import axis
 from ...layers.core.index import ScatterExtreme, indexed
 from ...layers.core.inplace import in_place

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
+from ...layer.shape import ShapeError, in_words
 from ...layers.core.arithmetic import minus, times
 from ...layers.core.arrange import roll
 from ...layers.linalg.inverse import Inverse, solve_ex
-from ...shape import ShapeError, in_words
 from .operands import of_reals
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...layer.shape import ShapeError, check_shapes
 from ...layers.core.arithmetic import plus, times
 from ...layers.core.arrange import axis, permute, reshape
 from ...layers.core.branch import broadcast_to
@@ -15,7 +16,6 @@ from ...layers.linear.einsum import einsum
 from ...layers.linear.grouped import grouped_mm
 from ...layers.linear.matmul import MatMul, addmm, matmul, scaled
 from ...layers.reduce.reduce import sum
-from ...shape import ShapeError, check_shapes
 from .operands import promoted
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layer import cast
+from ...layer.base import cast
 from ...layers.loss.likelihood import KlDiv
 from ...layers.loss.loss import REDUCTIONS, in_one_shape
 from .operands import Calls

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import cast
-from ...shape import several
+from ...layer.base import cast
+from ...layer.shape import several
 
 Calls = dict[str, Callable]
 

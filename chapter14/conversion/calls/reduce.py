@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...layer.shape import axes
 from ...layers.core.arithmetic import keep, minus, scale, shift, times
 from ...layers.core.arrange import permute, reshape, transpose
 from ...layers.core.branch import branch
@@ -22,7 +23,6 @@ from ...layers.pointwise.compare import clamp, where
 from ...layers.pointwise.transcendental import reciprocal, sqrt
 from ...layers.reduce import reduce
 from ...layers.reduce.reduce import Dim, amax, amin, mean, sum, vector_norm
-from ...shape import axes
 from .arithmetic import div, mul, sub
 from .operands import in_dtype, of_numbers, of_reals, with_dtype
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...layer.shape import axes
 from ...layers.core.arithmetic import minus, plus, scale, times
 from ...layers.core.arrange import narrow, reshape
 from ...layers.core.branch import branch
@@ -16,7 +17,6 @@ from ...layers.core.merge import merge
 from ...layers.reduce import scan
 from ...layers.reduce.reduce import evenly, sum
 from ...layers.reduce.selection import chosen
-from ...shape import axes
 from .arithmetic import maximum, minimum, mul
 from .operands import of_numbers, of_reals, with_dtype
 

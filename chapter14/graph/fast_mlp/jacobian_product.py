@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...shape import check_shapes
+from ...layer.shape import check_shapes
 from .layers import Linear
 from .passes import TINY, seen_by_numpy
 

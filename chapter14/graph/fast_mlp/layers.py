@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...layer.shape import ShapeError, check_shapes, in_words
 from ...layers.core.blocks import BLOCK
-from ...shape import ShapeError, check_shapes, in_words
 from ..rule import Product
 from .passes import TINY, Calls, LaidOut, Rate, Way, seen_by_numpy
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...shape import ShapeError, in_words
+from ...layer.shape import ShapeError, in_words
 from ..block import Block
 from .passes import TINY, seen_by_numpy
 

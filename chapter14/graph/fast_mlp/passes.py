@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...shape import ShapeError
+from ...layer.shape import ShapeError
 from ..rule import Product, Rule
 
 #: As many products of numbers are tiny: neither numpy nor PyTorch would take a second thread.

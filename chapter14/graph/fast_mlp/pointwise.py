@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import Layer, in_dtype_of
+from ...layer.base import Layer, in_dtype_of
 from ..rule import Rule
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ...layer import real
+from ...layer.base import real
 from ...layers.core.branch import add_n
 from .tape import Step, Tape
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_structure, tree_unflatten
 
+from ...layer.recorder import AT_WORK, recorder
 from ...layers.core.arithmetic import minus, times
-from ...recorder import AT_WORK, recorder
 from .halves import Backward, Forward, parted
 from .memory_plan import Plan
 from .printing import algorithm

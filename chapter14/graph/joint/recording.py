@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from ...recorder import following
-from ...shape import ShapeError, in_words
+from ...layer.recorder import following
+from ...layer.shape import ShapeError, in_words
 from .backward_pass import go_back
 from .memory_plan import Plan, plan, sunk, without_the_dead
 from .tape import Step, Tape

@@ -18,9 +18,9 @@ from torch import Tensor, fx
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
-from ...layer import Layer
+from ...layer.base import Layer
+from ...layer.recorder import Recorder
 from ...layers.core.view import Replaced
-from ...recorder import Recorder
 from . import torch_functions as calls
 from .tensor_nodes import Values, grad_fn_of, lasting, memory_of
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from ...layer import cast
-from ...shape import ShapeError, check_shapes, in_words
+from ...layer.base import cast
+from ...layer.shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import plus
 from ..core.arrange import pad, permute, reshape
 from ..core.dimensions import Sizes, in_dimensions, per_axis

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap
+from ...layer.base import LinearMap
 
 
 class Patches(NamedTuple):

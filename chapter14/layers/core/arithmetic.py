@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_batchedtensor
 
-from ...layer import Layer, LinearMap
-from ...shape import check_floating
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import check_floating
 from .bilinear_map import BilinearMap
 from .bitmask import selected
 from .branch import broadcast_to, sum_to_size

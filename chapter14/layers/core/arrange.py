@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap, conj
-from ...shape import ShapeError, in_words, several
+from ...layer.base import LinearMap, conj
+from ...layer.shape import ShapeError, in_words, several
 from .maps import SymmetricMap, TransposedMap
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from .branch import add_n
 from .complex import conj
 

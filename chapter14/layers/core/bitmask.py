@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 
-from ...layer import _compiling, _transformed
-from ...recorder import AT_WORK, as_one, recorder
+from ...layer.base import _compiling, _transformed
+from ...layer.recorder import AT_WORK, as_one, recorder
 
 #: Masks of fewer entries are not packed: that would take longer than the layer itself.
 SMALL = 2**12

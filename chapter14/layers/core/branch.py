@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import LinearMap
+from ...layer.shape import ShapeError, in_words
 from .maps import JointlyLinear
 
 

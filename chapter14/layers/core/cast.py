@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, real
+from ...layer.base import LinearMap, real
 from .maps import Copy
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, conj
+from ...layer.base import LinearMap, conj
 
 
 class ViewAsReal(LinearMap):

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeVar
 
-from ...shape import several
+from ...layer.shape import several
 
 Sizes = int | Sequence[int]
 P = ParamSpec("P")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
+from ...layer.base import LinearMap
 from .arithmetic import scale
 from .arrange import Take, axis, pad, reshape, take
 from .maps import TransposedMap, WriteAt

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer.base import Layer, LinearMap
 from .arithmetic import gate, keep, times
 from .branch import sum_to_size
 from .gather import ScatterAdd, padded_to, pick

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
-from ...layer import Layer, LinearMap, Node, _in_a_mode, _keep, _transformed, cast, passes_by, read_from
-from ...recorder import AT_WORK, recorder
+from ...layer.base import Layer, LinearMap, Node, _in_a_mode, _keep, _transformed, cast, passes_by, read_from
+from ...layer.recorder import AT_WORK, recorder
 from .arrange import permute
 from .complex import view_as_complex, view_as_real
 from .view import Part, Replaced, Strided

@@ -1,6 +1,6 @@
 """Layers that are linear in their inputs. The derivative is the layer itself, so only its transpose is stated.
 
-    LinearMap       x_out = A x           g_in = A^T g                  `transpose`, in layer.py
+    LinearMap       x_out = A x           g_in = A^T g                  `transpose`, in layer/base.py
     SymmetricMap    A^T = A               g_in = A g
     IdentityMap     A = I                 g_in = g
     TransposedMap   A = B^T               g_in = B g                    declares a pair: B's transpose too
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer.base import Layer, LinearMap
 
 
 class SymmetricMap(LinearMap):

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, cast
-from ...shape import ShapeError, in_words
+from ...layer.base import LinearMap, cast
+from ...layer.shape import ShapeError, in_words
 from .arrange import reshape
 from .maps import JointlyLinear
 

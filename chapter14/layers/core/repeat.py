@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
+from ...layer.base import LinearMap
 from .arrange import reshape
 from .branch import sum_to_size
 from .maps import SymmetricMap, TransposedMap

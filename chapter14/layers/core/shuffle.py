@@ -10,8 +10,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import LinearMap
+from ...layer.shape import ShapeError, in_words
 from .arrange import reshape
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
-from ...shape import several
+from ...layer.base import LinearMap
+from ...layer.shape import several
 from .arrange import Reshape, put, reshape, take
 from .maps import TransposedMap, WriteAt
 

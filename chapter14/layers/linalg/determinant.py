@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
-from ...shape import check_real, check_shapes
+from ...layer.base import Layer
+from ...layer.shape import check_real, check_shapes
 from ..core.arithmetic import added, minus, plus, sum_along, times
 from ..core.arrange import reshape, transpose
 from ..core.index import masked_fill

@@ -19,8 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer
-from ...shape import check_real, check_shapes, in_words
+from ...layer.base import Layer
+from ...layer.shape import check_real, check_shapes, in_words
 from ..core.arithmetic import minus, plus, scale, sum_along, times
 from ..core.arrange import reshape, transpose
 from ..core.branch import branch

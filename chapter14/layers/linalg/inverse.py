@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import added, minus, plus, scale
 from ..core.arrange import adjoint, reshape, transpose
 from ..core.branch import sum_to_size

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer, cast
-from ...shape import check_floating, check_shapes
+from ...layer.base import Layer, cast
+from ...layer.shape import check_floating, check_shapes
 from ..core.arrange import adjoint, narrow
 from ..core.branch import branch
 from ..core.cast import clone

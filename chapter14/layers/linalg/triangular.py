@@ -14,8 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer
-from ...shape import ShapeError, check_shapes, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import added, plus, scale
 from ..core.arrange import adjoint, reshape, transpose
 from ..core.branch import branch, sum_to_size

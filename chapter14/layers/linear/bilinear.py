@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ...layer import Layer
-from ...shape import ShapeError, check_shapes, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, check_shapes, in_words
 from ..core.arithmetic import added, times
 from ..core.arrange import permute, reshape
 from ..core.branch import broadcast_to, sum_to_size

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...shape import ShapeError, in_words
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import times
 from ..core.arrange import permute, reshape
 from ..core.branch import sum_to_size

@@ -18,8 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import _compiling
-from ...shape import ShapeError, in_words
+from ...layer.base import _compiling
+from ...layer.shape import ShapeError, in_words
 from ..core.arrange import transpose
 from ..core.bilinear_map import BilinearMap
 from ..core.bitmask import is_plain

@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...shape import ShapeError
+from ...layer.shape import ShapeError
 from ..core.arrange import reshape, transpose
 from ..core.bilinear_map import BiasedMap, BilinearMap
 from ..core.branch import sum_to_size

@@ -15,7 +15,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import added, scale
 from ..core.arrange import reshape, transpose
 from ..core.bilinear_map import BilinearMap

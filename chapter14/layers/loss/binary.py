@@ -14,7 +14,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...shape import ShapeError, check_floating, check_real, in_words
+from ...layer.shape import ShapeError, check_floating, check_real, in_words
 from ..core.arithmetic import keep, mean_along, minus, plus, power, scale, shift, times
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to

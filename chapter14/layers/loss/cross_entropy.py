@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import LinearMap
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import keep, plus, scale, shift, sum_along, times
 from ..core.arrange import reshape
 from ..core.branch import branch, sum_to_size

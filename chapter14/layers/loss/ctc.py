@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import keep, minus, plus, times
 from ..core.arrange import flip, narrow, pad, reshape
 from ..core.branch import sum_to_size

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer, LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import put, reshape, take, transpose
 from ..core.branch import broadcast_to

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...shape import ShapeError, check_floating, check_real, in_words
+from ...layer.shape import ShapeError, check_floating, check_real, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, times
 from ..core.arrange import reshape
 from ..pointwise.pointwise import exp, log

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer, as_autocast, autocasting, cast, is_plain
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer, as_autocast, autocasting, cast, is_plain
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import minus, times
 from ..core.arrange import reshape, transpose
 from ..core.branch import sum_to_size

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn._reduction import legacy_get_string
 
-from ...layer import Layer, as_autocast, cast
-from ...shape import ShapeError, check_floating, in_words
+from ...layer.base import Layer, as_autocast, cast
+from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.arithmetic import added, minus, scale, times
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to, sum_to_size

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import reshape
 from ..core.branch import branch, broadcast_to

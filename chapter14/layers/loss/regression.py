@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import cast
-from ...shape import ShapeError, in_words
+from ...layer.base import cast
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import minus, power, scale, times
 from ..core.branch import branch, sum_to_size
 from ..pointwise.pointwise import PointwiseLayer, absolute

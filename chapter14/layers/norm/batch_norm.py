@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
-from ...shape import ShapeError, check_floating, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.arithmetic import added, minus, times
 from ..core.arrange import narrow, reshape
 from ..core.branch import broadcast_to, sum_to_size

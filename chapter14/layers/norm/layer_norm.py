@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...shape import ShapeError, check_floating, in_words
+from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.blocks import row_blocks
 from .standardize import Frame, Norm
 

@@ -11,8 +11,8 @@ import math
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer, LinearMap, real
-from ...shape import check_floating, in_words
+from ...layer.base import Layer, LinearMap, real
+from ...layer.shape import check_floating, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.branch import branch
 from ..core.cast import clone

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import added, mean_along, minus, power, shift, times
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to, sum_to_size

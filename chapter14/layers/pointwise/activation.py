@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import keep, minus, plus, scale, shift, times
 from ..core.arrange import narrow
 from ..core.blocks import by_block

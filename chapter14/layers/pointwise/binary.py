@@ -21,7 +21,7 @@ import math
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap, cast
+from ...layer.base import Layer, LinearMap, cast
 from ..core.arithmetic import added, keep, minus, plus, power, scale, shift, times
 from ..core.branch import broadcast_to, sum_to_size
 from ..core.complex import conj

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
+from ...layer.base import Layer, LinearMap
 from ..core.arithmetic import added, keep
 from ..core.bitmask import selected
 from ..core.branch import broadcast_to, sum_to_size

@@ -15,8 +15,8 @@ import warnings
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, check_dense
-from ...shape import check_floating, in_words
+from ...layer.base import LinearMap, check_dense
+from ...layer.shape import check_floating, in_words
 from ..core.arithmetic import numbers, plus, scale
 from ..core.inplace import in_place
 

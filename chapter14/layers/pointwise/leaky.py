@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer, LinearMap, check_dense
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer, LinearMap, check_dense
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, keep, numbers, plus, times
 from ..core.arrange import reshape
 from ..core.branch import sum_to_size

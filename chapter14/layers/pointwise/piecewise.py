@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import keep, scale
 from ..core.bitmask import gated, is_plain, learns, packed, unpacked
 from ..core.inplace import in_place, over

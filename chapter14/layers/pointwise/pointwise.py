@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import keep, minus, numbers, plus, power, scale, shift, times
 from ..core.complex import conj, real_dtype
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import added, scale, times
 from ..core.branch import broadcast_to, sum_to_size
 

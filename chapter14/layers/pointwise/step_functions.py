@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
-from ...shape import check_real
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import check_real
 from ..core.arithmetic import keep, scale, times
 from ..core.branch import sum_to_size
 

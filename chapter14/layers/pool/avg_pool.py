@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import LinearMap
+from ...layer.shape import ShapeError, in_words
 from ..core.dimensions import Sizes, in_dimensions, per_axis
 from ..core.maps import TransposedMap
 

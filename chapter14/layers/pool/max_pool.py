@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer, LinearMap
-from ...shape import ShapeError, check_floating, in_words
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.arrange import reshape
 from ..core.dimensions import Sizes, in_dimensions, per_axis
 from ..core.gather import pick, place

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...recorder import as_one
+from ...layer.recorder import as_one
 from ..core.bitmask import SMALL, is_plain
 
 #: (shape of the image, shape of the outputs) → for each axis, where each window begins, and the distances of its

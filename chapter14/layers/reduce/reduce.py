@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
-from ...shape import axes, check_floating
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import axes, check_floating
 from ..core.arithmetic import keep, minus, plus, power, scale, times
 from ..core.arrange import flip, narrow, pad, reshape
 from ..core.branch import broadcast_to

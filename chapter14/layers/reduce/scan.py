@@ -20,8 +20,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
-from ...shape import ShapeError, axes, in_words
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import ShapeError, axes, in_words
 from ..core.arithmetic import added, keep, minus, times
 from ..core.arrange import axis, flip, narrow, pad, reshape
 from ..core.complex import conj, conjugates

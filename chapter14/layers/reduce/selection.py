@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arrange import reshape
 from ..core.gather import pick, place
 

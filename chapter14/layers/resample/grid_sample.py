@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...layer import Layer, LinearMap
-from ...shape import ShapeError, in_words
+from ...layer.base import Layer, LinearMap
+from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, sum_along, times
 from ..core.arrange import reshape
 from ..core.bilinear_map import BilinearMap

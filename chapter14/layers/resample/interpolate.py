@@ -17,8 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
-from ...shape import in_words, several
+from ...layer.base import LinearMap
+from ...layer.shape import in_words, several
 from ..core.maps import TransposedMap
 from ..pool.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap
+from ...layer.base import LinearMap
 from ..core.blocks import row_blocks
 from ..core.maps import TransposedMap
 

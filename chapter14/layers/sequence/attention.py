@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
-from ...shape import ShapeError, check_floating, check_real, in_words
+from ...layer.base import Layer
+from ...layer.shape import ShapeError, check_floating, check_real, in_words
 from ..core.arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
 from ..core.arrange import take, transpose
 from ..core.branch import broadcast_to, sum_to_size

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ..core.arithmetic import added, minus, plus, scale, shift, times
 from ..core.branch import broadcast_to
 from ..core.complex import conjugates

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import Layer
-from ...shape import check_shapes, in_words
+from ...layer.base import Layer
+from ...layer.shape import check_shapes, in_words
 from ..core.arithmetic import added, keep, sum_along, times
 from ..core.arrange import narrow, put, reshape, take
 from ..core.gather import pick

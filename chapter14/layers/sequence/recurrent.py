@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...shape import check_floating, check_shapes
+from ...layer.shape import check_floating, check_shapes
 from ..core.arithmetic import plus
 from ..core.arrange import narrow, reshape, transpose
 from ..core.branch import branch

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer import LinearMap, cast
+from ...layer.base import LinearMap, cast
 from ..core.arithmetic import times
 
 #: The s of a forward transform with norm="backward" is that of an inverse transform with norm="forward": 1.

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer import _compiling
-from ...shape import in_words
+from ...layer.base import _compiling
+from ...layer.shape import in_words
 from ..core.arithmetic import times
 from ..core.arrange import narrow, pad, reshape, transpose
 from ..core.branch import branch, broadcast_to

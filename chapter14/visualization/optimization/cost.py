@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from ... import functional as F
 from ...conversion.by_hand import by_hand
-from ...layer import cast
+from ...layer.base import cast
 from ...models.pretrained import Pretrained
 from ..activations.hooks import MODEL_ERRORS, PICTURE, Position, activation_hooks, frozen_chain
 from ..objectives.objective import Objective, Value, per_picture

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ...layer import Layer
+from ...layer.base import Layer
 from ...layers.core.arithmetic import gate
 
 

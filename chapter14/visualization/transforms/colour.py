@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from ... import functional as F
-from ...shape import in_words
+from ...layer.shape import in_words
 from ..images.colour import from_components
 from ..images.fourier import Fourier
 from .transform import randn, uniform

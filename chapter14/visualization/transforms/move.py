@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor
 
 from ... import functional as F
-from ...layer import LinearMap
-from ...shape import in_words
+from ...layer.base import LinearMap
+from ...layer.shape import in_words
 from .transform import randn
 
 

@@ -115,7 +115,7 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__.startswith(f"{__package__}.") and "conjugates" not in vars(cls):
+        if cls.__module__.partition(".")[0] == __name__.partition(".")[0] and "conjugates" not in vars(cls):
             cls.conjugates = True
         if cls.forward is not Layer.forward:
             cls.back = staticmethod(_conjugated(cls, cls.backward))

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layer import kept, layer_of
+from .base import kept, layer_of
 from .shape import ShapeError, in_words
 
 
