@@ -142,8 +142,7 @@ class LinearMap(Layer):
 
     @classmethod
     def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
-        shape, *constants = remembered
-        return cls.transpose(g, shape, *constants), *(None for _ in constants)
+        return cls.transpose(g, *remembered), *[None] * (len(remembered) - 1)
 
     @classmethod
     def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:

@@ -37,8 +37,8 @@ def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> 
 
 
 def _conv(
-    axes: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
-    dilation: Sizes = 1, groups: int = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: str | Sizes = 0,
+    dilation: Sizes = 1, groups: int = 1, *, axes: int = 2,
 ) -> Tensor:  # fmt: skip
     """input [B, C, *], weight [M, C/groups, *], bias [M] → [B, M, *]. As `torch.nn.functional.conv{axes}d`."""
     _check_kernel(f"conv{axes}d", weight, axes, bias)
@@ -59,8 +59,8 @@ def _conv(
 
 
 def _conv_transpose(
-    axes: int, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
-    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1, padding: Sizes = 0,
+    output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1, *, axes: int = 2,
 ) -> Tensor:  # fmt: skip
     """input [B, M, *], weight [M, C/groups, *], bias [C]. As `torch.nn.functional.conv_transpose{axes}d`."""
     _check_kernel(f"conv_transpose{axes}d", weight, axes, bias)

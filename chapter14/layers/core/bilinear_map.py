@@ -38,16 +38,15 @@ class BilinearMap(Layer):
 
     @staticmethod
     def remember(needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
-        a, b, *constants = inputs
-        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape, *constants
+        a, b = inputs[:2]
+        return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape, *inputs[2:]
 
     @classmethod
-    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
-        a, b, a_shape, b_shape, *constants = remembered
+    def backward(cls, needs, g, a, b, a_shape, b_shape, *constants):
         return (
             cls.transpose_a(g, conj(b), a_shape, *constants) if needs[0] else None,
             cls.transpose_b(g, conj(a), b_shape, *constants) if needs[1] else None,
-            *(None for _ in constants),
+            *[None] * len(constants),
         )
 
     @classmethod
@@ -65,15 +64,19 @@ class BiasedMap(BilinearMap):
         """g L^b: summed over the datapoints."""
         raise NotImplementedError
 
-    @classmethod
-    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
-        x, W, _, *constants = inputs
-        return super().remember(needs, (x, W, *constants), x_out)
+    @staticmethod
+    def remember(needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        x, W = inputs[:2]
+        return x if needs[1] else None, W if needs[0] else None, x.shape, W.shape, *inputs[3:]
 
     @classmethod
-    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple:
-        g_x, g_W, *none = super().backward(needs, g, *remembered)
-        return g_x, g_W, cls.transpose_bias(g) if needs[2] else None, *none
+    def backward(cls, needs, g, x, W, x_shape, W_shape, *constants):
+        return (
+            cls.transpose_a(g, conj(W), x_shape, *constants) if needs[0] else None,
+            cls.transpose_b(g, conj(x), W_shape, *constants) if needs[1] else None,
+            cls.transpose_bias(g) if needs[2] else None,
+            *[None] * len(constants),
+        )
 
     @classmethod
     def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:

@@ -112,9 +112,9 @@ def add_n(*terms: Tensor) -> Tensor:
 
 def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
     """x, broadcast to `shape`, as `torch.broadcast_to`. Its transpose is `sum_to_size`."""
-    return x if x.shape == tuple(shape) else BroadcastTo.of(x, torch.Size(shape))
+    return x if x.shape == shape or x.shape == tuple(shape) else BroadcastTo.of(x, torch.Size(shape))
 
 
 def sum_to_size(x: Tensor, shape: Sequence[int]) -> Tensor:
     """x, summed to `shape`, as `torch.Tensor.sum_to_size`. Its transpose is `broadcast_to`."""
-    return x if x.shape == tuple(shape) else SumToSize.of(x, torch.Size(shape))
+    return x if x.shape == shape or x.shape == tuple(shape) else SumToSize.of(x, torch.Size(shape))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Concatenate, ParamSpec, TypeVar
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar
 
 from ...layer.shape import several
 
@@ -14,22 +14,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def in_dimensions(f: Callable[Concatenate[int, P], T], *dimensions: int) -> tuple[Callable[P, T], ...]:
-    """f(axes, ...) with the number of axes filled in: for f called `_conv`, these are conv1d, conv2d, ..."""
+def in_dimensions(f: Callable[P, T], *dimensions: int) -> tuple[Callable[P, T], ...]:
+    """Copies of f for each number of dimensions, its keyword `axes`: of `_conv`, these are conv1d, conv2d, conv3d."""
     return tuple(_in_dimension(f, axes) for axes in dimensions or (1, 2, 3))
 
 
-def _in_dimension(f: Callable[Concatenate[int, P], T], axes: int) -> Callable[P, T]:
-    @functools.wraps(f)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        return f(axes, *args, **kwargs)
-
-    called.__name__ = called.__qualname__ = f"{f.__name__.strip('_')}{axes}d"
-    called.__doc__ = (f.__doc__ or "").replace("{axes}", str(axes))
+def _in_dimension(f: Any, axes: int) -> Any:
+    name = f"{f.__name__.strip('_')}{axes}d"
+    copy: Any = FunctionType(f.__code__, f.__globals__, name, f.__defaults__)  # a wrapper would cost a call
+    copy.__kwdefaults__, copy.__annotations__ = {"axes": axes}, f.__annotations__
+    copy.__doc__ = f.__doc__.replace("{axes}", str(axes))
     signature = inspect.signature(f)
-    called.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
-    del called.__wrapped__  # type: ignore[attr-defined]  # whose signature has `axes`
-    return called
+    copy.__signature__ = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "axes"])
+    return copy
 
 
 def per_axis(value: Sizes, axes: int) -> tuple[int, ...]:

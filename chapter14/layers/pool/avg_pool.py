@@ -120,8 +120,8 @@ class AvgPoolTranspose(TransposedMap, of=AvgPool):
 
 
 def _avg_pool(
-    axes: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None, *, axes: int = 2,
 ) -> Tensor:  # fmt: skip
     """input [..., C, *]: the mean of each window. As `torch.nn.functional.avg_pool{axes}d`."""
     size = per_axis(kernel_size, axes)
@@ -136,7 +136,7 @@ def avg_pool1d(
     count_include_pad: bool = True,
 ) -> Tensor:  # fmt: skip
     """input [..., C, W]: the mean of each window. As `torch.nn.functional.avg_pool1d`."""
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return _avg_pool(input, kernel_size, stride, padding, ceil_mode, count_include_pad, axes=1)
 
 
 avg_pool2d, avg_pool3d = in_dimensions(_avg_pool, 2, 3)
@@ -153,7 +153,7 @@ def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, .
     return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
 
 
-def _adaptive_avg_pool(axes: int, input: Tensor, output_size: Any) -> Tensor:
+def _adaptive_avg_pool(input: Tensor, output_size: Any, *, axes: int = 2) -> Tensor:
     """input [..., C, *]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool{axes}d`."""
     return AvgPool.of(input, Parts(parts(axes, "adaptive_avg_pool", input, output_size)))
 

@@ -19,8 +19,8 @@ _MAX: dict[int, Callable[..., Any]] = {1: max_pool1d, 2: max_pool2d, 3: max_pool
 
 
 def _lp_pool(
-    axes: int, input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None,
-    ceil_mode: bool = False,
+    input: Tensor, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None,
+    ceil_mode: bool = False, *, axes: int = 2,
 ) -> Tensor:  # fmt: skip
     """input [..., C, *]: (sum x^p)^(1/p) of each window. As `torch.nn.functional.lp_pool{axes}d`."""
     x, p = input, norm_type

@@ -103,8 +103,8 @@ class Largest(NamedTuple):
 
 
 def _max_pool(
-    axes: int, input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
+    input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
+    ceil_mode: bool = False, return_indices: bool = False, *, axes: int = 2,
 ) -> Any:  # fmt: skip
     """input [..., C, *]: the largest of each window, and its index. As `torch.nn.functional.max_pool{axes}d`."""
     size = per_axis(kernel_size, axes)
@@ -113,7 +113,7 @@ def _max_pool(
     return _max(axes, input, largest, largest.corners, return_indices)
 
 
-def _adaptive_max_pool(axes: int, input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+def _adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False, *, axes: int = 2) -> Any:
     """input [..., C, *]: the largest of each part. As `torch.nn.functional.adaptive_max_pool{axes}d`."""
     sizes = parts(axes, "adaptive_max_pool", input, output_size)
 
@@ -125,8 +125,8 @@ def _adaptive_max_pool(axes: int, input: Tensor, output_size: Any, return_indice
 
 
 def _max_unpool(
-    axes: int, input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-    output_size: Any = None,
+    input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    output_size: Any = None, *, axes: int = 2,
 ) -> Tensor:  # fmt: skip
     """input [..., C, *], each entry at its index, and 0 elsewhere. As `torch.nn.functional.max_unpool{axes}d`."""
     check_floating(f"max_unpool{axes}d", input=input)
@@ -143,8 +143,8 @@ def _max_unpool(
 
 
 def _fractional_max_pool(
-    axes: int, input: Tensor, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None,
-    return_indices: bool = False, _random_samples: Tensor | None = None,
+    input: Tensor, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Tensor | None = None, *, axes: int = 2,
 ) -> Any:  # fmt: skip
     """input [..., C, *]: the largest of each random window. As `torch.nn.functional.fractional_max_pool{axes}d`.
 
