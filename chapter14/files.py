@@ -75,7 +75,7 @@ def marked(path: Path) -> bool:
         return False
 
 
-def check(path: Path, size: int = 0, ours: Callable[[Path], bool] | None = None) -> None:
+def check_writable(path: Path, size: int = 0, ours: Callable[[Path], bool] | None = None) -> None:
     """Before anything is computed: that `path` can be written; and what killed processes left beside it is removed.
 
     Args:

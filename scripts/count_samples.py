@@ -21,7 +21,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 import chapter14.nn as nn
-from chapter14.checking.samples import Count, count_module, count_operation, modules, operations
+from chapter14.checking.pytorch_samples import (
+    SampleCount,
+    count_module_samples,
+    count_operation_samples,
+    modules,
+    operations,
+)
 from chapter14.conversion.by_hand import by_hand
 from tests.layers.test_opinfo import DTYPE, FIRST_ORDER, TOLERANCE, WRONG
 
@@ -38,7 +44,7 @@ def main() -> int:
     if unknown := [name for name in options.names if name not in ops | infos]:
         parser.error(f"there are no samples of {unknown[0]!r} that could be compared")
     wanted = [name for name in ops | infos if not options.names or name in options.names]
-    counts: dict[str, list[Count]] = {"operations": [], "modules": []}
+    counts: dict[str, list[SampleCount]] = {"operations": [], "modules": []}
     for name in tqdm(wanted, file=sys.stderr):
         for kind, count in counted(name, ops, infos, options.reference):
             counts[kind].append(count)
@@ -51,15 +57,15 @@ def main() -> int:
     return 1 if any(c.failures for found in counts.values() for c in found) else 0
 
 
-def counted(name: str, ops: dict, infos: dict, reference: bool) -> Iterator[tuple[str, Count]]:
+def counted(name: str, ops: dict, infos: dict, reference: bool) -> Iterator[tuple[str, SampleCount]]:
     second = name not in FIRST_ORDER
     with sdpa_kernel(SDPBackend.MATH):  # the only one whose second derivative PyTorch has
         if name in ops:
             how: dict[str, Any] = {"tolerance": TOLERANCE.get(name, 1e-9), "reference": reference}
             how["dtype"] = DTYPE.get(name, torch.float64)
-            yield "operations", count_operation(ops[name], rerouted(ops[name].op), second, **how)
+            yield "operations", count_operation_samples(ops[name], rerouted(ops[name].op), second, **how)
         if name in infos:
-            yield "modules", count_module(infos[name], getattr(nn, name), second)
+            yield "modules", count_module_samples(infos[name], getattr(nn, name), second)
 
 
 def rerouted(f: Callable) -> Callable:

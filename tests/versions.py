@@ -23,16 +23,16 @@ _BY_REASON = {
         layers/test_layers.py::test_layer[compiles-multilabel_margin_loss, of each]
     """,
     "PyTorch 2.7 has no batching rule for masked_fill by a tensor, and warns that it is slow": """
-        layers/test_layers.py::test_layer[per_datapoint-masked_fill, a value that learns]
+        layers/test_layers.py::test_layer[per_datapoint_gradients-masked_fill, a value that learns]
     """,
     "PyTorch 2.7's Dynamo takes a tensor for a number where it goes on after a break in the graph": """
         visualization/test_descent.py::test_a_compiled_network_draws_the_same
         visualization/test_descent.py::test_a_layer_that_another_writes_over_is_seen_as_it_was_compiled
     """,
     "PyTorch 2.7 sends no gradient, or all, to one of two operands where there is a NaN": """
-        layers/test_layers.py::test_layer[not_a_number-fmax]
-        layers/test_layers.py::test_layer[not_a_number-fmin, broadcast]
-        layers/test_layers.py::test_layer[not_a_number-clamp, between tensors]
+        layers/test_layers.py::test_layer[nan_inputs-fmax]
+        layers/test_layers.py::test_layer[nan_inputs-fmin, broadcast]
+        layers/test_layers.py::test_layer[nan_inputs-clamp, between tensors]
     """,
 }
 

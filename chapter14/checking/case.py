@@ -1,8 +1,8 @@
-"""What a check must know of a layer, said once."""
+"""Declares a layer for the checks: the function, its reference, and how to draw inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,23 +12,23 @@ from torch import Tensor
 Draw = Callable[..., Tensor]
 
 
-class DoesNotApply(Exception):
-    """Raised by a check that has nothing to hold this layer to; its message is the reason."""
+class NotApplicable(Exception):
+    """Raised by a check that does not apply to a layer; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A layer, what it is compared with, and how to draw inputs for it.
+    """A layer, the function it is compared with, and how to draw inputs for it.
 
     Attributes:
         ours: the layer, called with its inputs.
-        native: the same function by PyTorch; None where there is none, and then only the checks that need none apply.
-        inputs: (draw, n) → the inputs for a batch of n, where draw(*shape) is a tensor that asks for a gradient.
-            Other tensors among them ask for none, and what is no tensor is a constant.
-        composite: as `native`, where that is wrong at higher orders: out of plain operations.
-        module: (our module, PyTorch's, the arguments to make them), where there is one.
-        but: check → why this layer is not held to it.
-        title: what it is called, where that is not the name of `ours`.
+        native: the same function in PyTorch. If None, only the checks that need no reference apply.
+        inputs: (draw, n) → the inputs for a batch of n, where draw(*shape) is a tensor that requires a gradient.
+            Other tensors among them require none, and anything else is a constant.
+        composite: a replacement for `native`, made of plain operations, where `native` is wrong at higher orders.
+        module: (our module, PyTorch's, the arguments of their constructors), where there is one.
+        skip: check → the reason why it is not run on this layer.
+        title: the name to report, if it is not the name of `ours`.
     """
 
     ours: Callable
@@ -36,20 +36,25 @@ class Case:
     inputs: Callable[[Draw, int], tuple]
     composite: Callable | None = None
     module: tuple = ()
-    but: Mapping[str, str] = field(default_factory=dict)
+    skip: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
     def __str__(self) -> str:
         return self.title or self.ours.__name__
 
     @property
-    def like(self) -> Callable:
+    def reference(self) -> Callable:
+        """`native`.
+
+        Raises:
+            NotApplicable: there is none.
+        """
         if self.native is None:
-            raise DoesNotApply("there is nothing to compare it with")
+            raise NotApplicable("there is no reference to compare with")
         return self.native
 
     def draw(self, n: int = 3, dtype: torch.dtype = torch.float64, device: str = "cpu") -> tuple:
-        """The same inputs every time."""
+        """Draws the inputs for a batch of n, with the same values on every call."""
         rng = torch.Generator().manual_seed(14)
 
         def draw(*shape: int) -> Tensor:
@@ -60,41 +65,53 @@ class Case:
 
     @property
     def in_dims(self) -> tuple[int | None, ...]:
-        """Which axis of each input is the batch: the one that follows n."""
-        return tuple(_follows(a, b) for a, b in zip(self.draw(2), self.draw(3), strict=True))
+        """The batch axis of each input: the one whose size changes with n."""
+        return tuple(_batch_axis(a, b) for a, b in zip(self.draw(2), self.draw(3), strict=True))
 
 
-def _follows(a: Any, b: Any) -> int | None:
+def _batch_axis(a: Any, b: Any) -> int | None:
     if not isinstance(a, Tensor):
         return None
     return next((i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n), None)
 
 
-def asks(t: Any) -> bool:
-    """Whether t is an input that asks for a gradient."""
+def requires_grad(t: Any) -> bool:
+    """Whether t is a tensor that requires a gradient."""
     return isinstance(t, Tensor) and t.requires_grad
 
 
-def wanted(inputs: tuple) -> list[Tensor]:
-    """The inputs that ask for a gradient."""
-    return [t for t in inputs if asks(t)]
+def inputs_requiring_grad(inputs: tuple) -> list[Tensor]:
+    return [t for t in inputs if requires_grad(t)]
 
 
-def outputs(x_out: Any) -> list[Tensor]:
-    """The outputs that have a gradient."""
+def float_outputs(x_out: Any) -> list[Tensor]:
+    """The floating-point tensors among the outputs."""
     return [t for t in (x_out if isinstance(x_out, (tuple, list)) else (x_out,)) if t.is_floating_point()]
 
 
-def a_gradient(x_out: Tensor) -> Tensor:
-    """A g_out that tells the entries apart."""
+def outputs_requiring_grad(f: Callable, inputs: tuple) -> list[Tensor]:
+    return [t for t in float_outputs(f(*inputs)) if t.requires_grad]
+
+
+def example_gradient(x_out: Tensor) -> Tensor:
+    """A g_out in which every entry is different."""
     return torch.linspace(-1, 1, x_out.numel(), dtype=x_out.dtype, device=x_out.device).view(x_out.shape)
 
 
-def there_and_back(f: Callable, inputs: tuple) -> list[Tensor]:
-    """x_out, and what a fixed g_out becomes at each input that asks; zeros where nothing comes back."""
-    x_out = outputs(f(*inputs))
-    ways = [t for t in x_out if t.requires_grad]
-    if not ways:
+def input_gradients(
+    x_out: Sequence[Tensor], inputs: tuple, g_out: Sequence[Tensor] | None = None, **options: bool
+) -> list[Tensor]:
+    """g_in of each input that requires one and that x_out depends on; for `example_gradient`s unless g_out is given."""
+    g_out = [example_gradient(t) for t in x_out] if g_out is None else g_out
+    g_in = torch.autograd.grad(x_out, inputs_requiring_grad(inputs), g_out, allow_unused=True, **options)
+    return [g for g in g_in if g is not None]
+
+
+def forward_and_backward(f: Callable, inputs: tuple) -> list[Tensor]:
+    """x_out, and g_in of each input that requires one, with zeros where there is none."""
+    x_out = float_outputs(f(*inputs))
+    with_graph = [t for t in x_out if t.requires_grad]
+    if not with_graph:
         return x_out
-    g_in = torch.autograd.grad(ways, wanted(inputs), [a_gradient(t) for t in ways], allow_unused=True)
-    return [*x_out, *(torch.zeros_like(t) if g is None else g for t, g in zip(wanted(inputs), g_in, strict=True))]
+    leaves, g_out = inputs_requiring_grad(inputs), [example_gradient(t) for t in with_graph]
+    return [*x_out, *torch.autograd.grad(with_graph, leaves, g_out, allow_unused=True, materialize_grads=True)]

@@ -1,7 +1,6 @@
-"""Networks that nobody here wrote, one of every family of torchvision and a few of other makers.
+"""Networks of other libraries, to convert and compare: one of every family of torchvision, and a few others.
 
-Small inputs, and small versions where the constructor has them, so that a test suite can go through them all; with
-`full=True`, the versions that people use, at the sizes that they use.
+Small versions with small inputs, so that a test suite can run them all; with `full=True`, the usual versions and sizes.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .classifiers import classifiers, images
-from .sameness import Network
+from .network_comparison import ComparedNetwork
+from .torchvision_classifiers import classifiers, images
 
 
-def networks(full: bool = False) -> list[Network]:
+def networks(full: bool = False) -> list[ComparedNetwork]:
     return [*classifiers(full), *_beyond_classes(full), *_torch(), *_open_clip(full)]
 
 
-def _beyond_classes(full: bool) -> list[Network]:
+def _beyond_classes(full: bool) -> list[ComparedNetwork]:
     """Detection, segmentation, video, optical flow."""
     from torchvision.models import detection, optical_flow, segmentation, video
 
-    # Not so small that a convolution strides over one pixel: in bfloat16 PyTorch leaves some of its W's gradient unset.
+    # A strided convolution of a single pixel must not occur: in bfloat16 PyTorch leaves a part of W's gradient unset.
     size, detected = (128, 128) if full else (64, 96)
     no = {"weights": None, "weights_backbone": None}
 
@@ -36,33 +35,43 @@ def _beyond_classes(full: bool) -> list[Network]:
                 del backbone[f"layer{i}"][1:]
         return model
 
-    def pictures_with_boxes() -> tuple:
+    def images_with_boxes() -> tuple:
         boxes = torch.tensor([[4.0, 6.0, 40.0, 50.0], [10.0, 12.0, 30.0, 28.0]])
         target = {"boxes": boxes, "labels": torch.tensor([1, 2])}
         return [torch.rand(3, detected, detected).requires_grad_() for _ in range(2)], [target, target]
 
     def retinanet() -> nn.Module:
         sizes = {"min_size": detected, "max_size": detected}
-        detects = {"score_thresh": 0.0, "detections_per_img": 20, "topk_candidates": 20}  # something, untrained too
+        # an untrained network has no detections above the default threshold
+        detects = {"score_thresh": 0.0, "detections_per_img": 20, "topk_candidates": 20}
         return version(detection.retinanet_resnet50_fpn, num_classes=4, **sizes, **detects)
 
     def pair() -> tuple:
         return tuple(torch.rand(1, 3, 128, 128).requires_grad_() for _ in range(2))
 
-    def film() -> tuple:
+    def clip() -> tuple:
         return (torch.randn(1, 3, 8, 32, 32).requires_grad_(),)
 
+    def fcn() -> nn.Module:
+        return version(segmentation.fcn_resnet50, num_classes=4)
+
+    def deeplab() -> nn.Module:
+        return version(segmentation.deeplabv3_resnet50, num_classes=4)
+
+    def raft() -> nn.Module:
+        return _ShortRaft(optical_flow.raft_small(weights=None), 2)
+
     return [
-        Network("retinanet_resnet50_fpn", retinanet, pictures_with_boxes),
-        Network("fcn_resnet50", lambda: version(segmentation.fcn_resnet50, num_classes=4), images(size)),
-        Network("deeplabv3_resnet50", lambda: version(segmentation.deeplabv3_resnet50, num_classes=4), images(size)),
-        Network("r3d_18", lambda: video.r3d_18(weights=None), film),
-        Network("raft_small", lambda: _Fewer(optical_flow.raft_small(weights=None), 2), pair, torch.float32),
+        ComparedNetwork("retinanet_resnet50_fpn", retinanet, images_with_boxes),
+        ComparedNetwork("fcn_resnet50", fcn, images(size)),
+        ComparedNetwork("deeplabv3_resnet50", deeplab, images(size)),
+        ComparedNetwork("r3d_18", lambda: video.r3d_18(weights=None), clip),
+        ComparedNetwork("raft_small", raft, pair, torch.float32),
     ]
 
 
-class _Fewer(nn.Module):
-    """A RAFT that refines its flow a few times only."""
+class _ShortRaft(nn.Module):
+    """RAFT with fewer refinement steps."""
 
     def __init__(self, raft: nn.Module, updates: int):
         super().__init__()
@@ -73,7 +82,7 @@ class _Fewer(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Words in, the next words out: an LSTM as its textbook has it, with the embedding tied to the output."""
+    """Predicts the next word: an LSTM with tied input and output embeddings."""
 
     def __init__(self, words: int = 50, width: int = 16):
         super().__init__()
@@ -86,7 +95,7 @@ class LanguageModel(nn.Module):
         return self.out(self.lstm(self.embedding(tokens))[0])
 
 
-def _torch() -> list[Network]:
+def _torch() -> list[ComparedNetwork]:
     def sentences() -> tuple:
         return torch.randn(2, 5, 16).requires_grad_(), torch.randn(2, 4, 16).requires_grad_()
 
@@ -94,18 +103,18 @@ def _torch() -> list[Network]:
         return nn.Transformer(16, 4, 2, 2, 32, batch_first=True)
 
     return [
-        Network("torch.nn.Transformer", transformer, sentences),
-        Network("LSTM language model", LanguageModel, lambda: (torch.randint(50, (2, 7)),)),
+        ComparedNetwork("torch.nn.Transformer", transformer, sentences),
+        ComparedNetwork("LSTM language model", LanguageModel, lambda: (torch.randint(50, (2, 7)),)),
     ]
 
 
-def _open_clip(full: bool) -> list[Network]:
+def _open_clip(full: bool) -> list[ComparedNetwork]:
     try:
         import open_clip
     except ImportError:
         return []
 
-    def network(name: str, size: int, **smaller: Any) -> Network:
+    def network(name: str, size: int, **smaller: Any) -> ComparedNetwork:
         def make() -> nn.Module:
             config = open_clip.get_model_config(name)
             if not full:
@@ -120,7 +129,7 @@ def _open_clip(full: bool) -> list[Network]:
             tokens = torch.randint(1, 100, (2, 77 if full else 8))
             return torch.randn(2, 3, 224 if full else size, 224 if full else size).requires_grad_(), tokens
 
-        return Network(f"open_clip {name}", make, inputs)
+        return ComparedNetwork(f"open_clip {name}", make, inputs)
 
     return [
         network("ViT-B-32", 64, image_size=64, layers=2, width=64, head_width=32),

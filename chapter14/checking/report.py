@@ -1,4 +1,4 @@
-"""Layers x checks, as a table, with what is wrong where something is."""
+"""`check`: runs all checks on a layer, and reports the results as a table."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from ..layer.base import Layer
-from .case import Case, DoesNotApply, Draw
+from .case import Case, Draw, NotApplicable
 from .checks import CHECKS
 
-RIGHT, NOT, WRONG = "right", "-", "WRONG"
+RIGHT, NOT_APPLICABLE, WRONG = "right", "-", "WRONG"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check says of a layer: RIGHT, NOT applicable or WRONG, and the reason of the last two."""
+    """The result of a check of a layer: RIGHT, NOT_APPLICABLE or WRONG, and the reason for the last two."""
 
     layer: str
     check: str
-    word: str
+    result: str
     reason: str = ""
 
 
@@ -31,24 +31,24 @@ class Report:
 
     @property
     def wrong(self) -> list[Verdict]:
-        return [v for v in self.verdicts if v.word == WRONG]
+        return [v for v in self.verdicts if v.result == WRONG]
 
     def __str__(self) -> str:
         layers, checks = (list(dict.fromkeys(names)) for names in zip(*[(v.layer, v.check) for v in self.verdicts]))  # noqa: B905
-        words = {(v.layer, v.check): v.word for v in self.verdicts}
+        results = {(v.layer, v.check): v.result for v in self.verdicts}
         first, widths = max(len(check) for check in checks), [max(len(layer), len(WRONG)) for layer in layers]
 
         def row(name: str, cells: Iterable[str]) -> str:
             cells = (f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
             return "  ".join([f"{name:{first}}", *cells]).rstrip()
 
-        table = [row("", layers), *(row(check, (words[layer, check] for layer in layers)) for check in checks)]
+        table = [row("", layers), *(row(check, (results[layer, check] for layer in layers)) for check in checks)]
         reasons = [f"{v.layer}, {v.check}: {v.reason}" for v in self.wrong]
         return "\n".join([*table, *([""] if reasons else []), *reasons])
 
 
 class ChecksFailed(AssertionError):
-    """A layer falls short of a check. `report` has all that was found."""
+    """A layer fails a check. `report` has the results of all checks."""
 
     def __init__(self, report: Report):
         super().__init__(f"\n{report}")
@@ -56,72 +56,71 @@ class ChecksFailed(AssertionError):
 
 
 def verdict(case: Case, check: Callable[[Case], None]) -> Verdict:
-    """One layer, held to one check."""
+    """Runs one check on one layer."""
     name = check.__name__
-    if reason := case.but.get(name):
-        return Verdict(str(case), name, NOT, reason)
+    if reason := case.skip.get(name):
+        return Verdict(str(case), name, NOT_APPLICABLE, reason)
     try:
         check(case)
-    except DoesNotApply as error:
-        return Verdict(str(case), name, NOT, str(error))
+    except NotApplicable as error:
+        return Verdict(str(case), name, NOT_APPLICABLE, str(error))
     except Exception as error:
-        said = " ".join(str(error).split())
-        return Verdict(
-            str(case), name, WRONG, said if type(error) is AssertionError else f"{type(error).__name__}: {said}"
-        )
+        message = " ".join(str(error).split())
+        reason = message if type(error) is AssertionError else f"{type(error).__name__}: {message}"
+        return Verdict(str(case), name, WRONG, reason)
     return Verdict(str(case), name, RIGHT)
 
 
 def check(
     f: Callable | type[Layer], inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None = None
 ) -> Report:
-    """Hold a layer to every check of `chapter14.checking.checks`; prints as a table.
+    """Runs every check of `chapter14.checking.checks` on a layer. The report prints as a table.
 
     Args:
         f: a `Layer`, or a function made of layers.
-        inputs: what to call it with. Its floating-point tensors ask for gradients, or those of them that have
-            `requires_grad`, if any has; values are kept as they are. Or, so that batches of any size can be drawn, a
-            function (draw, n) → the inputs for a batch of n, where draw(*shape) is a tensor that asks for a gradient.
-        like: the same function in plain PyTorch, to compare with. A `Layer`'s own `forward` is that, unless given.
+        inputs: the inputs of f. Gradients are checked for the floating-point tensors that have `requires_grad`, or for
+            all of them if none has; other values are passed on. Or, so that batches of any size can be drawn, a
+            function (draw, n) → the inputs for a batch of n, where draw(*shape) is a tensor that requires a gradient.
+        like: the same function in plain PyTorch, to compare with. Default: the `forward` of a `Layer`.
 
     Raises:
-        ChecksFailed: something is wrong; the message is the table, with the reasons.
+        ChecksFailed: a check fails; the message is the table, with the reasons.
     """
-    report = Report([verdict(a_case(f, inputs, like), check) for check in CHECKS])
+    report = Report([verdict(make_case(f, inputs, like), check) for check in CHECKS])
     if report.wrong:
         raise ChecksFailed(report)
     return report
 
 
-def a_case(f: Callable | type[Layer], inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None) -> Case:
-    """The case of `check`, and of the command line.
+def make_case(f: Callable | type[Layer], inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None) -> Case:
+    """The case for the arguments of `check`.
 
     Raises:
-        TypeError: f cannot be called, or there are no inputs.
+        TypeError: f is not callable, or there is no floating-point input.
     """
     title = getattr(f, "__name__", type(f).__name__)
     if isinstance(f, type) and issubclass(f, Layer):
         like, f = like or f.forward, f.of
     if not callable(f):
-        raise TypeError(f"check: f is a Layer, or a function made of layers; it was given {f!r}.")
+        raise TypeError(f"check: f must be a Layer, or a function made of layers; got {f!r}.")
     if not callable(inputs):
-        inputs = _drawn(tuple(inputs))
+        inputs = _fixed_inputs(tuple(inputs))
     return Case(f, like, inputs, title=title)
 
 
-def _drawn(inputs: tuple) -> Callable[[Draw, int], tuple]:
-    """The same inputs for each n, in the dtype that is asked for."""
+def _fixed_inputs(inputs: tuple) -> Callable[[Draw, int], tuple]:
+    """A function that gives the same inputs for every n, in the dtype of the draw."""
     tensors = [t for t in inputs if isinstance(t, Tensor) and t.is_floating_point()]
     if not tensors:
-        raise TypeError("check: there is no floating-point tensor among the inputs, so there is no gradient.")
-    asking = {id(t) for t in tensors if t.requires_grad} or {id(t) for t in tensors}
+        raise TypeError("check: no floating-point tensor among the inputs, so there is no gradient to check.")
+    with_grad = {id(t) for t in tensors if t.requires_grad} or {id(t) for t in tensors}
 
-    def draw_them(draw: Draw, n: int) -> tuple:
-        def one(t: Any) -> Any:
+    def copies(draw: Draw, n: int) -> tuple:
+        def copy(t: Any) -> Any:
             if not any(t is s for s in tensors):
                 return t
-            return t.detach().to(draw(1)).clone().requires_grad_(id(t) in asking)
+            return t.detach().to(draw(1)).clone().requires_grad_(id(t) in with_grad)
 
-        return tuple(one(t) for t in inputs)
+        return tuple(copy(t) for t in inputs)
 
-    return draw_them
+    return copies

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..checking.case import Case
 from ..checking.checks import CHECKS
-from ..checking.report import Report, a_case, verdict
+from ..checking.report import Report, make_case, verdict
 from ..layer.base import Layer
 from ..models.from_file import import_file
 
@@ -51,4 +51,4 @@ def cases_of(file: Path) -> list[Case]:
         raise ValueError(f"{file}: there is no layer in it: no subclass of chapter14.Layer with a forward.")
     if lacking := [layer.__name__ for layer in layers if not hasattr(layer, "example")]:
         raise ValueError(f"{file}: {', '.join(lacking)} needs an `example(draw, n)`, which draws its inputs.")
-    return [a_case(layer, layer.example, getattr(layer, "like", None)) for layer in layers]  # type: ignore[attr-defined]
+    return [make_case(layer, layer.example, getattr(layer, "like", None)) for layer in layers]  # type: ignore[attr-defined]

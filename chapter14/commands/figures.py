@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..drawing.figures import FIGURES, figure, is_page, stem, write_page
-from ..files import OVERWRITE, check, clean
+from ..files import OVERWRITE, check_writable, clean
 
 DESCRIPTION = """
 Draws figures 14.1 to 14.23 as SVG and PNG, each with the numbers that were computed for it.
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     if unknown := [number for number in numbers if number not in FIGURES]:
         raise ValueError(f"{', '.join(unknown)}: the chapter has figures 14.1 to 14.{len(FIGURES)}.")
     if options.page:
-        check(options.page, ours=None if options.overwrite else is_page)
+        check_writable(options.page, ours=None if options.overwrite else is_page)
     clean(options.out)
     for number in numbers:
         picture = figure(number)

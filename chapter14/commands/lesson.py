@@ -6,7 +6,7 @@ import argparse
 import webbrowser
 from pathlib import Path
 
-from ..files import OVERWRITE, check, escaped, whole
+from ..files import OVERWRITE, check_writable, escaped, whole
 from ..lesson.page import page
 
 DESCRIPTION = """
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     written = page()
     head = written.partition("</title>")[0].encode()
-    check(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))
+    check_writable(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))
     with whole(options.out) as file:
         file.write_text(written, encoding="utf-8", newline="\n")
     print(escaped(f"The chapter is {options.out}."))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..files import OVERWRITE, check, escaped, marked, whole
+from ..files import OVERWRITE, check_writable, escaped, marked, whole
 from ..models.load import load_network
 from ..models.pretrained import Pretrained
 from ..models.state_dict import fingerprint
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    check(options.out, ours=None if options.overwrite else marked)
+    check_writable(options.out, ours=None if options.overwrite else marked)
     if options.nearest < 1:
         raise ValueError(f"--nearest {options.nearest}: it is at least 1.")
     pictures = read_folder(options.folder, _warn)

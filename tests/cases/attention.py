@@ -12,18 +12,18 @@ import chapter14.nn as ours
 from .declare import case
 
 RANDOM = {
-    "per_datapoint": "vmap asks first whether the entries are to differ",
+    "per_datapoint_gradients": "vmap asks first whether the entries are to differ",
     "compiles": "Dynamo does not seed, which this case does to be the same each time",
 }
 OF_LAYERS = {
-    "lean": "made of ten layers, each of which remembers what it needs",
+    "memory_at_most_native": "made of ten layers, each of which remembers what it needs",
     "wrong_shapes": "PyTorch's errors here are AssertionErrors, and so are these: this check takes one for a break",
 }
-SHOWN = {"autocasts": "the weights that are shown are in float32, as PyTorch has them on a GPU"}
+SHOWN = {"autocast_agrees": "the weights that are shown are in float32, as PyTorch has them on a GPU"}
 HIDDEN = {
-    "autocasts": "ten roundings to bfloat16 in a row: PyTorch's own g_in is 0.04 from float32's, more than is allowed",
-    "forward_mode": "PyTorch's attention on a CPU has no forward mode; against the composite, the words see to it",
-    "per_datapoint": "PyTorch warns that its attention on a CPU has no batching rule",
+    "autocast_agrees": "after ten roundings to bfloat16 the error of PyTorch's own g_in, 0.04, is too large",
+    "forward_mode_agrees": "PyTorch's attention on a CPU has no forward mode; mixed_mode_orders has the composite",
+    "per_datapoint_gradients": "PyTorch warns that its attention on a CPU has no batching rule",
 }
 
 
@@ -53,11 +53,11 @@ def attention_dropped(q, k, v):
     return (P * (torch.empty(P.shape, dtype=P.dtype).bernoulli_(0.7) / 0.7)) @ v
 
 
-def attended(name, f, like, *extra, composite=None, title="", but=None):
+def attended(name, f, like, *extra, composite=None, title="", skip=None):
     def inputs(draw, n):
         return draw(n, 6, 2), draw(n, 7, 2), draw(n, 7, 3), *(t(draw) for t in extra)
 
-    return case(name, f, like, inputs, composite, title=title, but=but)
+    return case(name, f, like, inputs, composite, title=title, skip=skip)
 
 
 def multihead(f, **options):
@@ -90,12 +90,12 @@ CASES = [
              title="causal"),
     attended("scaled_dot_product_attention", dropped(F.scaled_dot_product_attention),
              dropped(native.scaled_dot_product_attention), composite=attention_dropped, title="dropped",
-             but=RANDOM),
+             skip=RANDOM),
     case("multi_head_attention_forward", multihead(F.multi_head_attention_forward),
          multihead(native.multi_head_attention_forward), projected, heads,
          (ours.MultiheadAttention, nn.MultiheadAttention, (4, 2)), OF_LAYERS | SHOWN),
     case("multi_head_attention_forward", multihead(F.multi_head_attention_forward, need_weights=False),
          multihead(native.multi_head_attention_forward, need_weights=False), projected,
          lambda *inputs: heads(*inputs)[0], title="weights not looked at",
-         but=OF_LAYERS | HIDDEN),
+         skip=OF_LAYERS | HIDDEN),
 ]  # fmt: skip

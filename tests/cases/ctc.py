@@ -47,14 +47,14 @@ def scores(draw, n):
     return (draw(4, n, 3),)
 
 
-BUT = {
-    "forward_mode": "PyTorch has no forward mode of it",
-    "per_datapoint": "its times are counted for a batch, on the second axis",
+SKIP = {
+    "forward_mode_agrees": "PyTorch has no forward mode of it",
+    "per_datapoint_gradients": "its times are counted for a batch, on the second axis",
     "compiles": "Dynamo does not take torch.ctc_loss whole: the shape of its second output depends on the lengths",
 }
 CASES = [
     case("ctc_loss", calls(F.ctc_loss, F.log_softmax), calls(native.ctc_loss, native.log_softmax), scores, mean,
-         but=SUMS | BUT),
+         skip=SUMS | SKIP),
     case("ctc_loss", calls(F.ctc_loss, F.log_softmax, reduction="none"),
-         calls(native.ctc_loss, native.log_softmax, reduction="none"), scores, every_path, but=BUT, title="of each"),
+         calls(native.ctc_loss, native.log_softmax, reduction="none"), scores, every_path, skip=SKIP, title="of each"),
 ]  # fmt: skip

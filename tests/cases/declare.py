@@ -7,8 +7,8 @@ import chapter14.functional as F
 import chapter14.nn as ours
 from chapter14.checking.case import Case
 
-SUMS = {"per_datapoint": "the datapoints are one another's input, or are averaged"}
-CHANCE = {"per_datapoint": "vmap asks first whether the entries are to differ",
+SUMS = {"per_datapoint_gradients": "the datapoints are one another's input, or are averaged"}
+CHANCE = {"per_datapoint_gradients": "vmap asks first whether the entries are to differ",
           "compiles": "Dynamo does not seed, which this case does to be the same each time"}  # fmt: skip
 
 
@@ -33,13 +33,13 @@ def weighted(x, *parameters):
 
 
 def given(f, *args, **kwargs):
-    """f with everything said but its first input."""
+    """f with all arguments but the first fixed."""
     return lambda x: f(x, *args, **kwargs)
 
 
-def case(name, f, like, inputs, composite=None, module=(), but=None, title=""):
+def case(name, f, like, inputs, composite=None, module=(), skip=None, title=""):
     """The function `name` of chapter14.functional, called as f."""
-    return Case(f, like, inputs, composite, module, but or {}, f"{name}, {title}" if title else name)
+    return Case(f, like, inputs, composite, module, skip or {}, f"{name}, {title}" if title else name)
 
 
 def seeded(f):
@@ -50,8 +50,8 @@ def seeded(f):
     return call
 
 
-def pointwise(name, like, inputs, title="", module=(), but=None, composite=None, **options):
+def pointwise(name, like, inputs, title="", module=(), skip=None, composite=None, **options):
     """The function `name` of chapter14.functional, one tensor to another; `module` its class and what makes it."""
     f, g = getattr(F, name), like
     module = module and (getattr(ours, module[0]), getattr(nn, module[0]), module[1:])
-    return case(name, given(f, **options), given(g, **options), inputs, composite, module, but, title)
+    return case(name, given(f, **options), given(g, **options), inputs, composite, module, skip, title)

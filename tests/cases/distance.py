@@ -33,10 +33,10 @@ def clouds(draw, n):
     return draw(n, 3, 2), draw(n, 4, 2)
 
 
-FORWARD = {"forward_mode": "PyTorch has no forward mode of it"}
-NAN = {"not_a_number": "PyTorch's slope of |NaN| is 0 in a norm and NaN in its cdist; here it is 0 in both"}
+FORWARD = {"forward_mode_agrees": "PyTorch has no forward mode of it"}
+NAN = {"nan_inputs": "PyTorch's slope of |NaN| is 0 in a norm and NaN in its cdist; here it is 0 in both"}
 PDIST = {
-    "per_datapoint": "each datapoint is every other's input",
+    "per_datapoint_gradients": "each datapoint is every other's input",
     "empty_batch": "PyTorch's way back from no points divides by zero, which ends the process",
 }
 CASES = [
@@ -53,13 +53,13 @@ CASES = [
     case("cosine_similarity", lambda a, b: F.cosine_similarity(a, b, -1),
          lambda a, b: native.cosine_similarity(a, b, -1),
          lambda draw, n: (draw(n, 3, 4), draw(n, 1, 4)), lambda a, b: cosine(a.mT, b.mT), title="broadcast"),
-    case("cdist", F.cdist, torch.cdist, clouds, apart(2), but=FORWARD),
+    case("cdist", F.cdist, torch.cdist, clouds, apart(2), skip=FORWARD),
     case("cdist", lambda a, b: F.cdist(a, b, compute_mode="use_mm_for_euclid_dist"),
          lambda a, b: torch.cdist(a, b, compute_mode="use_mm_for_euclid_dist"), clouds, apart(2),
-         but=FORWARD, title="by products"),
+         skip=FORWARD, title="by products"),
     case("cdist", lambda a, b: F.cdist(a, b, 1.0), lambda a, b: torch.cdist(a, b, 1.0), clouds, apart(1),
-         but=FORWARD | NAN, title="p=1"),
+         skip=FORWARD | NAN, title="p=1"),
     case("cdist", lambda a, b: F.cdist(a, b, 3.0), lambda a, b: torch.cdist(a, b, 3.0), clouds, apart(3),
-         but=FORWARD, title="p=3"),
-    case("pdist", F.pdist, native.pdist, one(4), pairs, but=FORWARD | PDIST),
+         skip=FORWARD, title="p=3"),
+    case("pdist", F.pdist, native.pdist, one(4), pairs, skip=FORWARD | PDIST),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ def by_chance(name, inputs, like=None, **options):
     f, g = getattr(F, name), like or getattr(native, name)
     return case(name, seeded(given(f, training=True, **options)),
                 seeded(given(g, **({"train": True, **options} if like else {"training": True, **options}))), inputs,
-                but=CHANCE, title=", ".join(f"{k}={v}" for k, v in options.items()))  # fmt: skip
+                skip=CHANCE, title=", ".join(f"{k}={v}" for k, v in options.items()))  # fmt: skip
 
 
 CASES = [

@@ -9,11 +9,11 @@ from chapter14.layers.core.complex import view_as_complex, view_as_real
 from .declare import case
 
 OF_NO_ACCOUNT = {
-    "not_a_number": "the imaginary parts that are of no account are NaN as well; PyTorch leaves them 0",
+    "nan_inputs": "the imaginary parts that are of no account are NaN as well; PyTorch leaves them 0",
 }
 OF_COMPLEX = {
-    "per_datapoint": "PyTorch has no batching rule for conj_physical, and warns that it is slow",
-    "lean": "what complex frames are multiplied by is remembered as complex numbers, of which half is 0",
+    "per_datapoint_gradients": "PyTorch has no batching rule for conj_physical, and warns that it is slow",
+    "memory_at_most_native": "the factor of complex frames is saved as complex numbers, of which half are 0",
 }
 
 
@@ -53,6 +53,6 @@ CASES = [
     case("stft", spectrum(F.stft, view_as_real), spectrum(torch.stft, torch.view_as_real), signals),
     case("stft", spectrum(F.stft, view_as_real, **TWO_SIDED), spectrum(torch.stft, torch.view_as_real, **TWO_SIDED),
          signals, title="two-sided"),
-    case("istft", *both(frames), but=OF_NO_ACCOUNT),
-    case("istft", *both(two_sided, normalized=True, length=5, return_complex=True), title="complex", but=OF_COMPLEX),
+    case("istft", *both(frames), skip=OF_NO_ACCOUNT),
+    case("istft", *both(two_sided, normalized=True, length=5, return_complex=True), title="complex", skip=OF_COMPLEX),
 ]  # fmt: skip

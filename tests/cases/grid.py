@@ -54,8 +54,8 @@ def sampled(x, grid, mode, padding, align):
 
 
 GAPS = {
-    "forward_mode": "PyTorch's has none; the words compare it",
-    "not_a_number": "PyTorch's way back reads beyond its memory where the grid is NaN, and crashes",
+    "forward_mode_agrees": "PyTorch's has none; mixed_mode_orders compares it",
+    "nan_inputs": "PyTorch's way back reads beyond its memory where the grid is NaN, and crashes",
 }
 
 
@@ -70,7 +70,7 @@ def read(mode, padding, align=False, axes=2, title=""):
 
     return case("grid_sample", call(F.grid_sample), call(native.grid_sample), inputs, call(sampled),
                 title=title or f"{mode}, {padding}",
-                but=BATCHED | GAPS)  # fmt: skip
+                skip=BATCHED | GAPS)  # fmt: skip
 
 
 CASES = [
@@ -82,5 +82,5 @@ CASES = [
     read("bicubic", "reflection"),
     read("bilinear", "zeros", axes=3, title="three axes"),
     case("affine_grid", lambda x: F.affine_grid(x, (x.shape[0], 1, 4, 5), False),
-         lambda x: native.affine_grid(x, (x.shape[0], 1, 4, 5), False), one(2, 3), but=BATCHED),
+         lambda x: native.affine_grid(x, (x.shape[0], 1, 4, 5), False), one(2, 3), skip=BATCHED),
 ]  # fmt: skip

@@ -61,12 +61,12 @@ def solve_in(A, B, upper, left=True, unitriangular=False):
     return A.inverse() @ B if left else B @ A.inverse()
 
 
-def triangular(title="", but=None, inputs=triangles, **options):
+def triangular(title="", skip=None, inputs=triangles, **options):
     def of(f):
         return lambda A, B: f(A, B, **options)
 
     return case("solve_triangular", of(F.solve_triangular), of(torch.linalg.solve_triangular), inputs, of(solve_in),
-                title=title, but=but)  # fmt: skip
+                title=title, skip=skip)  # fmt: skip
 
 
 def eigh(A):
@@ -118,52 +118,53 @@ def exponential(A):
     return x_out
 
 
-LOW = {"agrees_forward": "PyTorch takes no bfloat16, and says so in words of its own"}
-NAN = {"not_a_number": "LAPACK refuses a NaN"}
-PINV = LOW | NAN | {"autocasts": "PyTorch's ends in a product, which autocast has in the lower precision"}
-POWER = LOW | {"lean": "A is remembered, and A^-1 by the product; PyTorch's inverse remembers A^-1 too"}
-TWO = {"thrifty": "what comes out comes from two layers"}
-REFUSED = {"not_a_number": "PyTorch refuses it as not positive definite"}
+LOW = {"forward_agrees": "PyTorch takes no bfloat16, and says so in words of its own"}
+NAN = {"nan_inputs": "LAPACK refuses a NaN"}
+PINV = LOW | NAN | {"autocast_agrees": "PyTorch's ends in a product, which autocast has in the lower precision"}
+POWER = LOW | {"memory_at_most_native": "A and A^-1 are saved; PyTorch's inverse saves A^-1 too"}
+TWO = {"memory_needed_gradients_only": "what comes out comes from two layers"}
+REFUSED = {"nan_inputs": "PyTorch refuses it as not positive definite"}
 BY_TRIANGLES = REFUSED | {
-    "lean": "I is remembered",
-    "forward_mode": "PyTorch's tangent differs from its own finite differences",
+    "memory_at_most_native": "I is remembered",
+    "forward_mode_agrees": "PyTorch's tangent differs from its own finite differences",
 }
 CASES = [
-    case("inverse", F.inverse, torch.linalg.inv, regular, but=LOW),
+    case("inverse", F.inverse, torch.linalg.inv, regular, skip=LOW),
     case("solve", F.solve, torch.linalg.solve, lambda draw, n: (*regular(draw, n), draw(n, 3, 2)),
          lambda A, B: A.inverse() @ B),
     case("solve", lambda A, B: F.solve(A, B, left=False), lambda A, B: torch.linalg.solve(A, B, left=False),
          lambda draw, n: (*regular(draw, n), draw(n, 2, 3)), lambda A, B: B @ A.inverse(), title="from the right"),
     case("det", F.det, torch.linalg.det, one(3, 3), det),
     case("slogdet", F.slogdet, torch.linalg.slogdet, regular, lambda A: (det(A).sign(), log_of(A)),
-         but=LOW),
-    case("logdet", F.logdet, torch.logdet, regular, log_of, but=LOW),
+         skip=LOW),
+    case("logdet", F.logdet, torch.logdet, regular, log_of, skip=LOW),
     triangular(upper=False),
     triangular("from the right", inputs=lambda draw, n: (*regular(draw, n), draw(n, 2, 3)), upper=True, left=False),
     triangular("ones", upper=True, unitriangular=True),
     triangular("broadcast", inputs=lambda draw, n: (*regular(draw, 1), draw(n, 2, 3, 2)), upper=False),
     case("cholesky", *of_definite(F.cholesky, torch.linalg.cholesky), regular, lambda A: cholesky(A @ A.mT),
-         but=REFUSED),
+         skip=REFUSED),
     case("cholesky", *of_definite(lambda A: F.cholesky(A, upper=True), lambda A: torch.linalg.cholesky(A, upper=True)),
-         regular, lambda A: cholesky(A @ A.mT).mT, title="upper", but=REFUSED),
+         regular, lambda A: cholesky(A @ A.mT).mT, title="upper", skip=REFUSED),
     case("cholesky_ex", *of_definite(F.cholesky_ex, torch.linalg.cholesky_ex), regular, lambda A: cholesky(A @ A.mT)),
     case("cholesky_solve", lambda B, A: F.cholesky_solve(B, F.tril(A)), lambda B, A: torch.cholesky_solve(B, A.tril()),
          lambda draw, n: (draw(n, 3, 2), *regular(draw, n)), lambda B, A: (A.tril() @ A.tril().mT).inverse() @ B),
     case("cholesky_inverse", *of_definite(lambda A: F.cholesky_inverse(F.cholesky(A)),
                                           lambda A: torch.cholesky_inverse(torch.linalg.cholesky(A))),
-         regular, lambda A: (A @ A.mT).inverse(), but=BY_TRIANGLES),
-    case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), but=NAN),
-    case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0], but=NAN),
+         regular, lambda A: (A @ A.mT).inverse(), skip=BY_TRIANGLES),
+    case("eigh", *of_symmetric(F.eigh, torch.linalg.eigh), one(2, 2), lambda A: eigh(A + A.mT), skip=NAN),
+    case("eigvalsh", *of_symmetric(F.eigvalsh, torch.linalg.eigvalsh), one(2, 2), lambda A: eigh(A + A.mT)[0],
+         skip=NAN),
     *(case("svd", lambda A: F.svd(A, False), lambda A: torch.linalg.svd(A, False), one(*shape), svd,
-           title=f"{shape}", but=NAN | TWO) for shape in ((3, 2), (2, 3))),
-    case("svdvals", F.svdvals, torch.linalg.svdvals, one(3, 2), lambda A: svd(A)[1], but=NAN),
+           title=f"{shape}", skip=NAN | TWO) for shape in ((3, 2), (2, 3))),
+    case("svdvals", F.svdvals, torch.linalg.svdvals, one(3, 2), lambda A: svd(A)[1], skip=NAN),
     *(case("qr", F.qr, torch.linalg.qr, one(*shape), qr, title=f"{shape}",
-           but=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 3))),
-    case("pinv", F.pinv, torch.linalg.pinv, one(3, 2), lambda A: (A.mT @ A).inverse() @ A.mT, but=PINV),
+           skip=TWO if shape == (2, 3) else {}) for shape in ((3, 2), (2, 3))),
+    case("pinv", F.pinv, torch.linalg.pinv, one(3, 2), lambda A: (A.mT @ A).inverse() @ A.mT, skip=PINV),
     case("pinv", F.pinv, torch.linalg.pinv, one(2, 3), lambda A: A.mT @ (A @ A.mT).inverse(), title="wide",
-         but=PINV),
+         skip=PINV),
     case("matrix_exp", F.matrix_exp, torch.linalg.matrix_exp, one(2, 2), exponential,
-         but={"agrees_forward": "PyTorch's is infinite, or NaN, in bfloat16"}),
+         skip={"forward_agrees": "PyTorch's is infinite, or NaN, in bfloat16"}),
     *(case("matrix_power", lambda A, n=n: F.matrix_power(A, n), lambda A, n=n: torch.linalg.matrix_power(A, n), regular,
-           title=f"{n}", but=POWER if n < 0 else {}) for n in (-2, 3)),
+           title=f"{n}", skip=POWER if n < 0 else {}) for n in (-2, 3)),
 ]  # fmt: skip

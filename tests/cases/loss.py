@@ -39,27 +39,28 @@ def cross_entropies(name, make_ours, make_native):
         return lambda x, y: f(x, y, w.to(x.dtype), **options)
 
     return [
-        case(name, f, like, classes(), module=(make_ours, make_native, ()), but=SUMS),
+        case(name, f, like, classes(), module=(make_ours, make_native, ()), skip=SUMS),
         case(name, call(f, reduction="none"), call(like, reduction="none"), classes(3),
-             but={"per_datapoint": "places need a batch axis, as in PyTorch"}, title="of each place"),
-        case(name, with_weight(f, ignore_index=3), with_weight(like, ignore_index=3), classes(2), but=SUMS,
+             skip={"per_datapoint_gradients": "places need a batch axis, as in PyTorch"}, title="of each place"),
+        case(name, with_weight(f, ignore_index=3), with_weight(like, ignore_index=3), classes(2), skip=SUMS,
              title="weighted, one class ignored"),
     ]  # fmt: skip
 
 
 CASES = [
     case("l2_loss", F.l2_loss, lambda a, b: native.mse_loss(a, b, reduction="none").sum(1).mean(), two(4),
-         but=SUMS | ONE_SHAPE),
+         skip=SUMS | ONE_SHAPE),
     case("l2_loss", lambda a, b: F.l2_loss(a, b, "none"),
-         lambda a, b: native.mse_loss(a, b, reduction="none").sum(1), two(4), but=ONE_SHAPE, title="of each datapoint"),
+         lambda a, b: native.mse_loss(a, b, reduction="none").sum(1), two(4), skip=ONE_SHAPE,
+         title="of each datapoint"),
     *cross_entropies("nll_loss", ours.NLLLoss, nn.NLLLoss),
     *cross_entropies("cross_entropy", ours.CrossEntropyLoss, nn.CrossEntropyLoss),
-    case("cross_entropy", F.cross_entropy, native.cross_entropy, soft, but=SUMS, title="of probabilities"),
+    case("cross_entropy", F.cross_entropy, native.cross_entropy, soft, skip=SUMS, title="of probabilities"),
     case("cross_entropy", lambda x, y: F.cross_entropy(x, y, label_smoothing=0.2),
-         lambda x, y: native.cross_entropy(x, y, label_smoothing=0.2), classes(2), but=SUMS, title="smoothed"),
+         lambda x, y: native.cross_entropy(x, y, label_smoothing=0.2), classes(2), skip=SUMS, title="smoothed"),
     case("linear_cross_entropy", lambda x, W, b, y: F.linear_cross_entropy(x, W, y, linear_bias=b),
          lambda x, W, b, y: native.cross_entropy(native.linear(x, W, b), y),
          lambda draw, n: (draw(n, 4), draw(5, 4), draw(5), torch.arange(n) * 3 % 5),
-         but=SUMS | {"wrong_shapes": "between the shapes of one batch; what is written out here takes more",
-                     "lean": "gradients are kept, not scores, which are more where there are many classes"}),
+         skip=SUMS | {"wrong_shapes": "between the shapes of one batch; what is written out here takes more",
+                     "memory_at_most_native": "it saves gradients instead of scores, which have more entries"}),
 ]  # fmt: skip

@@ -63,28 +63,28 @@ def gaussian(x, y, v):
     return 0.5 * (v.log() + (x - y) ** 2 / v)
 
 
-def loss(name, inputs, composite=None, module="", title="", but=None, **options):
+def loss(name, inputs, composite=None, module="", title="", skip=None, **options):
     """With the options; reduced to a mean, unless they say otherwise."""
     f, like = getattr(F, name), getattr(native, name)
     summed = {} if options.get("reduction") == "none" else SUMS
     twins = module and (getattr(ours, module), getattr(nn, module), ())
     return case(name, lambda *x: f(*x, **_in_dtype(options, x)), lambda *x: like(*x, **_in_dtype(options, x)), inputs,
-                composite, twins or (), summed | (but or {}), title)  # fmt: skip
+                composite, twins or (), summed | (skip or {}), title)  # fmt: skip
 
 
 def _in_dtype(options, x):
     return {k: v.to(x[0].dtype) if isinstance(v, torch.Tensor) else v for k, v in options.items()}
 
 
-NAN = {"not_a_number": "PyTorch refuses a probability that is NaN, and so does this"}
+NAN = {"nan_inputs": "PyTorch refuses a probability that is NaN, and so does this"}
 EACH = {"title": "of each entry", "reduction": "none"}
 CASES = [
     loss("binary_cross_entropy", probabilities, lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()).mean(),
-         "BCELoss", but=NAN),
-    loss("binary_cross_entropy", probabilities, lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()), but=NAN,
+         "BCELoss", skip=NAN),
+    loss("binary_cross_entropy", probabilities, lambda p, y: -(y * p.log() + (1 - y) * (1 - p).log()), skip=NAN,
          **EACH),
     loss("binary_cross_entropy", probabilities,
-         lambda p, y: -(WEIGHT * (y * p.log() + (1 - y) * (1 - p).log())).sum(), title="weighted", but=NAN,
+         lambda p, y: -(WEIGHT * (y * p.log() + (1 - y) * (1 - p).log())).sum(), title="weighted", skip=NAN,
          weight=WEIGHT, reduction="sum"),
     loss("binary_cross_entropy_with_logits", scores, lambda x, y: logits(x, y).mean(), "BCEWithLogitsLoss"),
     loss("binary_cross_entropy_with_logits", scores, logits, **EACH),

@@ -77,7 +77,7 @@ def nearer(swap):
     return each
 
 
-def losses(name, module, inputs, each, but=None, **options):
+def losses(name, module, inputs, each, skip=None, **options):
     """The mean, and J of each."""
     f, like = getattr(F, name), getattr(native, name)
     twins = (getattr(ours, module), getattr(nn, module), ()) if not options else ()
@@ -87,15 +87,15 @@ def losses(name, module, inputs, each, but=None, **options):
 
     said = "".join(f", {key}={value}" for key, value in options.items())
     return [
-        case(name, call(f, "mean"), call(like, "mean"), inputs, lambda *x: each(*x).mean(), twins, SUMS | (but or {}),
+        case(name, call(f, "mean"), call(like, "mean"), inputs, lambda *x: each(*x).mean(), twins, SUMS | (skip or {}),
              said.removeprefix(", ")),
-        case(name, call(f, "none"), call(like, "none"), inputs, each, but=but, title=f"of each{said}"),
+        case(name, call(f, "none"), call(like, "none"), inputs, each, skip=skip, title=f"of each{said}"),
     ]  # fmt: skip
 
 
 NO_RULE = {
-    "forward_mode": "PyTorch has no forward mode of it",
-    "per_datapoint": "PyTorch's kernel has no batching rule, and warns that it is slow",
+    "forward_mode_agrees": "PyTorch has no forward mode of it",
+    "per_datapoint_gradients": "PyTorch's kernel has no batching rule, and warns that it is slow",
 }
 UNWRITTEN = {"empty_batch": "PyTorch gives memory that it has not written, docs/native_faults.md"}
 CASES = [

@@ -30,7 +30,7 @@ def three(draw, n):
     return draw(n, 4), draw(n, 4), draw(n, 4)
 
 
-LEAN = {"lean": "it remembers the sum of the weights and one over it: one number more than PyTorch, which divides"}
+LEAN = {"memory_at_most_native": "it saves the sum of the weights and its reciprocal, one number more than PyTorch"}
 
 
 def weighted_loss(name, h):
@@ -40,7 +40,7 @@ def weighted_loss(name, h):
         return (w * h(a - b)).sum() / (w.numel() if name == "huber_loss" else w.sum())
 
     return case(name, lambda a, b, w: f(a, b, weight=w), lambda a, b, w: like(a, b, weight=w), three, composite,
-                but=SUMS if name == "huber_loss" else SUMS | LEAN, title="weighted")  # fmt: skip
+                skip=SUMS if name == "huber_loss" else SUMS | LEAN, title="weighted")  # fmt: skip
 
 
 CASES = [
@@ -50,7 +50,7 @@ CASES = [
     *losses("smooth_l1_loss", "SmoothL1Loss", huber, lambda d: huber(d, 0.5) / 0.5, "of each entry, beta=0.5",
             beta=0.5),
     case("smooth_l1_loss", lambda a, b: F.smooth_l1_loss(a, b, beta=0.0),
-         lambda a, b: native.smooth_l1_loss(a, b, beta=0.0), two(4), but=SUMS, title="beta=0"),
+         lambda a, b: native.smooth_l1_loss(a, b, beta=0.0), two(4), skip=SUMS, title="beta=0"),
     weighted_loss("mse_loss", torch.square),
     weighted_loss("l1_loss", torch.abs),
     weighted_loss("huber_loss", huber),

@@ -12,8 +12,8 @@ from .declare import SUMS, case, given, one, weighted
 FLAT = {"wrong_shapes": "PyTorch takes a weight of any shape with as many entries; here it is [C]"}
 
 
-MANY = {"lean": "made of several layers, each of which remembers what it needs; p=2 is one"}
-ONE = {"per_datapoint": "it needs a batch axis, as PyTorch's"}
+MANY = {"memory_at_most_native": "made of several layers, each of which remembers what it needs; p=2 is one"}
+ONE = {"per_datapoint_gradients": "it needs a batch axis, as PyTorch's"}
 
 
 def standardized(x, dims, eps=1e-5):
@@ -40,11 +40,12 @@ CASES = [
          lambda x, w, b, m, v: native.batch_norm(x, m, v, w, b),
          lambda draw, n: (draw(n, 4, 2), draw(4), draw(4), draw(4).detach(), draw(4).detach().exp()),
          lambda x, w, b, m, v: (x - m[:, None]) * (v[:, None] + 1e-5).rsqrt() * w[:, None] + b[:, None],
-         title="by its running statistics", but=FLAT | {"per_datapoint": "it needs a batch axis, as PyTorch's"}),
+         title="by its running statistics",
+         skip=FLAT | {"per_datapoint_gradients": "it needs a batch axis, as PyTorch's"}),
     case("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), lambda x, w, b: native.group_norm(x, 2, w, b),
          weighted((4, 3), (4,), (4,)), grouped, (ours.GroupNorm, nn.GroupNorm, (2, 4)), ONE),
     case("group_norm", given(F.group_norm, 2), given(native.group_norm, 2), one(4, 3),
-         lambda x: standardized(x.reshape(-1, 2, 2, 3), (2, 3)).reshape(x.shape), title="no parameters", but=ONE),
+         lambda x: standardized(x.reshape(-1, 2, 2, 3), (2, 3)).reshape(x.shape), title="no parameters", skip=ONE),
     case("instance_norm", lambda x, w, b: F.instance_norm(x, weight=w, bias=b),
          lambda x, w, b: native.instance_norm(x, weight=w, bias=b), weighted((4, 3), (4,), (4,)),
          lambda x, w, b: standardized(x, -1) * w[:, None] + b[:, None],
@@ -55,16 +56,16 @@ CASES = [
          title="over two axes, no parameters"),
     case("local_response_norm", given(F.local_response_norm, 3, alpha=0.5),
          given(native.local_response_norm, 3, alpha=0.5), one(5, 2),
-         module=(ours.LocalResponseNorm, nn.LocalResponseNorm, (3, 0.5)), but=ONE),
+         module=(ours.LocalResponseNorm, nn.LocalResponseNorm, (3, 0.5)), skip=ONE),
     case("local_response_norm", given(F.local_response_norm, 4, 0.5, k=2.0),
-         given(native.local_response_norm, 4, 0.5, k=2.0), one(5, 2, 2), title="an even number, images", but=ONE),
+         given(native.local_response_norm, 4, 0.5, k=2.0), one(5, 2, 2), title="an even number, images", skip=ONE),
     case("normalize", given(F.normalize, dim=-1), given(native.normalize, dim=-1), one(4),
          lambda x: x * x.square().sum(-1, keepdim=True) ** -0.5),
     case("normalize", given(F.normalize, p=3.0, dim=-1), given(native.normalize, p=3.0, dim=-1), one(4),
          lambda x: x * (x.abs() ** 3).sum(-1, keepdim=True) ** (-1 / 3), title="p=3",
-         but=MANY),
+         skip=MANY),
     case("normalize", given(F.normalize, p=1.0, dim=-1), given(native.normalize, p=1.0, dim=-1), one(4),
-         lambda x: x / x.abs().sum(-1, keepdim=True), title="p=1", but=MANY),
+         lambda x: x / x.abs().sum(-1, keepdim=True), title="p=1", skip=MANY),
     case("normalize", given(F.normalize, p=torch.inf, dim=-1), given(native.normalize, p=torch.inf, dim=-1), one(4),
-         lambda x: x / x.abs().amax(-1, keepdim=True), title="p=inf", but=MANY),
+         lambda x: x / x.abs().amax(-1, keepdim=True), title="p=inf", skip=MANY),
 ]  # fmt: skip

@@ -8,15 +8,15 @@ import chapter14.nn as ours
 
 from .declare import case, given, one
 
-POWERS = {"lean": "made of four layers, two of them powers, each of which remembers what it is the power of"}
-DRAWN = {"per_datapoint": "what is drawn has a batch axis even where the input has none"}
-MAX = {"whole_numbers": "PyTorch takes integers only where it returns indices too, and here they are taken"}
+POWERS = {"memory_at_most_native": "made of four layers, two of them powers, each of which saves its base"}
+DRAWN = {"per_datapoint_gradients": "what is drawn has a batch axis even where the input has none"}
+MAX = {"integer_inputs": "PyTorch takes integers only where it returns indices too, and here they are taken"}
 
 
 def pools(axes):
     size = ((6,), (5, 4), (4, 3, 3))[axes - 1]
 
-    def pool(kind, *args, title="", but=None, **options):
+    def pool(kind, *args, title="", skip=None, **options):
         name = f"{kind}_pool{axes}d"
         words = {
             "avg": "AvgPool",
@@ -27,18 +27,18 @@ def pools(axes):
         }
         twins = (getattr(ours, f"{words[kind]}{axes}d"), getattr(nn, f"{words[kind]}{axes}d"), args)
         f, like = (given(getattr(where, name), *args, **options) for where in (F, native))
-        return case(name, f, like, one(2, *size), module=() if options else twins, title=title, but=but)
+        return case(name, f, like, one(2, *size), module=() if options else twins, title=title, skip=skip)
 
     overlapping = {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}
     return [
         pool("avg", 2),
         pool("avg", title="overlapping, inside only", **overlapping, count_include_pad=False),
-        pool("max", 2, but=MAX if axes == 1 else None),
-        pool("max", title="overlapping", **overlapping, but=MAX if axes == 1 else None),
+        pool("max", 2, skip=MAX if axes == 1 else None),
+        pool("max", title="overlapping", **overlapping, skip=MAX if axes == 1 else None),
         pool("adaptive_avg", 3),
         pool("adaptive_avg", 2 if axes == 3 else 4, title="parts that overlap"),
         pool("adaptive_max", 3),
-        pool("lp", 2.0, 2, but=POWERS),
+        pool("lp", 2.0, 2, skip=POWERS),
         unpool(axes),
     ]
 
@@ -73,7 +73,7 @@ def fractional(axes):
         return draw(n, 2, *size), draw(n, 2, axes).detach().sigmoid()
 
     f, like = (at_places(getattr(where, name)) for where in (F, native))
-    return case(name, f, like, inputs, but=DRAWN)
+    return case(name, f, like, inputs, skip=DRAWN)
 
 
 CASES = [

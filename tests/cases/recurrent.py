@@ -6,20 +6,22 @@ import chapter14.functional as F
 
 from .declare import case
 
-BUT = {
-    "half_precision": "what x says and what h says is rounded before it is added, PyTorch's too: in the hundreds that "
-    "decides which gates are open; tests/layers/test_half_precision.py has what is smaller",
-    "per_datapoint": "it needs a batch axis, as PyTorch's",
-    "lean": "what a step computes is computed again, by W, which is counted here, and which a module has anyway",
+SKIP = {
+    "half_precision_accuracy": "W x and U h are rounded before they are added, in PyTorch too: in the hundreds "
+    "that decides which gates are open; tests/layers/test_half_precision.py tests smaller values",
+    "per_datapoint_gradients": "it needs a batch axis, as PyTorch's",
+    "memory_at_most_native": "a step is recomputed from W, which counts as saved here",
     "wrong_shapes": "PyTorch broadcasts a batch that is missing; here each has the shape that the equation says",
 }
 NO_BFLOAT16 = (
     {}
     if torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    else {"autocasts": "PyTorch's refuses bfloat16 on this processor, which has none"}
+    else {"autocast_agrees": "PyTorch's refuses bfloat16 on this processor, which has none"}
 )
-FUSED = {"agrees_forward": "in bfloat16 PyTorch's fused kernel rounds elsewhere; x_out in float64 agrees_backward sees"}
-STATE = {"autocasts": "in the lower precision throughout, as on a GPU; on a CPU PyTorch leaves the state in float32"}
+FUSED = {
+    "forward_agrees": "PyTorch's fused bfloat16 kernel rounds elsewhere; backward_agrees compares x_out in float64"
+}
+STATE = {"autocast_agrees": "all in the lower precision, as on a GPU; on a CPU PyTorch keeps the state in float32"}
 
 
 def lstm_step(z, h, c):
@@ -68,7 +70,7 @@ def through_time(cell):
 OPTIONS = (True, 1, 0.0, False, False, False)  # biases, one layer, no dropout, at rest, one direction, time first
 
 
-def network(name, states, gates, cell, but=BUT):
+def network(name, states, gates, cell, skip=SKIP):
     def call(f):
         def of(x, *others):
             state, parameters = others[:states], list(others[states:])
@@ -80,10 +82,10 @@ def network(name, states, gates, cell, but=BUT):
         state = [draw(1, n, 3) for _ in range(states)]
         return draw(4, n, 2), *state, *(draw(gates * 3, *k) for k in ((2,), (3,), (), ()))
 
-    return case(name, call(getattr(F, name)), call(getattr(torch, name)), inputs, through_time(cell), but=but)
+    return case(name, call(getattr(F, name)), call(getattr(torch, name)), inputs, through_time(cell), skip=skip)
 
 
-def one_step(name, states, gates, cell, but=BUT):
+def one_step(name, states, gates, cell, skip=SKIP):
     def call(f):
         return lambda x, *others: f(x, others[:2] if states == 2 else others[0], *others[states:])
 
@@ -91,16 +93,16 @@ def one_step(name, states, gates, cell, but=BUT):
         state = [draw(n, 3) for _ in range(states)]
         return draw(n, 2), *state, *(draw(gates * 3, *k) for k in ((2,), (3,), (), ()))
 
-    return case(name, call(getattr(F, name)), call(getattr(torch, name)), inputs, cell, but=but)
+    return case(name, call(getattr(F, name)), call(getattr(torch, name)), inputs, cell, skip=skip)
 
 
 CASES = [
-    network("lstm", 2, 4, lstm_cell, BUT | FUSED | NO_BFLOAT16),
-    network("gru", 1, 3, gru_cell, BUT | STATE),
+    network("lstm", 2, 4, lstm_cell, SKIP | FUSED | NO_BFLOAT16),
+    network("gru", 1, 3, gru_cell, SKIP | STATE),
     network("rnn_tanh", 1, 1, rnn_tanh_cell),
     network("rnn_relu", 1, 1, rnn_relu_cell),
-    one_step("lstm_cell", 2, 4, lstm_cell, BUT | STATE),
-    one_step("gru_cell", 1, 3, gru_cell, BUT | STATE),
+    one_step("lstm_cell", 2, 4, lstm_cell, SKIP | STATE),
+    one_step("gru_cell", 1, 3, gru_cell, SKIP | STATE),
     one_step("rnn_tanh_cell", 1, 1, rnn_tanh_cell),
     one_step("rnn_relu_cell", 1, 1, rnn_relu_cell),
 ]

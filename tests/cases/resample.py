@@ -8,13 +8,13 @@ import chapter14.nn as ours
 
 from .declare import case, given, one
 
-BATCHED = {"per_datapoint": "one datapoint of a batch has no batch axis"}
+BATCHED = {"per_datapoint_gradients": "one datapoint of a batch has no batch axis"}
 
 
 def sizes(mode, *shape, title="", **options):
     """interpolate: to a size, or by a scale that is not the quotient of the sizes."""
     f, like = given(F.interpolate, mode=mode, **options), given(native.interpolate, mode=mode, **options)
-    return case("interpolate", f, like, one(*shape), title=title or mode, but=BATCHED)
+    return case("interpolate", f, like, one(*shape), title=title or mode, skip=BATCHED)
 
 
 CASES = [
@@ -32,10 +32,10 @@ CASES = [
     sizes("trilinear", 1, 2, 3, 2, size=(3, 2, 3)),
     sizes("area", 2, 4, 5, size=(2, 3)),
     case("upsample", given(F.upsample, scale_factor=2), given(native.interpolate, scale_factor=2), one(2, 3, 2),
-         module=(ours.Upsample, nn.Upsample, (None, 2)), but=BATCHED),
+         module=(ours.Upsample, nn.Upsample, (None, 2)), skip=BATCHED),
     case("upsample_nearest", given(F.upsample_nearest, scale_factor=2), given(native.interpolate, scale_factor=2),
-         one(2, 3, 2), module=(ours.UpsamplingNearest2d, nn.UpsamplingNearest2d, (None, 2)), but=BATCHED),
+         one(2, 3, 2), module=(ours.UpsamplingNearest2d, nn.UpsamplingNearest2d, (None, 2)), skip=BATCHED),
     case("upsample_bilinear", given(F.upsample_bilinear, scale_factor=2),
          given(native.interpolate, scale_factor=2, mode="bilinear", align_corners=True), one(2, 3, 2),
-         module=(ours.UpsamplingBilinear2d, nn.UpsamplingBilinear2d, (None, 2)), but=BATCHED),
+         module=(ours.UpsamplingBilinear2d, nn.UpsamplingBilinear2d, (None, 2)), skip=BATCHED),
 ]  # fmt: skip

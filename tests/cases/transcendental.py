@@ -17,8 +17,8 @@ def between(low, high):
     return inputs
 
 
-def same(names, inputs, where=torch, **but):
-    return [case(name, getattr(F, name), getattr(where, name), inputs, but=but) for name in names.split()]
+def same(names, inputs, where=torch, **skip):
+    return [case(name, getattr(F, name), getattr(where, name), inputs, skip=skip) for name in names.split()]
 
 
 CASES = [
@@ -27,13 +27,13 @@ CASES = [
     *same("asin acos atanh erfinv", between(-1, 1)),
     *same("acosh", between(1, 4)),
     *same("ndtr erfcx i0e", one(4), torch.special),
-    *same("i1 i1e", one(4), torch.special, not_a_number="PyTorch's gradient at NaN is 1/2; here it is NaN"),
-    *same("log_ndtr", one(4), torch.special, per_datapoint="PyTorch's kernel has no batching rule, and warns of it"),
+    *same("i1 i1e", one(4), torch.special, nan_inputs="PyTorch's gradient at NaN is 1/2; here it is NaN"),
+    *same("log_ndtr", one(4), torch.special, per_datapoint_gradients="PyTorch's has no batching rule, and warns"),
     *same("entr", positive, torch.special),
     *same("ndtri", between(0, 1), torch.special),
     case("logit", F.logit, torch.logit, between(0, 1)),
     case("logit", given(F.logit, 0.3), given(torch.logit, 0.3), between(0, 1), title="eps=0.3",
-         but={"not_a_number": "PyTorch's gradient at NaN is NaN or 0, by processor and place; here it is NaN"}),
+         skip={"nan_inputs": "PyTorch's gradient at NaN is NaN or 0, by processor and place; here it is NaN"}),
     case("polygamma", lambda x: F.polygamma(2, x), lambda x: torch.polygamma(2, x), positive),
     case("flat", given(flat, torch.round), torch.round, one(4)),
     case("frac", F.frac, torch.frac, one(4)),

@@ -5,7 +5,7 @@ import torch
 
 import chapter14
 import chapter14.functional as F
-from chapter14.checking.case import Case, DoesNotApply
+from chapter14.checking.case import Case, NotApplicable
 from chapter14.checking.checks import CHECKS
 from chapter14.checking.report import ChecksFailed
 from chapter14.layers.core.arithmetic import added
@@ -203,29 +203,29 @@ def product(layer, module=()):
 
 
 WRONG = {
-    "agrees_forward": product(OffByALittle),
-    "agrees_backward": product(BackTooFar),
-    "gradients": product(SumForgotten),
-    "gradients_of_gradients": product(NoWayBackFromTheWayBack),
-    "closed": product(NativeWayBack),
-    "same_again": product(WayBackInTwoVersions),
-    "forward_mode": product(Pushed),
-    "words": Case(RemembersWhatItComputed.of, torch.sigmoid, lambda draw, n: (draw(n, 4),)),
-    "per_datapoint": product(LooksAtNumbers),
+    "forward_agrees": product(OffByALittle),
+    "backward_agrees": product(BackTooFar),
+    "finite_differences": product(SumForgotten),
+    "finite_differences_second_order": product(NoWayBackFromTheWayBack),
+    "backward_uses_layers_only": product(NativeWayBack),
+    "backward_once_agrees": product(WayBackInTwoVersions),
+    "forward_mode_agrees": product(Pushed),
+    "mixed_mode_orders": Case(RemembersWhatItComputed.of, torch.sigmoid, lambda draw, n: (draw(n, 4),)),
+    "per_datapoint_gradients": product(LooksAtNumbers),
     "compiles": product(TakesTurns),
-    "autocasts": product(CastsDown),
-    "strides": product(ReadsMemoryInOrder),
+    "autocast_agrees": product(CastsDown),
+    "memory_layouts": product(ReadsMemoryInOrder),
     "empty_batch": product(MustHaveDatapoints),
-    "not_a_number": product(HidesNaN),
-    "whole_numbers": product(RefusesWholeNumbers),
-    "complex_numbers": product(SaysThatItConjugates),
+    "nan_inputs": product(HidesNaN),
+    "integer_inputs": product(RefusesWholeNumbers),
+    "complex_inputs": product(SaysThatItConjugates),
     "wrong_shapes": product(TakesAnyShape),
-    "remembers": product(WritesOverWhatItRemembers),
-    "writes_nothing": product(WritesIntoG),
-    "thrifty": product(AlwaysBoth),
-    "lean": product(RemembersAll),
-    "half_precision": product(ScaledTooLate),
-    "module": product(Right, (Renamed, torch.nn.Linear, (4, 4))),
+    "memory_not_overwritten": product(WritesOverWhatItRemembers),
+    "inputs_not_overwritten": product(WritesIntoG),
+    "memory_needed_gradients_only": product(AlwaysBoth),
+    "memory_at_most_native": product(RemembersAll),
+    "half_precision_accuracy": product(ScaledTooLate),
+    "module_agrees": product(Right, (Renamed, torch.nn.Linear, (4, 4))),
 }
 
 
@@ -233,34 +233,37 @@ WRONG = {
 def test_each_check_catches_its_wrong_layer(check):
     with pytest.raises(Exception) as caught:
         check(WRONG[check.__name__])
-    assert not isinstance(caught.value, DoesNotApply)
+    assert not isinstance(caught.value, NotApplicable)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_no_check_catches_the_right_one(check):
     try:
         check(product(Right))
-    except DoesNotApply as reason:
-        assert check.__name__ in ("module", "on_cuda"), reason
+    except NotApplicable as reason:
+        assert check.__name__ in ("module_agrees", "cuda_agrees"), reason
 
 
 def test_every_check_has_a_wrong_layer():
-    """All but the one that needs a GPU: it compares as `agrees_forward` and `agrees_backward` do."""
-    assert set(WRONG) == {check.__name__ for check in CHECKS} - {"on_cuda"}
+    """All but the one that needs a GPU: it compares as `forward_agrees` and `backward_agrees` do."""
+    assert set(WRONG) == {check.__name__ for check in CHECKS} - {"cuda_agrees"}
 
 
 def test_check_takes_tensors_or_how_to_draw_them():
     x, w = torch.randn(3, 4), torch.randn(4)
     report = chapter14.check(Right, (x, w))
-    assert {v.check for v in report.verdicts if v.word == "-"} >= {"per_datapoint", "module"} and not report.wrong
+    assert {v.check for v in report.verdicts if v.result == "-"} >= {
+        "per_datapoint_gradients",
+        "module_agrees",
+    } and not report.wrong
     assert not chapter14.check(F.relu, lambda draw, n: (draw(n, 4),), like=torch.relu).wrong
 
 
 def test_check_says_what_is_wrong():
-    with pytest.raises(ChecksFailed, match="NativeWayBack, closed: .*MulBackward0") as caught:
+    with pytest.raises(ChecksFailed, match="NativeWayBack, backward_uses_layers_only: .*MulBackward0") as caught:
         chapter14.check(NativeWayBack, lambda draw, n: (draw(n, 4), draw(4)))
-    assert {v.check for v in caught.value.report.wrong} >= {"closed"}
+    assert {v.check for v in caught.value.report.wrong} >= {"backward_uses_layers_only"}
     with pytest.raises(TypeError, match="no floating-point tensor"):
         chapter14.check(Right, (torch.arange(3), 4))
-    with pytest.raises(TypeError, match="f is a Layer"):
+    with pytest.raises(TypeError, match="f must be a Layer"):
         chapter14.check(3, (torch.ones(3),))

@@ -51,8 +51,8 @@ def test_check_prints_the_table_of_a_right_layer(file, capsys):
 def test_check_says_which_check_a_wrong_layer_fails_and_why(file, capsys):
     assert main(["check", file(LAYERS.replace("{factor}", "2"))]) == 1
     table = capsys.readouterr().out
-    assert "Cube, gradients: GradcheckError: Jacobian mismatch" in table
-    assert "agrees_forward          right" in table
+    assert "Cube, finite_differences: GradcheckError: Jacobian mismatch" in table
+    assert "forward_agrees                   right" in table
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from chapter14 import by_hand
-from chapter14.checking.samples import operations
+from chapter14.checking.pytorch_samples import operations
 
 OPERATIONS = operations()
 

@@ -15,10 +15,10 @@ from torchvision import models
 
 import chapter14.nn as ours
 from chapter14 import audit, by_hand, convert
-from chapter14.checking.classifiers import OPTIONS
+from chapter14.checking.network_comparison import ComparedNetwork, compare_network, low_precision_errors
 from chapter14.checking.networks import LanguageModel, networks
-from chapter14.checking.sameness import Network, from_the_truth, sameness
-from chapter14.checking.samples import modules
+from chapter14.checking.pytorch_samples import modules
+from chapter14.checking.torchvision_classifiers import OPTIONS
 from chapter14.conversion.by_hand import NotByHand
 from chapter14.conversion.model import MODULES, Rerouted
 
@@ -36,7 +36,7 @@ def memory():
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
 def test_a_converted_network_is_the_same_network(network, training):
-    found = sameness(network, training)
+    found = compare_network(network, training)
     assert found.audit.fraction == 1, str(found.audit)
     assert found.worst <= network.bound
     assert found.saved <= found.saved_natively
@@ -53,7 +53,7 @@ def test_as_near_to_the_truth_as_native(network):
     """In float32, and under autocast. Evaluating: of two pictures a trained batch norm makes +1 and -1, whose gradient
     is rounding alone. But a detector sorts what it finds, by scores that rounding decides; its losses do not.
     RAFT's truth is native in float32, which is 0 away from itself."""
-    found = from_the_truth(network, training=network.name == "retinanet_resnet50_fpn")
+    found = low_precision_errors(network, training=network.name == "retinanet_resnet50_fpn")
     refused = network.name == "LSTM language model" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert found.keys() == {"float32"} | (set() if refused else {"bfloat16"})
     if network.name == "r3d_18":  # whose weights' gradient PyTorch's own bfloat16 kernel reads from memory never set
@@ -77,8 +77,8 @@ class Nothing(torch.nn.Linear):
 
 def test_what_lets_nothing_through_is_no_comparison():
     with pytest.raises(AssertionError, match="nothing to compare"):
-        sameness(Network("nothing", lambda: Nothing(2, 2), lambda: (drawn(2, 2),)), training=False)
-    assert Network("a norm", lambda: torch.nn.BatchNorm1d(3), lambda: ()).model(False).bias.any()
+        compare_network(ComparedNetwork("nothing", lambda: Nothing(2, 2), lambda: (drawn(2, 2),)), training=False)
+    assert ComparedNetwork("a norm", lambda: torch.nn.BatchNorm1d(3), lambda: ()).model(False).bias.any()
 
 
 class Wrong(torch.nn.Module):
@@ -95,7 +95,8 @@ class Wrong(torch.nn.Module):
 
 
 def test_a_gradient_that_is_no_number_is_not_the_same():
-    assert sameness(Network("wrong", Wrong, lambda: (drawn(2, 3),)), training=False).worst == float("inf")
+    network = ComparedNetwork("wrong", Wrong, lambda: (drawn(2, 3),))
+    assert compare_network(network, training=False).worst == float("inf")
 
 
 # what a model is
@@ -423,6 +424,6 @@ def test_threads():
 
 
 def test_networks_are_made_the_same_twice():
-    network = Network("linear", lambda: torch.nn.Linear(2, 2), lambda: (drawn(2, 2), "text"))
+    network = ComparedNetwork("linear", lambda: torch.nn.Linear(2, 2), lambda: (drawn(2, 2), "text"))
     assert_close(dict(network.model(False).state_dict()), dict(network.model(False).state_dict()))
     assert network.call(torch.float32)[0].dtype == torch.float32 and network.call()[1] == "text"

@@ -11,7 +11,7 @@ from torch.func import hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.testing import assert_close
 
 from chapter14 import Layer, convert
-from chapter14.checking.case import outputs, wanted
+from chapter14.checking.case import float_outputs, inputs_requiring_grad, outputs_requiring_grad
 from chapter14.functional import mul
 
 from ..table import CASES
@@ -24,8 +24,8 @@ NAMED = "conv unfold fold avg_pool lp_pool interpolate upsample grid_sample affi
 
 def ways(case):
     inputs = case.draw()
-    x_out = [t for t in outputs(case.ours(*inputs)) if t.requires_grad]
-    return wanted(inputs), x_out, [torch.randn(2, *t.shape, dtype=t.dtype) for t in x_out]
+    x_out = outputs_requiring_grad(case.ours, inputs)
+    return inputs_requiring_grad(inputs), x_out, [torch.randn(2, *t.shape, dtype=t.dtype) for t in x_out]
 
 
 def again(g_in, x):
@@ -58,7 +58,7 @@ def test_jvp_over_vmap_of_the_way_back(case):
     x, dx = inputs[i].detach(), torch.randn_like(inputs[i])
 
     def f(x):
-        return outputs(case.ours(*inputs[:i], x, *inputs[i + 1 :]))[0].square()
+        return float_outputs(case.ours(*inputs[:i], x, *inputs[i + 1 :]))[0].square()
 
     G = torch.randn(2, *f(x).shape, dtype=x.dtype)
     along = jvp(lambda x: vmap(vjp(f, x)[1])(G)[0], (x,), (dx,))[1]

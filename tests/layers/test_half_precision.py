@@ -1,7 +1,7 @@
-"""float16 and bfloat16: as near to the truth as PyTorch, at every order, in every mode, and with as little saved.
+"""float16 and bfloat16: as accurate as PyTorch, at every order, in every mode, and with as little saved.
 
-The truth is PyTorch's in float64, of the same rounded inputs. `half_precision` holds every layer to it; here are larger
-sums, functions out of several layers, the other ways to call them, and what the check leaves out.
+The reference is PyTorch in float64, with the same rounded inputs. The check `half_precision_accuracy` tests every
+layer; here are larger sums, functions made of several layers, other ways to call them, and what the check leaves out.
 """
 
 import dataclasses
@@ -16,9 +16,10 @@ from torch.testing import assert_close
 import chapter14.functional as F
 import chapter14.nn as ours
 from chapter14 import Chain, Layer, audit, by_hand, convert
-from chapter14.checking import precision
-from chapter14.checking.case import Case, DoesNotApply
-from chapter14.checking.checks import CHECKS
+from chapter14.checking import half_precision as precision
+from chapter14.checking.case import Case, NotApplicable
+from chapter14.checking.execution_modes import backward_once_agrees, backward_uses_layers_only
+from chapter14.checking.memory import memory_at_most_native, memory_needed_gradients_only
 
 from ..table import CASES
 
@@ -110,7 +111,7 @@ RECURRENT = [case for case in CASES if str(case).startswith(("lstm", "gru", "rnn
 @pytest.mark.parametrize("case", RECURRENT, ids=str)
 def test_recurrent_networks_where_no_rounding_decides_a_gate(case, monkeypatch):
     monkeypatch.setattr(precision, "SCALES", ((1e-3, 0), (0.3, 0), (1, 0), (3, 0)))
-    precision.half_precision(case)
+    precision.half_precision_accuracy(case)
 
 
 class Low(Case):
@@ -125,21 +126,21 @@ class Low(Case):
 #: Of each function the first case, in bfloat16.
 FIRST = {str(case).split(",")[0]: case for case in reversed(CASES)}
 del FIRST["istft"]  # of complex numbers, of which there are none in bfloat16
-IN_BFLOAT16 = [check for check in CHECKS if check.__name__ in ("closed", "same_again", "lean", "thrifty")]
+ALSO_IN_BFLOAT16 = backward_uses_layers_only, backward_once_agrees, memory_at_most_native, memory_needed_gradients_only
 
 
 @pytest.mark.parametrize("case", FIRST.values(), ids=str)
 def test_what_is_saved_and_the_backward_pass_of_the_backward_pass(case):
     low = Low(**{field.name: getattr(case, field.name) for field in dataclasses.fields(case)})
     try:
-        low.like(*low.draw())
+        low.reference(*low.draw())
     except RuntimeError:
         pytest.skip("PyTorch does not take bfloat16")
-    for check in IN_BFLOAT16:
+    for check in ALSO_IN_BFLOAT16:
         try:
-            if check.__name__ not in case.but:
+            if check.__name__ not in case.skip:
                 check(low)
-        except DoesNotApply:
+        except NotApplicable:
             pass
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 import chapter14.functional as F
-from chapter14.checking.case import DoesNotApply
+from chapter14.checking.case import NotApplicable
 from chapter14.checking.checks import CHECKS
 
 from ..table import CASES
@@ -12,11 +12,11 @@ from ..table import CASES
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_layer(check, case):
-    if reason := case.but.get(check.__name__):
+    if reason := case.skip.get(check.__name__):
         pytest.skip(reason)
     try:
         check(case)
-    except DoesNotApply as reason:
+    except NotApplicable as reason:
         pytest.skip(str(reason))
 
 
@@ -27,4 +27,4 @@ def test_every_function_is_in_the_table():
 
 
 def test_every_gap_is_about_a_check():
-    assert {check for case in CASES for check in case.but} <= {check.__name__ for check in CHECKS}
+    assert {check for case in CASES for check in case.skip} <= {check.__name__ for check in CHECKS}

@@ -5,7 +5,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import chapter14.nn as nn
-from chapter14.checking.samples import count_module, count_operation, modules, operations
+from chapter14.checking.pytorch_samples import count_module_samples, count_operation_samples, modules, operations
 from chapter14.conversion.by_hand import by_hand
 
 OPERATIONS = operations()
@@ -83,13 +83,13 @@ def test_operation(name):
         pytest.skip(REASONS[name])
     op = OPERATIONS[name]
     with sdpa_kernel(SDPBackend.MATH):  # the kernel of PyTorch's that has a second derivative
-        count = count_operation(op, call(op.op), second=name not in FIRST_ORDER, tolerance=TOLERANCE.get(name, 1e-9),
-                                dtype=DTYPE.get(name, torch.float64))  # fmt: skip
+        options = {"tolerance": TOLERANCE.get(name, 1e-9), "dtype": DTYPE.get(name, torch.float64)}
+        count = count_operation_samples(op, call(op.op), second=name not in FIRST_ORDER, **options)
     assert count.passed and not count.failures, str(count)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_module(name):
     with sdpa_kernel(SDPBackend.MATH):
-        count = count_module(MODULES[name], getattr(nn, name), second=name not in FIRST_ORDER)
+        count = count_module_samples(MODULES[name], getattr(nn, name), second=name not in FIRST_ORDER)
     assert count.passed and not count.failures, str(count)

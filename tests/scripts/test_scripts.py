@@ -111,8 +111,8 @@ def test_figures(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"14.02.svg", "14.02.png", "14.20.svg", "14.20.png"}
 
 
-def test_prove_networks():
-    said = run("prove_networks.py", "LSTM language model")
+def test_compare_networks():
+    said = run("compare_networks.py", "LSTM language model")
     assert "1 networks, each in both modes; 0 wrong" in said and said.count("100%") == 2
 
 
@@ -121,8 +121,8 @@ def test_count_samples():
     assert said.count(" 0 failed") == 2 and "   1 operations" in said and "   1 modules" in said
 
 
-def test_native_words():
-    said = run("native_words.py", "layer_norm")
+def test_count_native_faults():
+    said = run("count_native_faults.py", "layer_norm")
     assert "silently; ours, 0" in said and "layer_norm" in said
 
 

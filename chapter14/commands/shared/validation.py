@@ -55,8 +55,8 @@ def validate_outputs(
         check_film_path(options.film)
     others = [path for path in (options.film, options.page) if path]
     for path in others:
-        files.check(path, ours=None if options.overwrite else files.marked)
-    files.check(out, size)
+        files.check_writable(path, ours=None if options.overwrite else files.marked)
+    files.check_writable(out, size)
     if options.photos:
         if not options.page:
             raise ValueError("--photos needs a --page.")

@@ -1,6 +1,6 @@
 """Which of PyTorch's own functions have wrong derivatives: the 14 words, native and ours.
 
-python scripts/native_words.py [NAME ...]
+python scripts/count_native_faults.py [NAME ...]
 
 A word is a nesting of forward (f) and reverse (r) mode: rf is reverse over forward. Both are compared with the same
 function out of plain operations, on the inputs of tests/table.py, for each case of it that has such a composite. In the
@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tqdm import tqdm
 
 from chapter14.checking.case import Case
-from chapter14.checking.words import WORDS, wrong_words
+from chapter14.checking.mixed_mode_orders import ORDERS, wrong_orders
 from tests.table import CASES
 
 
@@ -52,7 +52,9 @@ def both(case: Case) -> tuple[list[str], list[str]]:
     """The words that native gets wrong, and those that ours does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        native, ours = (wrong_words(f, case.composite or case.like, case.draw(2)) for f in (case.like, case.ours))
+        native, ours = (
+            wrong_orders(f, case.composite or case.reference, case.draw(2)) for f in (case.reference, case.ours)
+        )
     return native, ours
 
 
@@ -66,7 +68,7 @@ def in_words(words: list[str]) -> str:
     wrong = [word for word in words if "(" not in word]
     refused = len(words) - len(wrong)
     said = [f"wrong: {' '.join(wrong)}"] if wrong else []
-    return "; ".join([*said, *([f"{refused} of {len(WORDS)} raise"] if refused else [])])
+    return "; ".join([*said, *([f"{refused} of {len(ORDERS)} raise"] if refused else [])])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Is a converted network the same network? Forward, back, after a step of descent, and in low precision.
+"""Compares a converted network with the original: outputs, gradients, a step of SGD, saved memory, low precision.
 
-Both get the same inputs, weights and seed. In float64 they have to agree to rounding. In float32, and under autocast,
-they are held to the truth instead, which is the native network in float64: ours may be as far from it as native is.
+Both get the same inputs, weights and seed. In float64 they have to agree up to rounding. In float32, and under
+autocast, the errors of both are measured against the original network in float64.
 """
 
 from __future__ import annotations
@@ -21,52 +21,52 @@ from ..conversion.model import convert
 
 
 @dataclass(frozen=True)
-class Network:
-    """A network that somebody wrote: how to make it, and inputs to call it with.
+class ComparedNetwork:
+    """A network to convert: how to make it, and inputs to call it with.
 
-    Tensors among the inputs that ask for a gradient are compared by theirs too.
+    The gradients of inputs that require one are compared too.
     """
 
     name: str
     make: Callable[[], nn.Module]
     inputs: Callable[[], tuple]
-    dtype: torch.dtype = torch.float64  # of the comparison; some networks run in float32 only
+    dtype: torch.dtype = torch.float64  # of the comparison; some networks support only float32
 
     @property
     def bound(self) -> float:
-        """How far ours may be from native. Where PyTorch rounds a constant to float32, as hardsigmoid's 1/6: 4e-7."""
+        """The largest error allowed. PyTorch rounds some constants to float32, such as hardsigmoid's 1/6: 4e-7."""
         return 1e-6 if self.dtype == torch.float64 else 1e-4
 
     def model(self, training: bool, dtype: torch.dtype | None = None) -> nn.Module:
         torch.manual_seed(0)
         model = self.make()
         for p in model.parameters():
-            _let_through(p)
+            _vary(p)
         return model.to(dtype or self.dtype).train(training)
 
     def call(self, dtype: torch.dtype | None = None) -> tuple:
         torch.manual_seed(1)
-        return tree_map(lambda t: _as(t, dtype or self.dtype), self.inputs())
+        return tree_map(lambda t: _cast(t, dtype or self.dtype), self.inputs())
 
     def __str__(self) -> str:
         return self.name
 
 
 @torch.no_grad()
-def _let_through(p: nn.Parameter) -> None:
-    """A parameter that begins as one number is drawn: where that is 0, or 1e-6, nothing goes through what it scales."""
+def _vary(p: nn.Parameter) -> None:
+    """Adds noise to a parameter whose entries are all equal: a scale of 0 or 1e-6 would hide what it multiplies."""
     if p.numel() > 1 and p.is_floating_point() and p.min() == p.max():
         p.add_(torch.randn_like(p), alpha=0.1)
 
 
-def _as(t: Any, dtype: torch.dtype) -> Any:
+def _cast(t: Any, dtype: torch.dtype) -> Any:
     floats = isinstance(t, Tensor) and t.is_floating_point()
     return t.detach().to(dtype).requires_grad_(t.requires_grad) if floats else t
 
 
 @dataclass(frozen=True)
-class Sameness:
-    """Errors are relative, in the network's dtype: |ours - native| / |native|, the worst tensor's."""
+class NetworkComparison:
+    """Errors are relative, in the network's dtype: |ours - native| / |native|, the largest of all tensors."""
 
     parameters: int
     audit: Audit
@@ -81,16 +81,16 @@ class Sameness:
         return max(self.outputs, self.gradients, self.step)
 
 
-def sameness(network: Network, training: bool) -> Sameness:
-    """A network, converted, beside itself."""
+def compare_network(network: ComparedNetwork, training: bool) -> NetworkComparison:
+    """Converts a network and compares it with the original."""
     native = network.model(training)
     ours = convert(native)
-    by_ours, by_native = (_there_and_back(model, network.call()) for model in (ours, native))
+    by_ours, by_native = (_forward_and_backward(model, network.call()) for model in (ours, native))
     for model, result in ((ours, by_ours), (native, by_native)):
         _step(model, result.of_parameters)
     state, native_state = ([t.to(network.dtype) for t in m.state_dict().values()] for m in (ours, native))
     saved, saved_natively = (saved_bytes(m, *network.call()).total for m in (ours, native))
-    return Sameness(
+    return NetworkComparison(
         parameters=sum(p.numel() for p in native.parameters()),
         audit=by_ours.audit,
         outputs=_worst(by_ours.outputs, by_native.outputs),
@@ -101,44 +101,43 @@ def sameness(network: Network, training: bool) -> Sameness:
     )
 
 
-def from_the_truth(network: Network, training: bool = False) -> dict[str, tuple[float, float]]:
-    """How far ours, and native, are from native in the network's dtype: in float32, and under autocast to bfloat16.
+def low_precision_errors(network: ComparedNetwork, training: bool = False) -> dict[str, tuple[float, float]]:
+    """The errors (ours, native's) in float32 and under autocast to bfloat16, against native in the network's dtype.
 
-    Without the latter where native refuses it, as its LSTM does on processors that have no bfloat16.
+    bfloat16 is left out where native raises, as its LSTM does on processors without bfloat16.
     """
     native = network.model(training)
-    truth = _there_and_back(copy.deepcopy(native), network.call())
+    exact = _forward_and_backward(copy.deepcopy(native), network.call())
     models = [native.float(), convert(native)]
-    distances = {}
+    errors = {}
     for name, context in (("float32", nullcontext()), ("bfloat16", torch.autocast("cpu", torch.bfloat16))):
         try:
             with context:
-                found = [_there_and_back(copy.deepcopy(model), network.call(torch.float32)) for model in models]
+                found = [_forward_and_backward(copy.deepcopy(model), network.call(torch.float32)) for model in models]
         except RuntimeError as error:
             if "could not create a primitive" not in str(error):
                 raise
             continue
-        theirs, ours = (_distance([*f.outputs, *f.gradients], [*truth.outputs, *truth.gradients]) for f in found)
-        distances[name] = ours, theirs
-    return distances
+        theirs, ours = (_error([*f.outputs, *f.gradients], [*exact.outputs, *exact.gradients]) for f in found)
+        errors[name] = ours, theirs
+    return errors
 
 
 @dataclass(frozen=True)
-class _Result:
+class _Derivatives:
     outputs: Sequence[Tensor]
-    gradients: Sequence[Tensor]  # of the inputs that ask, and of the parameters
+    gradients: Sequence[Tensor]  # of the inputs that require one, and of the parameters
     of_parameters: Sequence[Tensor | None]
     audit: Audit
 
 
-def _there_and_back(model: nn.Module, inputs: tuple) -> _Result:
+def _forward_and_backward(model: nn.Module, inputs: tuple) -> _Derivatives:
     torch.manual_seed(2)
     x_out = [t for t in tree_leaves(model(*inputs)) if isinstance(t, Tensor) and t.requires_grad]
-    asked = [t for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.requires_grad]
-    leaves = [*asked, *_trained(model)]
+    leaves = [t for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.requires_grad]
     g_out = [torch.linspace(-1, 1, t.numel(), dtype=t.dtype).view(t.shape) for t in x_out]
-    gs = torch.autograd.grad(x_out, leaves, g_out, allow_unused=True, retain_graph=True)
-    return _Result([t.detach() for t in x_out], [g for g in gs if g is not None], gs[len(asked) :], audit(x_out))
+    gs = torch.autograd.grad(x_out, [*leaves, *_trained(model)], g_out, allow_unused=True, retain_graph=True)
+    return _Derivatives([t.detach() for t in x_out], [g for g in gs if g is not None], gs[len(leaves) :], audit(x_out))
 
 
 @torch.no_grad()
@@ -153,18 +152,19 @@ def _trained(model: nn.Module) -> list[nn.Parameter]:
 
 
 def _worst(ours: Sequence[Tensor], native: Sequence[Tensor]) -> float:
-    """The worst tensor's relative error; what is nothing beside the others (a bias before a norm) by the others."""
+    """The largest relative error. Tensors that should be 0, such as the gradient of a bias before a norm, are compared
+    with the norm of the others."""
     if [t.shape for t in ours] != [t.shape for t in native]:
-        raise AssertionError("ours and native differ in which outputs and gradients there are")
+        raise AssertionError("ours and native differ in which outputs and gradients exist")
     norms = [t.norm().item() for t in native]
     if not any(norms):
-        raise AssertionError("there is nothing to compare: all that native has is 0")
+        raise AssertionError("nothing to compare: all native outputs and gradients are 0")
     least = max((torch.finfo(t.dtype).eps ** 0.5 * max(norms) for t in native), default=0)
     errors = [(a - b).norm().item() / max(n, least) for a, b, n in zip(ours, native, norms, strict=True)]
-    return torch.tensor(errors).nan_to_num(torch.inf).max().item()  # max() of Python's may pass a NaN over
+    return torch.tensor(errors).nan_to_num(torch.inf).max().item()  # Python's max() may skip a NaN
 
 
-def _distance(found: Sequence[Tensor], truth: Sequence[Tensor]) -> float:
-    """All tensors as one vector."""
-    square = sum((a.double() - b).square().sum().item() for a, b in zip(found, truth, strict=True))
-    return (square / max(sum(b.square().sum().item() for b in truth), 1e-30)) ** 0.5
+def _error(found: Sequence[Tensor], exact: Sequence[Tensor]) -> float:
+    """The relative error of all tensors together, as one vector."""
+    square = sum((a.double() - b).square().sum().item() for a, b in zip(found, exact, strict=True))
+    return (square / max(sum(b.square().sum().item() for b in exact), 1e-30)) ** 0.5

@@ -1,6 +1,6 @@
-"""One of every family of torchvision's classifiers: as people use it, and small, so that a test suite takes them all.
+"""One classifier of every family of torchvision, in full size, and small enough to test them all.
 
-A small version is of the same classes and calls the same functions; it has fewer blocks, or narrower ones.
+A small version has the same classes and calls the same functions, with fewer or narrower blocks.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from .sameness import Network
+from .network_comparison import ComparedNetwork
 
-#: A name of torchvision's -> what its constructor has to be told.
+#: torchvision's name -> the arguments of its constructor.
 OPTIONS: dict[str, dict[str, Any]] = {
     "alexnet": {},
     "vgg11_bn": {"init_weights": False},
@@ -39,19 +39,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "maxvit_t": {},
 }
 
-#: The smallest pictures that the small versions take; 32 for the others.
+#: The smallest image size that the small version accepts, if it is not 32.
 SMALLEST = {"alexnet": 64, "googlenet": 64, "inception_v3": 75, "squeezenet1_1": 48}
 
 
-def classifiers(full: bool) -> list[Network]:
+def classifiers(full: bool) -> list[ComparedNetwork]:
     from torchvision import models
 
     small = {} if full else _small()
 
-    def network(name: str) -> Network:
+    def network(name: str) -> ComparedNetwork:
         make = small.get(name, partial(getattr(models, name), weights=None, **OPTIONS[name]))
         size = (299 if name == "inception_v3" else 224) if full else SMALLEST.get(name, 32)
-        return Network(name, make, images(size))
+        return ComparedNetwork(name, make, images(size))
 
     return [network(name) for name in OPTIONS]
 
@@ -73,13 +73,13 @@ def _small() -> dict[str, Callable[[], nn.Module]]:
     widths = [convnext.CNBlockConfig(16, 32, 1), convnext.CNBlockConfig(32, None, 2)]
     swin = partial(models.SwinTransformer, [4, 4], 16, [2, 2], [2, 4], [4, 4], stochastic_depth_prob=0.2)
     maxvit = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
-    of_bottlenecks = partial(models.ResNet, resnet.Bottleneck, [1, 1, 1, 1])
+    bottlenecks = partial(models.ResNet, resnet.Bottleneck, [1, 1, 1, 1])
     return {
         "alexnet": lambda: _narrow(models.alexnet),
         "vgg11_bn": lambda: _narrow(models.vgg11_bn),
         "resnet18": partial(models.ResNet, resnet.BasicBlock, [1, 1, 1, 1]),
-        "resnext50_32x4d": partial(of_bottlenecks, groups=32, width_per_group=4),
-        "wide_resnet50_2": partial(of_bottlenecks, width_per_group=128),
+        "resnext50_32x4d": partial(bottlenecks, groups=32, width_per_group=4),
+        "wide_resnet50_2": partial(bottlenecks, width_per_group=128),
         "densenet121": partial(models.DenseNet, 16, (2, 3, 2, 2), 16),
         "mobilenet_v2": partial(models.MobileNetV2, width_mult=0.25),
         "efficientnet_b0": partial(models.EfficientNet, blocks["efficientnet_b0"], 0.2),
@@ -96,7 +96,7 @@ def _small() -> dict[str, Callable[[], nn.Module]]:
 
 
 def _narrow(make: Callable[..., nn.Module]) -> nn.Module:
-    """A network whose last layers, which have most of its parameters, are 32 wide: before there is memory for them."""
+    """Makes a network whose last layers, which have most of the parameters, are 32 wide; allocates only these."""
     with torch.device("meta"):
         model: Any = make(weights=None)
         last = [m for m in model.classifier if isinstance(m, nn.Linear)]

@@ -1,6 +1,6 @@
 """Networks that nobody here wrote, converted, beside themselves: whose derivatives, how near, and what they keep.
 
-python scripts/prove_networks.py [NAME ...] [--full]
+python scripts/compare_networks.py [NAME ...] [--full]
 
 Errors are relative, |ours - native| / |native|, the worst tensor's, in float64, or in float32 where a
 network runs in no other.
@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tqdm import tqdm
 
+from chapter14.checking.network_comparison import ComparedNetwork, NetworkComparison, compare_network
 from chapter14.checking.networks import networks
-from chapter14.checking.sameness import Network, Sameness, sameness
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     chosen = [there[name] for name in options.names or there]
     for network, mode in tqdm([(n, mode) for n in chosen for mode in ("eval", "train")], file=sys.stderr):
         try:
-            row = sameness(network, mode == "train")
+            row = compare_network(network, mode == "train")
         except Exception as error:
             bad += 1
             tqdm.write(f"{network.name:24} {mode:8} {type(error).__name__}: {error}", file=sys.stdout)
@@ -50,11 +50,11 @@ def main() -> int:
     return 1 if bad else 0
 
 
-def right(network: Network, row: Sameness) -> bool:
+def right(network: ComparedNetwork, row: NetworkComparison) -> bool:
     return row.audit.fraction == 1 and row.worst <= network.bound
 
 
-def in_words(row: Sameness) -> str:
+def in_words(row: NetworkComparison) -> str:
     errors = f"{row.outputs:8.0e} {row.gradients:9.0e} {row.step:8.0e}"
     saved = f"{row.saved / 1e6:8.1f} {row.saved_natively / 1e6:8.1f}"
     return f"{row.parameters:11,} {row.audit.fraction:8.0%} {errors} {saved}"
