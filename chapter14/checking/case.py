@@ -75,6 +75,11 @@ def _batch_axis(a: Any, b: Any) -> int | None:
     return next((i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if m != n), None)
 
 
+def seed_cpu(seed: int) -> None:
+    """Seeds the CPU generator. torch.manual_seed takes milliseconds: it formats the call stack for each GPU backend."""
+    torch.default_generator.manual_seed(seed)
+
+
 def requires_grad(t: Any) -> bool:
     """Whether t is a tensor that requires a gradient."""
     return isinstance(t, Tensor) and t.requires_grad

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from ..conversion.audit import Audit, audit, saved_bytes
 from ..conversion.model import convert
+from .case import seed_cpu
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class ComparedNetwork:
         return 1e-6 if self.dtype == torch.float64 else 1e-4
 
     def model(self, training: bool, dtype: torch.dtype | None = None) -> nn.Module:
-        torch.manual_seed(0)
+        seed_cpu(0)
         model = self.make()
         for p in model.parameters():
             _vary(p)
         return model.to(dtype or self.dtype).train(training)
 
     def call(self, dtype: torch.dtype | None = None) -> tuple:
-        torch.manual_seed(1)
+        seed_cpu(1)
         return tree_map(lambda t: _cast(t, dtype or self.dtype), self.inputs())
 
     def __str__(self) -> str:
@@ -132,7 +133,7 @@ class _Derivatives:
 
 
 def _forward_and_backward(model: nn.Module, inputs: tuple) -> _Derivatives:
-    torch.manual_seed(2)
+    seed_cpu(2)
     x_out = [t for t in tree_leaves(model(*inputs)) if isinstance(t, Tensor) and t.requires_grad]
     leaves = [t for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.requires_grad]
     g_out = [torch.linspace(-1, 1, t.numel(), dtype=t.dtype).view(t.shape) for t in x_out]

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from .case import seed_cpu
 
 Call = tuple[tuple, dict[str, Any]]
 
@@ -61,6 +65,26 @@ def modules() -> dict[str, Any]:
     return {info.module_cls.__name__: info for info in module_db if info.module_cls.__module__.startswith("torch.nn")}
 
 
+def samples(op: Any, dtype: torch.dtype, requires_grad: bool = False, reference: bool = False) -> Iterator[Any]:
+    """The SampleInputs of an operation; those of its reference tests if `reference`, which are many more.
+
+    As op.sample_inputs, which also searches the call stack for a unittest before each sample: most of the time.
+    """
+    draw = op.reference_inputs_func if reference and op.reference_inputs_func else op.sample_inputs_func
+    return _seeded(draw(op, "cpu", dtype, requires_grad))
+
+
+def _seeded(drawn: Iterable) -> Iterator[Any]:
+    drawn = iter(drawn)
+    while True:
+        seed_cpu(1234)
+        random.seed(1234)
+        np.random.seed(1234)
+        if (sample := next(drawn, None)) is None:
+            return
+        yield sample
+
+
 def count_operation_samples(
     op: Any,
     ours: Callable,
@@ -74,13 +98,12 @@ def count_operation_samples(
     Args:
         second: compare second derivatives too.
         tolerance: relative and absolute.
-        reference: use PyTorch's reference samples, which are many more.
+        reference: use PyTorch's reference samples.
     """
     count = SampleCount(_name(op))
-    draw = op.reference_inputs if reference else op.sample_inputs
-    for i, sample in enumerate(draw("cpu", dtype, requires_grad=True)):
+    for i, sample in enumerate(samples(op, dtype, requires_grad=True, reference=reference)):
         _compare(count, i, ((sample.input, *sample.args), dict(sample.kwargs)), op.op, ours, second, tolerance)
-    for i, error in enumerate(op.error_inputs("cpu") if op.error_inputs_func else ()):
+    for i, error in enumerate(_seeded(op.error_inputs_func(op, "cpu")) if op.error_inputs_func else ()):
         sample = error.sample_input
         calls = [functools.partial(f, sample.input, *sample.args, **sample.kwargs) for f in (op.op, ours)]
         _expect(count, i, error.error_type, *calls)
@@ -93,8 +116,8 @@ def count_module_samples(
     """Runs every sample of a module on `ours`, in both modes, with PyTorch's state loaded. Compares parameters too."""
     count = SampleCount(info.module_cls.__name__)
     for training in (True, False):
-        samples = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=training)
-        for i, sample in enumerate(samples):
+        drawn = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=training)
+        for i, sample in enumerate(drawn):
             made, given = sample.constructor_input, sample.forward_input
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about deprecated options, as in _derivatives
@@ -162,7 +185,7 @@ def _derivatives(f: Callable, call: Call, seed: int, second: bool) -> tuple[list
     """x_out, g_in, and the gradient of |g_in|², of a call with copies of its tensors."""
     args, kwargs, leaves = _copied(call)
     leaves += list(f.parameters()) if isinstance(f, nn.Module) else []
-    torch.manual_seed(seed)
+    seed_cpu(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about deprecated functions
         x_out = _tensors(f(*args, **kwargs))

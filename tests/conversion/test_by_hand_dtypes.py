@@ -14,7 +14,8 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from chapter14 import by_hand
-from chapter14.checking.pytorch_samples import operations
+from chapter14.checking.case import seed_cpu
+from chapter14.checking.pytorch_samples import operations, samples
 
 OPERATIONS = operations()
 
@@ -28,7 +29,7 @@ def called(f, args, kwargs, block=None):
     """x_out, on copies; None where it raises."""
     flat, spec = tree_flatten((args, kwargs))
     args, kwargs = tree_unflatten([t.clone() if isinstance(t, Tensor) else copy.copy(t) for t in flat], spec)
-    torch.manual_seed(0)
+    seed_cpu(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if block is None:
@@ -45,8 +46,8 @@ def called(f, args, kwargs, block=None):
 def calls(op, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        samples = list(itertools.islice(op.sample_inputs("cpu", dtype), 1))
-    for sample in samples:
+        first = list(itertools.islice(samples(op, dtype), 1))
+    for sample in first:
         for f in {op.op, op.method_variant, op.inplace_variant} - {None}:
             yield f, (sample.input, *sample.args), sample.kwargs
 
