@@ -145,6 +145,7 @@ from .layers.pointwise.leaky import rrelu as rrelu
 from .layers.pointwise.piecewise import hardshrink as hardshrink
 from .layers.pointwise.piecewise import hardsigmoid as hardsigmoid
 from .layers.pointwise.piecewise import hardtanh as hardtanh
+from .layers.pointwise.piecewise import nan_to_num as nan_to_num
 from .layers.pointwise.piecewise import relu as relu
 from .layers.pointwise.piecewise import relu6 as relu6
 from .layers.pointwise.piecewise import softshrink as softshrink
@@ -182,7 +183,6 @@ from .layers.pointwise.special import polygamma as polygamma
 from .layers.pointwise.special import sinc as sinc
 from .layers.pointwise.step_functions import copysign as copysign
 from .layers.pointwise.step_functions import frac as frac
-from .layers.pointwise.step_functions import nan_to_num as nan_to_num
 from .layers.pointwise.transcendental import acos as acos
 from .layers.pointwise.transcendental import acosh as acosh
 from .layers.pointwise.transcendental import asin as asin

@@ -11,7 +11,7 @@ from ... import functional as F
 from ...layers.core.arithmetic import added, scale, shift, times
 from ...layers.core.complex import view_as_real
 from ...layers.core.merge import unbind
-from ...layers.pointwise import pointwise, special, transcendental
+from ...layers.pointwise import piecewise, pointwise, special, transcendental
 from ...layers.pointwise import step_functions as steps
 from ...layers.pointwise.binary import atan2
 from ...layers.pointwise.step_functions import flat
@@ -105,7 +105,7 @@ CALLS = of_numbers({
     "torch.polygamma special.polygamma": special.polygamma,
     "Tensor.polygamma": lambda input, n: special.polygamma(n, input),
     "mvlgamma special.multigammaln": mvlgamma,
-    "nan_to_num": steps.nan_to_num,
+    "nan_to_num": piecewise.nan_to_num,
     "copysign": on_tensors(steps.copysign),
     "frexp": frexp,
 }) | {

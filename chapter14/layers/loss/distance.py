@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer, LinearMap
+from ...layer.base import Layer
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import put, reshape, take, transpose
 from ..core.branch import broadcast_to
 from ..core.complex import conj
+from ..core.maps import IdentityMap
 from ..linear.matmul import matmul
 from ..pointwise.pointwise import absolute, sign
 from ..reduce.reduce import vector_norm
@@ -71,20 +72,12 @@ def _power(x: Tensor, p: float) -> Tensor:
     return gate(power(plus(x, (~there).to(x.dtype)), p), there)
 
 
-class Floor(LinearMap):
-    """x, and c where x is less; L is I all the same, as torch has it where it clamps but for safety."""
+class Floor(IdentityMap):
+    """x, and c where x is less. L is I there too, as in PyTorch where it clamps only for safety."""
 
     @staticmethod
     def forward(x, c):
         return x.clamp(min=c)
-
-    @staticmethod
-    def transpose(g, shape, c):
-        return g
-
-    @staticmethod
-    def jvp(tangents, x, c):
-        return scale(tangents[0], 1)
 
 
 class Cosine(Layer):

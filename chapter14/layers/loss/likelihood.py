@@ -35,8 +35,8 @@ class KlDiv(Loss):
         return reduced(y.exp() * (y - x) if log_target else y.xlogy(y) - y * x, reduction, "kl_div")
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[0] if needs[1] else None, *inputs[1:]
+    def kept(needs, x, y, log_target):
+        return x if needs[1] else None, y, log_target
 
     @staticmethod
     def partials(x, y, log_target):
@@ -59,9 +59,8 @@ class PoissonNll(Loss):
         return native.poisson_nll_loss(x, y, log_input, full, eps=eps, reduction=reduction)
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        x, y, reduction, log_input, full, eps = inputs
-        return x, y if needs[0] or full else None, reduction, log_input, full, eps
+    def kept(needs, x, y, log_input, full, eps):
+        return x, y if needs[0] or full else None, log_input, full, eps
 
     @staticmethod
     def partials(x, y, log_input, full, eps):

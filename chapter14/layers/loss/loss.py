@@ -12,29 +12,73 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn._reduction import legacy_get_string
 
-from ...layer.base import Layer, as_autocast, cast
+from ...layer.base import as_autocast, cast
 from ...layer.shape import ShapeError, check_floating, in_words
-from ..core.arithmetic import added, minus, scale, times
+from ..core.arithmetic import minus, scale
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to, sum_to_size
-from ..core.complex import conj
+from ..pointwise.elementwise import Elementwise, differential, gradients
 from ..reduce.reduce import mean
 
 REDUCTIONS = ("none", "mean", "sum")
 
 
-class L2Loss(Layer):
+class Loss(Elementwise):
+    """J of each entry, or of each datapoint, and then their mean, their sum, or none of these.
+
+    A subclass has `forward(*tensors, reduction, *constants)`, torch's kernel, and `partials(*tensors, *constants)`: for
+    each tensor a function that computes dJ_i by its entries; None, where that is 0. The tensors have one shape.
+    """
+
     autocast = "float32"
+    #: How many of the inputs are tensors.
+    tensors: ClassVar[int] = 2
+    #: How many of the last axes belong to one datapoint: J_i is a sum over them. 0: each entry has its own J_i.
+    axes: ClassVar[int] = 0
+    #: A number that the partial derivatives leave out: g is multiplied by it, which may be one number for all entries.
+    factor: ClassVar[float] = 1
+
+    @classmethod
+    def each(cls, shape: torch.Size) -> torch.Size:
+        """The shape of the J_i."""
+        return shape[: len(shape) - cls.axes]
+
+    @classmethod
+    def remember(cls, needs, inputs, x_out):
+        reduction, others = inputs[cls.tensors], inputs[: cls.tensors] + inputs[cls.tensors + 1 :]
+        return inputs[0].shape, reduction, *cls.kept(needs, *others)
+
+    @classmethod
+    def backward(cls, needs, g, shape, reduction, *kept):
+        each = cls.each(shape)
+        share = cls.factor / (max(each.numel(), 1) if reduction == "mean" else 1)
+        g = scale(g, share) if share != 1 else g
+        if reduction == "none" and each != shape:
+            g = reshape(g, (*each, *(1 for _ in shape[len(each) :])))
+        return gradients(cls.partials(*kept), needs, g)
+
+    @classmethod
+    def jvp(cls, tangents, *inputs):
+        shape, reduction, *kept = cls.remember([t is not None for t in tangents], inputs, None)
+        each = cls.each(shape)
+        J = differential(cls.partials(*kept), tangents)
+        J = torch.zeros_like(inputs[0]) if J is None else scale(J, cls.factor)
+        if each != shape:
+            J = reshape(sum_to_size(J, (*each, *(1 for _ in shape[len(each) :]))), each)
+        return reduced(J, reduction, cls.title or cls.__name__)
+
+
+class L2Loss(Loss):
     title = "l2_loss"
     letters = {"y_hat": "...", "y": "..."}
     opmath = "all"
+    factor = 2
 
     @staticmethod
     def forward(y_hat, y, reduction):
@@ -42,42 +86,22 @@ class L2Loss(Layer):
         J = square.sum(tuple(range(1, y.ndim))) if y.ndim > 1 else square.sum()
         return J if reduction == "none" else J.mean() if reduction == "mean" else J.sum()
 
-    @staticmethod
-    def backward(needs, g, y_hat, y, reduction):
-        g = scale(_to_each(g, y), 2 * _weight(y, reduction))
-        g_in = times(g, conj(minus(y_hat, y)))  # (14.35)
-        return g_in if needs[0] else None, scale(g_in, -1) if needs[1] else None, None
+    @classmethod
+    def each(cls, shape):
+        return shape[:1] if len(shape) > 1 else shape[:0]
 
     @staticmethod
-    def jvp(tangents, y_hat, y, reduction):
-        dy_hat, dy = tangents[:2]
-        difference = dy_hat if dy is None else scale(dy, -1) if dy_hat is None else minus(dy_hat, dy)
-        product = times(scale(minus(y_hat, y), 2 * _weight(y, reduction)), difference)
-        if reduction != "none" or y.ndim <= 1:
-            return sum_to_size(product, ())
-        B = _datapoints(y)
-        return reshape(sum_to_size(product, (B, *(1 for _ in y.shape[1:]))), (B,))
+    def partials(y_hat, y):
+        difference = minus(y_hat, y)  # (14.35)
+        return lambda: difference, lambda: scale(difference, -1)
 
-    @staticmethod
-    def L(y_hat, y, reduction):
+    @classmethod
+    def L(cls, shape, reduction, y_hat, y):
         """Of one datapoint 2 (ŷ - y), a row vector, (14.34)."""
-        row = 2 * _weight(y, reduction) * (y_hat - y).detach().reshape(_datapoints(y), -1)
+        n = max(cls.each(shape).numel(), 1)
+        row = (2 * (y_hat - y).detach() / (n if reduction == "mean" else 1)).reshape(n, -1)
         L_x = torch.block_diag(*row) if reduction == "none" else row.reshape(1, -1)
         return L_x, -L_x
-
-
-def _datapoints(y: Tensor) -> int:
-    return y.shape[0] if y.ndim > 1 else 1
-
-
-def _weight(y: Tensor, reduction: str) -> float:
-    """What the J_i of one datapoint counts in J."""
-    return 1 / max(_datapoints(y), 1) if reduction == "mean" else 1.0
-
-
-def _to_each(g: Tensor, y: Tensor) -> Tensor:
-    """g, one for each datapoint or one for all, in a shape that broadcasts with y's."""
-    return reshape(g, (*g.shape, *(1 for _ in y.shape[1:]))) if g.ndim else g
 
 
 def check_reduction(loss: str, reduction: str) -> None:
@@ -105,59 +129,6 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
         given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
         raise ShapeError(f"l2_loss: y_hat and y have one shape. It was given {given}.")
     return L2Loss.of(y_hat, y, reduction)
-
-
-class Loss(Layer):
-    """J_i of each entry, or of each datapoint, reduced; g_in = g_out dJ_i/dx, entry by entry.
-
-    A subclass says `forward(*tensors, reduction, *constants)`, torch's kernel, and `partials(*tensors, *constants)`:
-    of each tensor, how to compute dJ_i by its entries, so that what is not needed is not computed; None, where J_i is
-    flat. All that is remembered are inputs, or their signs.
-    """
-
-    autocast = "float32"
-    opmath: ClassVar[str | None] = "derivatives"
-    #: How many of the inputs are tensors.
-    tensors: ClassVar[int] = 2
-    #: How many axes, the last ones, are of one datapoint: J_i is their sum. 0: each entry has its own J_i.
-    axes: ClassVar[int] = 0
-
-    @staticmethod
-    def partials(*inputs: Any) -> tuple[Callable[[], Tensor] | None, ...]:
-        raise NotImplementedError
-
-    @classmethod
-    def _partials(cls, inputs):
-        return cls.partials(*inputs[: cls.tensors], *inputs[cls.tensors + 1 :])
-
-    @classmethod
-    def backward(cls, needs, g, *inputs):
-        reduction, partials = inputs[cls.tensors], cls._partials(inputs)
-        if reduction == "none" and cls.axes:
-            g = reshape(g, (*g.shape, *(1 for _ in range(cls.axes))))
-
-        def back(slope):
-            n = slope.shape[: slope.ndim - cls.axes].numel() if reduction == "mean" else 1
-            return times(scale(g, 1 / n) if n > 1 else g, conj(slope))
-
-        g_in = [
-            back(p()) if need and p is not None else None
-            for need, p in zip(needs[: len(partials)], partials, strict=True)
-        ]
-        return *g_in, *(None for _ in inputs[len(g_in) :])
-
-    @classmethod
-    def jvp(cls, tangents, *inputs):
-        x, reduction, partials = inputs[0], inputs[cls.tensors], cls._partials(inputs)
-        terms = [
-            times(t, p())
-            for t, p in zip(tangents[: len(partials)], partials, strict=True)
-            if t is not None and p is not None
-        ]
-        J = added(*terms) if terms else scale(x, 0)
-        each = J.shape[: J.ndim - cls.axes]
-        J = reshape(sum_to_size(J, (*each, *(1 for _ in range(cls.axes)))), each) if cls.axes else J
-        return reduced(J, reduction, cls.title or cls.__name__)
 
 
 # `size_average` and `reduce` are torch's old words for `reduction`.

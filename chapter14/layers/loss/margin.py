@@ -18,37 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import reshape
 from ..core.branch import branch, broadcast_to
 from ..core.gather import pick, place
-from ..pointwise.compare import minimum
+from ..pointwise.compare import clamp, minimum
 from .distance import pairwise_distance
 from .loss import Loss, in_one_shape, reduced, the_reduction
-
-
-class Excess(Layer):
-    """max(0, x): how much is lost. All that L needs is where, one byte an entry; at 0 PyTorch's derivative is 0."""
-
-    letters = {"x": "..."}
-
-    @staticmethod
-    def forward(x):
-        return x.clamp(min=0)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        return (inputs[0].detach() > 0,)
-
-    @staticmethod
-    def backward(needs, g, lost):
-        return (keep(g, lost),)
-
-    @staticmethod
-    def jvp(tangents, x):
-        return keep(tangents[0], x.detach() > 0)
 
 
 class MultiMargin(Loss):
@@ -136,7 +113,7 @@ def margin_ranking_loss(
         given = f"input1 {in_words(input1)}, input2 {in_words(input2)}, target {in_words(target)}"
         raise ShapeError(f"margin_ranking_loss: they have equally many axes. It was given {given}.")
     d, y = in_one_shape(minus(*in_one_shape(input1, input2)), target)
-    J = Excess.of(shift(times(scale(y, -1), d), margin))
+    J = clamp(shift(times(scale(y, -1), d), margin), 0)
     return reduced(J, reduction, "margin_ranking_loss")
 
 
@@ -153,7 +130,7 @@ def hinge_embedding_loss(
     x, also = branch(broadcast_to(x, shape))
     if x.dtype == torch.bool:
         raise NotImplementedError("hinge_embedding_loss: it expects numbers; it was given bools.")
-    below = Excess.of(shift(scale(also, -1), margin))
+    below = clamp(shift(scale(also, -1), margin), 0)
     J = plus(keep(x, target != -1), keep(below, target != 1))
     return reduced(J if x.is_floating_point() else J.to(x.dtype), reduction, "hinge_embedding_loss")
 
@@ -245,4 +222,4 @@ def _triplet(loss, distance, anchor, positive, negative, margin, swap, reduction
         far = minimum(distance(again, negative), distance(p, n))
     else:
         far = distance(again, negative)
-    return reduced(Excess.of(minus(shift(distance(anchor, positive), margin), far)), reduction, loss)
+    return reduced(clamp(minus(shift(distance(anchor, positive), margin), far), 0), reduction, loss)

@@ -18,20 +18,9 @@ from ...layer.base import cast
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import minus, power, scale, times
 from ..core.branch import branch, sum_to_size
-from ..pointwise.pointwise import PointwiseLayer, absolute
+from ..pointwise.compare import clamp
+from ..pointwise.pointwise import absolute
 from .loss import Loss, alike, reduced, the_reduction
-
-
-class Clip(PointwiseLayer):
-    """x, kept within [-c, c]."""
-
-    @staticmethod
-    def forward(x, c):
-        return x.clamp(-c, c)
-
-    @staticmethod
-    def h_prime(x, c):
-        return (x.detach().abs() < c).to(x.dtype)
 
 
 class _OfDifference(Loss):
@@ -50,6 +39,7 @@ class _OfDifference(Loss):
 
 class Mse(_OfDifference):
     title = "mse_loss"
+    factor = 2
 
     @staticmethod
     def forward(y_hat, y, reduction):
@@ -57,7 +47,7 @@ class Mse(_OfDifference):
 
     @staticmethod
     def slope(d):
-        return scale(d, 2)
+        return d
 
 
 class L1(Loss):
@@ -73,12 +63,12 @@ class L1(Loss):
         return reduced(d.abs(), reduction, "l1_loss")
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[0].detach().sign().to(torch.int8), inputs[1]
+    def kept(needs, d):
+        return (d.detach().sign().to(torch.int8),)
 
     @staticmethod
-    def partials(d):
-        return (lambda: d.detach().sign(),)
+    def partials(sign):
+        return (lambda: sign,)
 
 
 class Huber(_OfDifference):
@@ -90,7 +80,7 @@ class Huber(_OfDifference):
 
     @staticmethod
     def slope(d, delta):
-        return Clip.of(d, delta)
+        return clamp(d, -delta, delta)
 
 
 class SmoothL1(_OfDifference):
@@ -102,7 +92,7 @@ class SmoothL1(_OfDifference):
 
     @staticmethod
     def slope(d, beta):
-        return Clip.of(scale(d, 1 / beta), 1)
+        return clamp(scale(d, 1 / beta), -1, 1)
 
 
 def mse_loss(

@@ -1,4 +1,4 @@
-"""Activations that multiply x by a gate of its own: each its h and its h', as (14.30) has it.
+"""Activations that multiply x by a gate computed from x: h, and h' of (14.30).
 
     gelu        x Φ(x)                            Φ(x) + x φ(x)
     silu        x σ(x)                            σ + x σ (1 - σ)
@@ -6,7 +6,7 @@
     hardswish   x times x / 6 + 1/2 in [0, 1]     x / 3 + 1/2 where -3 < x < 3; below 0, above 1
     glu         a σ(b), a and b the halves of x
 
-The kernel for h is PyTorch's. h' is written twice: with layers, and in few passes over memory.
+The kernel for h is PyTorch's. h' is written twice: with layers, and in few passes over memory (`backward_once`).
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ class Gelu(PointwiseLayer):
 
 
 class Silu(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.silu(x)
+    forward = staticmethod(native.silu)
 
     @staticmethod
     def h_prime(x):
@@ -79,9 +77,7 @@ class Silu(PointwiseLayer):
 
 
 class Mish(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.mish(x)
+    forward = staticmethod(native.mish)
 
     @staticmethod
     def h_prime(x):
@@ -100,9 +96,7 @@ class Mish(PointwiseLayer):
 class Hardswish(PointwiseLayer):
     """h' = x / 3 + 1/2 where -3 < x < 3; below 0, above 1."""
 
-    @staticmethod
-    def forward(x):
-        return native.hardswish(x)
+    forward = staticmethod(native.hardswish)
 
     @staticmethod
     def h_prime(x):
@@ -122,14 +116,11 @@ class Glu(Layer):
     letters = {"x": "..."}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(x, dim):
-        return native.glu(x, dim)
+    forward = staticmethod(native.glu)
 
     @staticmethod
     def backward(needs, g, x, dim):
-        to_a, to_b = _glu_prime(x, dim)
-        return merge(times(g, to_a), times(g, to_b), dim=dim), None
+        return merge(*(times(g, slope) for slope in _glu_prime(x, dim)), dim=dim), None
 
     @staticmethod
     def backward_once(needs, g, x, dim):
@@ -143,9 +134,7 @@ class Glu(Layer):
 
     @staticmethod
     def jvp(tangents, x, dim):
-        to_a, to_b = _glu_prime(x, dim)
-        da, db = _halves(tangents[0], dim)
-        return plus(times(da, to_a), times(db, to_b))
+        return plus(*(times(t, slope) for t, slope in zip(_halves(tangents[0], dim), _glu_prime(x, dim), strict=True)))
 
 
 def _glu_prime(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:

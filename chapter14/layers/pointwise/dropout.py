@@ -15,24 +15,21 @@ import warnings
 import torch
 from torch import Tensor
 
-from ...layer.base import LinearMap, check_dense
+from ...layer.base import check_dense
 from ...layer.shape import check_floating, in_words
 from ..core.arithmetic import numbers, plus, scale
 from ..core.inplace import in_place
+from ..core.maps import SymmetricMap
 
 _ALPHA = 1.7580993408473766
 
 
-class Drop(LinearMap):
+class Drop(SymmetricMap):
     """x_out = s m x, where m is a mask of ones and zeros that broadcasts, one byte an entry, and s a number."""
 
     @staticmethod
     def forward(x, mask, s):
         return x * numbers(mask, x.dtype).mul_(s)
-
-    @staticmethod
-    def transpose(g, shape, mask, s):
-        return Drop.of(g, mask, s)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:

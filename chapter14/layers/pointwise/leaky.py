@@ -2,7 +2,7 @@
 
 leaky_relu   the slope is a number
 prelu        it is learned, one or one a channel
-rrelu        where it trains, each entry draws its own; else it is their mean
+rrelu        in training it is drawn for each entry; else it is the mean of its range
 """
 
 from __future__ import annotations
@@ -11,105 +11,66 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer, LinearMap, check_dense
+from ...layer.base import check_dense
 from ...layer.shape import ShapeError, in_words
-from ..core.arithmetic import added, keep, numbers, plus, times
+from ..core.arithmetic import keep, numbers, plus, times
 from ..core.arrange import reshape
-from ..core.branch import sum_to_size
+from ..core.branch import broadcast_to
+from .elementwise import Elementwise
 from .piecewise import put
+from .pointwise import PointwiseLayer
 
 
-class Leak(LinearMap):
-    """x where the mask is, else slope x: leaky relu's H' as a layer of its own."""
-
-    @staticmethod
-    def forward(x, mask, slope):
-        up = numbers(mask, x.dtype)
-        if 0 <= slope <= 1:
-            return x * up.clamp(min=slope)  # several times faster than `where`
-        up = x * up
-        return (x - up) * slope + up
-
-    @staticmethod
-    def transpose(g, shape, mask, slope):
-        return Leak.of(g, mask, slope)
-
-
-class LeakyRelu(Layer):
-    letters = {"x": "..."}
+class LeakyRelu(PointwiseLayer):
     title = "leaky_relu"
-
-    @staticmethod
-    def forward(x, slope):
-        return native.leaky_relu(x, slope)
+    opmath = None
+    forward = staticmethod(native.leaky_relu)
 
     @staticmethod
     def remember(needs, inputs, x_out):
-        return _positive(inputs[0].detach()), inputs[1]
+        x, slope = inputs
+        return _positive(x.detach()), slope, x.dtype
 
     @staticmethod
-    def backward(needs, g, mask, slope):
-        return Leak.of(g, mask, slope), None
+    def h_prime(positive, slope, dtype):
+        up = numbers(positive, dtype)  # several times faster than `where`
+        return up.clamp(min=slope) if 0 <= slope <= 1 else up + (1 - up) * slope
 
     @staticmethod
-    def backward_once(needs, g, mask, slope):
-        up = mask.view(torch.uint8).to(g.dtype)
+    def backward_once(needs, g, positive, slope, dtype):
         if 0 <= slope <= 1:
-            return up.clamp_(min=slope).mul_(g), None
-        up.mul_(g)
-        return (g - up).mul_(slope).add_(up), None
-
-    @staticmethod
-    def jvp(tangents, x, slope):
-        return Leak.of(tangents[0], _positive(x.detach()), slope)
-
-    @staticmethod
-    def L(mask, slope):
-        slope = torch.tensor(slope, dtype=torch.float64)  # as exact as x may be, whose dtype a mask does not tell
-        return (torch.diag(torch.where(mask, 1.0, slope).flatten()),)
+            return numbers(positive, dtype).clamp_(min=slope).mul_(g), None
+        return LeakyRelu.h_prime(positive, slope, dtype).mul_(g), None
 
 
-class Prelu(Layer):
-    """x where x > 0, else a x, with a slope a that is learned and broadcasts: L^x = 1 or a, L^a = 0 or x."""
+class Prelu(Elementwise):
+    """x where x > 0, else a x, with a slope a that is learned and broadcasts: L^x = 1 or a, L^a = 0 or x.
+
+    Where a is fixed, one byte an entry is remembered of x. At 0 PyTorch's derivative of L^a by x is 0.
+    """
 
     letters = {"x": "...", "a": "..."}
     autocast = "lower"
+    opmath = None
+    forward = staticmethod(torch._prelu_kernel)
 
     @staticmethod
-    def forward(x, a):
-        return torch._prelu_kernel(x, a)
+    def kept(needs, x, a):
+        return x if needs[1] else _positive(x.detach()), a if needs[0] else None
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        x, a = inputs
-        return (
-            x if needs[1] else _positive(x.detach()),
-            a if needs[0] else None,
-            a.shape,
-        )  # where a is fixed, one byte does
+    def partials(x, a):
+        def by_x():
+            down = _down(x)
+            return plus(keep(broadcast_to(a, x.shape), down), numbers(~down, a.dtype))
+
+        return by_x, lambda: keep(x, ~(x.detach() >= 0))
 
     @staticmethod
-    def backward(needs, g, x, a, a_shape):
-        down = _down(x)
-        return (
-            plus(keep(g, ~down), keep(times(g, a), down)) if needs[0] else None,
-            sum_to_size(times(g, keep(x, _negative(x))), a_shape) if needs[1] else None,
-        )
-
-    @staticmethod
-    def backward_once(needs, g, x, a, a_shape):
+    def backward_once(needs, g, shapes, x, a):
         return (
             torch.where(_down(x), g * a, g) if needs[0] else None,
-            x.clamp(max=0).mul_(g).sum_to_size(a_shape) if needs[1] else None,
-        )
-
-    @staticmethod
-    def jvp(tangents, x, a):
-        dx, da = tangents
-        down = _down(x)
-        return added(
-            None if dx is None else plus(keep(dx, ~down), keep(times(dx, a), down)),
-            None if da is None else times(keep(x, _negative(x)), da),
+            x.clamp(max=0).mul_(g).sum_to_size(shapes[1] if shapes else x.shape) if needs[1] else None,
         )
 
 
@@ -119,11 +80,6 @@ def _positive(x: Tensor) -> Tensor:
 
 def _down(x: Tensor) -> Tensor:
     return ~(x if x.dtype == torch.bool else _positive(x.detach()))
-
-
-def _negative(x: Tensor) -> Tensor:
-    """Where L^a is x: at 0 PyTorch's derivative of that by x is 0."""
-    return ~(x.detach() >= 0)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:

@@ -1,80 +1,74 @@
-"""Layers that are straight lines with a kink or two: h' is one number on some entries and another on the rest.
+"""Layers that are straight lines with a kink or two: h' is 1 on some entries and 0 on the rest.
 
-    relu        max(x, 0)             h' = 1 where x > 0, else 0; at 0 as its keyword says, (14.32)
-    hardtanh    x within [lo, hi]     h' = 1 inside, else 0; relu6 is within [0, 6]
+    relu        max(x, 0)             h' = 1 where x > 0; at 0 as its keyword says, (14.32)
+    hardtanh    x within [lo, hi]     h' = 1 inside; relu6 is within [0, 6]
+    clamp       the same              and 0 where x is NaN; either bound may be missing
+    threshold, hardshrink, softshrink, hardsigmoid, nan_to_num
 
 All that L needs is which entries are which: one bit an entry. Where the layers before learn, the layer behind keeps its
-x_in anyway, which is x_out here; so where x_out tells as much as a mask, it is remembered instead, and costs nothing.
-At a kink h' is what PyTorch has there.
+x_in anyway, which is x_out here; so where the mask can be computed from x_out, that is remembered instead, and costs
+nothing. At a kink h' is what PyTorch has there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer
-from ..core.arithmetic import keep, scale
+from ...layer.shape import check_real
+from ..core.arithmetic import scale
 from ..core.bitmask import gated, is_plain, learns, packed, unpacked
 from ..core.inplace import in_place, over
+from .elementwise import slope_times
+from .pointwise import PointwiseLayer
 
 
-class Gated(Layer):
-    """h' = 1 where the mask is, else 0. A subclass says which: `mask` of x and the constants."""
+class Gated(PointwiseLayer):
+    """h' = 1 where the mask is True, else 0. A subclass has `mask`, or `mask_of_output` and `write`."""
 
-    letters = {"x": "..."}
+    opmath = None
+    forward: ClassVar[Any]
+    write: ClassVar[Any]
+
+    @classmethod
+    def mask(cls, x: Tensor, *constants: Any) -> Tensor:
+        return cls.mask_of_output(cls.forward(x, *constants), *constants)
 
     @staticmethod
-    def mask(x: Tensor, *constants: Any) -> Tensor:
-        raise NotImplementedError
-
-    @staticmethod
-    def told(*constants: Any) -> bool:
-        """Whether x_out tells the mask, too: then `seen` is the mask of x_out, and `write` is forward in place."""
+    def output_has_mask(*constants: Any) -> bool:
+        """Whether there is a `mask_of_output`, and `write`, which is forward in place."""
         return False
 
     @staticmethod
-    def seen(x_out: Tensor, *constants: Any) -> Tensor:
-        raise NotImplementedError
-
-    @staticmethod
-    def write(x: Tensor, *constants: Any) -> Tensor:
+    def mask_of_output(x_out: Tensor, *constants: Any) -> Tensor:
         raise NotImplementedError
 
     @classmethod
     def remember(cls, needs, inputs, x_out):
         x, *constants = inputs
-        if not cls.told(*constants):
+        if not cls.output_has_mask(*constants):
             kept = packed(cls.mask(x.detach(), *constants))
         elif is_plain(x_out) and learns(x):
             kept = x_out
         else:
-            kept = packed(cls.seen(x_out.detach(), *constants))
+            kept = packed(cls.mask_of_output(x_out.detach(), *constants))
         return kept, x.shape, *constants
 
     @classmethod
-    def opened(cls, kept: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
-        return cls.seen(kept.detach(), *constants) if kept.is_floating_point() else unpacked(kept, shape)
-
-    @classmethod
-    def backward(cls, needs, g, *kept):
-        return keep(g, cls.opened(*kept)), *[None] * (len(kept) - 2)
+    def h_prime(cls, kept, shape, *constants):
+        return cls.mask_of_output(kept.detach(), *constants) if kept.is_floating_point() else unpacked(kept, shape)
 
     @classmethod
     def backward_once(cls, needs, g, kept, shape, *constants):
-        bits = cls.seen(kept, *constants) if kept.is_floating_point() else kept
-        return gated(g, bits), *[None] * len(constants)
+        bits = cls.mask_of_output(kept, *constants) if kept.is_floating_point() else kept
+        return gated(g, bits), *(None for _ in constants)
 
     @classmethod
     def jvp(cls, tangents, x, *constants):
-        return keep(tangents[0], cls.mask(x.detach(), *constants))
-
-    @classmethod
-    def L(cls, *kept):
-        return (torch.diag(cls.opened(*kept).flatten()),)
+        return slope_times(cls.mask(x.detach(), *constants), tangents[0])
 
 
 class Relu(Gated):
@@ -84,19 +78,19 @@ class Relu(Gated):
     def forward(x, at_zero):
         return x.relu()
 
-    @staticmethod
-    def mask(x, at_zero):
+    @classmethod
+    def mask(cls, x, at_zero):
         if at_zero:
             return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
-        return x.relu().bool()  # bool(NaN) is True, as torch has it
+        return super().mask(x, at_zero)
 
     @staticmethod
-    def told(at_zero):
+    def output_has_mask(at_zero):
         return not at_zero
 
     @staticmethod
-    def seen(x_out, at_zero):
-        return x_out.bool()
+    def mask_of_output(x_out, at_zero):
+        return x_out.bool()  # bool(NaN) is True, and PyTorch's h'(NaN) is 1
 
     @staticmethod
     def write(x, at_zero):
@@ -104,33 +98,34 @@ class Relu(Gated):
 
 
 class Hardtanh(Gated):
-    @staticmethod
-    def forward(x, lo, hi):
-        return native.hardtanh(x, lo, hi)
+    forward = staticmethod(native.hardtanh)
+    write = staticmethod(native.hardtanh_)
 
     @staticmethod
-    def mask(x, lo, hi):
-        return Hardtanh.seen(native.hardtanh(x, lo, hi), lo, hi)
-
-    @staticmethod
-    def told(lo, hi):
+    def output_has_mask(lo, hi):
         return True
 
     @staticmethod
-    def seen(x_out, lo, hi):
+    def mask_of_output(x_out, lo, hi):
         return (x_out - lo).bool() & (x_out - hi).bool()  # lo < x_out < hi, for one within [lo, hi], and faster
 
+
+class Clamp(Gated):
+    """Of two numbers, one of which may be None."""
+
+    forward = staticmethod(torch.clamp)
+
     @staticmethod
-    def write(x, lo, hi):
-        return native.hardtanh_(x, lo, hi)
+    def mask(x, low, high):
+        if low is None or high is None:
+            return x < high if low is None else x > low
+        return (x > low) & (x < high)
 
 
 class Threshold(Gated):
     """x where x > θ, else a value."""
 
-    @staticmethod
-    def forward(x, threshold, value):
-        return native.threshold(x, threshold, value)
+    forward = staticmethod(native.threshold)
 
     @staticmethod
     def mask(x, threshold, value):
@@ -140,9 +135,7 @@ class Threshold(Gated):
 class Hardshrink(Gated):
     """x where |x| > λ, else 0."""
 
-    @staticmethod
-    def forward(x, lambd):
-        return native.hardshrink(x, lambd)
+    forward: ClassVar[Any] = staticmethod(native.hardshrink)
 
     @staticmethod
     def mask(x, lambd):
@@ -152,17 +145,13 @@ class Hardshrink(Gated):
 class Softshrink(Hardshrink):
     """x - λ where x > λ, x + λ where x < -λ, else 0."""
 
-    @staticmethod
-    def forward(x, lambd):
-        return native.softshrink(x, lambd)
+    forward = staticmethod(native.softshrink)
 
 
 class Hardsigmoid(Gated):
     """x / 6 + 1/2 within [0, 1]: h' = 1/6 inside."""
 
-    @staticmethod
-    def forward(x):
-        return native.hardsigmoid(x)
+    forward = staticmethod(native.hardsigmoid)
 
     @staticmethod
     def mask(x):
@@ -170,7 +159,7 @@ class Hardsigmoid(Gated):
 
     @classmethod
     def backward(cls, needs, g, *kept):
-        return (scale(keep(g, cls.opened(*kept)), 1 / 6),)
+        return (scale(slope_times(cls.h_prime(*kept), g), 1 / 6),)
 
     @classmethod
     def backward_once(cls, needs, g, bits, shape):
@@ -178,11 +167,22 @@ class Hardsigmoid(Gated):
 
     @classmethod
     def jvp(cls, tangents, x):
-        return scale(keep(tangents[0], cls.mask(x.detach())), 1 / 6)
+        return scale(super().jvp(tangents, x), 1 / 6)
 
     @classmethod
     def L(cls, *kept):
-        return (torch.diag(cls.opened(*kept).flatten()) / 6,)
+        return (torch.diag(cls.h_prime(*kept).flatten()) / 6,)
+
+
+class NanToNum(Gated):
+    """NaN and infinities replaced by numbers, through which there is no gradient."""
+
+    title = "nan_to_num"
+    forward = staticmethod(torch.nan_to_num)
+
+    @staticmethod
+    def mask(x, *constants):
+        return x.isfinite()
 
 
 def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
@@ -202,7 +202,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
     """x within [min_val, max_val], as `torch.nn.functional.hardtanh`.
 
     Raises:
-        ValueError: there is nothing in between.
+        ValueError: `min_val` is more than `max_val`.
     """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val is at most max_val; it was given {min_val} and {max_val}.")
@@ -234,6 +234,12 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return put(input, Hardsigmoid.of(input), inplace)
 
 
+def nan_to_num(x: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """x with its NaN and infinities replaced, as `torch.nan_to_num`."""
+    check_real("nan_to_num", x=x)
+    return NanToNum.of(x, nan, posinf, neginf)
+
+
 def put(x: Tensor, x_out: Tensor, inplace: bool) -> Tensor:
-    """x_out, in x's place where `inplace` says so: for layers that remember no x."""
+    """x_out, written into x where `inplace`: for layers that do not remember x."""
     return in_place(x, x_out) if inplace else x_out

@@ -19,47 +19,63 @@ from torch import Tensor
 from ...layer.base import Layer
 from ..core.arithmetic import keep, minus, numbers, plus, power, scale, shift, times
 from ..core.complex import conj, real_dtype
+from .elementwise import Slope, as_torchs, layer_of_kernel, slope_times
+
+Unary = Callable[[Tensor], Tensor]
 
 
 class PointwiseLayer(Layer):
-    """g_in = g_out h'(x_in), and the same from the right. A subclass says h and h'; both take x and the constants.
+    """g_in = g_out h'(x_in), and forward mode is the same. A subclass states h and h'.
 
-    Of complex x, h' is the derivative of h, and g_in is g_out times its conjugate, as autograd has it.
+    h' takes what `remember` gives: x and the constants, unless a subclass remembers something else. Of complex x, h' is
+    the derivative of h, and g_in is g_out times its conjugate, as in autograd.
     """
 
     letters = {"x": "..."}
     opmath: ClassVar[str | None] = "derivatives"
+    forward: ClassVar[Any]
 
     @staticmethod
-    def h_prime(x: Tensor, *constants: Any) -> Tensor:
+    def h_prime(*remembered: Any) -> Slope:
         raise NotImplementedError
 
     @classmethod
-    def backward(cls, needs, g, x, *constants):
-        return times(g, conj(cls.h_prime(x, *constants))), *(None for _ in constants)
+    def backward(cls, needs, g, *remembered):
+        slope = cls.h_prime(*remembered)
+        g_in = slope_times(conj(slope) if isinstance(slope, Tensor) else slope, g)
+        return g_in, *(None for _ in needs[1:])
 
     @classmethod
-    def jvp(cls, tangents, x, *constants):
-        return times(tangents[0], cls.h_prime(x, *constants))
+    def jvp(cls, tangents, *inputs):
+        return slope_times(cls.h_prime(*cls.remember((True,), inputs, None)), tangents[0])
 
     @classmethod
-    def L(cls, x, *constants):
-        return (torch.diag(cls.h_prime(x, *constants).flatten()),)  # H', (14.30)
+    def L(cls, *remembered):
+        return (torch.diag(cls.h_prime(*remembered).flatten()),)  # H', (14.30)
 
 
 class ByItsOutput(PointwiseLayer):
-    """Where x_out = h(x_in) says what h' is, `h_prime` takes that: it is remembered, as the layer behind may do too.
+    """h' as a function of x_out = h(x_in): x_out is remembered, which the layer behind may remember too.
 
     It is x_out itself, which autograd hands back with its own derivative; x_out.detach() would be a constant.
     """
 
     @classmethod
     def remember(cls, needs, inputs, x_out):
-        return (x_out,)
+        return (x_out if x_out is not None else cls.of(*inputs),)
 
-    @classmethod
-    def jvp(cls, tangents, x):
-        return times(tangents[0], cls.h_prime(cls.of(x)))
+
+def declared(
+    h: Callable, h_prime: Callable, autocast: str | None = None, base: type[PointwiseLayer] = PointwiseLayer,
+    **rules: Any,
+) -> Unary:  # fmt: skip
+    """h as a layer's function, by its h'. `autocast` as in `Layer`; where `base` is ByItsOutput, h' takes h(x)."""
+
+    def f(input: Tensor) -> Tensor:
+        return layer.of(input)
+
+    layer = layer_of_kernel(h, base, h_prime=h_prime, autocast=autocast, **rules)
+    return as_torchs(h, f)
 
 
 class Pointwise(PointwiseLayer):
@@ -74,56 +90,10 @@ class Pointwise(PointwiseLayer):
         return h_prime(x)
 
 
-class Exp(ByItsOutput):
-    """h' = h."""
-
-    autocast = "float32"
-
-    @staticmethod
-    def forward(x):
-        return x.exp()
-
-    @staticmethod
-    def h_prime(h):
-        return h
-
-
-class Log(PointwiseLayer):
-    autocast = "float32"
-
-    @staticmethod
-    def forward(x):
-        return x.log()
-
-    @staticmethod
-    def h_prime(x):
-        return power(x, -1)
-
-
-class Erf(PointwiseLayer):
-    """h' = 2/√π exp(-x²)."""
-
-    @staticmethod
-    def forward(x):
-        return x.erf()
-
-    @staticmethod
-    def h_prime(x):
-        return scale(exp(scale(times(x, x), -1)), 2 / math.sqrt(math.pi))
-
-
-class Abs(PointwiseLayer):
-    """h' = sign x. Of complex x, d|x| is the real part of (x / |x|)* dx."""
-
-    opmath = None  # its h' is exact in any dtype
-
-    @staticmethod
-    def forward(x):
-        return x.abs()
-
-    @staticmethod
-    def h_prime(x):
-        return conj(sign(x))
+def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]) -> Tensor:
+    """Any h with its h', (14.30). Written with the functions of `chapter14.functional`,
+    h' has derivatives by hand too."""
+    return Pointwise.of(x, h, h_prime)
 
 
 class Sigmoid(ByItsOutput):
@@ -158,24 +128,14 @@ class Tanh(ByItsOutput):
         return (torch.mul(h, h).neg_().add_(1).mul_(g),)
 
 
-def exp(x: Tensor) -> Tensor:
-    """exp(x), entry by entry, as `torch.exp`."""
-    return Exp.of(x)
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), as `torch.nn.functional.sigmoid`."""
+    return Sigmoid.of(input)
 
 
-def log(x: Tensor) -> Tensor:
-    """The natural logarithm, entry by entry, as `torch.log`."""
-    return Log.of(x)
-
-
-def erf(x: Tensor) -> Tensor:
-    """The error function, entry by entry, as `torch.erf`."""
-    return Erf.of(x)
-
-
-def absolute(x: Tensor) -> Tensor:
-    """|x|, entry by entry, as `torch.abs`; h'(0) = 0."""
-    return Abs.of(x)
+def tanh(input: Tensor) -> Tensor:
+    """As `torch.nn.functional.tanh`."""
+    return Tanh.of(input)
 
 
 def sign(x: Tensor) -> Tensor:
@@ -186,17 +146,9 @@ def sign(x: Tensor) -> Tensor:
     return times(x, keep(power(plus(absolute(x), numbers(~there, real_dtype(x))), -1), there))
 
 
-def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tensor], Tensor]) -> Tensor:
-    """Any h with its h', (14.30). Written with the functions of `chapter14.functional`,
-    h' has derivatives by hand too."""
-    return Pointwise.of(x, h, h_prime)
+exp: Unary = declared(torch.exp, lambda h: h, "float32", ByItsOutput)
+log: Unary = declared(torch.log, lambda x: power(x, -1), "float32")
+erf: Unary = declared(torch.erf, lambda x: scale(exp(scale(times(x, x), -1)), 2 / math.sqrt(math.pi)))
 
-
-def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x)), as `torch.nn.functional.sigmoid`."""
-    return Sigmoid.of(input)
-
-
-def tanh(input: Tensor) -> Tensor:
-    """As `torch.nn.functional.tanh`."""
-    return Tanh.of(input)
+#: h'(0) = 0. Of complex x, d|x| is the real part of (x / |x|)* dx. Its h' is exact in any dtype.
+absolute: Unary = declared(torch.abs, lambda x: conj(sign(x)), opmath=None)

@@ -1,4 +1,4 @@
-"""Activations that level off, or straighten out, towards their ends: h, and h' as (14.30) has it.
+"""Activations that approach a constant or a straight line at both ends: h, and h' of (14.30).
 
     elu         s x where x > 0, else s α (exp(c x) - 1)     s, else s α c exp(c x)
     softplus    log(1 + exp(βx)) / β                         σ(βx)
@@ -6,7 +6,7 @@
     softsign    x / (1 + |x|)                                (1 + |x|)^-2
     tanhshrink  x - tanh x                                   tanh² x
 
-celu and selu are elu with their own s, α and c.
+celu and selu are elu with other s, α and c.
 """
 
 from __future__ import annotations
@@ -20,21 +20,19 @@ from ..core.blocks import by_block
 from ..core.cast import clone
 from ..core.inplace import in_place
 from .pointwise import PointwiseLayer, absolute, exp, sigmoid, tanh
+from .transcendental import square
 
 
 class Elu(PointwiseLayer):
     """h = s x where x > 0, else s α (exp(c x) - 1); h' = s, else s α c exp(c x)."""
 
-    @staticmethod
-    def forward(x, alpha, s, c):
-        return torch._C._nn.elu(x, alpha, s, c)
+    forward = staticmethod(torch._C._nn.elu)
 
     @staticmethod
     def h_prime(x, alpha, s, c):
         up = x.detach() > 0
-        down = scale(
-            exp(scale(keep(x, ~(x.detach() >= 0)), c)), s * alpha * c
-        )  # not exp of a large x, which would be inf
+        below = keep(x, ~(x.detach() >= 0))  # exp of a large x would be infinite
+        down = scale(exp(scale(below, c)), s * alpha * c)
         return plus(keep(down, ~up), scale(up.to(x.dtype), s))
 
     @staticmethod
@@ -49,9 +47,7 @@ class Elu(PointwiseLayer):
 class Softplus(PointwiseLayer):
     """Beyond the threshold a straight line: h = x, h' = 1."""
 
-    @staticmethod
-    def forward(x, beta, threshold):
-        return native.softplus(x, beta, threshold)
+    forward = staticmethod(native.softplus)
 
     @staticmethod
     def h_prime(x, beta, threshold):
@@ -67,23 +63,20 @@ class Softplus(PointwiseLayer):
 
 
 class LogSigmoid(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.logsigmoid(x)
+    forward = staticmethod(native.logsigmoid)
 
     @staticmethod
     def h_prime(x):
         return sigmoid(scale(x, -1))
 
     @staticmethod
-    def backward_once(needs, g, x):
-        return (x.neg().sigmoid_().mul_(g),)
+    @by_block
+    def backward_once(x):
+        return x.neg().sigmoid_()
 
 
 class Softsign(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.softsign(x)
+    forward = staticmethod(native.softsign)
 
     @staticmethod
     def h_prime(x):
@@ -91,14 +84,11 @@ class Softsign(PointwiseLayer):
 
 
 class Tanhshrink(PointwiseLayer):
-    @staticmethod
-    def forward(x):
-        return native.tanhshrink(x)
+    forward = staticmethod(native.tanhshrink)
 
     @staticmethod
     def h_prime(x):
-        t = tanh(x)
-        return times(t, t)
+        return square(tanh(x))
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -145,5 +135,5 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 
 def applied(layer: type[PointwiseLayer], x: Tensor, inplace: bool, *constants: float) -> Tensor:
-    """A layer that remembers its x; in x's place where `inplace` says so."""
+    """A layer that remembers x; its x_out is written into x where `inplace`, and a copy of x is remembered."""
     return in_place(x, layer.of(clone(x), *constants)) if inplace else layer.of(x, *constants)

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, times
-from .pointwise import PointwiseLayer, exp, log
-from .transcendental import Face, declared
+from .pointwise import PointwiseLayer, Unary, declared, exp, log
 
 # Of the normal distribution
 
@@ -26,11 +25,11 @@ def _bell(x: Tensor, width: float) -> Tensor:
     return exp(scale(times(x, x), width))
 
 
-erfc: Face = declared(torch.erfc, lambda x: scale(_bell(x, -1), -2 / _ROOT_PI))
-erfinv: Face = declared(torch.erfinv, lambda x: scale(_bell(erfinv(x), 1), _ROOT_PI / 2), "float32")
-erfcx: Face = declared(torch.special.erfcx, lambda x: shift(scale(times(x, erfcx(x)), 2), -2 / _ROOT_PI))
-ndtr: Face = declared(torch.special.ndtr, lambda x: scale(_bell(x, -0.5), 1 / math.sqrt(2 * math.pi)))
-ndtri: Face = declared(torch.special.ndtri, lambda x: scale(_bell(ndtri(x), 0.5), math.sqrt(2 * math.pi)))
+erfc: Unary = declared(torch.erfc, lambda x: scale(_bell(x, -1), -2 / _ROOT_PI))
+erfinv: Unary = declared(torch.erfinv, lambda x: scale(_bell(erfinv(x), 1), _ROOT_PI / 2), "float32")
+erfcx: Unary = declared(torch.special.erfcx, lambda x: shift(scale(times(x, erfcx(x)), 2), -2 / _ROOT_PI))
+ndtr: Unary = declared(torch.special.ndtr, lambda x: scale(_bell(x, -0.5), 1 / math.sqrt(2 * math.pi)))
+ndtri: Unary = declared(torch.special.ndtri, lambda x: scale(_bell(ndtri(x), 0.5), math.sqrt(2 * math.pi)))
 
 
 class Mills(PointwiseLayer):
@@ -46,13 +45,13 @@ class Mills(PointwiseLayer):
         return scale(times(h, plus(x, h)), -1)
 
 
-log_ndtr: Face = declared(torch.special.log_ndtr, lambda x: Mills.of(x))
-entr: Face = declared(torch.special.entr, lambda x: shift(scale(log(x), -1), -1))
+log_ndtr: Unary = declared(torch.special.log_ndtr, lambda x: Mills.of(x))
+entr: Unary = declared(torch.special.entr, lambda x: shift(scale(log(x), -1), -1))
 
 # Of the gamma function, whose derivatives never end
 
-lgamma: Face = declared(torch.lgamma, lambda x: digamma(x))
-digamma: Face = declared(torch.digamma, lambda x: polygamma(1, x))
+lgamma: Unary = declared(torch.lgamma, lambda x: digamma(x))
+digamma: Unary = declared(torch.digamma, lambda x: polygamma(1, x))
 
 
 class Polygamma(PointwiseLayer):
