@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from ..conversion.audit import saved_bytes
-from ..layer.base import layer_of
+from ..layer.node import layer_of
 from .case import (
     Case,
     example_gradient,

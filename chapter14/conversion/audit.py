@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from ..layer.base import layer_of
+from ..layer.node import layer_of
 from ..layer.recorder import following
 
 

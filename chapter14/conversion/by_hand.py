@@ -22,7 +22,7 @@ from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._pytree import tree_leaves
 
-from ..layer.base import check_dense, has_default_torch_function
+from ..layer.dense import check_dense, has_default_torch_function
 from ..layer.recorder import AT_WORK, recorder
 from ..layers.core.inplace import anew
 from .inplace import Hooks, top_hooks
@@ -39,7 +39,7 @@ class ByHand(TorchFunctionMode):
     """`native` counts the differentiable calls that ran natively, by name; not those that torch.compile traces."""
 
     #: Layers are by hand already.
-    lets_layers_be = True
+    ignores_layers = True
 
     def __init__(self, strict: bool = False):
         super().__init__()

@@ -22,8 +22,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from ..frozen.chain import Chain
 from ..frozen.field import Field
 from ..frozen.steps import Unfit
-from ..layer.base import _autocasting, _compiling, _transformed
 from ..layer.levels import forward_mode, is_batched
+from ..layer.modes import autocasting, compiling, transformed
 from .by_hand import by_hand
 from .copying import copied
 from .fold import Folded, Run
@@ -122,7 +122,7 @@ class Frozen(nn.Module):
             return None
         x: Tensor = args[0]
         with torch._C.DisableTorchFunction():  # whoever listens need not know
-            if _autocasting() or _compiling() or x.layout != torch.strided:
+            if autocasting() or compiling() or x.layout != torch.strided:
                 return None
             wants = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), x.requires_grad
             key = x.shape, x.stride(), x.dtype, x.device, x.is_inference(), wants
@@ -296,7 +296,7 @@ def _called(module: nn.Module, call: Call, tensors: Sequence[Tensor]) -> list[Te
 
 def _many_or_along(x: Tensor) -> bool:
     """Whether torch.func has many of x, or goes along with it: what the chain does not see through."""
-    return _transformed() and (is_batched(x) or forward_mode())
+    return transformed() and (is_batched(x) or forward_mode())
 
 
 def _globally_hooked() -> bool:

@@ -26,9 +26,7 @@ from ..layers.pool.avg_pool import Parts, Windows
 def step_of(node: fx.Node, args: tuple) -> Step | None:
     """The step that a layer is, on its own; None where it is none. In `args`, what does not depend on x is a value."""
     layer = node.meta.get("layer")
-    if layer is not None and vars(layer.__base__).get("low") is layer:  # in float16 and bfloat16
-        layer = layer.__base__
-    made = _STEPS.get(layer)  # type: ignore[arg-type]
+    made = _STEPS.get(getattr(layer, "float32", layer))  # type: ignore[arg-type]  # of float16 and bfloat16: the same
     return made(node, *args) if made else None
 
 

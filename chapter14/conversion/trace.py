@@ -26,8 +26,8 @@ from ..graph.joint import torch_functions as calls
 from ..graph.joint.memory_plan import without_the_dead
 from ..graph.joint.tape import Tape
 from ..graph.joint.tensor_nodes import Values, lasting, memory_of
-from ..layer.base import _autocasting, _transformed
 from ..layer.levels import unwrapped
+from ..layer.modes import autocasting, transformed
 from .copying import copied
 
 #: The hooks that a call of a module runs.
@@ -319,8 +319,8 @@ def _mode() -> tuple:
     return (
         torch.is_grad_enabled(),
         torch.is_inference_mode_enabled(),
-        _autocasting(),
-        _transformed(),
+        autocasting(),
+        transformed(),
         forward_ad._current_level,
     )
 

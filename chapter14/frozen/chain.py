@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from ..layer.base import _transformed, cast
+from ..layer.base import cast
+from ..layer.modes import transformed
 from .bits import TOGETHER, gated, packed, together, unpacked
 from .convolution import has_kernels
 from .steps import Step, fit, last
@@ -53,7 +54,7 @@ class Chain(nn.Module):
         if self.precision is not None:
             x = tuple(cast(t, self.precision) for t in x)
         wanted = torch.is_grad_enabled() and any(t.requires_grad for t in x)
-        if wanted or forward_ad._current_level >= 0 or _transformed():
+        if wanted or forward_ad._current_level >= 0 or transformed():
             return Through.of(self, Shapes(), *x)[: len(self.gives)]
         return self.through(x, None)
 

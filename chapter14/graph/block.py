@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 
-from ..layer.base import Layer, layer_of
+from ..layer.base import Layer
+from ..layer.node import layer_of
 from ..layer.shape import check_real
 
 

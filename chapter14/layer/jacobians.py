@@ -1,11 +1,11 @@
-"""L itself, as a matrix, and the slow way back (section 14.3).
+"""L as an explicit matrix, and the backward pass as a product with it (section 14.3).
 
     L^x = ∂x_out/∂x_in      [|x_out| x |x_in|]      (14.6)
     L^θ = ∂x_out/∂θ         [|x_out| x |θ|]         (14.7)
 
-Tensors count as vectors, row by row: vec W = [W[0, 0], W[0, 1], ...]. A layer whose L has a closed form states it as
-`L`, and there it is read off; elsewhere L is found row by row, since the unit row vector e_i gives e_i L = L[i].
-No layer goes back this way: L is large, and mostly zeros.
+Tensors are flattened to vectors, row by row: vec W = [W[0, 0], W[0, 1], ...]. A layer whose L has a closed form states
+it as `L`, which is used; otherwise L is computed row by row, since the unit row vector e_i gives e_i L = L[i].
+No layer computes its backward pass so: L is large, and mostly zeros.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .base import kept, layer_of
+from .node import layer_of, saved
 from .shape import ShapeError, in_words
 
 
 def jacobian(f: Callable[..., Any], *inputs: Any) -> tuple[Tensor, ...]:
     """The explicit L of f, [|x_out| x |input|], with respect to each floating-point tensor among the inputs.
 
-    An x_out of several tensors is one vector, theirs in order: so branch has L = [1, 1]^T, (14.45). If f has a method
-    `jacobian` of its own, as a `Chain` has, that is asked.
+    Several output tensors are concatenated to one vector: so branch has L = [1, 1]^T, (14.45). If f has a method
+    `jacobian`, as a `Chain` has, that is called instead.
 
     Raises:
         ValueError: no input is a floating-point tensor.
-        TypeError: f returns something else than tensors.
+        TypeError: f returns anything but floating-point tensors.
     """
     if isinstance(own := getattr(f, "jacobian", None), MethodType):
         return own(*inputs)
@@ -48,7 +48,7 @@ def jacobian(f: Callable[..., Any], *inputs: Any) -> tuple[Tensor, ...]:
 
 
 def slow_backward(f: Callable[..., Any], g: Tensor | Sequence[Tensor], *inputs: Any) -> tuple[Tensor, ...]:
-    """g_out L with L written out: what f's way back must equal. g [*x_out] → [*input] for each input of `jacobian`.
+    """g_out L by the explicit L: what f's backward pass must equal. g [*x_out] → [*input] for each input of `jacobian`.
 
     (14.10) for x_in, (14.8) for θ. Where x_out is several tensors, so is g.
 
@@ -68,7 +68,7 @@ def _is_float(x: Any) -> bool:
 
 
 def _closed_form(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
-    """L as the layer states it; None where f is not one such layer, from all of its outputs straight to the leaves."""
+    """L as the layer states it; None unless f is one such layer, applied to the leaves, and returns all its outputs."""
     node = outputs[0].grad_fn
     layer = layer_of(node)
     if node is None or layer is None or layer.L is None or any(x.grad_fn is not node for x in outputs):
@@ -78,7 +78,7 @@ def _closed_form(outputs: Sequence[Tensor], leaves: Sequence[Tensor]) -> tuple[T
     sources = [getattr(before, "variable", None) for before, _ in node.next_functions]
     if not all(any(source is x for x in leaves) for source in sources):
         return None
-    stated = zip(layer.L(*kept(node)), node.needs_input_grad, strict=False)  # type: ignore[attr-defined]
+    stated = zip(layer.L(*saved(node)), node.needs_input_grad, strict=False)  # type: ignore[attr-defined]
     Ls = [L.detach().to(outputs[0]) for L, need in stated if need and L is not None]
     return tuple(
         sum((L for L, source in zip(Ls, sources, strict=True) if source is x), Ls[0].new_zeros(len(Ls[0]), x.numel()))

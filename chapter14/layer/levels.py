@@ -1,7 +1,7 @@
-"""The levels of torch.func, and the older vmap: what a tensor is within, and what a layer's inputs are to them.
+"""The levels of torch.func, and the older vmap: wrapping and unwrapping a layer's tensors.
 
-torch.func wraps a tensor once for each grad, jvp and vmap that is at work. The older vmap, of is_grads_batched, wraps
-it too, and is at work inside of autograd's nodes.
+torch.func wraps a tensor once for each active grad, jvp and vmap. The older vmap, that of `is_grads_batched`, wraps it
+too, and is active inside autograd's nodes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 
-class Held:
-    """A tuple, a list or a dict that vmap is to take for one input, and not for as many as it has entries."""
+class Opaque:
+    """A tuple, a list or a dict as one input: vmap would take each of its entries for an input."""
 
     __slots__ = ("value",)
 
@@ -24,8 +24,8 @@ class Held:
         self.value = value
 
 
-def let_go(x: Any) -> Any:
-    return x.value if type(x) is Held else x
+def opened(x: Any) -> Any:
+    return x.value if type(x) is Opaque else x
 
 
 def unwrapped(x: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ def unwrapped(x: Tensor) -> Tensor:
 
 
 def is_batched(x: Tensor) -> bool:
-    """Whether some vmap has many of x."""
+    """Whether x is batched by a vmap at any level."""
     while functorch.is_functorch_wrapped_tensor(x):
         if functorch.is_batchedtensor(x):
             return True
@@ -43,8 +43,8 @@ def is_batched(x: Tensor) -> bool:
     return False
 
 
-def within(t: Tensor) -> Tensor:
-    """What torch.func's vmap has as t."""
+def unbatched(t: Tensor) -> Tensor:
+    """t without the batch axes of torch.func's vmap at the outermost levels."""
     while functorch.is_batchedtensor(t):
         t = functorch.get_unwrapped(t)
     return t
@@ -56,7 +56,7 @@ def forward_mode() -> bool:
 
 
 def jvp_level() -> int | None:
-    """The level of the jvp that is at work: the innermost, batching aside."""
+    """The level of the innermost jvp, if nothing but vmap is inside it."""
     for level in reversed(functorch.get_interpreter_stack() or []):
         if level.key() == functorch.TransformType.Jvp:
             return level.level()
@@ -80,28 +80,28 @@ def primal(t: Any, level: int | None) -> Any:
 # the older vmap
 
 
-def in_func_vmap(go_back: Callable[..., Any], gs: Sequence[Tensor]) -> tuple:
-    """g_out → g_in where g_out is batched by the older vmap, of is_grads_batched: the same in torch.func's.
+def in_func_vmap(backward: Callable[..., Any], gs: Sequence[Tensor]) -> tuple:
+    """Runs a backward pass in torch.func's vmap, where g_out is batched by the older one, of `is_grads_batched`.
 
-    The older one is at work inside of autograd's nodes: what a layer computes there would be without a graph.
+    The older vmap is active inside autograd's nodes: what a layer computes there would have no graph.
     """
     level = legacy_level(gs)[0]
-    batched = [functorch.is_legacy_batchedtensor(within(g)) for g in gs]
-    there: list[bool] = []
+    batched = [functorch.is_legacy_batchedtensor(unbatched(g)) for g in gs]
+    has_gradient: list[bool] = []
 
-    def wanted(*gs: Tensor) -> list[Tensor]:
-        g_in = go_back(*gs)
-        there[:] = [g is not None for g in g_in]
+    def gradients(*gs: Tensor) -> list[Tensor]:
+        g_in = backward(*gs)
+        has_gradient[:] = [g is not None for g in g_in]
         return [g for g in g_in if g is not None]
 
-    whole = [legacy_unbatched(g, level) if its else g for g, its in zip(gs, batched, strict=True)]
-    g_in = iter(torch.func.vmap(wanted, tuple(0 if its else None for its in batched))(*whole))
-    return tuple(_legacy_batched(next(g_in), 0, level) if its else None for its in there)
+    whole = [legacy_unbatched(g, level) if is_batched else g for g, is_batched in zip(gs, batched, strict=True)]
+    g_in = iter(torch.func.vmap(gradients, tuple(0 if is_batched else None for is_batched in batched))(*whole))
+    return tuple(_legacy_batched(next(g_in), 0, level) if has else None for has in has_gradient)
 
 
 def legacy_level(gs: Sequence[Tensor]) -> tuple[int, int]:
-    """Of the older vmap that these are batched by: its level, which a tensor does not say, and how many there are."""
-    t = next(t for g in gs if functorch.is_legacy_batchedtensor(t := within(g)))
+    """The level of the older vmap, which a tensor does not tell, and the size of its batch."""
+    t = next(t for g in gs if functorch.is_legacy_batchedtensor(t := unbatched(g)))
     for level in range(1, 65):
         whole = legacy_unbatched(t, level)
         if not functorch.is_legacy_batchedtensor(whole):
@@ -110,7 +110,7 @@ def legacy_level(gs: Sequence[Tensor]) -> tuple[int, int]:
 
 
 def legacy_unbatched(t: Tensor, level: int) -> Tensor:
-    """With the axis of the older vmap in front."""
+    """t with the batch axis of the older vmap as its first axis."""
     if functorch.is_batchedtensor(t):
         inner = legacy_unbatched(functorch.get_unwrapped(t), level)
         return functorch._add_batch_dim(inner, functorch.maybe_get_bdim(t) + 1, functorch.maybe_get_level(t))
@@ -118,9 +118,9 @@ def legacy_unbatched(t: Tensor, level: int) -> Tensor:
 
 
 def _legacy_batched(t: Tensor, axis: int, level: int) -> Tensor:
-    """With that axis taken by the older vmap."""
+    """t with that axis as the batch axis of the older vmap."""
     if functorch.is_batchedtensor(t):
-        its = functorch.maybe_get_bdim(t)
-        inner = _legacy_batched(functorch.get_unwrapped(t), axis + (its <= axis), level)
-        return functorch._add_batch_dim(inner, its - (its > axis), functorch.maybe_get_level(t))
+        outer = functorch.maybe_get_bdim(t)
+        inner = _legacy_batched(functorch.get_unwrapped(t), axis + (outer <= axis), level)
+        return functorch._add_batch_dim(inner, outer - (outer > axis), functorch.maybe_get_level(t))
     return torch._add_batch_dim(t, axis, level)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from torch.testing._internal.two_tensor import TwoTensor
 import chapter14
 import chapter14.functional as F
 from chapter14 import by_hand
-from chapter14.layer.base import NotDense
+from chapter14.layer.dense import NotDense
 
 W = torch.randn(4, 4, generator=torch.Generator().manual_seed(14), dtype=torch.float64)
 BASE = torch.linspace(-1, 1.1, 12, dtype=torch.float64).reshape(3, 4)

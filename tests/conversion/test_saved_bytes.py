@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 import chapter14.functional as F
 from chapter14 import by_hand, convert, freeze, saved_bytes
 from chapter14.checking.checks import CHECKS
-from chapter14.layer.base import layer_of
+from chapter14.layer.node import layer_of
 from chapter14.layers.core import bitmask as mask
 from chapter14.layers.core.bitmask import by_shifts, from_shifts, packed, unpacked
 from chapter14.layers.pool import window_index as window

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer.base import Layer, in_dtype_of
+from ...layer.base import Layer
+from ...layer.precision import in_dtype_of
 from ..rule import Rule
 
 

@@ -38,7 +38,7 @@ def _through(tape: Tape, step: Step, arrived: dict[fx.Node, Tensor]) -> None:
         for node, like in zip(step.outs, step.likes, strict=True)
     ]
     g_of_all: Any = tuple(g_out) if step.layer.many else g_out[0]
-    g_in: Sequence[Tensor | None] = step.layer.back(step.needs, g_of_all, *step.remembered)
+    g_in: Sequence[Tensor | None] = step.layer.vjp(step.needs, g_of_all, *step.remembered)
     for node, g, is_real in zip(step.ins, g_in, step.reals, strict=True):
         if node is not None and g is not None:
             g = real(g) if is_real else g

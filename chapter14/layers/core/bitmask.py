@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 
-from ...layer.base import _compiling, _transformed
+from ...layer.modes import compiling, transformed
 from ...layer.recorder import AT_WORK, as_one, recorder
 
 #: Masks of fewer entries are not packed: that would take longer than the layer itself.
@@ -30,7 +30,7 @@ _traced = torch._C._len_torch_dispatch_stack
 
 def is_plain(x: Tensor) -> bool:
     """Whether x is a plain tensor in memory, neither compiled, batched nor traced."""
-    return type(x) is Tensor and not (_compiling() or _transformed() or _traced())
+    return type(x) is Tensor and not (compiling() or transformed() or _traced())
 
 
 @as_one

@@ -21,7 +21,10 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
-from ...layer.base import Layer, LinearMap, Node, _in_a_mode, _keep, _transformed, cast, passes_by, read_from
+from ...layer.alias import alias
+from ...layer.base import Layer, LinearMap, cast
+from ...layer.modes import in_function_mode, mode_ignores_layers, transformed
+from ...layer.node import Node, save
 from ...layer.recorder import AT_WORK, recorder
 from .arrange import permute
 from .complex import view_as_complex, view_as_real
@@ -114,7 +117,7 @@ def _place(base: Tensor, lies: Lies | None) -> Tensor:
 
 def _copy(x: Tensor, y: Tensor) -> Tensor:
     """x.copy_(y); nothing where y is x itself, as in `x[k] += 1`, which writes x[k] back. Axes of 1 have no stride."""
-    watched = torch.compiler.is_compiling() or _transformed()
+    watched = torch.compiler.is_compiling() or transformed()
     return x if not watched and torch._C._is_alias_of(x, y) and _lie(x) == _lie(y) else x.copy_(y)  # type: ignore[attr-defined]
 
 
@@ -124,7 +127,7 @@ def _lie(x: Tensor) -> tuple:
 
 
 def _graph(*tensors: Tensor) -> bool:
-    if torch.compiler.is_compiling() or _transformed():
+    if torch.compiler.is_compiling() or transformed():
         return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
     return forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
@@ -137,7 +140,7 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
-    if read := read_from(x):
+    if read := alias(x):
         whole, layer, arguments, _ = read
         return layer.of(in_place(whole, Replaced.of(whole, y, layer, arguments)), *arguments)
     if AT_WORK and (listening := recorder()) is not None:
@@ -166,7 +169,7 @@ def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
 
     Then x_out is remembered where it lies, and not beside it.
     """
-    if _in_a_mode() and passes_by((x,)):
+    if in_function_mode() and mode_ignores_layers((x,)):
         with torch._C.DisableTorchFunction():
             return over(layer, x, *constants)
     if AT_WORK and recorder() is not None:
@@ -181,7 +184,7 @@ def _that_writes(layer: Any) -> Callable[..., Tensor]:
     def forward(ctx, x, *constants):
         ctx.mark_dirty(x)
         x_out = layer.write(x, *constants)
-        _keep(ctx, layer.remember(ctx.needs_input_grad, (x, *constants), x_out))
+        save(ctx, layer.remember(ctx.needs_input_grad, (x, *constants), x_out))
         return x_out
 
     form = type(layer.__name__, (layer.eager,), {"forward": staticmethod(forward), "__module__": layer.__module__})
@@ -214,8 +217,8 @@ def anew(x: Tensor) -> Tensor:
     """x; and if it is a view of what has been written into since, that, read anew from its base."""
     if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):  # who records knows what x is now
         return x
-    if _transformed():
-        if (read := read_from(x)) is None:
+    if transformed():
+        if (read := alias(x)) is None:
             return x
         whole, layer, arguments, version = read
         current = anew(whole)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer.base import _compiling
+from ...layer.modes import compiling
 from ...layer.shape import ShapeError, in_words
 from ..core.arrange import transpose
 from ..core.bilinear_map import BilinearMap
@@ -48,7 +48,7 @@ class GroupedMM(BilinearMap):
 
 def _fits(x: Tensor) -> bool:
     """Whether torch's GPU kernel takes x: bfloat16, aligned to 16 bytes."""
-    if x.dtype != torch.bfloat16 or not x.is_cuda or not (_compiling() or (is_plain(x) and x.data_ptr() % 16 == 0)):
+    if x.dtype != torch.bfloat16 or not x.is_cuda or not (compiling() or (is_plain(x) and x.data_ptr() % 16 == 0)):
         return False
     return any(
         x.stride(i) == 1 and x.stride(j) >= max(1, x.shape[i]) and x.stride(j) % 8 == 0 for i, j in ((-1, -2), (-2, -1))

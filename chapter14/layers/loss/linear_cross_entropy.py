@@ -23,7 +23,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer, as_autocast, autocasting, cast, is_plain
+from ...layer.base import Layer, cast
+from ...layer.modes import autocasting, is_eager
+from ...layer.precision import as_autocast
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import minus, times
 from ..core.arrange import reshape, transpose
@@ -244,7 +246,7 @@ def linear_cross_entropy(
     how: Any = {"reduction": reduction, "ignore_index": ignored, "label_smoothing": label_smoothing}
     floats = [t for t in (input, linear_weight, linear_bias) if t is not None]
     usual = _is_usual(floats, target, weight, reduction, label_smoothing) and not places
-    if usual and is_plain(*floats, target, weight):
+    if usual and is_eager(*floats, target, weight):
         return _in_parts(input, linear_weight, linear_bias, target, weight, **how)
     M = math.prod((C, *places))
     b = None if linear_bias is None else reshape(linear_bias, (M,))
@@ -272,7 +274,7 @@ def _in_parts(
 ) -> Tensor:  # fmt: skip
     B, dtype = x.shape[:-1], x.dtype
     if autocasting():
-        x, W, b = as_autocast("lower", (x, W, b))
+        x, W, b = as_autocast("lower", (x, W, b), cast)
         dtype = torch.promote_types(x.dtype, torch.float32)
     if x.ndim == 1:
         x, y = reshape(x, (1, len(x))), y.unsqueeze(0)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn._reduction import legacy_get_string
 
-from ...layer.base import as_autocast, cast
+from ...layer.base import cast
+from ...layer.precision import as_autocast
 from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.arithmetic import minus, scale
 from ..core.arrange import reshape
@@ -165,7 +166,7 @@ def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def in_one_shape(*tensors: Tensor) -> tuple[Tensor, ...]:
     """They all, broadcast, and those of real numbers in the widest of their dtypes; under autocast, in float32."""
     if torch._C._is_any_autocast_enabled():
-        tensors = as_autocast("float32", tensors)
+        tensors = as_autocast("float32", tensors, cast)
     shape = torch.broadcast_shapes(*[t.shape for t in tensors])
     dtypes = [t.dtype for t in tensors if t.is_floating_point()]
     dtype = functools.reduce(torch.promote_types, dtypes) if dtypes else None

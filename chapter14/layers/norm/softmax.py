@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer, cast, check_dense
+from ...layer.base import Layer, cast
+from ...layer.dense import check_dense
 from ...layer.shape import axes
 from ..core.arithmetic import minus, plus, scale, sum_along, times
 from ..core.arrange import reshape

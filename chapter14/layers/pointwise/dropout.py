@@ -15,7 +15,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from ...layer.base import check_dense
+from ...layer.dense import check_dense
 from ...layer.shape import check_floating, in_words
 from ..core.arithmetic import numbers, plus, scale
 from ..core.inplace import in_place

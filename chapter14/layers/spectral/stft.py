@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...layer.base import _compiling
+from ...layer.modes import compiling
 from ...layer.shape import in_words
 from ..core.arithmetic import times
 from ..core.arrange import narrow, pad, reshape, transpose
@@ -112,7 +112,7 @@ def istft(
         narrow(OverlapAdd.of(y, (y.shape[0], long), 1, n_fft, hop), 1, start, end - start)
         for y in (times(*_in_one_dtype(frames, w_out)), broadcast_to(times(*same), (1, T, n_fft)))
     )
-    if not _compiling() and bool((weight.detach().abs() < 1e-11).any()):
+    if not compiling() and bool((weight.detach().abs() < 1e-11).any()):
         raise RuntimeError("istft: somewhere in the signal, the sum of the windows is 0.")
     signal, weight = _in_one_dtype(signal, weight)
     signal = times(signal, reciprocal(weight))
