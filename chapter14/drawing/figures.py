@@ -71,7 +71,7 @@ FIGURES: Mapping[str, Figure] = {
     ),
     "14.11": Figure(
         figures_mlp.code_of_linear,
-        "The linear layer as code: not pseudocode, but `Linear` of `graph/mlp.py`.",
+        "The linear layer as code: not pseudocode, but `LinearBlock` of `graph/mlp.py`.",
         "the last two lines run it.",
     ),
     "14.12": Figure(

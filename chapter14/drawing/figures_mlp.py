@@ -76,12 +76,12 @@ def linear_both_ways() -> Picture:
 
 def code_of_linear() -> Picture:
     """14.11"""
-    layer = algorithms.Linear(W, b)
+    layer = algorithms.LinearBlock(W, b)
     x_out = layer.forward(X_IN)
     g_in, dJdW, dJdb = layer.backward(G_OUT)
     canvas = Canvas()
-    lines = inspect.getsource(algorithms.Linear).rstrip().splitlines()
-    lines += ["", "# with the numbers of figure 14.10:", ">>> layer = Linear(W, b)"]
+    lines = inspect.getsource(algorithms.LinearBlock).rstrip().splitlines()
+    lines += ["", "# with the numbers of figure 14.10:", ">>> layer = LinearBlock(W, b)"]
     lines += [f">>> layer.forward(x_in)   # {_listed(x_out)}"]
     lines += [f">>> layer.backward(g_out) # {_listed(g_in)}, {_listed(dJdW)}, {_listed(dJdb)}"]
     for i, line in enumerate(lines):

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ..layer.shape import ShapeError, in_words
-from .block import Block
+from .block import Block, ComputationGraph
 
 
-class Graph:
+class Graph(ComputationGraph):
     """Layers by the values that they read and write. The value that none reads is J.
 
     `layers` has, for what a layer writes, the layer and what it reads, in any order. A layer that writes several values
@@ -68,7 +68,6 @@ class Graph:
         self.x: dict[str, Any] = {}
         self.g: dict[str, Tensor | None] = {}
         self.gradients: dict[str, tuple] = {}
-        self._last = ""
 
     def forward(self, **inputs: Any) -> Tensor:
         """The inputs by name → J, or whatever the last value is.
@@ -138,17 +137,9 @@ class Graph:
             raise ValueError(f"Graph: g has the shape of {self.J}, {in_words(J)}; it was given {in_words(g)}.")
         return torch.ones_like(J) if g is None else g
 
-    def _must_follow(self, this: str, *those: str) -> None:
-        if self._last not in those:
-            last = f"the last was {self._last}" if self._last else "there has been none"
-            raise RuntimeError(f"Graph: {this} comes after {those[0]}; {last}.")
-
     def _must_be_whole(self) -> None:
         """Every value is written once, what is read is written, and each layer has a block to itself."""
-        if len({id(block) for block in self.blocks.values()}) < len(self.blocks):
-            raise ValueError(
-                "Graph: one block stands at two places, and it keeps one pass only; θ can be shared, not it."
-            )
+        self._must_differ(self.blocks.values())
         written = Counter([*self.inputs, *(value for values in self.writes.values() for value in values)])
         if twice := [value for value, n in written.items() if n > 1]:
             raise ValueError(f"Graph: {twice[0]!r} is written twice.")

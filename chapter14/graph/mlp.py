@@ -5,7 +5,8 @@
     ŷ   = W_2 h          [2] = [2 x 3][3]           g_x^T = W_1^T g_z^T        [4] = [4 x 3][3]
                    figure 14.15                                  figure 14.16, (14.36)
 
-`Linear` is figure 14.11 put right. It is written to be read; a `Chain` takes it, and has a faster one of its own.
+`LinearBlock` is figure 14.11, corrected: it states the linear layer's backward as the chapter's text does, and the
+figure is drawn from it. A `Chain` accepts it as a layer; for `nn.Linear` it uses the faster `LinearStage`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from .. import functional as F
 from .. import nn
 from ..layer.jacobians import jacobian
 from .chain import Chain
-from .fast_mlp import layers as inplace
+from .fast_mlp.layers import LinearStage, ReluStage
 
 
-class Linear:
+class LinearBlock:
     """The linear layer of figure 14.11: W [M, N], b [M]; x_in [..., N], g_out [..., M]."""
 
     def __init__(self, W: Tensor, b: Tensor):
@@ -47,7 +48,7 @@ class Linear:
 
 
 def mlp(sizes: Sequence[int] = (4, 3, 2), bias: bool = False) -> Chain:
-    """The MLP of figure 14.1 with an L2 loss: linear, relu, linear; from 4 to 3, 3 and 2. More sizes, more layers.
+    """The MLP of figure 14.1 with an L2 loss: linear, relu, linear; `sizes` of x, of each hidden layer, of ŷ.
 
     Raises:
         ValueError: fewer than two sizes.
@@ -63,20 +64,20 @@ def mlp(sizes: Sequence[int] = (4, 3, 2), bias: bool = False) -> Chain:
 def backward_network(chain: Chain) -> list[Tensor]:
     """The backward pass as a network of linear layers, from the last on (figure 14.16): W_2^T, H', W_1^T.
 
-    Each takes g_out^T to g_in^T (14.36); those of relu layers are H', set by the forward pass that came before (14.31).
+    Each takes g_out^T to g_in^T (14.36); that of a relu layer is H' at the x_in of the last forward pass (14.31).
 
     Raises:
-        RuntimeError: there has been no forward pass, or it was over a batch: H' is one datapoint's.
+        RuntimeError: there has been no forward pass, or it had a batch: H' belongs to one datapoint.
         TypeError: the chain has other layers than those of an MLP.
     """
     if any(x is None or x.ndim != 1 for x in chain.x):
-        raise RuntimeError("backward_network: it is that of one datapoint x [N]; go forward with one first.")
+        raise RuntimeError("backward_network: it needs a forward pass of one datapoint x [N] first.")
     return [_L_x(f, x_in).mT for f, x_in in reversed([*zip(chain.layers, chain.x[:-1], strict=True)])]
 
 
 def _L_x(f: Any, x_in: Tensor) -> Tensor:
-    if isinstance(f, (inplace.Linear, Linear)):
+    if isinstance(f, (LinearStage, LinearBlock)):
         return f.W  # (14.16)
-    if isinstance(f, inplace.Relu):
+    if isinstance(f, ReluStage):
         return jacobian(lambda x: F.relu(x, at_zero=f.at_zero), x_in)[0]  # (14.30)
     raise TypeError(f"backward_network: an MLP has linear and relu layers; this chain has {f}.")

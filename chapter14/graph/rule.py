@@ -1,4 +1,4 @@
-"""How θ moves: (14.9), and the rules that are used beside it, with the letters and defaults of `torch.optim`.
+"""Update rules for θ: (14.9), and those in common use, with the letters and defaults of `torch.optim`.
 
     SGD            θ <- θ - η d,            d = dJ/dθ + λ θ                                      (14.9) has λ = 0
     momentum μ     θ <- θ - η v,            v <- μ v + (1 - τ) d          v = d the first time
@@ -7,20 +7,23 @@
                    m <- β1 m + (1 - β1) d,  v <- β2 v + (1 - β2) d²       m^ = m / (1 - β1^t),  v^ = v / (1 - β2^t)
     AdamW          Adam, with d = dJ/dθ, and θ <- (1 - η λ) θ before
 
-dJ/dθ of a linear layer is a product, g_out^T x_in (14.29). SGD and momentum never write it out: each of their lines
-is one product into θ or v.
+dJ/dθ of a linear layer is a product, g_out^T x_in (14.29). SGD and momentum never compute it on its own: they
+accumulate the product directly into θ or v.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .sharing import sum_over_copies
 
-class Product:
-    """dJ/dθ = a b, not written out: a [M, B], and b [B, N] or [B]."""
+
+class FactoredGradient:
+    """dJ/dθ = a b, not multiplied out: a [M, B], and b [B, N] or [B]."""
 
     __slots__ = ("a", "b")
 
@@ -33,19 +36,19 @@ class Product:
             t.addmv_(self.a, self.b, beta=beta, alpha=alpha)
         elif self.a.shape[1] > 1:
             t.addmm_(self.a, self.b, beta=beta, alpha=alpha)
-        elif beta:  # of one datapoint it is each entry by each (figure 14.9), in half the time
+        elif beta:  # for one datapoint, an outer product (figure 14.9): addcmul_ takes half the time of addmm_
             (t if beta == 1 else t.mul_(beta)).addcmul_(self.a, self.b, value=alpha)
         else:
             torch.mul(self.a, self.b, out=t)
             if alpha != 1:
                 t.mul_(alpha)
 
-    def written_out(self) -> Tensor:
+    def whole(self) -> Tensor:
         return self.a @ self.b
 
 
-class Whole:
-    """dJ/dθ, written out."""
+class WholeGradient:
+    """dJ/dθ as one tensor."""
 
     __slots__ = ("gradient",)
 
@@ -55,14 +58,15 @@ class Whole:
     def into(self, t: Tensor, beta: float, alpha: float) -> None:
         """t ← β t + α dJ/dθ."""
         if beta != 1:
-            t.mul_(beta) if beta else t.zero_()  # NaN times 0 is none
+            t.mul_(beta) if beta else t.zero_()  # NaN times 0 would stay NaN
         t.add_(self.gradient, alpha=alpha)
 
 
 class Rule:
-    """What moves θ. `lr` may be set at any time; what else there is, is kept for each θ, as long as the rule is.
+    """How θ is updated. `lr` may be set at any time. A rule keeps state for each θ, and serves one chain.
 
-    A rule is for one chain.
+    Raises:
+        ValueError: `lr` or `weight_decay` is negative.
     """
 
     def __init__(self, lr: float, weight_decay: float, maximize: bool):
@@ -70,17 +74,29 @@ class Rule:
             if not value >= 0:
                 raise ValueError(f"{type(self).__name__}: {name} is 0 or more; it was given {value}.")
         self.lr, self.weight_decay, self.sign = float(lr), weight_decay, -1 if maximize else 1
-        self._kept: dict[int, Any] = {}
+        self._state: dict[int, Any] = {}
 
     #: Whether it is (14.9) and nothing else.
     is_plain = False
 
-    def move(self, theta: Tensor, gradient: Product | Whole) -> None:
-        """θ by its gradient, now or at the `end`. θ is the same tensor each time."""
+    def move(self, theta: Tensor, gradient: FactoredGradient | WholeGradient) -> None:
+        """Updates θ, now or in `end`. A θ is the same tensor object at every step."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """Of a step: every θ that moves has been seen."""
+        """Ends a step: `move` has been called for every θ."""
+
+    def update(self, layers: Sequence[Any], gradients: Sequence[Sequence[Tensor | None]]) -> None:
+        """A whole step, for chains that have the gradient of every layer."""
+        self.move_all(layers, gradients)
+        self.end()
+
+    @torch.no_grad()
+    def move_all(self, layers: Sequence[Any], gradients: Sequence[Sequence[Tensor | None]]) -> None:
+        """Updates each `theta` of the layers, a shared one by the sum of its gradients (14.47)."""
+        thetas = [theta for f in layers for theta in f.theta]
+        for theta, gradient in sum_over_copies(thetas, [g for dJdtheta in gradients for g in dJdtheta]):
+            self.move(theta, WholeGradient(gradient))
 
 
 class SGD(Rule):
@@ -98,15 +114,15 @@ class SGD(Rule):
         self.momentum, self.dampening, self.nesterov = momentum, dampening, nesterov
         self.is_plain = not (momentum or weight_decay or maximize)
 
-    def move(self, theta: Tensor, gradient: Product | Whole) -> None:
+    def move(self, theta: Tensor, gradient: FactoredGradient | WholeGradient) -> None:
         lr, decay, sign = self.lr, self.weight_decay, self.sign
         if not (mu := self.momentum):
             return gradient.into(theta, 1 - lr * decay, -lr * sign)
-        if id(theta) in self._kept:
-            (_, v), beta, share = self._kept[id(theta)], mu, 1 - self.dampening
+        if id(theta) in self._state:
+            (_, v), beta, share = self._state[id(theta)], mu, 1 - self.dampening
         else:
             v, beta, share = torch.empty_like(theta), 0.0, 1.0
-            self._kept[id(theta)] = theta, v
+            self._state[id(theta)] = theta, v
         gradient.into(v, beta, share * sign)
         if decay:
             v.add_(theta, alpha=share * decay)
@@ -118,7 +134,7 @@ class SGD(Rule):
 
 
 class Adam(Rule):
-    """As `torch.optim.Adam`. All θ move together, at the end of the step, in one pass over memory."""
+    """As `torch.optim.Adam`. All θ are updated together at the end of the step, in one pass over memory."""
 
     decoupled = False
 
@@ -132,24 +148,24 @@ class Adam(Rule):
         if not eps >= 0:
             raise ValueError(f"{type(self).__name__}: eps is 0 or more; it was given {eps}.")
         self.betas, self.eps, self.amsgrad = betas, eps, amsgrad
-        self._seen: dict[int, tuple] = {}
+        self._moved: dict[int, tuple] = {}
 
-    def move(self, theta: Tensor, gradient: Product | Whole) -> None:
-        kept = self._kept.get(id(theta))
-        if kept is None:
+    def move(self, theta: Tensor, gradient: FactoredGradient | WholeGradient) -> None:
+        state = self._state.get(id(theta))
+        if state is None:
             d, m, v, *v_max = (torch.zeros_like(theta) for _ in range(3 + self.amsgrad))
             t = torch.zeros((), device=theta.device)
-            kept = self._kept[id(theta)] = theta, d, m, v, t, *v_max
-        gradient.into(kept[1], 0.0, 1.0)
-        self._seen[id(theta)] = kept
+            state = self._state[id(theta)] = theta, d, m, v, t, *v_max
+        gradient.into(state[1], 0.0, 1.0)
+        self._moved[id(theta)] = state
 
     def end(self) -> None:
-        if not self._seen:
+        if not self._moved:
             return
-        theta, d, m, v, t, *v_max = map(list, zip(*self._seen.values(), strict=True))
-        self._seen = {}
+        theta, d, m, v, t, *v_max = map(list, zip(*self._moved.values(), strict=True))
+        self._moved = {}
         torch._foreach_add_(t, 1)
-        step = torch._fused_adamw_ if self.decoupled else torch._fused_adam_  # what `fused=True` is, of torch.optim's
+        step = torch._fused_adamw_ if self.decoupled else torch._fused_adam_  # what torch.optim calls for `fused=True`
         step(  # type: ignore[call-overload]
             theta, d, m, v, *(v_max or [[]]), t, lr=self.lr, beta1=self.betas[0], beta2=self.betas[1],
             weight_decay=self.weight_decay, eps=self.eps, amsgrad=self.amsgrad, maximize=self.sign < 0,

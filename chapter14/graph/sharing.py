@@ -1,9 +1,9 @@
-"""Parameter sharing (section 14.8): one θ sent to many layers is a branch, and going back the copies' gradients add up.
+"""Parameter sharing (section 14.8): one θ sent to many layers is a branch; the gradients of its copies add up.
 
     θ^i = θ, i = 1, ..., N          branch(θ)
     dJ/dθ = sum_i dJ/dθ^i           (14.47)
 
-The copies may stand in different layers (tied weights) or at different times (`unrolled`).
+The copies may be in different layers (tied weights) or at different times (`unrolled`).
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ def copy_by_copy(J: Callable[..., Tensor], theta: Tensor, n: int) -> tuple[Tenso
 
 
 def unrolled(f: Callable[[Any, Any], Any], x0: Any, thetas: Sequence[Any]) -> Any:
-    """x_t = f(x_{t-1}, θ^t) through time, from x_0 to the last: one layer again and again, each time with its θ^t."""
+    """x_t = f(x_{t-1}, θ^t) through time, from x_0 to the last: the same layer at each time, with its own θ^t."""
     return functools.reduce(f, thetas, x0)
 
 
-def sum_over_copies(thetas: Iterable[Tensor], gradients: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Each θ with dJ/dθ (14.47), from a list of copies and their gradients, as a `Chain` or a `Graph` has them.
+def sum_over_copies(thetas: Iterable[Tensor], gradients: Iterable[Tensor | None]) -> list[tuple[Tensor, Tensor]]:
+    """Each θ with dJ/dθ (14.47), from copies and their gradients, as a `Chain` or a `Graph` has them; None counts as 0.
 
-    Copies are known by their memory: tensors of one shape whose entries lie at the same places are one θ.
+    Copies are recognised by their memory: tensors with the same address, shape and strides are one θ.
 
     Raises:
         ValueError: there are not as many gradients as copies.
     """
     groups: dict[tuple, tuple[Tensor, list[Tensor]]] = {}
     for theta, gradient in zip(thetas, gradients, strict=True):
-        place = theta.data_ptr(), theta.shape, theta.stride()
-        groups.setdefault(place, (theta, []))[1].append(gradient)
+        if gradient is not None:
+            place = theta.data_ptr(), theta.shape, theta.stride()
+            groups.setdefault(place, (theta, []))[1].append(gradient)
     return [(theta, add_n(*copies)) for theta, copies in groups.values()]

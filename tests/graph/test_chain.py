@@ -9,8 +9,8 @@ from torch.testing import assert_close
 import chapter14
 import chapter14.functional as F
 import chapter14.nn as nn
-from chapter14.graph.fast_mlp.layers import Linear, Relu
-from chapter14.graph.mlp import Linear as Linear_14_11
+from chapter14.graph.fast_mlp.layers import LinearStage, ReluStage
+from chapter14.graph.mlp import LinearBlock
 from chapter14.graph.rule import SGD, Adam, AdamW
 from chapter14.layer.shape import ShapeError
 
@@ -254,7 +254,7 @@ def test_a_parameter_may_be_written_to_but_not_exchanged():
         chain = chapter14.Chain.from_module(model, F.l2_loss)
         chain.forward(x, y)
         exchange(model)
-        with pytest.raises(RuntimeError, match="of a layer is another now; make the chain again"):
+        with pytest.raises(RuntimeError, match="of a layer was replaced, moved or frozen; make the chain again"):
             chain.forward(x, y)
         with pytest.raises(RuntimeError, match="there has been none"):
             chain.descend(0.1)
@@ -319,7 +319,7 @@ def test_the_layers_of_an_mlp_are_laid_out_and_figure_14_11s_go_with_them():
     torch.manual_seed(14)
     W, b = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
     chains = [
-        chapter14.Chain([kind(W.clone(), b.clone()), Relu()], F.l2_loss) for kind in (Linear, Linear_14_11)
+        chapter14.Chain([kind(W.clone(), b.clone()), ReluStage()], F.l2_loss) for kind in (LinearStage, LinearBlock)
     ]  # fmt: skip
     x, y = a_batch((4, 3), 6)
     for chain in chains:

@@ -13,7 +13,7 @@ import chapter14.nn as nn
 from chapter14.graph.batch import mean_gradients, per_datapoint_gradients
 from chapter14.graph.block import Block
 from chapter14.graph.descent import descend
-from chapter14.graph.mlp import Linear, backward_network, mlp
+from chapter14.graph.mlp import LinearBlock, backward_network, mlp
 from chapter14.graph.product_count import with_reuse, without_reuse
 from chapter14.graph.sharing import copy_by_copy, sum_over_copies, unrolled
 from chapter14.layer.shape import ShapeError
@@ -92,7 +92,7 @@ def test_a_chain_says_what_does_not_fit():
     with pytest.raises(RuntimeError, match="update comes after backward; the last was forward"):
         right.update(lr=0.1)
     block = Block(F.relu)
-    with pytest.raises(ValueError, match="one block stands at two places"):
+    with pytest.raises(ValueError, match="the same block is at two places"):
         chapter14.Chain([block, block], F.l2_loss)
     with pytest.raises(TypeError, match="ExpBackward0, which is PyTorch's and not written by hand"):
         chapter14.Chain([torch.exp], F.l2_loss).forward(torch.randn(4), torch.randn(4))
@@ -188,7 +188,7 @@ def test_figure_14_11_trains_as_our_own_linear_does():
     W, b = torch.randn(3, 4), torch.randn(3)
     ours = nn.Linear(4, 3)
     ours.load_state_dict({"weight": W, "bias": b})
-    readers = Linear(W.clone(), b.clone())
+    readers = LinearBlock(W.clone(), b.clone())
     for layer in (ours, readers):
         chain = chapter14.Chain([layer], F.l2_loss)
         for _ in range(3):
@@ -207,7 +207,7 @@ def test_figure_14_16_the_backward_pass_is_a_network_of_linear_layers():
     for matrix in backward_network(chain):
         g = matrix @ g
     assert_close(g, chain.g[0])
-    with pytest.raises(RuntimeError, match="one datapoint"):
+    with pytest.raises(RuntimeError, match="needs a forward pass of one datapoint"):
         backward_network(mlp())
     with pytest.raises(ValueError, match="fewer|sizes"):
         mlp([4])

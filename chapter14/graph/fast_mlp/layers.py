@@ -1,15 +1,13 @@
-"""The layers of an MLP, as they lay themselves out for `Passes`: linear (section 14.6.1) and relu (14.6.2).
+"""The layers of an MLP in preallocated memory: linear (section 14.6.1) and relu (14.6.2).
 
     x_out = W x_in + b      g_in = g_out W (14.18)      dJ/dW = g_out^T x_in (14.29)      dJ/db = g_out (14.20)
     x_out = max(x_in, 0)    g_in = g_out h' (14.33)
 
-θ shares its memory with the parameters that were given.
+A name with `_` at its end is numpy's view of the same memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial as call
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,17 @@ from torch import Tensor
 
 from ...layer.shape import ShapeError, check_shapes, in_words
 from ...layers.core.blocks import BLOCK
-from ..rule import Product
-from .passes import TINY, Calls, LaidOut, Rate, Way, seen_by_numpy
+from ..rule import FactoredGradient
+from .preallocated import TINY, Kernel, PreallocatedLayer, seen_by_numpy
 
 
-class Linear(LaidOut):
-    """x_out = W x_in + b (14.12): W [M, N], b [M] or None."""
+class LinearStage(PreallocatedLayer):
+    """x_out = W x_in + b (14.12): W [M, N], b [M] or None. They share the memory of the parameters that were given."""
+
+    name = "Linear"
 
     def __init__(self, W: Tensor, b: Tensor | None = None):
+        super().__init__()
         check_shapes("linear", W=(W, "M N"), b=(b, "M"))
         self.W, self.b = W.detach(), None if b is None else b.detach()
         self.theta = [self.W] if self.b is None else [self.W, self.b]
@@ -40,56 +41,89 @@ class Linear(LaidOut):
             raise ShapeError(f"linear: x, W and b have one dtype. It was given {given}.")
         return *x_in.shape[:-1], len(self.W)
 
-    def lay_out(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, rate: Rate) -> Way:
-        W, b, g_T = self.W, self.b, g_out.t()
-        moves = [(W, Product(g_T, x))]
+    def kernel(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor) -> Kernel:
+        W, b = self.W, self.b
+        gradients = [(W, FactoredGradient(g_out.t(), x))]
         if b is not None:
-            moves.append((b, Product(g_T, x.new_ones(len(x)))))
-        if len(x) * W.numel() <= TINY and seen_by_numpy(x, *self.theta):
-            return Way(*_tiny_calls(W, b, x, x_out, g_in, g_out, rate), moves)
-        if len(x) == 1:  # a matrix and a vector take another kernel
-            forward = call(torch.mv, W, x[0]) if b is None else call(torch.addmv, b, W, x[0])
-            forward = call(forward, out=x_out[0])
-        else:
-            forward = call(torch.mm, x, W.t()) if b is None else call(torch.addmm, b, x, W.t())
-            forward = call(forward, out=x_out)
-        step = [call(_step, theta, product, rate) for theta, product in moves]
-        back = [call(torch.mm, g_out, W, out=g_in)]  # (14.36)
-        if len(x) > 1 or W.numel() <= BLOCK:
-            return Way([forward], back, step, moves)
-        rows = BLOCK // W.shape[1] + 1  # W is most of what is read: read it once for both, in blocks
-        both: list[Callable[[], Any]] = [g_in.zero_]
-        for W_i, g_i in zip(W.split(rows), g_out.split(rows, 1), strict=True):
-            both += [call(g_in.addmm_, g_i, W_i), call(_step, W_i, Product(g_i.t(), x), rate)]
-        return Way([forward], back, step, moves, [*both, *step[1:]])
+            gradients.append((b, FactoredGradient(g_out.t(), x.new_ones(len(x)))))
+        tiny = len(x) * W.numel() <= TINY and seen_by_numpy(x, *self.theta)
+        make = _numpy_linear if tiny else _linear_of_one if len(x) == 1 else _linear
+        return make(W, b, x, x_out, g_in, g_out, gradients)
 
 
-def _step(theta: Tensor, gradient: Product, rate: Rate) -> None:
-    """θ ← θ - η dJ/dθ, (14.9)."""
-    gradient.into(theta, 1, rate.minus)
+def _linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, gradients: Any) -> Kernel:
+    W_T = W.t()
+
+    def forward() -> None:
+        torch.mm(x, W_T, out=x_out) if b is None else torch.addmm(b, x, W_T, out=x_out)
+
+    def backward() -> None:
+        torch.mm(g_out, W, out=g_in)  # (14.36)
+
+    def update(lr: float) -> None:
+        for theta, gradient in gradients:
+            gradient.into(theta, 1, -lr)
+
+    return Kernel(forward, backward, gradients, update)
 
 
-def _tiny_calls(
-    W: Tensor, b: Tensor | None, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, rate: Rate
-) -> tuple[Calls, Calls, Calls]:
-    """Forward, back and step."""
+def _linear_of_one(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, gradients: Any) -> Kernel:
+    """For one datapoint: the product of a matrix and a vector is another kernel of PyTorch's."""
+    kernel, x_1, x_out_1 = _linear(W, b, x, x_out, g_in, g_out, gradients), x[0], x_out[0]
+    rows = BLOCK // W.shape[1] + 1
+    blocks = [
+        (W_i, g_i, FactoredGradient(g_i.t(), x)) for W_i, g_i in zip(W.split(rows), g_out.split(rows, 1), strict=True)
+    ]
+
+    def forward() -> None:
+        torch.mv(W, x_1, out=x_out_1) if b is None else torch.addmv(b, W, x_1, out=x_out_1)
+
+    def descend(lr: float) -> None:
+        """Most of the memory that is read is W: each block of it is read once, for both."""
+        g_in.zero_()
+        for W_i, g_i, gradient in blocks:
+            g_in.addmm_(g_i, W_i)
+            gradient.into(W_i, 1, -lr)
+        for theta, gradient in gradients[1:]:
+            gradient.into(theta, 1, -lr)
+
+    return kernel._replace(forward=forward, descend=descend if len(blocks) > 1 else None)
+
+
+def _numpy_linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, gradients: Any) -> Kernel:
     W_, x_, y_, h_, g_ = (t.numpy() for t in (W, x, x_out, g_in, g_out))
-    forward, back = [call(np.dot, x_, W_.T, y_)], [call(np.dot, g_, W_, h_)]
-    step_, dW_ = np.empty_like(g_), np.empty(W_.shape, W_.dtype)  # -η g_out first: it has the fewest entries
-    step = [call(np.multiply, g_, rate.minus_, step_), call(np.dot, step_.T, x_, dW_), call(np.add, W_, dW_, W_)]
-    if b is not None:
-        b_ = b.numpy()
-        db_ = step_[0] if len(step_) == 1 else np.empty_like(b_)
-        forward.append(call(np.add, y_, b_, y_))
-        step += [] if len(step_) == 1 else [call(np.dot, np.ones(len(step_), step_.dtype), step_, db_)]
-        step.append(call(np.add, b_, db_, b_))
-    return forward, back, step
+    b_ = None if b is None else b.numpy()
+    W_T, dW_, db_ = W_.T, np.empty(W_.shape, W_.dtype), np.empty(len(W_), W_.dtype)
+    rate_, step_, ones_ = np.zeros((), W_.dtype), np.empty_like(g_), np.ones(len(g_), W_.dtype)
+    step_T, only_ = step_.T, step_[0] if len(step_) == 1 else None
+    dot, multiply, add = np.dot, np.multiply, np.add
+
+    def forward() -> None:
+        dot(x_, W_T, y_)
+        if b_ is not None:
+            add(y_, b_, y_)
+
+    def backward() -> None:
+        dot(g_, W_, h_)  # (14.36)
+
+    def update(lr: float) -> None:
+        rate_[()] = -lr
+        multiply(g_, rate_, step_)  # -η g_out first: it has the fewest entries
+        dot(step_T, x_, dW_)
+        add(W_, dW_, W_)
+        if b_ is not None:
+            add(b_, dot(ones_, step_, db_) if only_ is None else only_, b_)
+
+    return Kernel(forward, backward, gradients, update)
 
 
-class Relu(LaidOut):
+class ReluStage(PreallocatedLayer):
     """x_out = max(x_in, 0), entry by entry; h'(0) is `at_zero` (14.32)."""
 
+    name = "Relu"
+
     def __init__(self, at_zero: float = 1):
+        super().__init__()
         self.at_zero = at_zero
 
     def __repr__(self) -> str:
@@ -99,22 +133,27 @@ class Relu(LaidOut):
         return x_in.shape
 
     def slope(self, x_in: Any) -> tuple[Any, Any]:
-        """x_out and h', each [*x_in]; of an array of numpy's, arrays."""
-        of = np if isinstance(x_in, np.ndarray) else torch
-        opens = x_in >= 0 if self.at_zero else x_in > 0
-        return x_in.clip(0), opens.astype(x_in.dtype) if of is np else opens.to(x_in.dtype)
+        """x_out and h', each [*x_in]; numpy arrays for an array."""
+        h_prime = x_in >= 0 if self.at_zero else x_in > 0
+        is_array = isinstance(x_in, np.ndarray)
+        return x_in.clip(0), h_prime.astype(x_in.dtype) if is_array else h_prime.to(x_in.dtype)
 
-    def lay_out(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, rate: Rate) -> Way:
+    def kernel(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor) -> Kernel:
         h_prime = torch.empty_like(x)
-        if x.numel() <= TINY // 9 and seen_by_numpy(x):  # beyond, numpy's heaviside is the slower one
+        if x.numel() <= TINY // 9 and seen_by_numpy(x):  # beyond that, numpy's heaviside is slower
             x_, y_, h_, g_, h_prime_ = (t.numpy() for t in (x, x_out, g_in, g_out, h_prime))
             zero_, at_zero_ = np.zeros((), x_.dtype), np.full((), self.at_zero, x_.dtype)
-            return Way(
-                [call(np.maximum, x_, zero_, out=y_)],
-                [call(np.heaviside, x_, at_zero_, h_prime_), call(np.multiply, g_, h_prime_, h_)],
-            )
-        opens = torch.ge if self.at_zero else torch.gt  # heaviside takes forty times as long
-        return Way(
-            [call(torch.clamp_min, x, 0, out=x_out)],
-            [call(opens, x, 0, out=h_prime), call(torch.mul, g_out, h_prime, out=g_in)],
-        )
+            maximum, heaviside, multiply = np.maximum, np.heaviside, np.multiply
+
+            def backward_() -> None:
+                heaviside(x_, at_zero_, h_prime_)
+                multiply(g_, h_prime_, h_)
+
+            return Kernel(lambda: maximum(x_, zero_, out=y_), backward_)
+        compare = torch.ge if self.at_zero else torch.gt  # torch.heaviside takes forty times as long
+
+        def backward() -> None:
+            compare(x, 0, out=h_prime)
+            torch.mul(g_out, h_prime, out=g_in)
+
+        return Kernel(lambda: torch.clamp_min(x, 0, out=x_out), backward)

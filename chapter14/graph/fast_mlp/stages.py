@@ -1,4 +1,4 @@
-"""Which form of a layer, or of a loss, a chain works with: in place where there is such a form, else a `Block`."""
+"""What a chain replaces a layer or a loss by: a stage in preallocated memory where there is one, else a `Block`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ... import nn
 from ...layers.pointwise.activation import Gelu, Silu
 from ...layers.pointwise.pointwise import Sigmoid, Tanh
 from ..block import Block
-from . import layers as inplace
-from .losses import AnyLoss, CrossEntropy, Squares
-from .pointwise import Pointwise
+from .layers import LinearStage, ReluStage
+from .losses import BlockLoss, CrossEntropyOfClasses, SquaredErrorLoss
+from .pointwise import PointwiseStage
 
-#: A pointwise layer of `chapter14.nn` -> the `Layer` and its constants.
+#: A pointwise module of `chapter14.nn` -> its `Layer` and constants.
 POINTWISE: dict[type[torch.nn.Module], Any] = {
     nn.Tanh: lambda f: (Tanh,),
     nn.Sigmoid: lambda f: (Sigmoid,),
@@ -25,74 +25,72 @@ POINTWISE: dict[type[torch.nn.Module], Any] = {
 }
 
 
-class _ReLU(nn.ReLU):
+class TorchReLU(nn.ReLU):
     """PyTorch's: h'(0) is 0."""
 
     at_zero = 0
 
 
 def stage(f: Any) -> Any:
-    """f with the methods forward, backward and update."""
+    """f as an object with the methods forward, backward and update."""
     if not isinstance(f, torch.nn.Module) and all(hasattr(f, name) for name in ("forward", "backward", "update")):
         return f
     if f is F.relu:
-        return inplace.Relu()
-    if not isinstance(f, torch.nn.Module) or is_hooked(f):
+        return ReluStage()
+    if not isinstance(f, torch.nn.Module) or has_hooks(f):
         return Block(f)
     if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()):
-        return inplace.Linear(f.weight, f.bias)
+        return LinearStage(f.weight, f.bias)
     if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward:
-        return inplace.Relu(f.at_zero)
-    return Pointwise(*POINTWISE[type(f)](f)) if type(f) in POINTWISE else Block(f)
+        return ReluStage(f.at_zero)
+    return PointwiseStage(*POINTWISE[type(f)](f)) if type(f) in POINTWISE else Block(f)
 
 
 def loss_stage(loss: Any) -> Any:
-    """The loss with the methods forward and backward."""
+    """The loss as an object with the methods forward and backward."""
     reduction = getattr(loss, "reduction", "mean")
     if loss is F.l2_loss or type(loss) is nn.L2Loss and reduction != "none":
-        return Squares("l2_loss", "datapoints" if reduction == "mean" else None)
-    if type(loss) is nn.MSELoss and reduction != "none":
-        return Squares("mse_loss", "entries" if reduction == "mean" else None)
-    if loss is F.mse_loss:
-        return Squares("mse_loss", "entries")
+        return SquaredErrorLoss("l2_loss", "datapoints" if reduction == "mean" else None)
+    if loss is F.mse_loss or type(loss) is nn.MSELoss and reduction != "none":
+        return SquaredErrorLoss("mse_loss", "entries" if reduction == "mean" else None)
     if loss is F.cross_entropy:
-        return CrossEntropy(AnyLoss(loss), None, -100, "mean")
+        return CrossEntropyOfClasses(BlockLoss(loss), None, -100, "mean")
     if type(loss) is nn.CrossEntropyLoss and reduction != "none" and not loss.label_smoothing:
-        return CrossEntropy(AnyLoss(loss), loss.weight, loss.ignore_index, reduction)
-    return AnyLoss(loss)
+        return CrossEntropyOfClasses(BlockLoss(loss), loss.weight, loss.ignore_index, reduction)
+    return BlockLoss(loss)
 
 
-def standing_for(f: Any, name: str) -> Any:
-    """What stands here for a layer or a loss of PyTorch's: the same object, and of our class. Ours are themselves.
+def twin_of(f: Any, name: str) -> Any:
+    """Our twin of a layer or loss of PyTorch's: of our class, with the same attributes. One of ours is its own twin.
 
     Raises:
-        TypeError: nothing does.
+        TypeError: there is none.
     """
     kind = type(f)
     if isinstance(f, torch.nn.Module) and kind.__module__.startswith("torch.nn."):
-        twin = _ReLU if kind is torch.nn.ReLU else getattr(nn, kind.__name__, None)
+        twin = TorchReLU if kind is torch.nn.ReLU else getattr(nn, kind.__name__, None)
         if twin is None or not issubclass(twin, kind):
             raise TypeError(f"Chain.from_module: {name}, a {kind.__name__}, has no hand-written twin in chapter14.nn.")
         made = twin.__new__(twin)
-        object.__setattr__(made, "__dict__", vars(f))  # parameters and modes too are the same, now and later
+        object.__setattr__(made, "__dict__", vars(f))  # shared: parameters and modes stay the same
         return made
     function = getattr(f, "__name__", "")
     return getattr(F, function) if function and f is getattr(native, function, None) else f
 
 
-def is_hooked(f: torch.nn.Module) -> bool:
+def has_hooks(f: torch.nn.Module) -> bool:
     """Whether a call of f does more than its forward."""
     return any(vars(f)[name] for name in vars(f) if name.endswith("_hooks"))
 
 
 def leaves(model: torch.nn.Module, name: str = "") -> list[tuple[str, torch.nn.Module]]:
-    """The layers of a Sequential, of those in it too, each with its name.
+    """The layers of a Sequential, nested ones included, each with its name.
 
     Raises:
-        TypeError: it is no module.
+        TypeError: `model` is not a module.
     """
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"Chain.from_module: model is a torch.nn.Module; it was given {type(model).__name__}.")
-    if type(model).forward is not torch.nn.Sequential.forward or is_hooked(model):
+    if type(model).forward is not torch.nn.Sequential.forward or has_hooks(model):
         return [(name or "the model", model)]
     return [leaf for i, f in model._modules.items() if f for leaf in leaves(f, f"{name}.{i}".lstrip("."))]
