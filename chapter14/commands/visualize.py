@@ -43,6 +43,7 @@ examples:
   chapter14 visualize "a photo of a cat"
   chapter14 visualize "a photo of a dog" "a blurry photo of a church" --count 4 --page pictures.html
   chapter14 visualize --class parachute --film parachute.gif
+  chapter14 visualize --model imagenet --class tabby "golden retriever" banana
   chapter14 visualize --layer image.scales.1.1 --channels all --image fourier --decorrelated --photos ~/photographs
   chapter14 visualize --layer image.scales.2 --neuron 3,2,2 --seed 5 --out neuron.png
   chapter14 visualize --model torchvision:resnet50 --layer layer4 --channel 12 --size 224 --robust
@@ -337,7 +338,7 @@ def _write_sheet(paths: Sequence[Path], layer: str | None, columns: int, out: Pa
 def _title(options: argparse.Namespace) -> str:
     if options.prompt:
         return " and ".join(options.prompt)
-    return f"class {options.label}" if options.label is not None else f"{options.model} {options.layer}"
+    return f"class {' and '.join(options.label)}" if options.label else f"{options.model} {options.layer}"
 
 
 def _slug(name: str) -> str:

@@ -31,7 +31,7 @@ def load_timm(name: str, weights: str | Path | None) -> Pretrained:
     architecture, _, tag = name.partition(".")
     check_known("timm", "network", architecture, timm.list_models())
     if weights == "random":
-        return _pretrained(name, timm.create_model(architecture, pretrained=False), "random")
+        return pretrained_timm(name, timm.create_model(architecture, pretrained=False), "random")
     if weights and (path := local_file(weights)):
         return _of_file(name, path)
     tags = [model.partition(".")[2] for model in timm.list_models(f"{architecture}.*", pretrained=True)]
@@ -46,7 +46,7 @@ def load_timm(name: str, weights: str | Path | None) -> Pretrained:
     else:
         where = downloading_from_url(f"timm:{full}", cfg.url, Path(torch.hub.get_dir()) / "checkpoints")
     with where:
-        return _pretrained(full, timm.create_model(full, pretrained=True), cfg.tag)
+        return pretrained_timm(full, timm.create_model(full, pretrained=True), cfg.tag)
 
 
 def _of_file(name: str, path: Path) -> Pretrained:
@@ -59,20 +59,30 @@ def _of_file(name: str, path: Path) -> Pretrained:
     cfg = {"file": str(path), "custom_load": path.suffix == ".npz"} | options  # Google published some as .npz
     with explaining_mismatch(path, f"timm:{name}"), tensors_only(path):
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=cfg, **options)
-    return _pretrained(name, model, str(path))
+    return pretrained_timm(name, model, str(path))
 
 
-def _pretrained(name: str, model: Any, weights: str) -> Pretrained:
+def pretrained_timm(name: str, model: Any, weights: str) -> Pretrained:
+    """A network of timm, with the preprocessing and the classes that timm knows."""
     cfg = model.pretrained_cfg
-    labels = () if weights == "random" else tuple(cfg.get("label_names") or _imagenet(model))
-    size, about = max(cfg["input_size"][1:]), {"weights": weights}
-    fixed = bool(cfg.get("fixed_input_size"))
-    return Pretrained(model.eval(), size, labels, about, f"timm:{name}", tuple(cfg["mean"]), tuple(cfg["std"]), fixed)
+    described = [] if weights == "random" else _imagenet(model)
+    labels = () if weights == "random" else tuple(cfg.get("label_names") or [each.split(", ")[0] for each in described])
+    return Pretrained(
+        model.eval(),
+        max(cfg["input_size"][1:]),
+        labels,
+        {"weights": weights},
+        f"timm:{name}",
+        tuple(cfg["mean"]),
+        tuple(cfg["std"]),
+        bool(cfg.get("fixed_input_size")),
+        synonyms=tuple(tuple(each.split(", ")[1:]) for each in described),
+    )
 
 
 def _imagenet(model: Any) -> list[str]:
-    """The first name of each class, if the number of classes is that of an ImageNet version."""
+    """The names of each class, with commas, if the number of classes is that of an ImageNet version."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     subset = infer_imagenet_subset(model)
-    return [names.partition(",")[0] for names in ImageNetInfo(subset).label_descriptions()] if subset else []
+    return list(ImageNetInfo(subset).label_descriptions()) if subset else []

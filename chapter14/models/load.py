@@ -1,6 +1,7 @@
 """Loads a network by name.
 
     embedded            the small CLIP of this package, in assets/clip.safetensors
+    imagenet            EfficientNet-Lite0, a classifier of ImageNet's 1000 classes (imagenet.py)
     FILE                another CLIP, written by scripts/train_clip.py
     LIBRARY:NAME        a network of torchvision, timm or open_clip, if it is installed
     FILE.py:FACTORY     what a function in the user's Python file returns (from_file.py)
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from . import from_open_clip, from_timm, from_torchvision
 from .clip_file import load_clip
 from .from_file import load_from_file
+from .imagenet import load_efficientnet_lite
 from .pretrained import Pretrained
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -69,13 +71,15 @@ def _loaded(name: str, weights: str | Path | None) -> Pretrained:
     if colon and not Path(name).is_file():
         return _of_library(name, weights)
     file = ASSETS / "clip.safetensors" if name == "embedded" else Path(name)
-    if not file.is_file():
+    if name != "imagenet" and not file.is_file():
         raise FileNotFoundError(
-            f"{name}: no such network. It is 'embedded', a file that scripts/train_clip.py wrote, FILE.py:FACTORY, or "
-            f"{', '.join(f'{library}:NAME' for library in LIBRARIES)}."
+            f"{name}: no such network. It is 'embedded', 'imagenet', a file that scripts/train_clip.py wrote, "
+            f"FILE.py:FACTORY, or {', '.join(f'{library}:NAME' for library in LIBRARIES)}."
         )
     if weights is not None:
         raise ValueError(f"{name}: it has its own weights; it was given {weights}.")
+    if name == "imagenet":
+        return load_efficientnet_lite()
     model, about = load_clip(file)
     return Pretrained(model, model.config.size, tuple(about.pop("labels", ())), about, name, fixed=True)
 

@@ -30,7 +30,7 @@ class Pretrained:
         model: a classifier; or, with `encode_image` and `encode_text`, as `chapter14.models.clip.CLIP` has them, a
             network that reads sentences.
         size: of the pictures that it was trained on, size x size. fixed: it takes no other size; pictures are resized.
-        labels: the names of its classes. about: anything else that is known of it.
+        labels: the names of its classes. synonyms: other names of each. about: anything else that is known of it.
         name: for error messages.
         mean, std: of each channel of its training pictures, where 0 is black and 1 is white.
         encode: x → f [B, D], in place of `model.encode_image`. read: sentences → t [T, D], for `model.encode_text`.
@@ -46,6 +46,7 @@ class Pretrained:
     fixed: bool = False
     encode: Callable[[Tensor], Any] | None = None
     read: Callable[[Sequence[str]], Tensor] | None = None
+    synonyms: tuple[tuple[str, ...], ...] = ()
 
     @property
     def reads(self) -> bool:
@@ -94,14 +95,22 @@ class Pretrained:
                 raise ValueError(f"class {which}: the network has classes 0 to {len(labels) - 1}.")
             return which
         found = [i for i, name in enumerate(labels) if name.lower() == which.lower()]
+        synonyms = [(name, i) for i, names in enumerate(self.synonyms) for name in names]
+        found = found or [i for name, i in synonyms if name.lower() == which.lower()]
         if len(found) > 1:
-            raise ValueError(f"class {which!r}: classes {', '.join(map(str, found))} have this name; give the number.")
+            shown = ", ".join(str(i) if labels[i].lower() == which.lower() else f"{i} ({labels[i]})" for i in found)
+            raise ValueError(f"class {which!r}: classes {shown} have this name; give the number.")
         if not found:
-            hint = f" Its classes: {', '.join(labels)}." if len(labels) <= 20 else did_you_mean(which, labels)
+            names = [*labels, *(name for name, _ in synonyms)]
+            hint = f" Its classes: {', '.join(labels)}." if len(labels) <= 20 else did_you_mean(which, names)
             if not labels:
                 hint = " Its classes have no names here: give a number or, to a network that reads, a sentence."
             raise ValueError(f"class {which!r}: the network does not have it.{hint}")
         return found[0]
+
+    def class_name(self, i: int) -> str:
+        """The name of a class; its number, if it has no name or shares it."""
+        return self.labels[i] if self.labels and self.labels.count(self.labels[i]) == 1 else str(i)
 
     @property
     def like(self) -> Tensor:
@@ -122,5 +131,8 @@ def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> Non
 
 def did_you_mean(name: str, names: Sequence[str]) -> str:
     """A hint at the names that are spelled alike, for an error message; empty if there are none."""
-    near = difflib.get_close_matches(name, names, 5, 0.4)
+    words = {each: each.lower().split() for each in names}
+    near = [each for each in words if name.lower() in words[each]][:10] or difflib.get_close_matches(
+        name, names, 5, 0.4
+    )
     return f" Did you mean: {', '.join(near)}?" if near else ""

@@ -171,7 +171,7 @@ def test_the_command_of_a_record_draws_the_picture_again(network, tmp_path):
     assert main([*read.command, "--out", str(tmp_path / "again.png")]) == 0
     with Image.open(tmp_path / "first.png") as first, Image.open(tmp_path / "again.png") as again:
         assert first.tobytes() == again.tobytes()
-    assert recorded_options(read).label == "cat"
+    assert recorded_options(read).label == ["cat"]
 
 
 def test_a_picture_that_no_command_drew_says_so(its_records):

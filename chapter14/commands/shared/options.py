@@ -48,7 +48,8 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
 
     add = group("objective, one of")
     add("prompt", nargs="*", help="one or more sentences that the picture should fit")
-    add("--class", dest="label", metavar="CLASS", help="a class of the network, by name or number")
+    several = "one or more classes of the network, by name or number"
+    add("--class", dest="label", nargs="+", action="extend", default=[], metavar="CLASS", help=several)
     add("--layer", help="a layer of the network, with one of the following; --list prints their names")
     add("--channel", type=int, metavar="I", help="one of its channels, averaged over all places")
     add("--channels", metavar="WHICH", help="several channels: all, or 0-15, or 1,4,7-9")
@@ -72,7 +73,11 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add("--prior", nargs="+", action="extend", default=[], metavar="NAME=WEIGHT", help=priors)
 
     add = group("network")
-    add("--model", default="embedded", help="embedded; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file")
+    add(
+        "--model",
+        default="embedded",
+        help="embedded; imagenet; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file",
+    )
     add("--weights", help="of a library's network: their name, a file, or random")
     add("--device", help="cpu, cuda, mps")
     add("--bf16", action="store_true", help="run the network in bfloat16")
@@ -163,15 +168,14 @@ def requested_objectives(options: argparse.Namespace, network: Pretrained) -> li
 def _objectives(options: argparse.Namespace, network: Pretrained) -> list[tuple[Objective, dict[str, Any]]]:
     """The objectives without priors, each with the options that request it alone."""
     given = [name for name in LAYER_OPTIONS if (value := getattr(options, name)) is not None and value is not False]
-    if bool(options.prompt) + (options.label is not None) + (options.layer is not None or bool(given)) != 1:
+    if bool(options.prompt) + bool(options.label) + (options.layer is not None or bool(given)) != 1:
         raise ValueError("it needs one of: a sentence, --class, or --layer with an option of it; see --help.")
     if options.prompt:
         return _sentences(options)
     if options.against or options.to:
         raise ValueError("--against and --to need a sentence.")
-    if options.label is not None:
-        which = int(options.label) if options.label.isdecimal() else options.label
-        return [(label(which, options.softmax), {})]
+    if options.label:
+        return [(_class(network, which, options.softmax), {"label": [which]}) for which in options.label]
     if options.layer is None or len(given) != 1:
         names = ", ".join(f"--{name}" for name in LAYER_OPTIONS)
         raise ValueError(f"--layer takes one of {names}, and each of them needs --layer.")
@@ -183,6 +187,13 @@ def _objectives(options: argparse.Namespace, network: Pretrained) -> list[tuple[
             indices = [i for low, high in parse_ranges(options.channels) for i in range(low, high + 1)]
         return [(channel(layer, i), {"channels": None, "channel": i}) for i in indices]
     return [(_of_layer(options, network, layer, given[0]), {})]
+
+
+def _class(network: Pretrained, which: str, softmax: bool) -> Objective:
+    """A class by its name, so that the picture's caption has it, unless several share the name."""
+    i = network.class_index(int(which) if which.isdecimal() else which)
+    name = network.class_name(i)
+    return label(i if name.isdecimal() else name, softmax)
 
 
 def _sentences(options: argparse.Namespace) -> list[tuple[Objective, dict[str, Any]]]:

@@ -31,7 +31,9 @@ MAX_VALUES: dict[str, int] = {
     "only": 10**6,
     "seed": 2**64,
 }
-MAX_LENGTHS = {"prompt": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64}
+MAX_LENGTHS = {
+    "prompt": 256, "label": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64,
+}  # fmt: skip
 MAX_SIDE, MAX_PIXELS = 8192, 2**26  # of one side of a picture, and of all pictures together
 TRUST_HELP = "run the files, read the photographs and download the weights that a picture's recorded command names"
 PHOTOGRAPHS = ("invert", "caricature", "style", "start")
@@ -86,8 +88,9 @@ def external_actions(options: argparse.Namespace) -> list[str]:
     actions = []
     if file.endswith(".py"):
         actions.append(f"run {file} (--model={model})")
-    elif model == "embedded":
-        pass
+    elif model in ("embedded", "imagenet"):
+        if model == "imagenet" and (shadow := _shadow("timm")) is not None:
+            actions.append(f"run {shadow} (--model={model})")
     elif library not in LIBRARIES or library == model or Path(model).is_file():
         actions.append(f"read {model} (--model)")
     elif (shadow := _shadow(library)) is not None:
@@ -130,7 +133,9 @@ def _excess(options: argparse.Namespace) -> str | None:
     sides = [int(side) for side in (options.size or "").split("x") if side.isdecimal()]
     ranges = [] if options.channels in (None, "all") else parse_ranges(options.channels)
     channels = sum(high - low + 1 for low, high in ranges)
-    pictures = options.count * max(len(options.prompt), channels, options.between if options.to else 1)
+    pictures = options.count * max(
+        len(options.prompt), len(options.label), channels, options.between if options.to else 1
+    )
     if pictures > MAX_VALUES["count"]:
         return f"{pictures} pictures, above the limit of {MAX_VALUES['count']}"
     if any(side > MAX_SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > MAX_PIXELS):
