@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as N
 from torch.testing import assert_close
 
 import chapter14.functional as F
@@ -56,3 +57,33 @@ def test_batch_norm_of_one_image_has_its_gradient_whatever_the_layout_of_g(train
     step = 1e-6 * dx
     numerical = (g * (f(x + step) - f(x - step))).sum() / 2e-6
     torch.testing.assert_close((g_in * dx).sum(), numerical, rtol=1e-6, atol=1e-8)
+
+
+FAR = {
+    "batch_norm": lambda ns, x, w, b: ns.batch_norm(x, None, None, w, b, training=True),
+    "instance_norm": lambda ns, x, w, b: ns.instance_norm(x, weight=w, bias=b),
+    "group_norm": lambda ns, x, w, b: ns.group_norm(x, 4, w, b),
+    "layer_norm": lambda ns, x, w, b: ns.layer_norm(x, x.shape[-2:]),
+    "rms_norm": lambda ns, x, w, b: ns.rms_norm(x, x.shape[-2:]),
+}
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1), (10, 1), (1000, 1), (1000, 1e-3), (30000, 100)])
+@pytest.mark.parametrize("name", FAR)
+def test_far_from_0_the_float32_gradient_is_as_exact_as_that_of_torch(name, offset, scale):
+    """PyTorch sums some of them in double precision."""
+    torch.manual_seed(0)
+    x, g = torch.randn(4, 8, 8, 8) * scale + offset, torch.randn(4, 8, 8, 8)
+    w, b = torch.randn(2, 8)
+
+    def gradients(ns, dtype):
+        leaves = [t.to(dtype, copy=True).requires_grad_() for t in (x, w, b)]
+        return torch.autograd.grad(FAR[name](ns, *leaves), leaves, g.to(dtype), allow_unused=True)
+
+    true, native, ours = (
+        gradients(ns, dtype) for ns, dtype in ((N, torch.float64), (N, torch.float32), (F, torch.float32))
+    )
+    for t, n, o in zip(true, native, ours, strict=True):
+        if t is not None:
+            error, at_most = (((m - t).abs().max() / t.abs().max()).item() for m in (o, n))
+            assert error <= max(2 * at_most, 1e-6)

@@ -47,6 +47,7 @@ class BatchNorm(Norm):
             return t.sum(-1, keepdim=True).sum(0)
 
         c = x - sums(x).div_(n)
+        c -= sums(c).div_(n)  # the mean of x is rounded at the size of x, which may be many times its spread
         product = torch.square(c)
         r = sums(product).div_(n).add_(eps).rsqrt_()
         g_w, g_b = sums(torch.mul(g, c, out=product)).mul_(r), sums(g)

@@ -95,7 +95,8 @@ class GroupNorm(Norm):
         g_in, (g_w, g_b) = torch.empty_like(x), g.new_zeros(2, groups, channels, 1)
         for g_, x_, into in row_blocks(g, x, g_in):
             B, C = len(x_), groups * channels
-            x_hat, _, r = torch.native_group_norm(x_.contiguous(), None, None, B, C, places, groups, eps)
+            c = (x_ - x_.mean((-2, -1), keepdim=True)).contiguous()  # the kernel rounds at the size of its input
+            x_hat, _, r = torch.native_group_norm(c, None, None, B, C, places, groups, eps)
             r = r.to(x.dtype).view(B, groups, 1, 1)
             sum_gx, sum_g = (t.sum(-1, keepdim=True) for t in (torch.mul(g_, x_hat, out=into), g_))
             g_w += sum_gx.sum(0)
