@@ -6,8 +6,8 @@ from .checking.report import check as check
 from .conversion.audit import audit as audit
 from .conversion.audit import saved_bytes as saved_bytes
 from .conversion.by_hand import by_hand as by_hand
-from .conversion.freeze import freeze as freeze
-from .conversion.model import convert as convert
+from .conversion.convert import convert as convert
+from .conversion.freezing.freeze import freeze as freeze
 from .drawing.model import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph

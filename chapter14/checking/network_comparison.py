@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from ..conversion.audit import Audit, audit, saved_bytes
-from ..conversion.model import convert
+from ..conversion.convert import convert
 from .case import seed_cpu
 
 

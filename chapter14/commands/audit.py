@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from ..conversion.audit import Audit, audit, saved_bytes
-from ..conversion.model import convert
+from ..conversion.convert import convert
 from ..models.clip import CLIP
 from ..models.from_file import call_factory
 from ..models.load import NetworkWithInputs, build_network, load_network, random_pictures

@@ -84,7 +84,7 @@ class ByHand(TorchFunctionMode):
         return x_out
 
 
-class Block(AbstractContextManager):
+class ByHandBlock(AbstractContextManager):
     """Blocks that are open at one time on one thread share a mode. It stays until the last of them has ended."""
 
     def __init__(self, strict: bool):
@@ -138,7 +138,7 @@ def _differentiated() -> bool:
 
 
 def _is_traced(types: Any) -> bool:
-    """Whether torch.fx traces: it records the call as it was written, and symbolic.py sees to the graph."""
+    """Whether torch.fx traces: it records the call as it was written, and fx_tracing.py sees to the graph."""
     return bool(types) and any(issubclass(cls, fx.Proxy) for cls in types)
 
 
@@ -184,7 +184,7 @@ class Unpack:
         self.unpack = unpack
 
     def __call__(self, packed: Any) -> Tensor:
-        with Block(strict=False):
+        with ByHandBlock(strict=False):
             return self.unpack(packed)
 
 
@@ -283,7 +283,7 @@ def by_hand(strict: bool = False) -> AbstractContextManager[ByHand]:
     """
     if torch.compiler.is_compiling():  # which follows a mode alone
         return ByHand(strict) if strict or (mode := at_work()) is None else nullcontext(mode)
-    return Block(strict)
+    return ByHandBlock(strict)
 
 
 def at_work() -> ByHand | None:

@@ -11,8 +11,8 @@ from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 import chapter14
-from chapter14.frozen.maxpool import MaxPool
-from chapter14.frozen.steps import Unfit
+from chapter14.frozen.layers import Unfit
+from chapter14.frozen.max_pool import FrozenMaxPool
 
 from .clock import Given, now
 
@@ -32,7 +32,7 @@ def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
     if len(shapes) <= len(chain.steps) or x_out.shape != native.shape or not torch.allclose(x_out, native, 1e-3, 1e-3):
         return None  # there is more to it than this chain
     for step, shape in zip(chain.steps, shapes[chain.inputs :], strict=True):
-        if isinstance(step, MaxPool):
+        if isinstance(step, FrozenMaxPool):
             rest += shape.numel() * math.log2(step.size**2 + int(step.relu))
         elif step.relu:
             rest += shape.numel()

@@ -20,7 +20,7 @@ from chapter14.checking.networks import LanguageModel, networks
 from chapter14.checking.pytorch_samples import modules
 from chapter14.checking.torchvision_classifiers import OPTIONS
 from chapter14.conversion.by_hand import NotByHand
-from chapter14.conversion.model import MODULES, Rerouted
+from chapter14.conversion.convert import MODULES, Rerouted
 
 NETWORKS = {network.name: network for network in networks()}
 

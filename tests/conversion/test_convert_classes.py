@@ -19,7 +19,7 @@ from torch.testing import assert_close
 
 import chapter14
 from chapter14 import audit, convert
-from chapter14.conversion.model import Rerouted
+from chapter14.conversion.convert import Rerouted
 
 T = typing.TypeVar("T")
 

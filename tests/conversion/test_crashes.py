@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack as dispatch_modes
 
 from chapter14 import audit, by_hand, convert
-from chapter14.conversion import model as conversion
+from chapter14.conversion import convert as conversion
 
 from ..interrupt import interrupted_at
 

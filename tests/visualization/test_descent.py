@@ -294,7 +294,7 @@ def test_one_layer_is_looked_at_through_one_chain(layer):
         on_step=lambda step: audits.append(chapter14.audit(step.J).by_hand),
         **SHORT,
     )
-    assert all(by_hand["Through"] == 1 and "Conv" not in by_hand for by_hand in audits)
+    assert all(by_hand["FrozenForward"] == 1 and "Conv" not in by_hand for by_hand in audits)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ...conversion.freeze import freeze
+from ...conversion.freezing.freeze import freeze
 from ...models.pretrained import Pretrained, did_you_mean
 from .axes import by_picture, tokens_first
 

@@ -23,7 +23,7 @@ from .. import nn as ours
 from .by_hand import by_hand
 
 #: Where our own modules are.
-OURS = (ours.__name__, f"{__package__}.model")
+OURS = (ours.__name__, f"{__package__}.convert")
 
 
 def _leaves(native: Callable[..., bool]) -> Callable[..., bool]:

@@ -1,10 +1,10 @@
 """The steps of a network that is straight lines with kinks, its parameters fixed: each x_out = A x_in + b.
 
-    Convolution    A = W slid over the image, batch norm folded into W and b
-    Affine         A = diag a, channel by channel: batch norm that stands alone
-    Linear         A = W
-    Mean           A = the mean of each window
-    Add, Merge     A = [I, I], [I 0; 0 I]            Flatten    A = I
+    FrozenConvolution    A = W slid over the image, batch norm folded into W and b
+    FrozenAffine         A = diag a, channel by channel: batch norm that stands alone
+    FrozenLinear         A = W
+    FrozenAvgPool           A = the mean of each window
+    FrozenAdd, FrozenMerge     A = [I, I], [I 0; 0 I]            FrozenFlatten    A = I
 
 A step says what it is from both sides: `forward` computes A x + b, `back` g A, `along` A dx. What A depends on, an
 entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in, [B, ...], of which g and
@@ -25,14 +25,14 @@ from torch import Tensor, nn
 
 from ..layers.convolution.convolution import Slide
 from ..layers.pool.avg_pool import Parts, Windows
-from .convolution import LAST, Fixed, Form, Rows, has_kernels
+from .fused_convolution import LAST, ConvolutionWeights, Form, OneDnnLinear, has_kernels
 
 
 class Unfit(Exception):
     """What came is not what the step was made for: the network has to run as it was written."""
 
 
-class Step(nn.Module):
+class FrozenLayer(nn.Module):
     """One step. `relu` says whether x_out = relu(A x + b)."""
 
     relu = False
@@ -91,7 +91,7 @@ def last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=LAST) if x.ndim == 4 else x.contiguous()
 
 
-class Convolution(Step):
+class FrozenConvolution(FrozenLayer):
     """x [B, C, H, W] → a W x + b, [B, M, H', W']; a [M] is batch norm's, or None.
 
     a W is nowhere kept but as the forms want it, which there is one of for each shape that came.
@@ -105,7 +105,7 @@ class Convolution(Step):
         for name, value in (("W", W), ("a", None), ("b", b)):
             self.register_buffer(name, value)
         self.slide = slide
-        self._fixed: Fixed | None = None
+        self._fixed: ConvolutionWeights | None = None
         self._forms: dict[Any, Form] = {}
 
     def rounded(self, dtype):
@@ -129,10 +129,10 @@ class Convolution(Step):
     def along(self, dx, like, kept):
         return self._form("along", dx[0])(dx[0])
 
-    def _of_W(self) -> Fixed:
+    def _of_W(self) -> ConvolutionWeights:
         W = self.W
         if self._fixed is None or self._fixed.W is not W or self._fixed.version != W._version:
-            self._fixed, self._forms = Fixed(W, self.a, self.slide), {}
+            self._fixed, self._forms = ConvolutionWeights(W, self.a, self.slide), {}
         return self._fixed
 
     def _form(self, which: Any, x: Tensor) -> Form:
@@ -141,7 +141,7 @@ class Convolution(Step):
             self._forms[key] = self._made(fixed, which, x)
         return self._forms[key]
 
-    def _made(self, fixed: Fixed, which: Any, x: Tensor) -> Form:
+    def _made(self, fixed: ConvolutionWeights, which: Any, x: Tensor) -> Form:
         if isinstance(which, str):
             fit(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
             _, p, d, _ = self.slide
@@ -153,7 +153,7 @@ class Convolution(Step):
         return {**super().__getstate__(), "_fixed": None, "_forms": {}}
 
 
-class Affine(Step):
+class FrozenAffine(FrozenLayer):
     """x [B, C, ...] → a x + c, a and c [C]."""
 
     def __init__(self, a: Tensor, c: Tensor):
@@ -181,7 +181,7 @@ class Affine(Step):
         return a.view(-1, *[1] * (x.ndim - 2))
 
 
-class Linear(Step):
+class FrozenLinear(FrozenLayer):
     """x [..., N] → W x + b, [..., M]. Of many rows, W is laid out for them, once for each way.
 
     But not where numbers are taken eight at a time: there PyTorch's own product is as fast, and W is not there thrice.
@@ -207,7 +207,7 @@ class Linear(Step):
         fit(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
         if self._many(x):
             fused = fused and self.relu
-            form = self._form("fused" if fused else "forward", lambda W: Rows(W, self.b, len(x), fused))
+            form = self._form("fused" if fused else "forward", lambda W: OneDnnLinear(W, self.b, len(x), fused))
             x_out = form(x)
             return x_out.relu_() if self.relu and not fused else x_out
         x_out = nn.functional.linear(x, self.W, self.b)
@@ -215,7 +215,7 @@ class Linear(Step):
 
     def back(self, g, like, kept):
         if self._many(g):
-            return (self._form("back", lambda W: Rows(W.t(), None, len(g)))(g),)
+            return (self._form("back", lambda W: OneDnnLinear(W.t(), None, len(g)))(g),)
         return (g @ self.W,)
 
     def along(self, dx, like, kept):
@@ -236,7 +236,7 @@ class Linear(Step):
         return {**super().__getstate__(), "_forms": {}}
 
 
-class Relu(Step):
+class FrozenRelu(FrozenLayer):
     """x → relu x, on its own."""
 
     fresh = False
@@ -253,7 +253,7 @@ class Relu(Step):
         return dx[0]
 
 
-class Add(Step):
+class FrozenAdd(FrozenLayer):
     """a, b of one shape → a + b."""
 
     fresh = False
@@ -273,7 +273,7 @@ class Add(Step):
         return dx[0] + dx[1]
 
 
-class Merge(Step):
+class FrozenMerge(FrozenLayer):
     """Images side by side in their channels: [B, C, H, W], [B, D, H, W], ... → [B, C + D + ..., H, W]."""
 
     fresh = False
@@ -289,7 +289,7 @@ class Merge(Step):
         return torch.cat(list(dx), 1)
 
 
-class Flatten(Step):
+class FrozenFlatten(FrozenLayer):
     """x [B, ...] → [B, N]."""
 
     fresh = False
@@ -304,7 +304,7 @@ class Flatten(Step):
         return dx[0].flatten(1)
 
 
-class Mean(Step):
+class FrozenAvgPool(FrozenLayer):
     """x [B, C, H, W] → the mean of each window."""
 
     fresh = False

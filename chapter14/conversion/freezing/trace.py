@@ -22,13 +22,13 @@ from torch.autograd import forward_ad
 from torch.overrides import _pop_mode_temporarily
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from ..graph.joint import torch_functions as calls
-from ..graph.joint.memory_plan import without_the_dead
-from ..graph.joint.tape import Tape
-from ..graph.joint.tensor_nodes import Values, lasting, memory_of
-from ..layer.levels import unwrapped
-from ..layer.modes import autocasting, transformed
-from .copying import copied
+from ...graph.joint import torch_functions as calls
+from ...graph.joint.memory_plan import without_the_dead
+from ...graph.joint.tape import Tape
+from ...graph.joint.tensor_nodes import Values, lasting, memory_of
+from ...layer.levels import unwrapped
+from ...layer.modes import autocasting, transformed
+from ..copying import copied
 
 #: The hooks that a call of a module runs.
 HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")

@@ -3,7 +3,7 @@
     relu(max x) = max(relu x)       so a relu before the pool comes after it, where there are fewer entries
 
 Kept: 1 + which entry of its window it was, and 0 where relu is flat; two entries a byte, one of each half of the image.
-Back, g goes to those places of the image: they are looked up by byte, in tables of 256.
+FrozenBackward, g goes to those places of the image: they are looked up by byte, in tables of 256.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .bits import flat
-from .steps import Step, fit, last
+from .bitmask import flat
+from .layers import FrozenLayer, fit, last
 
 LARGE = 2**14  # entries of an image from which on each is looked up by itself, in the processor's cache
 
 
-class MaxPool(Step):
+class FrozenMaxPool(FrozenLayer):
     """x [B, C, H, W] → the largest of each window of up to 3 x 3, [B, C, h, w]."""
 
     keeps, gates = True, False  # type: ignore[assignment]

@@ -26,8 +26,8 @@ from ..layer.recorder import AT_WORK, recorder
 from ..nn.fallback import or_natively
 from .by_hand import by_hand
 from .copying import copied
-from .symbolic import OURS as OURS
-from .symbolic import Unscripted, graphs, is_marked, mark, runs_by_hand, unmark
+from .fx_tracing import OURS as OURS
+from .fx_tracing import Unscripted, graphs, is_marked, mark, runs_by_hand, unmark
 
 
 class ReLU(ours.ReLU):

@@ -25,16 +25,16 @@ from ..layer.base import Layer
 from ..layer.levels import legacy_level, legacy_unbatched
 from ..layers.core.arrange import permute
 from ..layers.core.branch import broadcast_to
-from .steps import Unfit
+from .layers import Unfit
 
 SOME = 8  # images
 
 
-class Shapes(UserList):
+class RegisterShapes(UserList):
     """Those of all registers, filled in by each forward pass: one object to a graph, where a list would be a copy."""
 
 
-class Through(Layer):
+class FrozenForward(Layer):
     """x_in → x_out, and what A depends on."""
 
     many = True
@@ -50,20 +50,20 @@ class Through(Layer):
 
     @staticmethod
     def backward(needs, g, chain, shapes, *kept):
-        return None, None, *_called(Back, chain, shapes, (), g[: len(chain.gives)], kept)
+        return None, None, *_called(FrozenBackward, chain, shapes, (), g[: len(chain.gives)], kept)
 
     @staticmethod
     def jvp(tangents, chain, _, *x):
-        shapes = Shapes()
+        shapes = RegisterShapes()
         kept = chain.through([t.detach() for t in x], shapes)[len(chain.gives) :]
-        return *_called(Along, chain, shapes, (), _there(tangents[2:], x), kept), *[None] * len(kept)
+        return *_called(FrozenJvp, chain, shapes, (), _there(tangents[2:], x), kept), *[None] * len(kept)
 
     @staticmethod
     def vmap(info, in_dims, *inputs):
         raise Unfit  # many x are a batch: as the network was written
 
 
-class Back(Layer):
+class FrozenBackward(Layer):
     """n g_out [*lead, *shape of one], and what A depends on → g_in = g_out A, each [*lead, *shape of x_in]."""
 
     many = True
@@ -79,18 +79,18 @@ class Back(Layer):
 
     @staticmethod
     def backward(needs, G, chain, shapes, lead, n, *kept):
-        return None, None, None, None, *_called(Along, chain, shapes, lead, G, kept), *[None] * len(kept)
+        return None, None, None, None, *_called(FrozenJvp, chain, shapes, lead, G, kept), *[None] * len(kept)
 
     @staticmethod
     def jvp(tangents, chain, shapes, lead, n, *inputs):
-        return _called(Back, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
+        return _called(FrozenBackward, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
 
     @staticmethod
     def vmap(info, in_dims, *inputs):
-        return _many(Back, info.batch_size, in_dims, *inputs)
+        return _many(FrozenBackward, info.batch_size, in_dims, *inputs)
 
 
-class Along(Layer):
+class FrozenJvp(Layer):
     """n dx_in [*lead, *shape of one], and what A depends on → dx_out = A dx_in, each [*lead, *shape of x_out]."""
 
     many = True
@@ -106,19 +106,19 @@ class Along(Layer):
 
     @staticmethod
     def backward(needs, g, chain, shapes, lead, n, *kept):
-        return None, None, None, None, *_called(Back, chain, shapes, lead, g, kept), *[None] * len(kept)
+        return None, None, None, None, *_called(FrozenBackward, chain, shapes, lead, g, kept), *[None] * len(kept)
 
     @staticmethod
     def jvp(tangents, chain, shapes, lead, n, *inputs):
-        return _called(Along, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
+        return _called(FrozenJvp, chain, shapes, lead, _there(tangents[4:], inputs[:n]), inputs[n:])
 
     @staticmethod
     def vmap(info, in_dims, *inputs):
-        return _many(Along, info.batch_size, in_dims, *inputs)
+        return _many(FrozenJvp, info.batch_size, in_dims, *inputs)
 
 
 def _some_at_a_time(
-    go: Callable[..., Any], shapes: Shapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
+    go: Callable[..., Any], shapes: RegisterShapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
 ) -> Any:
     """Of many g, as many as are SOME images: then what is on the way stays in the processor's cache."""
     kept, K = list(map(unwrap_if_dead, kept)), math.prod(lead)
@@ -131,7 +131,12 @@ def _some_at_a_time(
 
 
 def _called(
-    layer: type[Layer], chain: Any, shapes: Shapes, lead: Sequence[int], g: Sequence[Tensor], kept: Sequence[Tensor]
+    layer: type[Layer],
+    chain: Any,
+    shapes: RegisterShapes,
+    lead: Sequence[int],
+    g: Sequence[Tensor],
+    kept: Sequence[Tensor],
 ) -> Any:
     """The layer. The older vmap, of is_grads_batched, has no rules: its axis is taken off here, and put on again."""
     if not any(map(is_legacy_batchedtensor, g)):

@@ -3,7 +3,7 @@
     x_out = W * x_in + b                    g_in = g_out L^x, the transposed convolution
 
 On a CPU in float32 and bfloat16 the kernels are oneDNN's, with channels last and W laid out once as they want it;
-elsewhere torch's. Back, with W flipped and its channels exchanged, a convolution of stride 1 is one itself.
+elsewhere torch's. FrozenBackward, with W flipped and its channels exchanged, a convolution of stride 1 is one itself.
 
 An image of few channels, as the pixels are, is what the kernels are slow to go back to: they compute 16 channels, and
 drop the rest. So more channels are made, and then rearranged:
@@ -51,7 +51,7 @@ if _HAS_IT and _onednn._is_mkldnn_bf16_supported():
 Form = Callable[[Tensor], Tensor]
 
 
-class Kernel:
+class OneDnnConvolution:
     """x [B, C, H, W] → relu(W x + b) or W x + b, [B, M, H', W']; W [M, C/groups, kh, kw] laid out by `laid_out`."""
 
     def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
@@ -69,7 +69,7 @@ def laid_out(W: Tensor, slide: Slide, shape: Sequence[int]) -> Tensor:
     return _onednn._reorder_convolution_weight(W, padding, stride, dilation, groups, list(shape))
 
 
-class Product:
+class PointwiseConvolution:
     """x [B, C, H, W] → relu(W x + b) or W x + b for W [M, C, 1, 1]: one product, where that is small."""
 
     def __init__(self, W: Tensor, b: Tensor | None, relu: bool = False):
@@ -80,7 +80,7 @@ class Product:
         return (x_out.relu_() if self.relu else x_out).permute(0, 3, 1, 2)
 
 
-class Rows:
+class OneDnnLinear:
     """x [..., N] → relu(W x + b) or W x + b: W [M, N] laid out for many rows."""
 
     def __init__(self, W: Tensor, b: Tensor | None, rows: int, relu: bool = False):
@@ -91,8 +91,8 @@ class Rows:
         return _linear(x, self.W, *self.rest)
 
 
-class Transposed:
-    """g [B, M, H', W'] → g_in [B, C, H, W]: as `Kernel`, transposed, for any stride."""
+class OneDnnTransposed:
+    """g [B, M, H', W'] → g_in [B, C, H, W]: as `OneDnnConvolution`, transposed, for any stride."""
 
     def __init__(self, W: Tensor, slide: Slide, extra: Sequence[int], shape: Sequence[int]):
         stride, padding, dilation, groups = map(_listed, slide)
@@ -104,7 +104,7 @@ class Transposed:
         return _conv_transpose(g, self.W, *self.rest)
 
 
-class Columns:
+class ColumnTransposed:
     """g → g_in for few channels and stride 1: each column of the kernel on its own."""
 
     def __init__(self, W: Tensor, slide: Slide, shape: Sequence[int]):
@@ -113,7 +113,7 @@ class Columns:
         turned = W.flip(2).permute(1, 3, 0, 2).reshape(C * kw, M, kh, 1)
         self.C, self.columns = C, kw
         slid = Slide((1, 1), (kh - 1 - up, 0), (1, 1), 1)
-        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
+        self.kernel = OneDnnConvolution(laid_out(turned, slid, shape), None, slid)
 
     def __call__(self, g: Tensor) -> Tensor:
         each = self.kernel(g)
@@ -124,7 +124,7 @@ class Columns:
         return x[..., self.left : x.shape[-1] - self.left]
 
 
-class Blocks:
+class BlockTransposed:
     """g → g_in [B, C, H, W] for few channels and stride s: s x s pixels at a time.
 
     Pixel s u + r of the image sees, through tap d of the kernel, output o = u - e, where s e + r = d - padding: so the
@@ -148,7 +148,7 @@ class Blocks:
         pad = max(before, after)
         self.start = pad - before
         slid = Slide((1, 1), (pad, pad), (1, 1), 1)
-        self.kernel = Kernel(laid_out(turned, slid, shape), None, slid)
+        self.kernel = OneDnnConvolution(laid_out(turned, slid, shape), None, slid)
 
     def __call__(self, g: Tensor) -> Tensor:
         (H, W), s = self.size, self.s
@@ -158,7 +158,7 @@ class Blocks:
         return x[:, :, : self.image[0], : self.image[1]]
 
 
-class Plain:
+class TorchConvolution:
     """x [B, C, H, W] → relu(W x + b) or W x + b, by torch."""
 
     def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, relu: bool = False):
@@ -170,7 +170,7 @@ class Plain:
         return x_out.relu_() if self.relu else x_out
 
 
-class Fixed:
+class ConvolutionWeights:
     """A convolution by a W, a [M] and W [M, C/groups, kh, kw], which do not change: forms for x and g of some shape.
 
     a W is laid out once for each way. The same convolution on images of other sizes uses it too.
@@ -192,11 +192,11 @@ class Fixed:
     def forward(self, x: Tensor, b: Tensor | None, relu: bool) -> Form:
         """x → relu(a W x + b), or without relu. With relu, where no NaN can come before it: oneDNN makes it 0."""
         if not has_kernels(x):
-            return Plain(self._aW(), b, self.slide, relu)
+            return TorchConvolution(self._aW(), b, self.slide, relu)
         if _is_product(self.W.shape, self.slide, x.shape):
-            return Product(self._aW(), b, relu)
+            return PointwiseConvolution(self._aW(), b, relu)
         W = self._once("forward", lambda: laid_out(self._aW(), self.slide, x.shape))
-        return Kernel(W, b, self.slide, relu)
+        return OneDnnConvolution(W, b, self.slide, relu)
 
     def back(self, g: Tensor, image: Sequence[int]) -> Form:
         """g → g_in [B, C, *image]."""
@@ -209,15 +209,15 @@ class Fixed:
         few = groups == 1 and dilation == (1, 1) and C <= FEW and kh > 1 and kw > 1
         if stride == (1, 1) and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, (kh, kw), strict=True)):
             if few:
-                return Columns(self._aW(), slide, g.shape)
+                return ColumnTransposed(self._aW(), slide, g.shape)
             if _is_product(self.W.shape, slide, g.shape):
-                return Product(_turned(self._aW(), groups), None)
+                return PointwiseConvolution(_turned(self._aW(), groups), None)
             slid = _slid_back(slide, (kh, kw))
             turned = self._once("back", lambda: laid_out(_turned(self._aW(), groups), slid, g.shape))
-            return Kernel(turned, None, slid)
+            return OneDnnConvolution(turned, None, slid)
         if few and stride[0] == stride[1] <= kh == kw and padding[0] == padding[1] < kh:
-            return Blocks(self._aW(), slide, image, g.shape)
-        return self._once(rest, lambda: Transposed(self._aW(), slide, rest, g.shape))
+            return BlockTransposed(self._aW(), slide, image, g.shape)
+        return self._once(rest, lambda: OneDnnTransposed(self._aW(), slide, rest, g.shape))
 
     def _once(self, which: Any, made: Callable[[], Any]) -> Any:
         if which not in self._laid_out:

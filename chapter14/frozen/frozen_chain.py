@@ -16,19 +16,19 @@ from torch.autograd import forward_ad
 
 from ..layer.base import cast
 from ..layer.modes import transformed
-from .bits import TOGETHER, gated, packed, together, unpacked
-from .convolution import has_kernels
-from .steps import Step, fit, last
-from .way import Shapes, Through
+from .bitmask import TOGETHER, gated, packed, together, unpacked
+from .fused_convolution import has_kernels
+from .layers import FrozenLayer, fit, last
+from .passes import FrozenForward, RegisterShapes
 
 #: Sums of numbers that are smaller than this do not overflow, in float32 and bfloat16 neither.
 LARGE = 2.0**126
 
 
-class Chain(nn.Module):
+class FrozenChain(nn.Module):
     """Registers 0, 1, ... are x_in; step i reads registers `reads[i]` and writes the next one; `gives` are x_out."""
 
-    def __init__(self, steps: Sequence[Step], reads: Sequence[Sequence[int]], inputs: int, gives: Sequence[int]):
+    def __init__(self, steps: Sequence[FrozenLayer], reads: Sequence[Sequence[int]], inputs: int, gives: Sequence[int]):
         super().__init__()
         self.strided = False
         self.precision: torch.dtype | None = None
@@ -43,7 +43,7 @@ class Chain(nn.Module):
         for step in self._all():
             step.rounded(dtype)
 
-    def alike(self, other: Chain) -> bool:
+    def alike(self, other: FrozenChain) -> bool:
         """Whether it computes the same, from the same parameters."""
         form, theirs = ((c.inputs, c.gives, c.reads, c.strided, c.precision) for c in (self, other))
         both = zip(self._all(), other._all(), strict=False)
@@ -55,7 +55,7 @@ class Chain(nn.Module):
             x = tuple(cast(t, self.precision) for t in x)
         wanted = torch.is_grad_enabled() and any(t.requires_grad for t in x)
         if wanted or forward_ad._current_level >= 0 or transformed():
-            return Through.of(self, Shapes(), *x)[: len(self.gives)]
+            return FrozenForward.of(self, RegisterShapes(), *x)[: len(self.gives)]
         return self.through(x, None)
 
     def through(self, x: Sequence[Tensor], shapes: MutableSequence[torch.Size] | None) -> tuple[Tensor, ...]:
@@ -127,7 +127,7 @@ class Chain(nn.Module):
             registers.append(gated(dx_out, masks, first, K) if step.gates else dx_out)
         return tuple(self._given(registers[r], dx).view(*lead, *shapes[r]) for r in self.gives)
 
-    def _all(self) -> list[Step]:
+    def _all(self) -> list[FrozenLayer]:
         return list(self.steps)  # type: ignore[arg-type]
 
     def _given(self, x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
@@ -154,7 +154,7 @@ class Chain(nn.Module):
             yield others.get(i, masks), first
 
 
-def _is_finite(step: Step, reads: Sequence[int], registers: Sequence[Tensor], bounds: list[float]) -> bool:
+def _is_finite(step: FrozenLayer, reads: Sequence[int], registers: Sequence[Tensor], bounds: list[float]) -> bool:
     """Whether a step overflows nowhere, by the bounds of what it reads. Its own is added to them."""
     bound = step.bound([bounds[r] for r in reads])
     if step.relu and not bound < LARGE:

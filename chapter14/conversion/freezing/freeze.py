@@ -1,7 +1,7 @@
 """freeze(model): the network with its parameters fixed, as one lean chain: same outputs, same g_in.
 
 The network is traced when it first sees an input of some shape. Runs of layers that the chain knows
-(frozen/steps.py) become one layer, with batch norm folded and relu fused; what is between them, and what no graph can
+(frozen/layers.py) become one layer, with batch norm folded and relu fused; what is between them, and what no graph can
 state, runs by hand.
 """
 
@@ -19,15 +19,15 @@ from torch.fx.node import map_arg
 from torch.nn.modules import module as torch_module
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from ..frozen.chain import Chain
-from ..frozen.field import Field
-from ..frozen.steps import Unfit
-from ..layer.levels import forward_mode, is_batched
-from ..layer.modes import autocasting, compiling, transformed
-from .by_hand import by_hand
-from .copying import copied
+from ...frozen.frozen_chain import FrozenChain
+from ...frozen.layers import Unfit
+from ...frozen.receptive_field import ReceptiveField
+from ...layer.levels import forward_mode, is_batched
+from ...layer.modes import autocasting, compiling, transformed
+from ..by_hand import by_hand
+from ..convert import Rerouted, convert, rerouted, unconverted
+from ..copying import copied
 from .fold import Folded, Run
-from .model import Rerouted, convert, rerouted, unconverted
 from .trace import HOOKS, Call, Reached, alone, reached, trace
 
 #: How many traces are held. Each new shape, layout, dtype or grad mode of the input has its own.
@@ -116,7 +116,7 @@ class Frozen(nn.Module):
         x_out = self._as_written(*args, **kwargs)
         return x_out if self.field is None else self.field.of(x_out)
 
-    def parts(self, *args: Any, **kwargs: Any) -> Parts | None:
+    def parts(self, *args: Any, **kwargs: Any) -> FrozenGraph | None:
         """What the network is to this input, in parts; None where all of it runs by hand as it was written."""
         if len(args) != 1 or kwargs or type(args[0]) is not Tensor or _many_or_along(args[0]) or _globally_hooked():
             return None
@@ -141,7 +141,7 @@ class Frozen(nn.Module):
         parts = self.parts(x)
         return parts is not None and parts.one is not None
 
-    def _made(self, x: Tensor) -> Parts | None:
+    def _made(self, x: Tensor) -> FrozenGraph | None:
         traced = trace(self.model, x, ends=self.until is not None)
         if traced is None:
             return None
@@ -152,7 +152,7 @@ class Frozen(nn.Module):
                 if self.precision is not None:
                     run.chain.rounded(self.precision)
                 run.chain = next((chain for chain in held if chain.alike(run.chain)), run.chain)
-        return Parts(self, folded)
+        return FrozenGraph(self, folded)
 
     def _as_written(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -176,8 +176,8 @@ class Frozen(nn.Module):
     # when a trace no longer holds
 
     def _forget(self) -> None:
-        self._traced: dict[Any, Parts | None] = {}
-        self.field = None if self.at is None else Field(self.at)
+        self._traced: dict[Any, FrozenGraph | None] = {}
+        self.field = None if self.at is None else ReceptiveField(self.at)
         modules = list(self.model.modules())
         self._hooks = [vars(module)[kind] for module in modules for kind in HOOKS]
         self._state = [t for t in (*self.model.parameters(), *self.model.buffers()) if not t.is_inference()]
@@ -202,7 +202,7 @@ class Frozen(nn.Module):
         self._forget()
 
 
-class Parts:
+class FrozenGraph:
     """A traced network: `chains` are the runs of layers that became one, the rest is called node by node."""
 
     def __init__(self, frozen: Frozen, folded: Folded):
@@ -211,10 +211,10 @@ class Parts:
         self._field = frozen.field
         self.one = self._one_chain() if self._field else None
 
-    def _one_chain(self) -> Chain | None:
+    def _one_chain(self) -> FrozenChain | None:
         """What the network is, if it is one chain, of which a place can be cut."""
         match self._folded.parts:
-            case [fx.Node(), Run(chain=chain), fx.Node(op="output", args=[[fx.Node()]])] if Field.suits(chain):
+            case [fx.Node(), Run(chain=chain), fx.Node(op="output", args=[[fx.Node()]])] if ReceptiveField.suits(chain):
                 return chain
         return None
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ..frozen.chain import Chain
-from ..frozen.maxpool import MaxPool
-from ..frozen.pooled import Pooled
-from ..frozen.steps import Affine, Convolution, Flatten, Linear, Relu, Step
+from ...frozen.adaptive_pool import FrozenAdaptivePool
+from ...frozen.frozen_chain import FrozenChain
+from ...frozen.layers import FrozenAffine, FrozenConvolution, FrozenFlatten, FrozenLayer, FrozenLinear, FrozenRelu
+from ...frozen.max_pool import FrozenMaxPool
 from .recognise import looks_at_strides, step_of
 from .trace import Traced, is_constant
 
@@ -29,7 +29,7 @@ class Run:
 
     def __init__(self) -> None:
         self.nodes: list[fx.Node] = []
-        self.steps: dict[fx.Node, Step] = {}
+        self.steps: dict[fx.Node, FrozenLayer] = {}
         self.reads: dict[fx.Node, list[fx.Node]] = {}
 
     def close(self, wanted: set[fx.Node]) -> None:
@@ -37,7 +37,7 @@ class Run:
         self.outs = [node for node in self.steps if node in wanted]
         place = {node: i for i, node in enumerate([*self.ins, *self.steps])}
         reads = [[place[x] for x in self.reads[node]] for node in self.steps]
-        self.chain = Chain(list(self.steps.values()), reads, len(self.ins), [place[node] for node in self.outs])
+        self.chain = FrozenChain(list(self.steps.values()), reads, len(self.ins), [place[node] for node in self.outs])
 
 
 Part = Run | fx.Node
@@ -122,22 +122,22 @@ def constant(node: fx.Node, constants: nn.Module) -> Any:
     return getattr(constants, str(node.target)) if node.op == "get_attr" else node.meta["held"]
 
 
-def took(step: Step, then: Step) -> bool:
+def took(step: FrozenLayer, then: FrozenLayer) -> bool:
     """Whether a step could take in the one that follows; then it has."""
-    if isinstance(then, MaxPool) and not isinstance(step, Relu):
+    if isinstance(then, FrozenMaxPool) and not isinstance(step, FrozenRelu):
         then.relu, step.relu = step.relu, False
-    if step.relu or isinstance(step, Flatten):
+    if step.relu or isinstance(step, FrozenFlatten):
         return False
-    if isinstance(step, Pooled) and not step.is_flat:
-        step.is_flat = isinstance(then, Flatten)
+    if isinstance(step, FrozenAdaptivePool) and not step.is_flat:
+        step.is_flat = isinstance(then, FrozenFlatten)
         return step.is_flat
-    if isinstance(step, Pooled) and step.linear is None:
-        step.linear = then if isinstance(then, Linear) else None
+    if isinstance(step, FrozenAdaptivePool) and step.linear is None:
+        step.linear = then if isinstance(then, FrozenLinear) else None
         return step.linear is not None
-    if isinstance(then, Relu):
+    if isinstance(then, FrozenRelu):
         step.relu = True
         return True
-    if isinstance(then, Affine) and isinstance(step, Convolution) and len(then.a) == len(step.W):
+    if isinstance(then, FrozenAffine) and isinstance(step, FrozenConvolution) and len(then.a) == len(step.W):
         b = torch.zeros_like(then.c) if step.b is None else step.b
         step.a = then.a if step.a is None else then.a * step.a
         step.b = torch.addcmul(then.c, then.a, b)

@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from ..layers.pool.avg_pool import Parts
-from .steps import Linear, Mean, fit
+from .layers import FrozenAvgPool, FrozenLinear, fit
 
 
-class Pooled(Mean):
+class FrozenAdaptivePool(FrozenAvgPool):
     """x [B, C, H, W] → [B, C, *parts]; where `is_flat`, [B, N]; and then through `linear`, if there is one."""
 
     windows: Parts
-    linear: Linear | None
+    linear: FrozenLinear | None
     is_flat = False
 
     def __init__(self, parts: Parts):
         super().__init__(parts)
         self.register_module("linear", None)
-        self._whole: tuple[Any, Linear] | None = None
+        self._whole: tuple[Any, FrozenLinear] | None = None
 
     def forward(self, x):
         fit(x.ndim == 4)
@@ -62,7 +62,7 @@ class Pooled(Mean):
     def _through(self, x_out: Tensor) -> Tensor:
         return x_out.relu_() if self.relu else x_out
 
-    def _with_parts(self, shape: torch.Size) -> Linear | None:
+    def _with_parts(self, shape: torch.Size) -> FrozenLinear | None:
         """W A for images of this size, where it is smaller than W."""
         W, image = self.linear.W, tuple(shape[2:])  # type: ignore[union-attr]
         if math.prod(image) >= math.prod(self.windows.size) or not shape.numel():
@@ -71,7 +71,7 @@ class Pooled(Mean):
             WA = W.view(len(W), -1, *self.windows.size)
             for axis in (1, 0):
                 WA = self.windows.distribute(WA, axis, image[axis])
-            self._whole = (image, id(W), W._version), Linear(WA.flatten(1), self.linear.b)  # type: ignore[union-attr]
+            self._whole = (image, id(W), W._version), FrozenLinear(WA.flatten(1), self.linear.b)  # type: ignore[union-attr]
         return self._whole[1]
 
     def __getstate__(self):

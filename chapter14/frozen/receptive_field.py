@@ -7,7 +7,7 @@ A step at places a to b of its output sees of its input, along each axis,
     relu, sum, merge, ...     [a, b)
 
 so from the place back to the pixels. Then the same steps run on these cuts, without padding: what sticks out of the
-image is put there by `Cut`, and nowhere else. Back, g_in is pasted into zeros of x's shape.
+image is put there by `FrozenCrop`, and nowhere else. FrozenBackward, g_in is pasted into zeros of x's shape.
 """
 
 from __future__ import annotations
@@ -20,30 +20,41 @@ from torch import Tensor, nn
 
 from ..layers.core.arrange import narrow
 from ..layers.pool.avg_pool import Parts, Windows
-from .chain import Chain
-from .convolution import LAST
-from .maxpool import MaxPool
-from .pooled import Pooled
-from .steps import Add, Affine, Convolution, Mean, Merge, Relu, Step, Unfit, fit, last
+from .adaptive_pool import FrozenAdaptivePool
+from .frozen_chain import FrozenChain
+from .fused_convolution import LAST
+from .layers import (
+    FrozenAdd,
+    FrozenAffine,
+    FrozenAvgPool,
+    FrozenConvolution,
+    FrozenLayer,
+    FrozenMerge,
+    FrozenRelu,
+    Unfit,
+    fit,
+    last,
+)
+from .max_pool import FrozenMaxPool
 
 Range = tuple[int, int]
 
 
-class Field(nn.Module):
+class ReceptiveField(nn.Module):
     """(chain, x) → what the chain gives at one place, [B, M, 1, 1]; made once for each size of x."""
 
     def __init__(self, place: Sequence[int | None]):
         super().__init__()
         self.place = place
-        self._made: dict[Any, Chain] = {}
-        self._bare: dict[Any, Step] = {}
+        self._made: dict[Any, FrozenChain] = {}
+        self._bare: dict[Any, FrozenLayer] = {}
 
     @staticmethod
-    def suits(chain: Chain) -> bool:
+    def suits(chain: FrozenChain) -> bool:
         """Whether each step sees a part of its input only: none is linear, or lays an image flat."""
         return chain.inputs == len(chain.gives) == 1 and all(map(_has_places, chain.steps))
 
-    def forward(self, chain: Chain, x: Tensor) -> Tensor:
+    def forward(self, chain: FrozenChain, x: Tensor) -> Tensor:
         fit(x.ndim == 4)
         size = tuple(x.shape[2:])
         if (chain, size) not in self._made:
@@ -68,7 +79,7 @@ class Field(nn.Module):
             found.append((i % n, i % n + 1))
         return found
 
-    def _cut(self, chain: Chain, size: Sequence[int]) -> Chain:
+    def _cut(self, chain: FrozenChain, size: Sequence[int]) -> FrozenChain:
         """The chain of what the place sees in x of this size."""
         steps: list[Any] = list(chain.steps)
         sizes = [tuple(size)]
@@ -81,11 +92,11 @@ class Field(nn.Module):
                 held[r] = list(map(_joined, held.get(r, needs), needs))
         held[0] = [(0, n) for n in size]
 
-        made: list[Step] = []
+        made: list[FrozenLayer] = []
         from_: list[list[int]] = []
         places: dict[Any, int] = {0: 0}
 
-        def wrote(key: Any, step: Step, reads: list[int]) -> int:
+        def wrote(key: Any, step: FrozenLayer, reads: list[int]) -> int:
             made.append(step)
             from_.append(reads)
             places[key] = len(made)
@@ -94,33 +105,35 @@ class Field(nn.Module):
         for i, step in enumerate(steps):
             if 1 + i not in held:
                 continue
-            now, beyond = [], -torch.inf if isinstance(step, MaxPool) else 0.0
+            now, beyond = [], -torch.inf if isinstance(step, FrozenMaxPool) else 0.0
             for r in chain.reads[i]:
                 needs = _seen(step, held[1 + i], sizes[r])
                 cut = tuple((lo - first, hi - first) for (lo, hi), (first, _) in zip(needs, held[r], strict=True))
                 key = r if needs == held[r] else (r, cut, beyond)
-                now.append(places[key] if key in places else wrote(key, Cut(cut, beyond), [places[r]]))
+                now.append(places[key] if key in places else wrote(key, FrozenCrop(cut, beyond), [places[r]]))
             wrote(1 + i, self._without_padding((chain, i), step, held[1 + i], needs, sizes[chain.reads[i][0]]), now)
-        cut_chain = Chain(made, from_, 1, [places[chain.gives[0]]])
+        cut_chain = FrozenChain(made, from_, 1, [places[chain.gives[0]]])
         cut_chain.precision = chain.precision
         return cut_chain
 
-    def _without_padding(self, i: Any, step: Any, out: list[Range], needs: list[Range], size: Sequence[int]) -> Step:
-        if isinstance(step, Mean):
+    def _without_padding(
+        self, i: Any, step: Any, out: list[Range], needs: list[Range], size: Sequence[int]
+    ) -> FrozenLayer:
+        if isinstance(step, FrozenAvgPool):
             A = [
                 A[a:b, max(lo, 0) : hi]
                 for A, (a, b), (lo, hi) in zip(_matrices(step.windows, size), out, needs, strict=True)
             ]
-            means = Means(*A)
+            means = FrozenAvgPoolMatrices(*A)
             means.relu = step.relu
             return means
         if i not in self._bare:
             self._bare[i] = step
-            if isinstance(step, Convolution):  # the same W, in the same memory
-                self._bare[i] = bare = Convolution(step.W, step.b, step.slide._replace(padding=(0, 0)))
+            if isinstance(step, FrozenConvolution):  # the same W, in the same memory
+                self._bare[i] = bare = FrozenConvolution(step.W, step.b, step.slide._replace(padding=(0, 0)))
                 bare.a, bare.relu = step.a, step.relu
-            elif isinstance(step, MaxPool):
-                self._bare[i] = pool = MaxPool(step.size, step.stride, 0, False)
+            elif isinstance(step, FrozenMaxPool):
+                self._bare[i] = pool = FrozenMaxPool(step.size, step.stride, 0, False)
                 pool.relu = step.relu
         return self._bare[i]
 
@@ -133,7 +146,7 @@ class Field(nn.Module):
         return {**super().__getstate__(), "_made": {}, "_bare": {}}
 
 
-class Cut(Step):
+class FrozenCrop(FrozenLayer):
     """x [B, C, H, W] → its rows and columns from lo to hi; where it has none, `beyond`."""
 
     def __init__(self, ranges: Sequence[Range], beyond: float):
@@ -169,7 +182,7 @@ class Cut(Step):
         return (..., *there), (..., *here)
 
 
-class Means(Step):
+class FrozenAvgPoolMatrices(FrozenLayer):
     """x [B, C, H, W] → A x A'^T, A of the rows and A' of the columns."""
 
     def __init__(self, rows: Tensor, columns: Tensor):
@@ -192,9 +205,11 @@ class Means(Step):
 
 
 def _has_places(step: Any) -> bool:
-    if isinstance(step, Pooled):
+    if isinstance(step, FrozenAdaptivePool):
         return step.linear is None and not step.is_flat
-    return isinstance(step, Convolution | MaxPool | Mean | Affine | Relu | Add | Merge)
+    return isinstance(
+        step, FrozenConvolution | FrozenMaxPool | FrozenAvgPool | FrozenAffine | FrozenRelu | FrozenAdd | FrozenMerge
+    )
 
 
 def _size(step: Any, sizes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -202,7 +217,7 @@ def _size(step: Any, sizes: list[tuple[int, ...]]) -> tuple[int, ...]:
     fit(all(size == sizes[0] for size in sizes))
     (size, *_), like = sizes, torch.Size((1, 1, *sizes[0]))
     try:
-        if isinstance(step, Convolution):
+        if isinstance(step, FrozenConvolution):
             _, p, d, _ = step.slide
             ks = step.W.shape[2:]
             fit(all(n + 2 * p >= d * (k - 1) + 1 for n, p, d, k in zip(size, p, d, ks, strict=True)))
@@ -210,9 +225,9 @@ def _size(step: Any, sizes: list[tuple[int, ...]]) -> tuple[int, ...]:
                 (n + 2 * p - d * (k - 1) - 1) // s + 1
                 for n, s, p, d, k in zip(size, step.slide.stride, p, d, ks, strict=True)
             )
-        if isinstance(step, MaxPool):
+        if isinstance(step, FrozenMaxPool):
             return tuple(step._shape(like)[2:])
-        if isinstance(step, Mean):
+        if isinstance(step, FrozenAvgPool):
             return tuple(step.windows.mean(torch.empty(like, device="meta")).shape[2:])
     except RuntimeError as error:
         raise Unfit from error
@@ -221,11 +236,11 @@ def _size(step: Any, sizes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 def _seen(step: Any, out: Sequence[Range], size: Sequence[int]) -> list[Range]:
     """Of an input of this size, by these places of the output; it may stick out of the image."""
-    if isinstance(step, Convolution):
+    if isinstance(step, FrozenConvolution):
         axes = list(zip(step.slide.stride, step.slide.padding, step.slide.dilation, step.W.shape[2:], strict=True))
-    elif isinstance(step, MaxPool):
+    elif isinstance(step, FrozenMaxPool):
         axes = [(step.stride, step.padding, 1, step.size)] * 2
-    elif isinstance(step, Mean):
+    elif isinstance(step, FrozenAvgPool):
         seen = []
         for A, (a, b) in zip(_matrices(step.windows, size), out, strict=True):
             there = A[a:b].any(0).nonzero().view(-1).tolist() or [0]
