@@ -1,8 +1,8 @@
-"""The jacobian of an MLP, dx_L/dx_0: a chain's beside `torch.func.jacrev` and `jacfwd`.
+"""The Jacobian of an MLP, dx_L/dx_0: `Chain.jacobian` beside `torch.func.jacrev` and `jacfwd`.
 
     python scripts/benchmark_jacobian.py [--repeats 30]
 
-In turns in one process, on one thread; the processor's times, medians.
+Interleaved in one process, on one thread; CPU time, medians.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZES = [(4, 3, 2), (784, 256, 10), (1024, 1024, 1024, 10), (512, 512, 512, 512)
 def rows(repeats: int = 30, sizes: Sequence[Sequence[int]] = SIZES) -> list[dict]:
     """In seconds, {"case", "ours", "native", "jacrev", "jacfwd"}; native is the faster of the two."""
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message=".*torch.jit.script")  # torch's own, the first time that jacfwd is used
+    warnings.filterwarnings("ignore", message=".*torch.jit.script")  # torch's own, at the first use of jacfwd
     found = []
     for layers in sizes:
         model = network(layers)

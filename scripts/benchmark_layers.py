@@ -1,9 +1,9 @@
-"""What a derivative by hand costs, and what it saves: time as a ratio to PyTorch's, and bytes kept for the way back.
+"""The cost of a hand-written derivative: time as a multiple of PyTorch's, and saved bytes.
 
     python scripts/benchmark_layers.py [--quick]
 
-Forward and backward of ours and of PyTorch's run in turns in one process, on one thread; ratios are of medians. Over 1
-is slower than PyTorch. Bytes are those that autograd keeps between the two passes, parameters not counted.
+Both sides run interleaved in one process, on one thread; ratios are of medians, and above 1 is slower than PyTorch.
+Bytes are those that autograd saves between the two passes, without parameters.
 """
 
 from __future__ import annotations
@@ -103,11 +103,11 @@ def main() -> None:
         print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
 
     x = torch.randn(16, 3, 48, 48, requires_grad=True)
-    print(f"\n{'bytes kept, x ' + str(list(x.shape)):<36} {'ours':>12} {'PyTorch':>12}")
+    print(f"\n{'saved bytes, x ' + str(list(x.shape)):<36} {'ours':>12} {'PyTorch':>12}")
     for words, frozen in (("training", False), ("parameters fixed, evaluating", True)):
         models = [a_network(of).train(not frozen).requires_grad_(not frozen) for of in (nn, torch.nn)]
-        kept = [saved_bytes(model, x).total for model in models]
-        print(f"{words:<36} {kept[0]:12,} {kept[1]:12,}  {kept[0] / kept[1]:.2f}x")
+        saved = [saved_bytes(model, x).total for model in models]
+        print(f"{words:<36} {saved[0]:12,} {saved[1]:12,}  {saved[0] / saved[1]:.2f}x")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`linear_cross_entropy` beside PyTorch's: time, forward and back to x, W and b, and the most memory at once.
+"""`linear_cross_entropy` beside PyTorch's: time of both passes, with gradients of x, W and b, and peak memory.
 
     python scripts/benchmark_loss.py [--repeats 5]
 
 V classes, N datapoints of D numbers. Native is `cross_entropy(linear(x, W, b), y)`; chunked is PyTorch's own
-`linear_cross_entropy` in parts, where there is one. They run in turns in one process, on one thread; times are the
-processor's, medians. The peak is what tensors held at once, besides x, W, b and y.
+chunked `linear_cross_entropy`, where it has one. They run interleaved in one process, on one thread; times are CPU
+time, medians. The peak is the memory of all tensors at once, besides x, W, b and y.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SIZES = [(50_000, 2048, 128), (50_000, 2048, 256), (50_000, 2048, 768), (1000, 2
 
 
 class Peak(TorchDispatchMode):
-    """The most bytes that were held at once of memory that was new since."""
+    """The peak of the bytes allocated since."""
 
     def __init__(self, *there: Tensor):
         super().__init__()

@@ -1,11 +1,10 @@
-"""The bigger network of section 14.6.5 beside PyTorch's own training: time, plain and compiled, and memory.
+"""`forward_backward` (section 14.6.5) beside PyTorch's own training: time, plain and compiled, and memory.
 
     python scripts/benchmark_network.py [NETWORK ...] [--repeats 20] [--no-compile]
 
-Each computes J, every dJ/dθ and dJ/dx of the same network on the same data, one thread, in turns in one process. Bytes
-kept are those that the forward pass keeps for the backward pass: of PyTorch's, what autograd saves; of the bigger
-network, what its plan has alive between the two, the data among it in both. The peak is what PyTorch's allocator gave
-out at once, besides what was there before, measured by its profiler.
+Each computes J, every dJ/dθ and dJ/dx of the same network on the same data, on one thread, interleaved in one process.
+Saved bytes are those between the passes, the data included: what autograd saves, and what the memory plan of
+`forward_backward` holds. The peak is what PyTorch's allocator held at once beyond the start, measured by its profiler.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ def main() -> None:
         parser.error(f"there is no network {unknown[0]!r}; there are {', '.join(NETWORKS)}")
     torch.set_num_threads(1)
     torch.manual_seed(14)
-    columns = "network", "time", "compiled", "kept bytes", "of PyTorch's", "peak bytes", "of PyTorch's"
+    columns = "network", "time", "compiled", "saved bytes", "of PyTorch's", "peak bytes", "of PyTorch's"
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name in options.networks or NETWORKS:
         print(row(name, options.repeats, not options.no_compile), flush=True)

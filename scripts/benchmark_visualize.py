@@ -1,14 +1,14 @@
-"""Pictures a second: this package, its peers, and the bare loop in plain PyTorch, on the same network and neuron.
+"""Steps per second of chapter14, other libraries, and a bare loop in plain PyTorch, on the same network and neuron.
 
-    python scripts/benchmark_visualize.py                       # squeezenet1_1, all who are installed
+    python scripts/benchmark_visualize.py                       # squeezenet1_1, all installed libraries
     python scripts/benchmark_visualize.py --networks resnet18 resnet50 vgg11 vit_b_16 --batches 1
 
-Each runs in a process of its own, in turns with the bare loop: a frozen network with random weights, a forward hook,
-Adam on the pixels, no transforms, the network run to its end. Times are CPU seconds of the process; of several
-`--threads`, seconds on the clock; medians over repeats, given as how many times as fast as the bare loop.
-`_bf16` computes in bfloat16. `chapter14_channels` draws as many channels of the layer as the batch is large; the bare
-loop, and each of the peers, has to draw them one by one. Peers: `pip install torch-lucent torch-dreams faccent horama`;
-who is not installed, or fails, is listed with the reason.
+Each runs in a separate process, alternating with the bare loop: a frozen network with random weights, a forward hook,
+Adam on the pixels, no transforms, the whole network. Times are CPU seconds of the process, or wall-clock seconds with
+several `--threads`; medians over repeats, as the speed relative to the bare loop. `_bf16` computes in bfloat16.
+`chapter14_channels` draws one channel for each image of the batch; the bare loop and the other libraries draw them one
+after the other. Libraries: `pip install torch-lucent torch-dreams faccent horama`; one that is not installed, or fails,
+is listed with the reason.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def chapter14(model: nn.Module, layer: str, batch: int, precision: torch.dtype |
 
 
 def chapter14_channels(model: nn.Module, layer: str, batch: int, precision: torch.dtype | None = None) -> Run:
-    """As many channels of the layer, each its own picture."""
+    """One channel of the layer for each image of the batch."""
     from chapter14.visualization import channel, visualize
 
     objectives = [channel(layer, i) for i in range(batch)]
@@ -227,7 +227,7 @@ def main() -> None:
 
 
 def _row(who: str, name: str, batch: int, options: argparse.Namespace) -> str:
-    """In a process of its own: what one leaves behind does not slow the next."""
+    """Runs in a separate process, so that one does not slow the next."""
     command = [sys.executable, __file__, "--one", who, name, str(batch)]
     for option in ("steps", "repeats", "threads"):
         command += [f"--{option}", str(getattr(options, option))]

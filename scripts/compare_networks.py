@@ -1,9 +1,9 @@
-"""Networks that nobody here wrote, converted, beside themselves: whose derivatives, how near, and what they keep.
+"""Networks of other libraries, converted and compared with the originals: coverage, errors, saved bytes.
 
 python scripts/compare_networks.py [NAME ...] [--full]
 
-Errors are relative, |ours - native| / |native|, the worst tensor's, in float64, or in float32 where a
-network runs in no other.
+Errors are relative, |ours - native| / |native|, of the worst tensor, in float64, or in float32 where a network
+requires it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from chapter14.checking.networks import networks
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
-    parser.add_argument("--full", action="store_true", help="the versions and sizes that people use; hours of it")
+    parser.add_argument("--full", action="store_true", help="full-size versions; takes hours")
     options = parser.parse_args()
     there = {network.name: network for network in networks(options.full)}
     if unknown := [name for name in options.names if name not in there]:
-        parser.error(f"there is no {unknown[0]!r}; there are: {', '.join(there)}")
+        parser.error(f"unknown network {unknown[0]!r}; known are: {', '.join(there)}")
     print(
         f"{'network':24} {'mode':8} {'parameters':>11} {'by hand':>8}"
         f" {'outputs':>8} {'gradients':>9} {'step':>8} {'MB ours':>8} {'native':>8}"

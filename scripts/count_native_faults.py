@@ -1,10 +1,10 @@
-"""Which of PyTorch's own functions have wrong derivatives: the 14 words, native and ours.
+"""PyTorch's own functions with wrong derivatives: the 14 mixed-mode orders, native and ours.
 
 python scripts/count_native_faults.py [NAME ...]
 
-A word is a nesting of forward (f) and reverse (r) mode: rf is reverse over forward. Both are compared with the same
-function out of plain operations, on the inputs of tests/table.py, for each case of it that has such a composite. In the
-others ours is held to native itself, by the check `words`: there both agree in all 14.
+An order is a nesting of forward (f) and reverse (r) mode: rf is reverse over forward. Both are compared with the same
+function composed of plain operations, for each case of tests/table.py that has such a composite. In the other cases the
+check `mixed_mode_orders` compares ours with native itself, and both agree in all 14.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.table import CASES
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="which functions, as layer_norm (default: all with a composite)"
+        "names", nargs="*", metavar="NAME", help="functions, such as layer_norm (default: all with a composite)"
     )
     names = parser.parse_args().names
     chosen = [
@@ -37,7 +37,7 @@ def main() -> int:
     rows = [(case, *both(case)) for case in tqdm(chosen, file=sys.stderr)]
     lacking = [row for row in rows if row[1] or row[2]]
     width = max((len(str(case)) for case, _, _ in lacking), default=8)
-    print(f"{'words wrong of 14':{width}}  {'native':>6} {'ours':>5}  native's")
+    print(f"{'orders wrong of 14':{width}}  {'native':>6} {'ours':>5}  native's")
     for case, native, ours in sorted(lacking, key=lambda row: -len(row[1])):
         print(f"{str(case):{width}}  {len(native):6} {len(ours):5}  {in_words(native)}")
     print(
@@ -67,8 +67,8 @@ def in_words(words: list[str]) -> str:
     """Those that are wrong numbers by name, and how many are refused."""
     wrong = [word for word in words if "(" not in word]
     refused = len(words) - len(wrong)
-    said = [f"wrong: {' '.join(wrong)}"] if wrong else []
-    return "; ".join([*said, *([f"{refused} of {len(ORDERS)} raise"] if refused else [])])
+    parts = [f"wrong: {' '.join(wrong)}"] if wrong else []
+    return "; ".join([*parts, *([f"{refused} of {len(ORDERS)} raise"] if refused else [])])
 
 
 if __name__ == "__main__":

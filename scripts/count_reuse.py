@@ -1,4 +1,4 @@
-"""Section 14.2 in numbers: the multiplications that all dJ/dθ_l of a chain take, with reuse and without.
+"""Section 14.2 in numbers: the multiplications for all dJ/dθ_l of a chain, with and without reuse.
 
 python scripts/count_reuse.py [--size 4]
 """

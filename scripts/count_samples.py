@@ -1,9 +1,9 @@
-"""PyTorch's own samples of its operations and modules, through ours: how many pass, are refused, and fail.
+"""Runs PyTorch's own samples of operations and modules on ours, and counts how many pass, are refused, and fail.
 
 python scripts/count_samples.py [NAME ...] [--reference]
 
-"Refused" is what PyTorch itself does not do, or what has no twin here and says so. Names are those of PyTorch's OpInfo
-and of torch.nn: "nn.functional.linear", "std.unbiased", "Linear".
+"Refused": PyTorch itself raises, or there is no counterpart here and the error says so. Names are those of PyTorch's
+OpInfo and of torch.nn: "nn.functional.linear", "std.unbiased", "Linear".
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from tests.layers.test_opinfo import DTYPE, FIRST_ORDER, TOLERANCE, WRONG
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
-    parser.add_argument("--reference", action="store_true", help="the reference samples, which are many more")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="operations or modules (default: all)")
+    parser.add_argument("--reference", action="store_true", help="the reference samples, many more")
     options = parser.parse_args()
     ops = {name: op for name, op in operations().items() if name not in WRONG}
     infos = {

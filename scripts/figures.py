@@ -1,4 +1,4 @@
-"""Draws the figures of the chapter: `chapter14 figures`, with nothing of its own."""
+"""Draws the figures of the chapter: `chapter14 figures`."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""The pictures of the README and of docs/visualize.md, all from seeds that nobody chose: 0, 1, 2, ...
+"""The pictures of the README and of docs/visualize.md, from unselected seeds: 0, 1, 2, ...
 
     cat.png         what the README's first command draws
     prompts.png     a photo of each of the twelve classes, two seeds each
-    attributes.png  sentences with an attribute; those marked * pair words that training never had together
+    attributes.png  sentences with an attribute; those marked * pair words that do not occur together in training
     channels.png    the first channels of three layers of the image tower, coarse and fine
 
 `chapter14 visualize "a photo of a parachute" --seed 1` draws one of them alone.

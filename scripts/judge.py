@@ -1,11 +1,11 @@
-"""An independent classifier looks at what the embedded network draws: does it say what the prompt said?
+"""Classifies the embedded network's pictures with an independent network, and compares with the prompts.
 
-    python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --minutes 20     # trains it, if it is not there
+    python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --minutes 20     # trains it if it does not exist
     python scripts/judge.py PHOTOGRAPHS --judge runs/judge.safetensors --attributes
 
 The judge is a small residual network of torchvision's, converted (chapter14.convert), trained on the same photographs
-as the embedded network and on nothing else, by an ordinary cross entropy: it shares no weight, no layer and no loss
-with what it judges. Its word is no proof that a person would agree; that is what the pictures are for.
+as the embedded network and on nothing else, with cross entropy: it shares no weights, layers or loss with the embedded
+network. It is weaker evidence than a person's judgement.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def train(photographs: Photographs, minutes: float, seed: int = 0) -> nn.Module:
             v2.RandomApply([v2.GaussianBlur(5)], 0.2),
         ]
     )
-    began, said = time.monotonic(), 0.0
+    began, printed = time.monotonic(), 0.0
     for step in itertools.count():
         spent = (time.monotonic() - began) / (60 * minutes)
         if spent >= 1:
@@ -64,8 +64,8 @@ def train(photographs: Photographs, minutes: float, seed: int = 0) -> nn.Module:
         optimiser.zero_grad()
         J.backward()
         optimiser.step()
-        if spent - said > 0.1:
-            said = spent
+        if spent - printed > 0.1:
+            printed = spent
             print(f"{spent:4.0%}  {64 * step} photographs  J {J.item():.3f}", flush=True)
 
 
@@ -111,10 +111,12 @@ def main() -> None:
     for attribute in ATTRIBUTES if options.attributes else [""]:
         for i, label in enumerate(seen.labels):
             prompt = caption(label, attribute)
-            said = verdict(model, visualize(network, prompt, count=options.seeds, steps=options.steps).x)
-            right, total = right + int((said == i).sum()), total + len(said)
-            words = ", ".join(seen.labels[j] for j in said.tolist() if j != i)
-            print(f"{prompt:45} {int((said == i).sum())} of {len(said)}" + (f"   (else: {words})" if words else ""))
+            answers = verdict(model, visualize(network, prompt, count=options.seeds, steps=options.steps).x)
+            right, total = right + int((answers == i).sum()), total + len(answers)
+            words = ", ".join(seen.labels[j] for j in answers.tolist() if j != i)
+            print(
+                f"{prompt:45} {int((answers == i).sum())} of {len(answers)}" + (f"   (else: {words})" if words else "")
+            )
     print(f"{right} of {total} recognised: {right / total:.0%}")
 
 

@@ -1,9 +1,9 @@
-"""Measure how much of each frequency photographs have, and write it: assets/spectrum.safetensors.
+"""Measures the mean amplitude spectrum of photographs, and writes assets/spectrum.safetensors.
 
 python scripts/measure_spectrum.py PHOTOGRAPHS [--out FILE]
 
-PHOTOGRAPHS is a folder with photos96.zip, as for scripts/train_clip.py. The spectrum has no photograph in it: it is
-the mean over all of them.
+PHOTOGRAPHS is a folder with photos96.zip, as for scripts/train_clip.py. The spectrum is a mean
+over all photographs, and contains none of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the README shows runs, and what it says is there is there."""
+"""The Python blocks of the README and of docs/ run, and what they refer to exists."""
 
 import ast
 import re
@@ -9,29 +9,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DRAWING = (ROOT / "docs" / "visualize.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README + DRAWING, re.S)
-LAYERS = [block for block in BLOCKS if "(Layer)" in block]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+BLOCKS = [(name, block) for name, page in PAGES.items() for block in re.findall(r"```python\n(.*?)```", page, re.S)]
+LAYERS = [block for name, block in BLOCKS if name == "docs/check.md"]
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0][:40])
-def test_python_blocks_run(block):
-    before = LAYERS[0] if block is LAYERS[1] else ""  # the second layer goes on where the first left off
-    exec(compile(before + block, "README.md", "exec"), {})
+@pytest.mark.parametrize("name, block", BLOCKS, ids=[f"{name}-{block.splitlines()[0][:40]}" for name, block in BLOCKS])
+def test_python_blocks_run(name, block):
+    before = LAYERS[0] if block is LAYERS[1] else ""  # the second layer uses the imports of the first
+    exec(compile(before + block, name, "exec"), {})
 
 
 def test_the_table_of_checks_is_what_the_command_prints(tmp_path):
     (tmp_path / "mine.py").write_text("\n\n".join(LAYERS), encoding="utf-8")
     command = [sys.executable, "-m", "chapter14", "check", "mine.py"]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    table = re.search(r"\$ chapter14 check mine.py\n(.*?)\n\n", README, re.S).group(1)
-    assert said.returncode == 1
-    assert [line.removeprefix("    ") for line in table.splitlines()] == said.stdout.split("\n\n")[0].splitlines()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    table = re.search(r"\$ chapter14 check mine.py\n(.*?)\n\n", PAGES["docs/check.md"], re.S).group(1)
+    assert done.returncode == 1
+    assert [line.removeprefix("    ") for line in table.splitlines()] == done.stdout.split("\n\n")[0].splitlines()
 
 
-def _rows(heading, text):
-    section = re.search(rf"^## {heading}\n(.*?)^## ", text, re.S | re.M).group(1)
+def _rows(text):
+    section = text.partition("\n## ")[0]
     lines = [line.strip("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")] for line in lines[2:]]
 
@@ -46,7 +48,7 @@ def _defined(file):
     return found
 
 
-EQUATIONS = _rows("Equations", README)
+EQUATIONS = _rows(PAGES["docs/equations.md"])
 
 
 def test_the_table_has_every_equation():
@@ -62,6 +64,7 @@ def test_each_equation_is_where_the_table_says(equation, code, test):
     assert f"def {test.strip('`')}(" in tests
 
 
-def test_every_picture_is_there():
-    for path in re.findall(r"!\[.*?\]\((?:\.\./)?(.*?)\)", README + DRAWING):
-        assert (ROOT / path).is_file(), path
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_to_a_file_leads_to_one(name):
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", PAGES[name]):
+        assert (ROOT / name).parent.joinpath(path).is_file(), path

@@ -1,7 +1,7 @@
-"""Time, taken in turns, and rows of numbers.
+"""Interleaved timing, and rows of numbers.
 
-Each way is run once a turn, so that whatever else the machine does hits all of them. On one thread the time is what the
-processor spent on it; on several, and on a GPU, what passed until all was done.
+Each variant runs once per repeat, so that other work on the machine affects all of them. On one thread, times are CPU
+time; on several threads and on a GPU, wall-clock time.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line asks for."""
+    """The options of the command line."""
 
-    networks: tuple[str, ...] = ()  # of these alone; none: of the table's own
+    networks: tuple[str, ...] = ()  # empty: those of the table
     batches: tuple[int, ...] = (1, 8)
     size: int = 224
     device: str = "cpu"
     threads: int = 1
     turns: int = 7
-    seconds: float = 25.0  # after which a row takes no more turns, once it has three
+    seconds: float = 25.0  # the limit for a row, after three repeats
     compile: bool = False
 
     def pixels(self, batch: int) -> Tensor:
@@ -35,7 +35,7 @@ class Given:
 
 
 class Row(NamedTuple):
-    """One number: the median of the turns, the least and the most."""
+    """One number: median, minimum and maximum over the repeats."""
 
     table: str
     network: str
@@ -53,10 +53,10 @@ def row(table: str, network: str, batch: int | None, measure: str, values: Seque
 
 
 def in_turns(steps: dict[str, Callable[[], Any]], given: Given) -> dict[str, list[float]]:
-    """Seconds of each way, turn by turn."""
+    """The seconds of each variant, repeat by repeat."""
     taken: dict[str, list[float]] = {way: [] for way in steps}
     begin = time.monotonic()
-    for turn in range(given.turns + 1):  # the first is for warming up
+    for turn in range(given.turns + 1):  # the first is a warm-up
         if turn > 3 and time.monotonic() - begin > given.seconds:
             break
         for way, step in steps.items():
@@ -68,17 +68,17 @@ def in_turns(steps: dict[str, Callable[[], Any]], given: Given) -> dict[str, lis
 
 
 def times(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
-    """How many times as fast, turn by turn."""
+    """The speed-up, repeat by repeat."""
     return [a / b for a, b in zip(slow, fast, strict=True)]
 
 
 def best(taken: dict[str, list[float]], *ways: str) -> str:
-    """Which of these ways is the fastest."""
+    """The fastest of these variants."""
     return min((way for way in ways if way in taken), key=lambda way: statistics.median(taken[way]))
 
 
 def now(given: Given) -> float:
-    """The time, when all that was asked for is done."""
+    """The time, after all queued work is done."""
     if given.device != "cpu":
         torch.cuda.synchronize()
         return time.perf_counter()

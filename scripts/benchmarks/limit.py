@@ -1,4 +1,4 @@
-"""What no program can go below: of memory, what must be known of the kinks; of time, the products at the best rate."""
+"""Lower limits. Memory: the bits that determine the linear piece. Time: the products at the machine's best rate."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chapter14.frozen.max_pool import FrozenMaxPool
 
 from .clock import Given, now
 
-#: Images and kernels, of which one is the best that a machine does: B, C, H, M, K.
+#: Convolutions to find the best rate among: B, C, H, M, K.
 SHAPES = (8, 64, 56, 64, 3), (8, 128, 28, 128, 3), (8, 256, 28, 256, 3), (8, 512, 14, 512, 3), (8, 256, 56, 256, 1)
 
 
 def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
-    """One bit a relu; log2(k² + 1) a max pool of k x k with its relu. None: a network with other bends than these."""
+    """A bit for each entry of a relu, log2(k² + 1) for one of a k x k max pool with relu. None: another function."""
     parts, rest = chapter14.freeze(model).parts(x), 0.0
     (*_, chain) = (None,) if parts is None else parts.chains or (None,)
     shapes: list[torch.Size] = []
@@ -30,7 +30,7 @@ def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
     with torch.no_grad(), suppress(Unfit):
         x_out, native = chain.through([x], shapes)[0], model(x)
     if len(shapes) <= len(chain.steps) or x_out.shape != native.shape or not torch.allclose(x_out, native, 1e-3, 1e-3):
-        return None  # there is more to it than this chain
+        return None  # the network has more than this chain
     for step, shape in zip(chain.steps, shapes[chain.inputs :], strict=True):
         if isinstance(step, FrozenMaxPool):
             rest += shape.numel() * math.log2(step.size**2 + int(step.relu))
@@ -40,14 +40,14 @@ def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
 
 
 def seconds(model: nn.Module, x: Tensor, rate: float) -> float:
-    """As many products as two passes forward have."""
+    """The time of twice the products of a forward pass."""
     with torch.no_grad(), FlopCounterMode(display=False) as counted:
         model(x)
     return 2 * counted.get_total_flops() / rate
 
 
 def rate(given: Given) -> float:
-    """Operations a second of the fastest convolution here."""
+    """Operations per second of the fastest convolution."""
     found = 0.0
     with torch.no_grad():
         for B, C, H, M, K in SHAPES:

@@ -1,7 +1,7 @@
-"""Bytes that are kept for the way back, at batch 1; and the most memory that a process of its own takes.
+"""Saved bytes at batch 1, and the peak memory of a separate process.
 
-What is kept is counted, and is the same at every run. The peak is of the resident memory of a process that does nothing
-else, from when the network is there: what the passes, and whatever is laid out for them, take on top.
+Saved bytes are counted, and are the same in every run. The peak is the resident memory of a process that does nothing
+else, beyond what it has once the network is built: what the passes and their preparation need.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ def rows(given: Given) -> Iterator[Row]:
 
 
 def _peak(given: Given, way: str, name: str, batch: int) -> tuple[int, int]:
-    """Bytes on top of the network, and in all, as a process of its own says."""
+    """Peak bytes beyond the network, and in total, of a separate process."""
     script = Path(__file__).parents[1] / "benchmark.py"
     how = "--peak", way, name, str(batch), "--size", str(given.size), "--device", given.device
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, str(script), *how, "--threads", str(given.threads)], capture_output=True, text=True, check=True
     )
-    on_top, whole = said.stdout.split()
+    on_top, whole = done.stdout.split()
     return int(on_top), int(whole)
 
 
 def own_peak(given: Given, way: str, name: str, batch: int) -> None:
-    """In the process of its own."""
+    """Runs in the separate process, and prints its peak."""
     model, until = made(name)
     x = given.pixels(batch)
     if given.device != "cpu":
@@ -75,6 +75,6 @@ def own_peak(given: Given, way: str, name: str, batch: int) -> None:
 
 
 def _status(what: str) -> int:
-    """Of this process, in bytes; ru_maxrss would be the parent's, where that is more."""
+    """A memory figure of this process, in bytes. ru_maxrss would include the parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{what}:")[1].split()[0]) * 1024

@@ -1,11 +1,11 @@
-"""The networks, and what a user of PyTorch does by hand to make one lean: the ways that ours are compared with.
+"""The networks, and the variants that are compared.
 
-native          parameters fixed, and so the gradient of the data alone; until a module: run wholly, with a hook there
-unfrozen        J.backward() without a thought of the parameters, whose gradients are computed too
+native          parameters fixed, so only the gradient of the data; for a module: the whole network, with a hook there
+unfrozen        J.backward() with gradients of the parameters too
 folded          batch norm folded into the convolution before it, and stopped at the module
-tuned           that, with channels last
-compiled        that, through torch.compile
-checkpointed    each block is computed again on the way back
+tuned           folded, and channels-last
+compiled        tuned, through torch.compile
+checkpointed    each block is recomputed in the backward pass
 memsave         memsave_torch, where it is installed
 """
 
@@ -29,12 +29,12 @@ from torchvision.models.vision_transformer import EncoderBlock
 import chapter14
 
 NETWORKS = ("resnet18", "resnet50", "squeezenet1_1", "vgg11", "vit_b_16")
-SMALL = "small"  # a network of this file, with which to try the script out
+SMALL = "small"  # a network of this file, to test the script
 BLOCKS = BasicBlock, Bottleneck, Fire, EncoderBlock
 
 
 def made(name: str) -> tuple[nn.Module, str | None]:
-    """A network at rest, its parameters fixed, and the module that it ends at, by "network" or "network:module"."""
+    """The network of "network" or "network:module" in evaluation mode, parameters fixed, and the name of the module."""
     name, _, until = name.partition(":")
     torch.manual_seed(14)
     model = _small() if name == SMALL else torchvision.models.get_model(name, weights=None)
@@ -48,7 +48,7 @@ def _small() -> nn.Module:
 
 
 class Watched(nn.Module):
-    """The whole network, for what a module in it gives."""
+    """The whole network, returning the output of one module."""
 
     def __init__(self, model: nn.Module, until: str | None):
         super().__init__()
@@ -96,7 +96,7 @@ class Folded(nn.Module):
 
 
 def checkpointed(model: nn.Module) -> nn.Module:
-    """Each block keeps its input alone; of a network without blocks, what lies between two pools is one."""
+    """Each block saves its input only; without blocks, the layers between two pools are one."""
     model = copy.deepcopy(model)
     blocks = [module for module in model.modules() if isinstance(module, BLOCKS)]
     if not blocks:
@@ -109,7 +109,7 @@ def checkpointed(model: nn.Module) -> nn.Module:
 
 
 def _again(forward: Callable) -> Callable:
-    return lambda x: checkpoint(forward, x, use_reentrant=True)  # this form keeps x where what is kept is counted
+    return lambda x: checkpoint(forward, x, use_reentrant=True)  # this form saves x where saved bytes are counted
 
 
 def memsave(model: nn.Module) -> nn.Module | None:
@@ -120,7 +120,7 @@ def memsave(model: nn.Module) -> nn.Module | None:
     return convert_to_memory_saving(copy.deepcopy(model))
 
 
-#: A way -> the network in that way.
+#: A variant -> the network in that variant.
 WAYS: dict[str, Callable[[nn.Module, str | None], nn.Module | None]] = {
     "unfrozen": lambda model, until: Watched(model, until).requires_grad_(),
     "native": Watched,
@@ -133,11 +133,11 @@ WAYS: dict[str, Callable[[nn.Module, str | None], nn.Module | None]] = {
     "frozen": chapter14.freeze,
     "frozen, bf16": lambda model, until: chapter14.freeze(model, until, torch.bfloat16),
 }
-BY_HAND = "native", "folded", "tuned", "compiled"  # what a user of PyTorch can have
+BY_HAND = "native", "folded", "tuned", "compiled"  # without chapter14
 
 
 def step(f: Any, x: Tensor) -> Callable[[], Tensor]:
-    """x → dJ/dx, where J is the mean of a channel, and to whatever else wants a gradient."""
+    """x → dJ/dx, where J is the mean of a channel; also computes the other gradients that are required."""
 
     def g_in() -> Tensor:
         data = x.clone().requires_grad_()
@@ -149,6 +149,6 @@ def step(f: Any, x: Tensor) -> Callable[[], Tensor]:
 
 
 def bf16(device: str) -> bool:
-    """Whether this machine computes in it."""
+    """Whether this machine has bfloat16 arithmetic."""
     on_cpu = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     return bool(torch.cuda.is_bf16_supported() if device != "cpu" else on_cpu())

@@ -1,9 +1,9 @@
-"""One place of a layer, and many neurons of one picture.
+"""One position of a layer, and many neurons of one image.
 
-place      one channel in the middle of a layer, back to the whole picture. PyTorch's: a hook on the whole network;
-           the best by hand: batch norm folded, channels last, stopped at the layer. Ours: freeze(..., at=...)
-neurons    one pass forward, and back from each of 16 channels. PyTorch's: a loop with retain_graph; the best by
-           hand: that through the tuned network, or is_grads_batched. Ours: is_grads_batched
+place      one channel in the middle of a layer, and its gradient for the whole image. PyTorch's: a hook on the whole
+           network; tuned: batch norm folded, channels-last, stopped at the layer. Ours: freeze(..., at=...)
+neurons    one forward pass, and a backward pass from each of 16 channels. PyTorch's: a loop with retain_graph; tuned:
+           the same on the tuned network, or is_grads_batched. Ours: is_grads_batched
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""assets/benchmark.csv: one number a line. Whoever measures again replaces what the same machine said of that table."""
+"""assets/benchmark.csv: one number a line. A new measurement replaces the same machine's earlier one of that row."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read(path: Path) -> list[Result]:
 
 
 def joined(old: Sequence[Result], new: Sequence[Result]) -> list[Result]:
-    """All, in the order in which networks first came."""
+    """All results, in the order in which the networks were first measured."""
     measured = {(r.table, r.network, r.batch, r.machine) for r in new}
     left = [r for r in old if (r.table, r.network, r.batch, r.machine) not in measured]
     first: dict[Any, int] = {}
@@ -85,7 +85,7 @@ def write(path: Path, results: Sequence[Result]) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """The file whole, or as it was."""
+    """Writes the file completely, or leaves it unchanged."""
     beside = path.with_name(path.name + ".new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

@@ -1,4 +1,4 @@
-"""Seconds, forward and back to the pixels, of each way through a network."""
+"""Seconds of the forward pass and the backward pass to the pixels, in each variant."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from . import limit
 from .clock import Given, Row, best, in_turns, row, times
 from .networks import BY_HAND, NETWORKS, WAYS, bf16, made, step
 
-#: Ways that are never the best: of the first batch only.
+#: Variants that are never the fastest: measured for the first batch size only.
 SLOW = "unfrozen", "folded", "checkpointed"
-#: More than one picture at a time takes minutes of it, and shows nothing else.
+#: Measured for the first batch size only: others take minutes, and add nothing.
 LARGE = ("vit_b_16",)
 
 

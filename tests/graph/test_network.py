@@ -183,9 +183,9 @@ def test_it_is_printed_as_algorithm_14_1():
     model = nn.Sequential(ours.Linear(4, 3), ours.ReLU(), ours.Linear(3, 2))
     network = chapter14.forward_backward(model, F.l2_loss, torch.randn(8, 4), torch.randn(8, 2))
     assert network.algorithm() == PRINTED
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert textwrap.indent(PRINTED[PRINTED.index("Forward") :], " " * 4) in readme
-    assert f"# {network.plan}: each value is freed" in readme
+    page = (Path(__file__).parents[2] / "docs" / "forward_backward.md").read_text(encoding="utf-8")
+    assert textwrap.indent(PRINTED[PRINTED.index("Forward") :], " " * 4) in page
+    assert f"# {network.plan}: each value is freed" in page
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)

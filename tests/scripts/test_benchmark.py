@@ -1,4 +1,4 @@
-"""scripts/benchmark.py: it runs, small; bytes are exact; the README's tables are what the csv gives. No times."""
+"""scripts/benchmark.py: it runs on a small network; bytes are exact; the pages have the tables of the csv. No times."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ from .test_scripts import SCRIPTS, run
 
 sys.path.insert(0, str(SCRIPTS))
 
-from benchmarks import goals, limit, networks, results, tables  # noqa: E402
+from benchmarks import limit, networks, results, tables  # noqa: E402
 from benchmarks.clock import Given, best, in_turns, row, times  # noqa: E402
 
 ROOT = SCRIPTS.parent
@@ -23,8 +23,10 @@ ROOT = SCRIPTS.parent
 
 def test_every_table_small(tmp_path):
     csv, page = tmp_path / "measured.csv", tmp_path / "page.md"
-    page.write_text(f"before\n{tables.BEGIN}\nFORMER\n{tables.END}\nafter\n", encoding="utf-8")
-    files = "--csv", csv, "--page", page, "--write", "--quick"
+    readme = tmp_path / "readme.md"
+    page.write_text("before\n{}\nFORMER\n{}\nafter\n".format(*tables.TABLES), encoding="utf-8")
+    readme.write_text("{}{}".format(*tables.SUMMARY), encoding="utf-8")
+    files = "--csv", csv, "--page", page, "--readme", readme, "--write", "--quick"
     said = run("benchmark.py", "memory", "speed", "place", "neurons", *files)
     found = results.read(csv)
     assert {r.table for r in found} == {"memory", "speed", "place", "neurons"}
@@ -33,8 +35,12 @@ def test_every_table_small(tmp_path):
     assert all(math.isfinite(r.value) and r.low <= r.value <= r.high for r in found)
     assert all(abs(1 - r.value) < 1e-5 for r in found if r.measure.endswith("cosine"))
     written = page.read_text(encoding="utf-8")
-    assert written == tables.placed(written, found) and written.startswith("before\n") and written.endswith("after\n")
-    assert "FORMER" not in written and "What fell short:" in said and "| small | 2 |" in said
+    assert (
+        written == tables.placed(written, tables.TABLES, tables.text(found))
+        and written.startswith("before\n")
+        and written.endswith("after\n")
+    )
+    assert "FORMER" not in written and "| small | 2 |" in said
 
 
 def test_another_run_replaces_what_the_same_machine_said(tmp_path):
@@ -50,27 +56,20 @@ def test_another_run_replaces_what_the_same_machine_said(tmp_path):
     assert len(results.joined(elsewhere, new)) == 3
 
 
-def test_the_readme_has_the_tables_that_the_csv_gives():
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert page == tables.placed(page, results.read(ROOT / "assets" / "benchmark.csv"))
+def test_the_pages_have_the_tables_of_the_csv():
+    found = results.read(ROOT / "assets" / "benchmark.csv")
+    for name, marks, text in (
+        ("docs/benchmarks.md", tables.TABLES, tables.text(found)),
+        ("README.md", tables.SUMMARY, tables.summary(found)),
+    ):
+        page = (ROOT / name).read_text(encoding="utf-8")
+        assert page == tables.placed(page, marks, text)
+    assert tables.summary(found).count("\n") == 1 + len(tables.ROWS)
 
 
 def test_a_page_without_a_place_for_tables():
     with pytest.raises(ValueError, match="the page has no place for tables"):
-        tables.placed("nothing", [])
-
-
-def test_what_fell_short():
-    given = Given()
-    rows = [
-        row("speed", "resnet18", 8, "frozen, to native", [1.2, 1.1, 1.25], "x"),
-        row("speed", "vgg11", 8, "frozen, to native", [1.4], "x"),
-        row("memory", "resnet18", 1, "converted, times less", 44.0, "x"),
-    ]
-    assert list(goals.fell_short(results.stamped(rows, given))) == [
-        "bytes kept where it is converted: 1/45 of PyTorch's is asked; resnet18 1/44",
-        "the speed of the frozen network: 1.3 of PyTorch's is asked; resnet18 at 8 1.2",
-    ]
+        tables.placed("nothing", tables.TABLES, "")
 
 
 def test_turns():
