@@ -23,20 +23,11 @@ from torch.nn.utils import parametrize
 
 from .. import nn as ours
 from ..layer.recorder import AT_WORK, recorder
-from ..nn.fallback import or_natively
+from ..nn.activation import TorchReLU
 from .by_hand import by_hand
 from .copying import copied
 from .fx_tracing import OURS as OURS
 from .fx_tracing import Unscripted, graphs, is_marked, mark, runs_by_hand, unmark
-
-
-class ReLU(ours.ReLU):
-    """PyTorch's: h'(0) is 0, and goes without saying."""
-
-    at_zero = 0
-    forward = or_natively(nn.ReLU.forward)(ours.ReLU.forward)
-    extra_repr = nn.ReLU.extra_repr
-
 
 #: A class of torch.nn -> ours.
 MODULES: dict[type[nn.Module], type[nn.Module]] = {
@@ -45,7 +36,7 @@ MODULES: dict[type[nn.Module], type[nn.Module]] = {
     if isinstance(cls, type) and issubclass(cls, nn.Module)
     for twin in (getattr(nn, name, cls),)
     if twin is not cls
-} | {nn.ReLU: ReLU}
+} | {nn.ReLU: TorchReLU}
 
 #: They call what is inside them and nothing else.
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, nn.Identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .. import functional as F
+from .fallback import or_natively
 
 
 class ReLU(nn.ReLU):
@@ -19,3 +20,14 @@ class ReLU(nn.ReLU):
 
     def extra_repr(self) -> str:
         return ", ".join(filter(None, [super().extra_repr(), "" if self.at_zero == 1 else f"at_zero={self.at_zero}"]))
+
+
+class TorchReLU(ReLU):
+    """The counterpart of PyTorch's, in a converted model: h'(0) is 0, and its repr is PyTorch's."""
+
+    at_zero = 0
+    forward = or_natively(nn.ReLU.forward)(ReLU.forward)
+    extra_repr = nn.ReLU.extra_repr
+
+    def _get_name(self) -> str:
+        return "ReLU"

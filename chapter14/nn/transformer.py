@@ -2,8 +2,8 @@
 
     x = norm(x + f(x)),  or x + f(norm(x)) with `norm_first`
 
-The modules inside are ours too. An activation that is torch's `relu` has torch's h'(0), which is 0. Training and
-inference take one path: PyTorch's second one, of nested tensors, is not by hand.
+The modules inside are ours too. Training and inference take one path: PyTorch's second one, of nested tensors, is not
+by hand.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as native
 
 from .. import functional as F
+from ..layers.pointwise.piecewise import torch_relu
 from .fallback import or_natively
 from .submodules import OURS, ours_inside
 
@@ -22,7 +23,7 @@ from .submodules import OURS, ours_inside
 def _activation(h: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Ours, of torch's `relu` and `gelu`; any other function is called as it is."""
     if h is native.relu:
-        return lambda x: F.relu(x, at_zero=0)
+        return torch_relu
     return F.gelu if h is native.gelu else h
 
 

@@ -42,11 +42,6 @@ def angle(input: Tensor) -> Tensor:
     return atan2(im, re)
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0) with h'(0) = 0, as PyTorch has it, so that the model stays the same."""
-    return F.relu(input, inplace, at_zero=0)
-
-
 CALLS = of_numbers({
     "abs absolute __abs__": pointwise.absolute,
     "erf special.erf": pointwise.erf,
@@ -109,7 +104,7 @@ CALLS = of_numbers({
     "copysign": on_tensors(steps.copysign),
     "frexp": frexp,
 }) | {
-    "relu": relu,
-    "relu_": lambda input: relu(input, inplace=True),
+    "relu": piecewise.torch_relu,
+    "relu_": lambda input: piecewise.torch_relu(input, inplace=True),
     **{name: getattr(F, name) for name in ("celu", "selu", "prelu", "rrelu", "threshold", "hardshrink")},
 }  # fmt: skip

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ...layer.shape import ShapeError, check_shapes, in_words
 from ...layers.core.blocks import BLOCK
+from ...layers.linear.linear import gradient_factors
+from ...layers.pointwise.piecewise import Relu
 from ..rule import FactoredGradient
 from .preallocated import TINY, Kernel, PreallocatedLayer, seen_by_numpy
 
@@ -43,22 +45,21 @@ class LinearStage(PreallocatedLayer):
 
     def kernel(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor) -> Kernel:
         W, b = self.W, self.b
-        gradients = [(W, FactoredGradient(g_out.t(), x))]
-        if b is not None:
-            gradients.append((b, FactoredGradient(g_out.t(), x.new_ones(len(x)))))
+        _, *by_theta = gradient_factors(g_out, x, W, x.new_ones(len(x)))
+        gradients = [(theta, FactoredGradient(*factors)) for theta, factors in zip(self.theta, by_theta, strict=False)]
         tiny = len(x) * W.numel() <= TINY and seen_by_numpy(x, *self.theta)
         make = _numpy_linear if tiny else _linear_of_one if len(x) == 1 else _linear
         return make(W, b, x, x_out, g_in, g_out, gradients)
 
 
 def _linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor, gradients: Any) -> Kernel:
-    W_T = W.t()
+    W_T, (by_x, *_) = W.t(), gradient_factors(g_out, x, W)
 
     def forward() -> None:
         torch.mm(x, W_T, out=x_out) if b is None else torch.addmm(b, x, W_T, out=x_out)
 
     def backward() -> None:
-        torch.mm(g_out, W, out=g_in)  # (14.36)
+        torch.mm(*by_x, out=g_in)
 
     def update(lr: float) -> None:
         for theta, gradient in gradients:
@@ -71,9 +72,8 @@ def _linear_of_one(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_
     """For one datapoint: the product of a matrix and a vector is another kernel of PyTorch's."""
     kernel, x_1, x_out_1 = _linear(W, b, x, x_out, g_in, g_out, gradients), x[0], x_out[0]
     rows = BLOCK // W.shape[1] + 1
-    blocks = [
-        (W_i, g_i, FactoredGradient(g_i.t(), x)) for W_i, g_i in zip(W.split(rows), g_out.split(rows, 1), strict=True)
-    ]
+    parts = zip(W.split(rows), g_out.split(rows, 1), strict=True)
+    blocks = [(W_i, *gradient_factors(g_i, x, W_i)) for W_i, g_i in parts]
 
     def forward() -> None:
         torch.mv(W, x_1, out=x_out_1) if b is None else torch.addmv(b, W, x_1, out=x_out_1)
@@ -81,9 +81,9 @@ def _linear_of_one(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_
     def descend(lr: float) -> None:
         """Most of the memory that is read is W: each block of it is read once, for both."""
         g_in.zero_()
-        for W_i, g_i, gradient in blocks:
-            g_in.addmm_(g_i, W_i)
-            gradient.into(W_i, 1, -lr)
+        for W_i, by_x, by_W, _ in blocks:
+            g_in.addmm_(*by_x)
+            FactoredGradient(*by_W).into(W_i, 1, -lr)
         for theta, gradient in gradients[1:]:
             gradient.into(theta, 1, -lr)
 
@@ -95,7 +95,9 @@ def _numpy_linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_o
     b_ = None if b is None else b.numpy()
     W_T, dW_, db_ = W_.T, np.empty(W_.shape, W_.dtype), np.empty(len(W_), W_.dtype)
     rate_, step_, ones_ = np.zeros((), W_.dtype), np.empty_like(g_), np.ones(len(g_), W_.dtype)
-    step_T, only_ = step_.T, step_[0] if len(step_) == 1 else None
+    by_x, *_ = gradient_factors(g_, x_, W_)
+    _, by_W, by_b = gradient_factors(step_, x_, W_, ones_)
+    only_ = step_[0] if len(step_) == 1 else None
     dot, multiply, add = np.dot, np.multiply, np.add
 
     def forward() -> None:
@@ -104,15 +106,15 @@ def _numpy_linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_o
             add(y_, b_, y_)
 
     def backward() -> None:
-        dot(g_, W_, h_)  # (14.36)
+        dot(*by_x, h_)
 
     def update(lr: float) -> None:
         rate_[()] = -lr
         multiply(g_, rate_, step_)  # -η g_out first: it has the fewest entries
-        dot(step_T, x_, dW_)
+        dot(*by_W, dW_)
         add(W_, dW_, W_)
         if b_ is not None:
-            add(b_, dot(ones_, step_, db_) if only_ is None else only_, b_)
+            add(b_, dot(*by_b, db_) if only_ is None else only_, b_)
 
     return Kernel(forward, backward, gradients, update)
 
@@ -134,9 +136,9 @@ class ReluStage(PreallocatedLayer):
 
     def slope(self, x_in: Any) -> tuple[Any, Any]:
         """x_out and h', each [*x_in]; numpy arrays for an array."""
-        h_prime = x_in >= 0 if self.at_zero else x_in > 0
-        is_array = isinstance(x_in, np.ndarray)
-        return x_in.clip(0), h_prime.astype(x_in.dtype) if is_array else h_prime.to(x_in.dtype)
+        if isinstance(x_in, np.ndarray):
+            return x_in.clip(0), Relu.opens(self.at_zero, np)(x_in, 0).astype(x_in.dtype)
+        return x_in.clip(0), Relu.opens(self.at_zero)(x_in, 0).to(x_in.dtype)
 
     def kernel(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor) -> Kernel:
         h_prime = torch.empty_like(x)
@@ -150,10 +152,10 @@ class ReluStage(PreallocatedLayer):
                 multiply(g_, h_prime_, h_)
 
             return Kernel(lambda: maximum(x_, zero_, out=y_), backward_)
-        compare = torch.ge if self.at_zero else torch.gt  # torch.heaviside takes forty times as long
+        opens = Relu.opens(self.at_zero)  # torch.heaviside takes forty times as long
 
         def backward() -> None:
-            compare(x, 0, out=h_prime)
+            opens(x, 0, out=h_prime)
             torch.mul(g_out, h_prime, out=g_in)
 
         return Kernel(lambda: torch.clamp_min(x, 0, out=x_out), backward)

@@ -11,6 +11,7 @@ from ... import functional as F
 from ... import nn
 from ...layers.pointwise.activation import Gelu, Silu
 from ...layers.pointwise.pointwise import Sigmoid, Tanh
+from ...nn.activation import TorchReLU
 from ..block import Block
 from .layers import LinearStage, ReluStage
 from .losses import BlockLoss, CrossEntropyOfClasses, SquaredErrorLoss
@@ -25,12 +26,6 @@ POINTWISE: dict[type[torch.nn.Module], Any] = {
 }
 
 
-class TorchReLU(nn.ReLU):
-    """PyTorch's: h'(0) is 0."""
-
-    at_zero = 0
-
-
 def stage(f: Any) -> Any:
     """f as an object with the methods forward, backward and update."""
     if not isinstance(f, torch.nn.Module) and all(hasattr(f, name) for name in ("forward", "backward", "update")):
@@ -41,7 +36,7 @@ def stage(f: Any) -> Any:
         return Block(f)
     if type(f) is nn.Linear and all(p.requires_grad for p in f.parameters()):
         return LinearStage(f.weight, f.bias)
-    if isinstance(f, nn.ReLU) and type(f).forward is nn.ReLU.forward:
+    if isinstance(f, nn.ReLU) and type(f).forward in (nn.ReLU.forward, TorchReLU.forward):
         return ReluStage(f.at_zero)
     return PointwiseStage(*POINTWISE[type(f)](f)) if type(f) in POINTWISE else Block(f)
 

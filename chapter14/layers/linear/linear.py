@@ -12,6 +12,8 @@ The chapter keeps dJ/dW transposed and transposes it back in `update`; here it h
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -45,12 +47,13 @@ class Linear(BiasedMap):
 
     @staticmethod
     def backward_once(needs, g, x, W):
-        """The same three products, without calling layers, which takes longer than a small product itself."""
+        """For matrices, without calling layers, which takes longer than a small product itself."""
         if g.ndim != 2:
             return Linear.backward(needs, g, x, W)
+        by_x, by_W, _ = gradient_factors(g, x, W)
         return (
-            g.mm(W) if needs[0] else None,
-            g.t().mm(x) if needs[1] else None,
+            torch.mm(*by_x) if needs[0] else None,
+            torch.mm(*by_W) if needs[1] else None,
             g.sum(0) if needs[2] else None,
         )
 
@@ -94,6 +97,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             raise ShapeError("linear: weight [N] with a bias does not fit input [B, N], in torch either.")
         return reshape(Linear.of(input, reshape(weight, (1, *weight.shape)), bias), input.shape[:-1])
     return Linear.of(input, weight, bias)
+
+
+def gradient_factors(g: Any, x: Any, W: Any, ones: Any = None) -> tuple[Any, Any, Any]:
+    """g_in, dJ/dW and dJ/db of matrices, each as the two factors of a product: (14.18), (14.29) and (14.20).
+
+    g [B, M], x [B, N], W [M, N] and ones [B] are tensors, or numpy arrays. The caller chooses how to multiply: into new
+    memory, into preallocated memory, or added to what is there.
+    """
+    return (g, W), (g.T, x), (g.T, ones)
 
 
 def outer(g: Tensor, x: Tensor) -> Tensor:

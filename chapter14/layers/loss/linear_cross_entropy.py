@@ -28,9 +28,8 @@ from ...layer.modes import autocasting, is_eager
 from ...layer.precision import as_autocast
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import minus, times
-from ..core.arrange import reshape, transpose
-from ..core.branch import sum_to_size
-from ..linear.linear import linear, outer
+from ..core.arrange import reshape
+from ..linear.linear import Linear, gradient_factors, linear
 from ..norm.softmax import softmax
 from .cross_entropy import counts, cross_entropy
 
@@ -166,12 +165,7 @@ class LinearCrossEntropy(Layer):
         )
         g_z = times(g, minus(times(softmax(z, 1), q.sum(1, keepdim=True)), q))
         g_z = cast(g_z, x.dtype)
-        return (
-            linear(g_z, transpose(W)) if needs[0] else None,
-            outer(g_z, x) if needs[1] else None,
-            sum_to_size(g_z, g_z.shape[1:]) if needs[2] else None,
-            *(None,) * 6,
-        )
+        return *Linear.backward(needs, g_z, x, W), *(None,) * 6
 
     @staticmethod
     def backward_once(needs, g, x, W, b, y, weight, ignored, smoothing, reduction, *ahead):
@@ -210,13 +204,13 @@ def _there_and_back(
         g_z = some.into_g_z(logs.exp_(), g[at])
         if g_b is not None:
             g_b += g_z.sum(0)
-        g_z = g_z.to(x.dtype)
+        by_x, by_W, _ = gradient_factors(g_z.to(x.dtype), x[at], W)
         if g_x is not None:
-            torch.mm(g_z, W, out=g_x[at])
+            torch.mm(*by_x, out=g_x[at])
         if g_W is not None and g_W.dtype == x.dtype:
-            g_W.addmm_(g_z.t(), x[at])
+            g_W.addmm_(*by_W)
         elif g_W is not None:
-            g_W += g_z.t() @ x[at]
+            g_W += torch.mm(*by_W)
     return J, g_x, None if g_W is None else g_W.to(W.dtype), None if g_b is None else g_b.to(W.dtype)
 
 

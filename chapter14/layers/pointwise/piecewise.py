@@ -78,10 +78,16 @@ class Relu(Gated):
     def forward(x, at_zero):
         return x.relu()
 
+    @staticmethod
+    def opens(at_zero: float, library: Any = torch) -> Any:
+        """The comparison of x with 0, torch's or numpy's, that is True where h' is 1; at NaN it is False."""
+        return library.greater_equal if at_zero else library.greater
+
     @classmethod
     def mask(cls, x, at_zero):
+        """As `opens`, but nearly twice as fast; at NaN it is True, as PyTorch's h' is."""
         if at_zero:
-            return ~x.clamp(max=0).nan_to_num(0).bool()  # ~(x < 0), nearly twice as fast
+            return ~x.clamp(max=0).nan_to_num(0).bool()
         return super().mask(x, at_zero)
 
     @staticmethod
@@ -90,7 +96,7 @@ class Relu(Gated):
 
     @staticmethod
     def mask_of_output(x_out, at_zero):
-        return x_out.bool()  # bool(NaN) is True, and PyTorch's h'(NaN) is 1
+        return x_out.bool()
 
     @staticmethod
     def write(x, at_zero):
@@ -196,6 +202,11 @@ def relu(input: Tensor, inplace: bool = False, at_zero: float = 1) -> Tensor:
     if inplace and not at_zero:
         return over(Relu, input, at_zero)
     return put(input, Relu.of(input, at_zero), inplace)
+
+
+def torch_relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`relu` with PyTorch's h'(0), which is 0."""
+    return relu(input, inplace, at_zero=0)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:

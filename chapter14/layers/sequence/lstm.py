@@ -17,10 +17,9 @@ from torch import Tensor
 from ...layer.base import Layer
 from ..core.arithmetic import plus
 from ..core.arrange import transpose
-from ..core.branch import sum_to_size
-from ..core.complex import conjugates
+from ..core.complex import conj, conjugates
 from ..core.merge import merge, split
-from ..linear.linear import linear, outer
+from ..linear.linear import Linear, linear
 from .cells import LSTMCell, LSTMSlopes, lstm_back, lstm_slopes
 
 
@@ -56,8 +55,7 @@ class LSTMChain(Layer):
             du[k], dc = lstm_back(dh, dc, LSTMSlopes(*by))
             dh = linear(du[k], W_back)
         da = merge(*du, dim=0)
-        dW = outer(da, h_before) if needs[3] else None
-        db = sum_to_size(da, b.shape) if needs[4] else None
+        _, dW, db = Linear.backward((False, *needs[3:5]), da, conj(h_before), None)
         wanted = (x if need else None for x, need in zip((da, dh, dc), needs, strict=False))
         return *wanted, dW, db, None, None
 

@@ -21,7 +21,7 @@ from ..core.branch import branch
 from ..core.merge import merge, split
 from ..linear.linear import linear
 from ..pointwise.dropout import dropout
-from ..pointwise.piecewise import relu
+from ..pointwise.piecewise import torch_relu
 from ..pointwise.pointwise import tanh
 from .cells import GRUCell, LSTMCell
 from .lstm import LSTMChain
@@ -63,7 +63,7 @@ def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
     return (None,) * T if θ is None else branch(θ, T)
 
 
-_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(lambda x: relu(x, at_zero=0))  # PyTorch's h'(0)
+_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(torch_relu)
 
 
 def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
