@@ -24,10 +24,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason))
 
 
-def pytest_collection_finish():
-    """What is there now stays until the end: looking for cycles in it, again and again, took a second each time."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Tests are collected without searches for garbage; what is there then stays until the end, and is not searched."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ Small versions with small inputs, so that a test suite can run them all; with `f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
 from typing import Any
 
 import torch
@@ -21,14 +21,13 @@ def networks(full: bool = False) -> list[ComparedNetwork]:
 
 def _beyond_classes(full: bool) -> list[ComparedNetwork]:
     """Detection, segmentation, video, optical flow."""
-    from torchvision.models import detection, optical_flow, segmentation, video
-
     # A strided convolution of a single pixel must not occur: in bfloat16 PyTorch leaves a part of W's gradient unset.
     size, detected = (128, 128) if full else (64, 96)
-    no = {"weights": None, "weights_backbone": None}
 
-    def version(make: Callable[..., nn.Module], **options: Any) -> nn.Module:
-        model: Any = make(**no, **options)
+    def version(name: str, **options: Any) -> nn.Module:
+        from torchvision import models
+
+        model: Any = models.get_model(name, weights=None, weights_backbone=None, **options)
         if not full:  # one block of each stage of the backbone
             backbone = getattr(model.backbone, "body", model.backbone)
             for i in range(1, 5):
@@ -44,7 +43,7 @@ def _beyond_classes(full: bool) -> list[ComparedNetwork]:
         sizes = {"min_size": detected, "max_size": detected}
         # an untrained network has no detections above the default threshold
         detects = {"score_thresh": 0.0, "detections_per_img": 20, "topk_candidates": 20}
-        return version(detection.retinanet_resnet50_fpn, num_classes=4, **sizes, **detects)
+        return version("retinanet_resnet50_fpn", num_classes=4, **sizes, **detects)
 
     def pair() -> tuple:
         return tuple(torch.rand(1, 3, 128, 128).requires_grad_() for _ in range(2))
@@ -53,19 +52,26 @@ def _beyond_classes(full: bool) -> list[ComparedNetwork]:
         return (torch.randn(1, 3, 8, 32, 32).requires_grad_(),)
 
     def fcn() -> nn.Module:
-        return version(segmentation.fcn_resnet50, num_classes=4)
+        return version("fcn_resnet50", num_classes=4)
 
     def deeplab() -> nn.Module:
-        return version(segmentation.deeplabv3_resnet50, num_classes=4)
+        return version("deeplabv3_resnet50", num_classes=4)
+
+    def r3d() -> nn.Module:
+        from torchvision.models import video
+
+        return video.r3d_18(weights=None)
 
     def raft() -> nn.Module:
+        from torchvision.models import optical_flow
+
         return _ShortRaft(optical_flow.raft_small(weights=None), 2)
 
     return [
         ComparedNetwork("retinanet_resnet50_fpn", retinanet, images_with_boxes),
         ComparedNetwork("fcn_resnet50", fcn, images(size)),
         ComparedNetwork("deeplabv3_resnet50", deeplab, images(size)),
-        ComparedNetwork("r3d_18", lambda: video.r3d_18(weights=None), clip),
+        ComparedNetwork("r3d_18", r3d, clip),
         ComparedNetwork("raft_small", raft, pair, torch.float32),
     ]
 
@@ -109,13 +115,13 @@ def _torch() -> list[ComparedNetwork]:
 
 
 def _open_clip(full: bool) -> list[ComparedNetwork]:
-    try:
-        import open_clip
-    except ImportError:
+    if importlib.util.find_spec("open_clip") is None:
         return []
 
     def network(name: str, size: int, **smaller: Any) -> ComparedNetwork:
         def make() -> nn.Module:
+            import open_clip
+
             config = open_clip.get_model_config(name)
             if not full:
                 config["vision_cfg"] |= smaller

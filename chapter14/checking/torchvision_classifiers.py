@@ -44,14 +44,9 @@ SMALLEST = {"alexnet": 64, "googlenet": 64, "inception_v3": 75, "squeezenet1_1":
 
 
 def classifiers(full: bool) -> list[ComparedNetwork]:
-    from torchvision import models
-
-    small = {} if full else _small()
-
     def network(name: str) -> ComparedNetwork:
-        make = small.get(name, partial(getattr(models, name), weights=None, **OPTIONS[name]))
         size = (299 if name == "inception_v3" else 224) if full else SMALLEST.get(name, 32)
-        return ComparedNetwork(name, make, images(size))
+        return ComparedNetwork(name, partial(_full if full else _small, name), images(size))
 
     return [network(name) for name in OPTIONS]
 
@@ -60,7 +55,13 @@ def images(size: int, n: int = 2) -> Callable[[], tuple]:
     return lambda: (torch.randn(n, 3, size, size).requires_grad_(),)
 
 
-def _small() -> dict[str, Callable[[], nn.Module]]:
+def _full(name: str) -> nn.Module:
+    from torchvision import models
+
+    return models.get_model(name, weights=None, **OPTIONS[name])
+
+
+def _small(name: str) -> nn.Module:
     from torchvision import models
     from torchvision.models import convnext, efficientnet, regnet, resnet, swin_transformer
 
@@ -74,7 +75,7 @@ def _small() -> dict[str, Callable[[], nn.Module]]:
     swin = partial(models.SwinTransformer, [4, 4], 16, [2, 2], [2, 4], [4, 4], stochastic_depth_prob=0.2)
     maxvit = {"block_channels": [16, 32], "block_layers": [1, 1], "stochastic_depth_prob": 0.1}
     bottlenecks = partial(models.ResNet, resnet.Bottleneck, [1, 1, 1, 1])
-    return {
+    versions: dict[str, Callable[[], nn.Module]] = {
         "alexnet": lambda: _narrow(models.alexnet),
         "vgg11_bn": lambda: _narrow(models.vgg11_bn),
         "resnet18": partial(models.ResNet, resnet.BasicBlock, [1, 1, 1, 1]),
@@ -93,6 +94,7 @@ def _small() -> dict[str, Callable[[], nn.Module]]:
         ),
         "maxvit_t": partial(models.MaxVit, (32, 32), stem_channels=16, partition_size=2, head_dim=8, **maxvit),
     }
+    return versions.get(name, partial(_full, name))()
 
 
 def _narrow(make: Callable[..., nn.Module]) -> nn.Module:

@@ -18,26 +18,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.checkpoint import checkpoint
-from torchvision.models.resnet import BasicBlock, Bottleneck
-from torchvision.models.squeezenet import Fire
-from torchvision.models.vision_transformer import EncoderBlock
 
 import chapter14
 
 NETWORKS = ("resnet18", "resnet50", "squeezenet1_1", "vgg11", "vit_b_16")
 SMALL = "small"  # a network of this file, to test the script
-BLOCKS = BasicBlock, Bottleneck, Fire, EncoderBlock
+BLOCKS = "BasicBlock", "Bottleneck", "Fire", "EncoderBlock"  # classes of torchvision
 
 
 def made(name: str) -> tuple[nn.Module, str | None]:
     """The network of "network" or "network:module" in evaluation mode, parameters fixed, and the name of the module."""
+    from torchvision import models
+
     name, _, until = name.partition(":")
     torch.manual_seed(14)
-    model = _small() if name == SMALL else torchvision.models.get_model(name, weights=None)
+    model = _small() if name == SMALL else models.get_model(name, weights=None)
     return model.eval().requires_grad_(False), until or None
 
 
@@ -98,7 +96,7 @@ class Folded(nn.Module):
 def checkpointed(model: nn.Module) -> nn.Module:
     """Each block saves its input only; without blocks, the layers between two pools are one."""
     model = copy.deepcopy(model)
-    blocks = [module for module in model.modules() if isinstance(module, BLOCKS)]
+    blocks = [module for module in model.modules() if type(module).__name__ in BLOCKS]
     if not blocks:
         ends = [i + 1 for i, m in enumerate(model.features) if isinstance(m, nn.MaxPool2d)]
         blocks = [model.features[a:b] for a, b in zip([0, *ends], [*ends, len(model.features)], strict=True)]

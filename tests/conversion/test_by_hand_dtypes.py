@@ -17,8 +17,6 @@ from chapter14 import by_hand
 from chapter14.checking.case import seed_cpu
 from chapter14.checking.pytorch_samples import operations, samples
 
-OPERATIONS = operations()
-
 #: Their entries are whatever is in memory.
 EMPTY = {"new_empty", "new_empty_strided", "empty_like"}
 
@@ -55,7 +53,7 @@ def calls(op, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_in_this_dtype(dtype):
     wrong, done = [], 0
-    for name, op in OPERATIONS.items():
+    for name, op in operations().items():
         if dtype not in op.supported_dtypes("cpu") or name in EMPTY:
             continue
         for f, args, kwargs in calls(op, dtype):

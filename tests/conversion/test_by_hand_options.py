@@ -8,7 +8,6 @@ import torch.nn.functional as native
 from torch import Tensor, nn
 from torch.masked import masked_tensor
 from torch.testing import assert_close
-from torch.testing._internal.two_tensor import TwoTensor
 
 import chapter14
 import chapter14.functional as F
@@ -120,6 +119,12 @@ def no_process_group_is_left():
         torch.distributed.destroy_process_group()
 
 
+def two_tensor():
+    from torch.testing._internal import two_tensor
+
+    return two_tensor
+
+
 #: Tensors that no layer takes.
 OTHERS = {
     "jagged": lambda: torch.nested.nested_tensor([BASE[:2], BASE], layout=torch.jagged, requires_grad=True),
@@ -130,7 +135,7 @@ OTHERS = {
     "quantized": lambda: torch.quantize_per_tensor(BASE.float(), 0.1, 0, torch.qint8),
     "masked": lambda: masked_tensor(BASE.clone(), BASE > 0, requires_grad=True),
     "of a class with a function of its own": lambda: BASE.clone().as_subclass(Said).requires_grad_(),
-    "of a class that dispatches": lambda: TwoTensor(BASE.clone(), BASE + 1).requires_grad_(),
+    "of a class that dispatches": lambda: two_tensor().TwoTensor(BASE.clone(), BASE + 1).requires_grad_(),
     "distributed": distributed,
 }
 
@@ -159,7 +164,7 @@ def dense(x):
     """What it says, as tensors to compare."""
     if x is None or type(x) is Tensor and x.layout is torch.strided and not (x.is_nested or x.is_quantized):
         return x
-    if isinstance(x, TwoTensor):
+    if isinstance(x, two_tensor().TwoTensor):
         return torch.stack([x.a, x.b])
     if hasattr(x, "get_mask"):
         return x.get_data() * x.get_mask()

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.utils import parametrizations
 from torch.overrides import _get_current_function_mode_stack as modes
 from torch.testing import assert_close
-from torchvision import models
 
 import chapter14.nn as ours
 from chapter14 import audit, by_hand, convert
@@ -63,6 +62,8 @@ def test_as_near_to_the_truth_as_native(network):
 
 
 def test_every_family_of_torchvisions_classifiers_is_among_them():
+    from torchvision import models
+
     def family(name):
         return models.get_model_builder(name).__module__
 

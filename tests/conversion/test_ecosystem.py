@@ -9,11 +9,9 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from torch.autograd import grad
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
-from torchvision import models
 
 from chapter14 import audit, convert
 
@@ -50,10 +48,14 @@ def there_and_back(f, model, x):
 
 
 def resnet():
+    from torchvision import models
+
     return models.resnet18(weights=None, num_classes=10)
 
 
 def vit():
+    from torchvision import models
+
     return models.VisionTransformer(32, 16, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=10)
 
 
@@ -72,6 +74,8 @@ def test_compile(make):
 
 
 def shard(model: torch.nn.Sequential) -> torch.nn.Module:
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh("cpu", (2,))
     for layer in (model[0], model[2], model[5]):
         fully_shard(layer, mesh=mesh)
@@ -128,6 +132,8 @@ def test_checkpoint(reentrant):
 
 
 def test_a_network_that_checkpoints_itself():
+    from torchvision import models
+
     torch.manual_seed(14)
     native = models.densenet121(weights=None, memory_efficient=True, num_classes=10).double()
     results = []

@@ -4,7 +4,6 @@ import copy
 
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional as native
 
@@ -90,6 +89,8 @@ NETWORKS = [
 
 
 def network(name, **extra):
+    import torchvision
+
     extra |= {"init_weights": False} if name == "googlenet" else {}
     return settled(torchvision.models.get_model(name, weights=None, **extra))
 
@@ -101,6 +102,8 @@ def test_networks_are_the_same(name, until):
 
 
 def test_float32_has_the_same_direction():
+    import torchvision
+
     model = settled(torchvision.models.resnet18(weights=None), torch.float32)
     y, g_in, y_ours, g_in_ours = both(model, torch.randn(2, 3, 64, 64))
     assert native.cosine_similarity(y.flatten(), y_ours.flatten(), 0) > 0.99999
@@ -386,6 +389,8 @@ def test_it_moves_and_is_copied():
 
 
 def test_converted_models_and_our_own():
+    import torchvision
+
     model, x = settled(torchvision.models.squeezenet1_1(weights=None)), torch.randn(1, 3, 64, 64, dtype=torch.float64)
     assert_same(chapter14.convert(model), x, "features.4")
     assert len(chapter14.freeze(chapter14.convert(model)).parts(x).chains) == 1

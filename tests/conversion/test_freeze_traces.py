@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torch.autograd import Function
 from torch.nn import functional as native
@@ -555,6 +554,8 @@ def test_outputs_of_any_structure():
 
 
 def test_names_are_found_where_the_network_fails():
+    import torchvision
+
     model = torchvision.models.resnet18(weights=None).eval()
     with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(model)(torch.randn(1, 4, 64, 64))

@@ -5,7 +5,6 @@ import weakref
 
 import pytest
 import torch
-import torchvision
 from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
 
@@ -22,6 +21,8 @@ from ..table import CASES
 
 def kept(name, size, training=False, frozen=False):
     """By ours and by PyTorch's."""
+    import torchvision
+
     torch.manual_seed(14)
     native = getattr(torchvision.models, name)(weights=None).train(training).requires_grad_(not frozen)
     x = torch.randn(1, 3, size, size, requires_grad=True)
@@ -45,6 +46,8 @@ def test_little_where_parameters_are_fixed(name, times):
     "name, times", [("resnet18", 76), ("resnet50", 71), ("squeezenet1_1", 53), ("vgg11", 52), ("vit_b_16", 1.1)]
 )
 def test_little_where_it_is_frozen(name, times):
+    import torchvision
+
     model, x = getattr(torchvision.models, name)(weights=None).eval().requires_grad_(False), torch.randn(1, 3, 224, 224)
     ours, native = (saved_bytes(f, x.clone().requires_grad_()).total for f in (freeze(model), model))
     assert native >= times * ours

@@ -13,8 +13,6 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn.utils import parametrizations, parametrize, prune
 from torch.optim.swa_utils import AveragedModel, update_bn
 from torch.testing import assert_close
-from torchvision import models
-from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 import chapter14
 import chapter14.nn as ours
@@ -157,11 +155,13 @@ def test_a_traced_model_is_restored_where_convert_is_interrupted():
 
 @pytest.mark.parametrize("nodes", [["layer1", "fc"], ["layer1.0.conv1", "layer2.0.add"]])
 def test_feature_extractors(nodes):
+    from torchvision.models import feature_extraction, resnet18
+
     torch.manual_seed(14)
-    native, x = models.resnet18(num_classes=5).double(), drawn(2, 3, 32, 32)
+    native, x = resnet18(num_classes=5).double(), drawn(2, 3, 32, 32)
     model = convert(native)
-    assert get_graph_node_names(model) == get_graph_node_names(native)
-    make = lambda of: create_feature_extractor(of, nodes)  # noqa: E731
+    assert feature_extraction.get_graph_node_names(model) == feature_extraction.get_graph_node_names(native)
+    make = lambda of: feature_extraction.create_feature_extractor(of, nodes)  # noqa: E731
     for training in (False, True):
         native.train(training)
         for found in (make(convert(native)), convert(make(native))):
@@ -400,8 +400,11 @@ def test_wrapped_before_and_after():
 
 
 def test_freeze_of_a_feature_extractor():
+    from torchvision.models import feature_extraction, resnet18
+
     torch.manual_seed(14)
-    native = create_feature_extractor(models.resnet18(num_classes=5).double().eval(), {"layer2": "features"})
+    nodes = {"layer2": "features"}
+    native = feature_extraction.create_feature_extractor(resnet18(num_classes=5).double().eval(), nodes)
     x = drawn(1, 3, 32, 32)
     for model in (native, convert(native)):
         frozen = freeze(model)

@@ -5,7 +5,6 @@ import re
 
 import pytest
 import torch
-import torchvision
 from torch import nn as native
 
 import chapter14
@@ -26,6 +25,8 @@ def arrows(network):
 
 
 def test_a_residual_network():
+    import torchvision
+
     model = torchvision.models.resnet18(weights=None)
     network = network_of(model, torch.randn(1, 3, 64, 64))
     words = said(network)
@@ -48,6 +49,8 @@ def test_our_own_image_tower():
 
 
 def test_a_converted_network_has_the_same_graph():
+    import torchvision
+
     model = torchvision.models.squeezenet1_1(weights=None)
     x = torch.randn(1, 3, 64, 64)
     ours, theirs = network_of(chapter14.convert(model), x), network_of(model, x)
@@ -141,6 +144,8 @@ def test_a_graph():
 
 
 def test_the_model_is_left_as_it_was():
+    import torchvision
+
     model = torchvision.models.resnet18(weights=None).train()
     model.layer1.eval()
     before, modes = copy.deepcopy(model.state_dict()), [m.training for m in model.modules()]

@@ -6,7 +6,6 @@ import re
 from itertools import combinations
 from pathlib import Path
 
-import matplotlib
 import pytest
 import torch
 from PIL import Image
@@ -263,6 +262,8 @@ def test_the_committed_14_23_is_of_the_network_that_is_here():
 @pytest.mark.parametrize("number", EXACT)
 def test_what_is_committed_is_what_is_drawn(number):
     """To the byte, with the matplotlib that drew it; with another, whose letters may lie elsewhere, all but places."""
+    import matplotlib
+
     svg, before = drawn(number)[1], committed(number).read_text(encoding="utf-8")
     assert texts(svg) == texts(before)
     style = re.compile(r'style="(.*?)"')
@@ -272,6 +273,8 @@ def test_what_is_committed_is_what_is_drawn(number):
 
 
 def test_drawing_twice_gives_the_same_bytes_whatever_a_matplotlibrc_says():
+    import matplotlib
+
     picture, svg = drawn("14.12")
     with matplotlib.rc_context(
         {"font.size": 30, "svg.fonttype": "none", "mathtext.fontset": "cm", "svg.hashsalt": None}

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -42,6 +41,8 @@ def conv_at_rest():
 
 
 def residual():
+    import torchvision
+
     return torchvision.models.resnet18(num_classes=7).eval(), torch.randn(2, 3, 32, 32)
 
 

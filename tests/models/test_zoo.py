@@ -1,5 +1,6 @@
 """Networks by name: their weights through the libraries' own loaders, from small files; nothing is downloaded."""
 
+import importlib.util
 import json
 import pickle
 import urllib.error
@@ -9,8 +10,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch.testing import assert_close
-from torchvision import models
-from torchvision.transforms.functional import normalize
 
 import chapter14
 from chapter14.models import from_torchvision
@@ -18,8 +17,9 @@ from chapter14.models.load import build_network, load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import channel, label, text, visualize
 
-timm = pytest.importorskip("timm")
-open_clip = pytest.importorskip("open_clip")
+pytestmark = pytest.mark.skipif(
+    None in map(importlib.util.find_spec, ("timm", "open_clip")), reason="timm or open_clip is not installed"
+)
 
 TINY = {
     "embed_dim": 8,
@@ -32,6 +32,8 @@ SMALL = "squeezenet1_1"  # the smallest of torchvision's
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A CLIP of open_clip's as small as they come, by the name that open_clip now knows it by."""
+    import open_clip
+
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("configs") / "tiny-of-ours.json"
     path.write_text(json.dumps(TINY))
@@ -41,6 +43,8 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small():
+    from torchvision import models
+
     torch.manual_seed(0)
     return models.squeezenet1_1(weights=None).eval()
 
@@ -90,6 +94,8 @@ def test_torchvision_from_a_file(wrap, small, tmp_path):
 
 
 def test_torchvision_from_safetensors_with_other_classes(tmp_path):
+    from torchvision import models
+
     state = models.squeezenet1_1(num_classes=7).state_dict()
     network = load_network(f"torchvision:{SMALL}", written(state, tmp_path / "w.safetensors"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
@@ -114,6 +120,8 @@ def test_torchvision_offline_says_what_to_fetch_and_where_to_put_it(offline):
 
 def test_torchvisions_that_are_otherwise(tmp_path):
     """Densenets under their old names; googlenet with its own normalisation inside, without its heads for training."""
+    from torchvision import models
+
     assert list(from_torchvision.with_current_names({"features.denselayer12.norm.1.weight": 0, "norm.1.x": 0})) == [
         "features.denselayer12.norm1.weight", "norm.1.x"
     ]  # fmt: skip
@@ -125,6 +133,8 @@ def test_torchvisions_that_are_otherwise(tmp_path):
 
 def test_a_file_that_torchvision_offers_is_known_by_its_name(monkeypatch, small, tmp_path):
     """As vit_b_16's of 384 pixels, beside its default of 224."""
+    from torchvision import models
+
     entries = models.ViT_B_16_Weights
     options = {}
 
@@ -143,6 +153,8 @@ def test_a_file_that_torchvision_offers_is_known_by_its_name(monkeypatch, small,
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_timm_from_a_file(suffix, tmp_path):
+    import timm
+
     state = timm.create_model("test_vit").state_dict()
     network = load_network("timm:test_vit", written(state, tmp_path / f"w{suffix}"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
@@ -150,6 +162,8 @@ def test_timm_from_a_file(suffix, tmp_path):
 
 
 def test_timm_from_a_file_with_other_classes(tmp_path):
+    import timm
+
     state = timm.create_model("test_resnet", num_classes=5).state_dict()
     network = load_network("timm:test_resnet", written(state, tmp_path / "w.pth"))
     assert_close(network.model.state_dict(), state, rtol=0, atol=0)
@@ -164,6 +178,8 @@ def test_timm_offline_says_what_to_fetch(offline):
 
 
 def test_timm_by_a_tag_from_its_cache(tmp_path, monkeypatch):
+    import timm
+
     state = timm.create_model("test_resnet").state_dict()
     path = written(state, tmp_path / "model.safetensors")
     asked = []
@@ -177,6 +193,8 @@ def test_timm_by_a_tag_from_its_cache(tmp_path, monkeypatch):
 
 
 def checkpoint(tiny, path, **options):
+    import open_clip
+
     model = open_clip.create_model(tiny, pretrained_text=False, **options).eval()
     written(model.state_dict(), path)
     return model
@@ -184,6 +202,9 @@ def checkpoint(tiny, path, **options):
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_open_clip_from_a_file_looks_and_reads_as_itself(suffix, tiny, tmp_path):
+    import open_clip
+    from torchvision.transforms.functional import normalize
+
     model = checkpoint(tiny, tmp_path / f"w{suffix}")
     network = load_network(f"open_clip:{tiny}", tmp_path / f"w{suffix}")
     x = torch.rand(2, 3, 32, 32)
@@ -196,6 +217,8 @@ def test_open_clip_from_a_file_looks_and_reads_as_itself(suffix, tiny, tmp_path)
 
 
 def test_open_clip_by_a_tag_has_its_gelu_and_its_normalisation(tiny, tmp_path, monkeypatch):
+    import open_clip
+
     model = checkpoint(tiny, tmp_path / "w.pt", force_quick_gelu=True)
     cfg = {
         "file": str(tmp_path / "w.pt"),
@@ -396,6 +419,8 @@ def test_a_device_that_there_is_not(mine):
 
 
 def test_a_picture_is_seen_as_the_network_was_trained_to():
+    from torchvision.transforms.functional import normalize
+
     x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     network = Pretrained(torch.nn.Identity(), 8, mean=mean, std=std)

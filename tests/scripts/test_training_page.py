@@ -1,6 +1,7 @@
 """docs/training.html: an ONNX file that trains in a browser, held to onnxruntime and to onnx's own operators."""
 
 import base64
+import importlib.util
 import json
 import re
 import subprocess
@@ -12,10 +13,10 @@ import pytest
 
 from ..browser import contrast, luminance
 
-onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-reference = pytest.importorskip("onnx.reference", reason="onnx is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+pytestmark = pytest.mark.skipif(
+    None in map(importlib.util.find_spec, ("onnx", "onnxruntime", "sklearn")),
+    reason="onnx, onnxruntime or scikit-learn is not installed",
+)
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "training.html"
@@ -216,6 +217,8 @@ OPERATORS = [
 
 
 def test_each_operator_is_onnxs(opened):
+    import onnx.reference
+
     tab, seen = opened(), set()
     for name, inputs, attributes in OPERATORS:
         seen.add(name)
@@ -228,7 +231,7 @@ def test_each_operator_is_onnxs(opened):
         ]
         out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
         model = onnx.helper.make_model(onnx.helper.make_graph([node], "one", given, [out]))
-        (told,) = reference.ReferenceEvaluator(model).run(None, dict(zip(names, arrays, strict=True)))
+        (told,) = onnx.reference.ReferenceEvaluator(model).run(None, dict(zip(names, arrays, strict=True)))
         found = tab.evaluate(
             """([name, xs, how]) => {
                 const y = OPERATORS[name](xs.map(unpacked), how);
@@ -248,6 +251,8 @@ def packed(x):
 
 
 def test_an_operator_that_the_page_has_not_is_named(tmp_path):
+    import onnx
+
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2])
     out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2])
     node = onnx.helper.make_node("Erf", ["x"], ["y"])
