@@ -16,7 +16,7 @@ _BY_REASON = {
         conversion/test_calls.py::test_calls_compiled[smallest and largest]
     """,
     "PyTorch 2.7's hardswish has another derivative at 3, where it bends": """
-        layers/test_activation.py::test_inplace_writes_over_its_input_and_goes_back_all_the_same[hardswish]
+        layers/test_pointwise.py::test_inplace_writes_over_its_input_and_goes_back_all_the_same[hardswish]
     """,
     "PyTorch 2.7 compiles its own multilabel_margin_loss into another value, which `forward` calls": """
         layers/test_layers.py::test_layer[compiles-multilabel_margin_loss]
@@ -26,8 +26,8 @@ _BY_REASON = {
         layers/test_layers.py::test_layer[per_datapoint_gradients-masked_fill, a value that learns]
     """,
     "PyTorch 2.7's Dynamo takes a tensor for a number where it goes on after a break in the graph": """
-        visualization/test_descent.py::test_a_compiled_network_draws_the_same
-        visualization/test_descent.py::test_a_layer_that_another_writes_over_is_seen_as_it_was_compiled
+        visualization/optimization/test_descent.py::test_a_compiled_network_draws_the_same
+        visualization/optimization/test_descent.py::test_a_layer_that_another_writes_over_is_seen_as_it_was_compiled
     """,
     "PyTorch 2.7 sends no gradient, or all, to one of two operands where there is a NaN": """
         layers/test_layers.py::test_layer[nan_inputs-fmax]

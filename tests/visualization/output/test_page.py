@@ -19,7 +19,7 @@ from chapter14.visualization.output.dataset_examples import DatasetExamples, Pho
 from chapter14.visualization.output.page import POINTS, gallery_page
 from chapter14.visualization.output.provenance import Provenance, save_with_provenance
 
-from ..browser import contrast, luminance
+from ...browser import contrast, luminance
 
 NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 

@@ -6,7 +6,7 @@ from torch.testing import assert_close
 import chapter14.layers.core.blocks
 from chapter14.checking.case import forward_and_backward
 
-from ..table import CASES
+from ...table import CASES
 
 IN_BLOCKS = "gelu mish hardswish softplus elu softmax softmin layer_norm rms_norm group_norm instance_norm".split()
 
