@@ -13,5 +13,8 @@ from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
 from .graph.joint.network import forward_backward as forward_backward
 from .layer.base import Layer as Layer
+from .layer.base import LinearMap as LinearMap
 from .layer.jacobians import jacobian as jacobian
+from .layer.shape import ShapeError as ShapeError
+from .version import __version__ as __version__
 from .visualization.optimization.optimize import visualize as visualize

@@ -15,6 +15,7 @@ import torch
 
 from .commands.shared.signals import interrupt_on_signals
 from .files import escaped
+from .version import __version__
 from .visualization.activations.hooks import is_out_of_memory
 
 #: A verb is a file of `commands`, imported only if the verb is given.
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb. Returns 0 on success, 1 if a check failed, 2 after an error, 130 after an interrupt."""
     given = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, help in VERBS.items():
         of_verb = verbs.add_parser(verb, help=help, formatter_class=argparse.RawDescriptionHelpFormatter)

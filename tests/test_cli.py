@@ -6,6 +6,7 @@ import textwrap
 import pytest
 from PIL import Image
 
+import chapter14
 from chapter14.cli import main
 
 LAYERS = """
@@ -39,6 +40,12 @@ def file(tmp_path):
         return str(tmp_path / "mine.py")
 
     return write
+
+
+def test_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit, match="^0$"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"chapter14 {chapter14.__version__}\n"
 
 
 def test_check_prints_the_table_of_a_right_layer(file, capsys):

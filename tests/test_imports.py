@@ -1,9 +1,12 @@
 """What `import chapter14` and the command line import, beside torch: nothing that takes long."""
 
+import importlib.metadata
 import subprocess
 import sys
 
 import pytest
+
+import chapter14
 
 
 def imported(code, folder):
@@ -32,3 +35,18 @@ def test_nothing_heavy_is_imported(code, torch_alone, tmp_path):
     assert {name.split(".")[0] for name in more} - sys.stdlib_module_names <= {"chapter14", "torch"}
     assert "chapter14.functional" in more
     assert not more & {"torch._dynamo", "torch._inductor", "torch.onnx", "torch.distributed.fsdp"}
+
+
+def test_what_a_users_own_layer_needs_is_exported():
+    from chapter14.layer.base import LinearMap
+    from chapter14.layer.shape import ShapeError
+
+    assert chapter14.LinearMap is LinearMap and chapter14.ShapeError is ShapeError
+
+
+def test_version_is_the_installed_distributions():
+    try:
+        installed = importlib.metadata.version("chapter14")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the package is not installed")
+    assert chapter14.__version__ == installed

@@ -7,7 +7,6 @@ It includes the command line that drew the picture.
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import inspect
 import json
 import platform
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from ...files import marked, regular, whole
 from ...models.pretrained import Pretrained
 from ...models.state_dict import fingerprint
+from ...version import __version__
 from ..objectives.objective import Objective
 from ..optimization.checkpoint import differences
 from ..optimization.optimize import Visualization, visualize
@@ -178,11 +178,7 @@ def changes_since(provenance: Provenance, network: Pretrained) -> list[str]:
 
 
 def current_versions() -> dict[str, str]:
-    try:
-        own = importlib.metadata.version("chapter14")
-    except importlib.metadata.PackageNotFoundError:
-        own = "not installed"
-    return {"chapter14": own, "torch": str(torch.__version__), "python": platform.python_version()}
+    return {"chapter14": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
 def _natural_order(path: Path) -> list[tuple[int, str]]:
