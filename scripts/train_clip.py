@@ -21,7 +21,7 @@ from chapter14.models.clip import CLIP, Config
 from chapter14.models.pretrained import Pretrained
 from chapter14.models.vocabulary import build_vocabulary, caption
 from chapter14.training import checkpoint
-from chapter14.training.alignment import Parts, loss, noisy
+from chapter14.training.alignment import AlignmentLoss, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, read
 from chapter14.visualization import visualize
@@ -65,7 +65,7 @@ class Run:
         """The learning rate: up in a straight line, and down as a cosine."""
         return self.options.rate * min(1, self.step / 150 + 0.02) * (0.515 + 0.485 * math.cos(math.pi * self.done()))
 
-    def learn(self) -> Parts:
+    def learn(self) -> AlignmentLoss:
         """One step of (14.9) on the parameters."""
         options, model = self.options, self.models["model"]
         for group in self.optimiser.param_groups:

@@ -46,6 +46,49 @@ def test_a_file_imports_only_from_files_above_it(i):
     assert imported(LISTED[i]) <= set(LISTED[:i])
 
 
+def private_uses(file):
+    """The private names, `_name`, of the package's other folders that a file imports or takes from a module."""
+    uses, modules = [], {}  # pairs of a module and a name; a variable's module
+    tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.level:
+            module = Path(file).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        elif node.module.partition(".")[0] == "chapter14":  # what only a type checker reads
+            module = Path(*node.module.split(".")[1:])
+        else:
+            continue
+        uses += [(module, alias.name) for alias in node.names]
+        modules |= {alias.asname or alias.name: module / alias.name for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            uses.append((modules[node.value.id], node.attr))
+    return [
+        f"{module.as_posix()}: {name}"
+        for module, name in uses
+        if re.match(r"_(?!_)", name) and (PACKAGE / f"{module}.py").is_file() and module.parent != Path(file).parent
+    ]
+
+
+def test_private_names_are_used_only_in_their_folder():
+    assert {file: uses for file in LISTED if (uses := private_uses(file))} == {}
+
+
+#: Names that several classes still share.
+SHARED = {"Frame", "Layer", "Node", "ReLU"}
+
+
+def test_class_names_are_unique():
+    """A module of `nn` may have the name of its layer in `layers`, as Linear."""
+    folders = {}
+    for file in LISTED:
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                folders.setdefault(node.name, []).append(file.partition("/")[0])
+    assert {name for name, where in folders.items() if len(where) > 1 and sorted(where) != ["layers", "nn"]} <= SHARED
+
+
 def test_init_files_only_export():
     for init in PACKAGE.rglob("__init__.py"):
         module = ast.parse(init.read_text(encoding="utf-8"))

@@ -12,18 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..layers.pool.avg_pool import Parts
+from ..layers.pool.avg_pool import AdaptiveWindows
 from .layers import FrozenAvgPool, FrozenLinear, fit
 
 
 class FrozenAdaptivePool(FrozenAvgPool):
     """x [B, C, H, W] → [B, C, *parts]; where `is_flat`, [B, N]; and then through `linear`, if there is one."""
 
-    windows: Parts
+    windows: AdaptiveWindows
     linear: FrozenLinear | None
     is_flat = False
 
-    def __init__(self, parts: Parts):
+    def __init__(self, parts: AdaptiveWindows):
         super().__init__(parts)
         self.register_module("linear", None)
         self._whole: tuple[Any, FrozenLinear] | None = None

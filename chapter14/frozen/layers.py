@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.convolution.convolution import Slide
-from ..layers.pool.avg_pool import Parts, Windows
+from ..layers.pool.avg_pool import AdaptiveWindows, Windows
 from .fused_convolution import LAST, ConvolutionWeights, Form, OneDnnLinear, has_kernels
 
 
@@ -309,7 +309,7 @@ class FrozenAvgPool(FrozenLayer):
 
     fresh = False
 
-    def __init__(self, windows: Windows | Parts):
+    def __init__(self, windows: Windows | AdaptiveWindows):
         super().__init__()
         self.windows = windows
 
@@ -321,7 +321,7 @@ class FrozenAvgPool(FrozenLayer):
         return torch.inf if getattr(self.windows, "divisor", None) else max(x)
 
     def back(self, g, like, kept):
-        if self.windows == Parts((1, 1)):
+        if self.windows == AdaptiveWindows((1, 1)):
             return ((g / like[0][2:].numel()).expand(len(g), *like[0][1:]),)
         for axis in (1, 0):
             g = self.windows.distribute(g, axis, like[0][axis - 2])

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers.core.arrange import narrow
-from ..layers.pool.avg_pool import Parts, Windows
+from ..layers.pool.avg_pool import AdaptiveWindows, Windows
 from .adaptive_pool import FrozenAdaptivePool
 from .frozen_chain import FrozenChain
 from .fused_convolution import LAST
@@ -251,7 +251,7 @@ def _seen(step: Any, out: Sequence[Range], size: Sequence[int]) -> list[Range]:
     return [(a * s - p, (b - 1) * s - p + d * (k - 1) + 1) for (a, b), (s, p, d, k) in zip(out, axes, strict=True)]
 
 
-def _matrices(windows: Windows | Parts, size: Sequence[int]) -> list[Tensor]:
+def _matrices(windows: Windows | AdaptiveWindows, size: Sequence[int]) -> list[Tensor]:
     """A of each axis: [outputs, n]."""
     outputs = windows.mean(torch.empty(1, 1, *size, device="meta")).shape[2:]
     rows, columns = (torch.eye(o, dtype=torch.float64) for o in outputs)

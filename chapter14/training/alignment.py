@@ -28,7 +28,7 @@ class Noisy(NamedTuple):
     weights: Tensor  # [B, len(POOLS)], what each copy counts in the cosine
 
 
-class Parts(NamedTuple):
+class AlignmentLoss(NamedTuple):
     """The terms of J, each a mean."""
 
     cosine: Tensor
@@ -81,7 +81,7 @@ def data_gradient(c: Tensor, z: Tensor) -> Tensor:
 
 def loss(
     model: CLIP, x: Tensor, which: Tensor, tokens: Tensor, noisy_ones: Noisy, precision: torch.dtype = torch.float32
-) -> Parts:
+) -> AlignmentLoss:
     """The three terms, over photographs x [B, 3, H, W] of which the first are in `noisy_ones` too.
 
     `tokens` [T, context] are all captions, `which` [B] the true one of each photograph. The image tower computes in
@@ -101,4 +101,4 @@ def loss(
     sure = noisy_ones.clean / noisy_ones.clean.sum()
     noisy_loss = F.mul(F.cross_entropy(F.mul(size, c), which[:n], reduction="none"), sure)
     clean = F.cross_entropy(F.mul(size, F.linear(encode(x[n:]), t)), which[n:])
-    return Parts(F.mul(F.sum_to_size(aligned, ()), 1 / n), clean, F.sum_to_size(noisy_loss, ()))
+    return AlignmentLoss(F.mul(F.sum_to_size(aligned, ()), 1 / n), clean, F.sum_to_size(noisy_loss, ()))

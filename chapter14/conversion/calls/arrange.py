@@ -14,7 +14,7 @@ from ...layers.core.arrange import Transpose, axis
 from ...layers.core.branch import BroadcastTo
 from ...layers.core.cast import clone
 from ...layers.core.inplace import turn_in_place
-from ...layers.core.repeat import Repeat, Windows
+from ...layers.core.repeat import Repeat, WindowsAlong
 from ...layers.core.view import Squeeze, Unsqueeze, View, embedded
 from .operands import each, sizes
 
@@ -197,7 +197,7 @@ CALLS = {
     "rot90": rot90,
     "select": lambda input, dim, index: F.select(input, dim, int(index)),
     "narrow_copy": narrow_copy,
-    "Tensor.unfold": lambda input, dimension, size, step: Windows.of(input, axis(input, dimension), size, step),
+    "Tensor.unfold": lambda input, dimension, size, step: WindowsAlong.of(input, axis(input, dimension), size, step),
     "repeat": _of_sizes(Repeat.of, "repeats"),
     "tile": _of_sizes(tile, "dims"),
     "repeat_interleave": repeat_interleave,

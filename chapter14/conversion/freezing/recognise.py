@@ -30,7 +30,7 @@ from ...layers.norm import batch_norm as batchnorm
 from ...layers.pointwise import piecewise
 from ...layers.pool import avg_pool as pool
 from ...layers.pool import max_pool as maxpool
-from ...layers.pool.avg_pool import Parts, Windows
+from ...layers.pool.avg_pool import AdaptiveWindows, Windows
 
 
 def step_of(node: fx.Node, args: tuple) -> FrozenLayer | None:
@@ -77,10 +77,10 @@ def _max(node: fx.Node, x: Any, axes: int, largest: Any, corners: Any) -> Frozen
     return FrozenMaxPool(size, stride, padding, largest.ceil_mode)
 
 
-def _avg(node: fx.Node, x: Any, windows: Windows | Parts) -> FrozenLayer | None:
+def _avg(node: fx.Node, x: Any, windows: Windows | AdaptiveWindows) -> FrozenLayer | None:
     if not _is_image(x) or len(windows.size) != 2:
         return None
-    return FrozenAdaptivePool(windows) if isinstance(windows, Parts) else FrozenAvgPool(windows)
+    return FrozenAdaptivePool(windows) if isinstance(windows, AdaptiveWindows) else FrozenAvgPool(windows)
 
 
 def _flatten(node: fx.Node, x: fx.Node, shape: Any) -> FrozenLayer | None:

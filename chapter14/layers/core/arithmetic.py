@@ -85,7 +85,7 @@ class Times(BilinearMap):
         return sum_to_size(times(g, a), shape)
 
 
-class Scale(LinearMap):
+class ScaleBy(LinearMap):
     @staticmethod
     def forward(x, c):
         if c == -1 and x.is_complex():
@@ -199,7 +199,7 @@ def times(a: Tensor, b: Tensor) -> Tensor:
 
 def scale(x: Tensor, c: float) -> Tensor:
     """c x, where c is a number."""
-    return Scale.of(x, c)
+    return ScaleBy.of(x, c)
 
 
 def shift(x: Tensor, c: float) -> Tensor:

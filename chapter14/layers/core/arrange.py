@@ -56,7 +56,7 @@ class Transpose(SymmetricMap):
         return x.transpose(dim0, dim1)
 
 
-class Flip(SymmetricMap):
+class FlipAxes(SymmetricMap):
     @staticmethod
     def forward(x, dims):
         return x.flip(dims)
@@ -85,7 +85,7 @@ class Narrow(LinearMap):
         return pad(g, [*behind, start, shape[dim] - start - length])
 
 
-class Pad(LinearMap):
+class ConstantPad(LinearMap):
     """Affine where the value is not 0: the tangent is padded with 0."""
 
     @staticmethod
@@ -191,7 +191,7 @@ def axis(x: Tensor, dim: int) -> int:
 
 def flip(input: Tensor, dims: Sequence[int]) -> Tensor:
     """input with these axes reversed, as `torch.flip`."""
-    return Flip.of(input, several(dims))
+    return FlipAxes.of(input, several(dims))
 
 
 def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
@@ -233,7 +233,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     `mode` is "constant" (`value`, or 0), "reflect", "replicate" or "circular".
     """
     if mode == "constant":
-        return Pad.of(input, tuple(pad), value or 0)
+        return ConstantPad.of(input, tuple(pad), value or 0)
     if mode not in _WIDEST:
         raise NotImplementedError(
             f"pad: mode is 'constant', 'reflect', 'replicate' or 'circular'; it was given {mode!r}."

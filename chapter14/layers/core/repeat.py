@@ -28,7 +28,7 @@ class Repeat(LinearMap):
         return reshape(sum_to_size(copies, [n for size in sizes for n in (1, size)]), shape)
 
 
-class Windows(LinearMap):
+class WindowsAlong(LinearMap):
     view = True
 
     @staticmethod
@@ -36,7 +36,7 @@ class Windows(LinearMap):
         return x.unfold(dim, size, step)
 
 
-class OverlapAdd(TransposedMap, of=Windows):
+class OverlapAdd(TransposedMap, of=WindowsAlong):
     @staticmethod
     def forward(x, shape, dim, size, step):
         if not shape:

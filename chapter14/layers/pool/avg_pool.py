@@ -64,7 +64,7 @@ class Windows(NamedTuple):
         return [end - start for start, end in zip(starts, ends, strict=True)]
 
 
-class Parts(NamedTuple):
+class AdaptiveWindows(NamedTuple):
     """Windows that cut each axis into so many parts, which overlap by one entry where they do not divide the axis."""
 
     size: tuple[int, ...]
@@ -155,7 +155,7 @@ def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, .
 
 def _adaptive_avg_pool(input: Tensor, output_size: Any, *, axes: int = 2) -> Tensor:
     """input [..., C, *]: the mean of each part. As `torch.nn.functional.adaptive_avg_pool{axes}d`."""
-    return AvgPool.of(input, Parts(parts(axes, "adaptive_avg_pool", input, output_size)))
+    return AvgPool.of(input, AdaptiveWindows(parts(axes, "adaptive_avg_pool", input, output_size)))
 
 
 adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = in_dimensions(_adaptive_avg_pool)

@@ -21,7 +21,7 @@ from ..core.arrange import narrow, pad, reshape, transpose
 from ..core.branch import branch, broadcast_to
 from ..core.complex import view_as_real
 from ..core.merge import of_one_dtype
-from ..core.repeat import OverlapAdd, Windows
+from ..core.repeat import OverlapAdd, WindowsAlong
 from ..pointwise.transcendental import reciprocal
 from .fft import REAL, as_complex, fft, irfft, rfft
 
@@ -62,7 +62,7 @@ def stft(
         x = pad(x, [(n_fft - w) // 2] * 2)
     if n_fft > x.shape[-1]:
         raise RuntimeError(f"stft: n_fft={n_fft} is longer than the signal of {x.shape[-1]}.")
-    frames = Windows.of(x, 1, n_fft, hop)
+    frames = WindowsAlong.of(x, 1, n_fft, hop)
     if window is not None:
         frames = times(*_in_one_dtype(frames, _centred(window, n_fft)))
     norm = "ortho" if normalized else "backward"
