@@ -8,7 +8,7 @@ from .conversion.audit import saved_bytes as saved_bytes
 from .conversion.by_hand import by_hand as by_hand
 from .conversion.convert import convert as convert
 from .conversion.freezing.freeze import freeze as freeze
-from .drawing.model import draw as draw
+from .drawing.model_graph import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
 from .graph.joint.network import forward_backward as forward_backward

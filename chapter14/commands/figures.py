@@ -9,7 +9,7 @@ from ..drawing.figures import FIGURES, figure, is_page, stem, write_page
 from ..files import OVERWRITE, check_writable, clean
 
 DESCRIPTION = """
-Draws figures 14.1 to 14.23 as SVG and PNG, each with the numbers that were computed for it.
+Draws figures 14.1 to 14.23 of the chapter as SVG and PNG, with computed numbers.
 
     chapter14 figures
     chapter14 figures 14.17 14.20 --out pictures
@@ -18,9 +18,9 @@ Draws figures 14.1 to 14.23 as SVG and PNG, each with the numbers that were comp
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="such as 14.17 (all)")
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="the folder (%(default)s)")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write a Markdown page that shows them")
+    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="figures, such as 14.17 (all)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="output folder (%(default)s)")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a Markdown page with the figures")
     parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 

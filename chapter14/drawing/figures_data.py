@@ -1,4 +1,4 @@
-"""Section 14.9: the picture that a node of our own CLIP looks for. Figure 14.23."""
+"""Figure 14.23, section 14.9: the image that maximizes a node of a small CLIP."""
 
 from __future__ import annotations
 
@@ -7,55 +7,50 @@ from torch import Tensor
 
 from ..models.load import load_network
 from ..models.state_dict import fingerprint
-from ..visualization.optimization.descent import DescentStep
 from ..visualization.optimization.optimize import visualize
 from ..visualization.output.render import to_image
-from .canvas import Canvas, Frame, Picture
+from .canvas import Canvas, Picture, Rect
 from .items import WIDTH
-from .style import DATA, MUTED, said
+from .style import DATA, MUTED, two_decimals
 
 SENTENCE = "a photo of a cat"
-STAGES = (0, 0.12, 0.24, 0.36, 0.64, 1)  # when a picture is shown, as a share of all steps
+STAGES = (0, 0.12, 0.24, 0.36, 0.64, 1)  # the images shown, as fractions of all steps
 SIDE, PIXELS = 1.23, 144
 
 
 def optimal_image(steps: int = 60) -> Picture:
     """14.23"""
     network = load_network("embedded")
-    seen: list[Tensor] = []
-    drawn = visualize(network, SENTENCE, steps=steps, on_step=lambda step: _keep(seen, step))
+    images: list[Tensor] = []
+    drawn = visualize(network, SENTENCE, steps=steps, on_step=lambda step: images.append(step.x[0].detach().clone()))
     J = drawn.history[:, 0].double()
     canvas = Canvas()
     for i, at in enumerate(round(share * (len(J) - 1)) for share in STAGES):
         x = (i - (len(STAGES) - 1) / 2) * (SIDE + 0.1)
-        frame = Frame(x, 0, SIDE, SIDE)
-        canvas.image(frame, np.asarray(to_image(seen[at], PIXELS)))
+        frame = Rect(x, 0, SIDE, SIDE)
+        canvas.image(frame, np.asarray(to_image(images[at], PIXELS)))
         canvas.text(x, -0.77, f"step {at + 1}", size=9.5)
-        canvas.text(x, 0.77, f"$J$ = {said(float(J[at]))}", size=9.5)
+        canvas.text(x, 0.77, f"$J$ = {two_decimals(float(J[at]))}", size=9.5)
     _curve(canvas, J, 1.1, 1.0)
     weights = fingerprint(network.model.state_dict())[:12]
     canvas.text(
-        0, 2.4, f"$J$ = −(node for “{SENTENCE}”) before each step; fresh noise comes in thrice. Weights {weights}.",
+        0, 2.4, f"$J$ = −(node for “{SENTENCE}”) before each step; noise is added three times. Weights {weights}.",
         size=9, colour=MUTED,
     )  # fmt: skip
     canvas.numbers["J"] = J
     return canvas.picture(WIDTH)
 
 
-def _keep(seen: list[Tensor], step: DescentStep) -> None:
-    seen.append(step.x[0].detach().clone())
-
-
-def _curve(canvas: Canvas, J: Tensor, top: float, tall: float) -> None:
-    """J at each step, from left to right."""
+def _curve(canvas: Canvas, J: Tensor, top: float, height: float) -> None:
+    """The curve of J over the steps."""
     low, high = float(J.min()), float(J.max())
     left, wide = -len(STAGES) / 2 * (SIDE + 0.1) + 0.7, len(STAGES) * (SIDE + 0.1) - 0.8
     points = [
-        (left + wide * i / max(len(J) - 1, 1), round(top + tall * (high - v) / (high - low or 1.0), 4))
+        (left + wide * i / max(len(J) - 1, 1), round(top + height * (high - v) / (high - low or 1.0), 4))
         for i, v in enumerate(J.tolist())
     ]
-    canvas.box(Frame(left + wide / 2, top + tall / 2, wide + 0.1, tall + 0.1), "none", round=0)
+    canvas.box(Rect(left + wide / 2, top + height / 2, wide + 0.1, height + 0.1), "none", round=0)
     canvas.curve(points, DATA)
-    for value, y in ((high, top), (low, top + tall)):
-        canvas.text(left - 0.1, y, said(value), size=8, colour=MUTED, align="right")
-    canvas.text(left - 0.35, top + tall / 2, "$J$", size=10)
+    for value, y in ((high, top), (low, top + height)):
+        canvas.text(left - 0.1, y, two_decimals(value), size=8, colour=MUTED, align="right")
+    canvas.text(left - 0.35, top + height / 2, "$J$", size=10)

@@ -1,4 +1,4 @@
-"""Section 14.6.5: forward and backward as one bigger network, as `forward_backward` records it. Figure 14.17."""
+"""Figure 14.17, section 14.6.5: forward and backward as one bigger network, as `forward_backward` records it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .. import functional as F
 from .. import nn
 from ..graph.joint.network import forward_backward
 from ..graph.joint.recording import Recorded
-from .canvas import Canvas, Frame, Picture
-from .items import WIDTH, Box, Cells, column
-from .numbers import example, given
+from .canvas import Canvas, Picture, Rect
+from .items import WIDTH, Box, Matrix, column
+from .numbers import example, float64
 from .style import BACK, DATA, GRADIENT, PARAMS
 
 COLOURS = {"params forward": PARAMS, "data forward": DATA, "data backward": BACK, "params backward": GRADIENT}
-PITCH = 1.06  # from one layer to the next
-THETA, FORWARD, BACKWARD, OUTER, GRADIENTS = 0.0, 1.3, 2.85, 4.0, 5.0  # how far down
+PITCH = 1.06  # distance between layers
+THETA, FORWARD, BACKWARD, OUTER, GRADIENTS = 0.0, 1.3, 2.85, 4.0, 5.0  # the rows, from the top
 
 
-def recorded() -> tuple[Recorded, dict[str, Tensor]]:
-    """The bigger network of a three-layer MLP, and every value in it."""
+def recorded_network() -> tuple[Recorded, dict[str, Tensor]]:
+    """The forward-backward network of a three-layer MLP, and all its values by name."""
     x, _ = example("chain")
-    weights = [x["W_1"], given([[0.9, -0.3, 0.5], [0.2, 0.7, -0.6], [-0.8, 0.4, 1]]), x["W_2"]]
+    weights = [x["W_1"], float64([[0.9, -0.3, 0.5], [0.2, 0.7, -0.6], [-0.8, 0.4, 1]]), x["W_2"]]
     linear = [nn.Linear(W.shape[1], W.shape[0], bias=False).double() for W in weights]
     for layer, W in zip(linear, weights, strict=True):
         layer.load_state_dict({"weight": W})
@@ -48,14 +48,14 @@ class _Values(fx.Interpreter):
 
 
 def edges(network: Recorded) -> list[tuple[fx.Node, fx.Node]]:
-    """What reads what, of x, y, θ, J, g and dJ/dθ; what lies between, as a transpose or a mask, is passed over."""
+    """The edges between x, y, θ, J, g and dJ/dθ, without the transposes and masks between them."""
     found = []
     for node in network.module.graph.nodes:
-        if _shown(node):
+        if _is_shown(node):
             ahead, seen = list(node.all_input_nodes), []
             while ahead:
                 before = ahead.pop(0)
-                if not _shown(before):
+                if not _is_shown(before):
                     ahead += before.all_input_nodes
                 elif before not in seen:
                     seen.append(before)
@@ -63,31 +63,31 @@ def edges(network: Recorded) -> list[tuple[fx.Node, fx.Node]]:
     return found
 
 
-def _shown(node: fx.Node) -> bool:
+def _is_shown(node: fx.Node) -> bool:
     return bool(re.fullmatch(r"[xg]_\d+|y|J|g_J|theta_.*|dJ_dtheta_.*", node.name))
 
 
 def bigger_network() -> Picture:
     """14.17"""
-    network, values = recorded()
-    nodes = {node.name: node for node in network.module.graph.nodes if _shown(node)}
+    network, values = recorded_network()
+    nodes = {node.name: node for node in network.module.graph.nodes if _is_shown(node)}
     places = {name: _place(node, network.L) for name, node in nodes.items()}
     canvas = Canvas()
-    frames = {name: _drawn(canvas, nodes[name], values[name], *place, network.L) for name, place in places.items()}
+    frames = {name: _draw_node(canvas, nodes[name], values[name], *place, network.L) for name, place in places.items()}
     for before, node in edges(network):
-        _edge(canvas, before, node, frames, network.L)
-    _ends(canvas, frames, values, network.L)
-    _legend(canvas, GRADIENTS + 0.95)
+        _draw_edge(canvas, before, node, frames, network.L)
+    _draw_ends(canvas, frames, values, network.L)
+    _draw_legend(canvas, GRADIENTS + 0.95)
     return canvas.picture(WIDTH)
 
 
 def _column(name: str, L: int) -> int:
-    """Of the layer that makes x_l, or J."""
+    """The column of the layer that computes x_l or J."""
     return L + 1 if name == "J" else int(name.removeprefix("x_"))
 
 
 def _place(node: fx.Node, L: int) -> tuple[float, float]:
-    """A layer of the way back stands below the layer that it is of, its θ above."""
+    """A backward layer is below its forward layer, and θ above."""
     name = node.name
     if name == "g_J":
         return PITCH * (L + 2), BACKWARD
@@ -99,7 +99,7 @@ def _place(node: fx.Node, L: int) -> tuple[float, float]:
     return (PITCH * (L + 1), THETA) if name == "y" else (PITCH * _column(name, L), FORWARD)
 
 
-def _drawn(canvas: Canvas, node: fx.Node, value: Tensor, x: float, y: float, L: int) -> Frame:
+def _draw_node(canvas: Canvas, node: fx.Node, value: Tensor, x: float, y: float, L: int) -> Rect:
     name = node.name
     if name == "x_0":
         return column("$x_0$", value).draw(canvas, x, y)
@@ -108,33 +108,33 @@ def _drawn(canvas: Canvas, node: fx.Node, value: Tensor, x: float, y: float, L: 
     if name == "g_J":
         return column("$g_J$", value, BACK).draw(canvas, x, y)
     if name.startswith("theta_"):
-        return Cells(f"$W_{_number(node)}$", value, PARAMS).draw(canvas, x, y)
+        return Matrix(f"$W_{_number(node)}$", value, PARAMS).draw(canvas, x, y)
     if name.startswith("dJ_"):
         W = f"$\\partial J/\\partial W_{_number(node)}$"
         frame = Box("outer", w=0.62, h=0.38).draw(canvas, x, y)
-        cells = Cells(W, value, GRADIENT).draw(canvas, x, GRADIENTS)
+        cells = Matrix(W, value, GRADIENT).draw(canvas, x, GRADIENTS)
         canvas.arrow([(x, frame.bottom), (x, cells.top - 0.24)], GRADIENT, dotted=True)
         return frame
     layer = node.meta["layer"]
-    words = "$L_2$" if name == "J" else layer.title or layer.__name__.lower()
-    return Box(words, w=0.62, h=0.44).draw(canvas, x, y)
+    label = "$L_2$" if name == "J" else layer.title or layer.__name__.lower()
+    return Box(label, w=0.62, h=0.44).draw(canvas, x, y)
 
 
 def _number(node: fx.Node) -> int:
-    """The linear layer that a θ belongs to: modules 0, 2 and 4 are layers 1, 2 and 3."""
+    """The linear layer of a θ: modules 0, 2 and 4 are layers 1, 2 and 3."""
     return int(node.meta["name" if "name" in node.meta else "theta"].split(".")[0]) // 2 + 1
 
 
-def _edge(canvas: Canvas, before: fx.Node, node: fx.Node, frames: dict[str, Frame], L: int) -> None:
+def _draw_edge(canvas: Canvas, before: fx.Node, node: fx.Node, frames: dict[str, Rect], L: int) -> None:
     a, b, colour = frames[before.name], frames[node.name], COLOURS[before.meta["kind"]]
     dotted = node.meta["kind"] == "params backward"
-    if node.name.startswith("dJ_"):  # from the middle of an edge, down and to the side
+    if node.name.startswith("dJ_"):  # branches off in the middle of an edge
         side = -1 if before.meta["kind"] == "data forward" else 1
         x = b.x + (-0.6 if side < 0 else PITCH / 2)
         y = FORWARD if side < 0 else BACKWARD
         canvas.arrow([(x, y), (x, b.y), (b.x + side * (b.w / 2 + 0.02), b.y)], colour, dotted=dotted)
     elif before.name.startswith("theta_") or before.name == "y":
-        if node.name.startswith("g_"):  # past the layer of the way forward
+        if node.name.startswith("g_"):  # past the forward layer
             past, end, start = b.x - 0.48, b.x - 0.16, [(b.x - 0.48, a.bottom + 0.25)]
             if before.name == "y":
                 past, end, start = b.x + 0.42, b.x + 0.16, [(a.right + 0.02, a.y), (b.x + 0.42, a.y)]
@@ -154,15 +154,15 @@ def _edge(canvas: Canvas, before: fx.Node, node: fx.Node, frames: dict[str, Fram
             canvas.text((a.left + b.right) / 2 + 0.08, a.y - 0.14, f"$g_{before.name[2:]}$", size=9)
 
 
-def _ends(canvas: Canvas, frames: dict[str, Frame], values: dict[str, Tensor], L: int) -> None:
-    """J, where the way forward ends, and g_0, where the way back does."""
+def _draw_ends(canvas: Canvas, frames: dict[str, Rect], values: dict[str, Tensor], L: int) -> None:
+    """J at the end of the forward pass, and g_0 at the end of the backward pass."""
     J = column("$J$", values["J"]).draw(canvas, PITCH * (L + 2), FORWARD)
     canvas.arrow([(frames["J"].right + 0.02, FORWARD), (J.left - 0.02, FORWARD)], DATA)
     g_0 = column("$g_0$", values["g_0"], BACK).draw(canvas, 0.0, BACKWARD)
     canvas.arrow([(frames["g_0"].left - 0.02, BACKWARD), (g_0.right + 0.02, BACKWARD)], BACK)
 
 
-def _legend(canvas: Canvas, y: float) -> None:
+def _draw_legend(canvas: Canvas, y: float) -> None:
     for i, (kind, colour) in enumerate(COLOURS.items()):
         x = 0.35 + 1.95 * i
         canvas.arrow([(x - 0.3, y), (x, y)], colour, dotted=kind == "params backward")

@@ -1,8 +1,8 @@
-"""Where the nodes of a directed acyclic graph stand: in ranks, each after all that it reads (Sugiyama et al., 1981).
+"""Layered drawing of a directed acyclic graph (Sugiyama et al., 1981): each node in a rank after all its inputs.
 
-rank        one more than the last of what a node reads; an edge over several ranks passes a waypoint in each
-order       within a rank, by the middle of the neighbours (barycentre), down and up
-place       within a rank, in that order, as near to the neighbours as their widths allow: least squares
+rank        one more than the highest rank of a node's inputs; an edge over several ranks has a waypoint in each
+order       within a rank, by the barycentre of the neighbours, in sweeps down and up
+place       within a rank, in that order, as near to the neighbours as the widths allow (least squares)
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Point = tuple[float, float]
 Name = Any
 
 SWEEPS = 12
-STRAIGHT = 6.0  # how much more a waypoint wants to be in line than a node
-LEAF = 0.05  # how little a node minds what reads nothing, as a θ: that stands beside, and the rest goes straight on
-PORT = 0.14  # between the ends of edges at one node
+STRAIGHT = 6.0  # weight of a waypoint, which keeps long edges straight; a node has 1
+LEAF = 0.05  # weight of a node without inputs, such as a θ, so that it does not bend the main line
+PORT = 0.14  # distance between the ends of two edges at a node
 
 
 class Layout(NamedTuple):
-    places: dict[Name, Point]  # (across, along), of the middle of each node
-    ways: list[list[Point]]  # of each edge: where it passes a rank straight, from its one side to its other
+    places: dict[Name, Point]  # (across, along) of each node's centre
+    routes: list[list[Point]]  # of each edge: where it enters and leaves each rank that it crosses
     ranks: list[float]  # along, of each rank
 
 
@@ -29,21 +29,23 @@ def layout(
     sizes: Mapping[Name, Point],
     edges: Sequence[tuple[Name, Name]],
     gap: Point = (0.3, 0.35),
-    way: float = 0.12,
+    waypoint_width: float = 0.12,
     values: Sequence[Any] | None = None,
 ) -> Layout:
-    """Nodes in an order in which none comes before what it reads; sizes are (across, along), gaps likewise.
+    """Places nodes, which must come after their inputs in `sizes`.
 
-    A waypoint is `way` wide. `values` are what goes along each edge: those with the same one share their waypoints.
+    Args:
+        sizes: (across, along) of each node. gap: (across, along) between nodes.
+        values: of each edge; edges with equal values share their waypoints.
     """
-    rank = _ranks(list(sizes), edges)
+    rank = _assign_ranks(list(sizes), edges)
     ranks: list[list[Name]] = [[] for _ in range(max(rank.values(), default=0) + 1)]
     for name in sizes:
         ranks[rank[name]].append(name)
-    carried = range(len(edges)) if values is None else values
+    keys = range(len(edges)) if values is None else values
     paths = [
-        [a, *(("way", value, r) for r in range(rank[a] + 1, rank[b])), b]
-        for (a, b), value in zip(edges, carried, strict=True)
+        [a, *(("waypoint", value, r) for r in range(rank[a] + 1, rank[b])), b]
+        for (a, b), value in zip(edges, keys, strict=True)
     ]
     for point in dict.fromkeys(point for path in paths for point in path[1:-1]):
         ranks[point[2]].append(point)
@@ -54,45 +56,45 @@ def layout(
             if b not in after[a]:
                 after[a].append(b)
                 before[b].append(a)
-    _ordered(ranks, before, after)
-    across = _placed(ranks, before, after, {name: sizes[name][0] if name in sizes else way for name in before}, gap[0])
-    tall = [max((sizes[name][1] for name in row if name in sizes), default=0.0) for row in ranks]
-    along = _along(tall, gap[1])
+    _order_ranks(ranks, before, after)
+    widths = {name: sizes[name][0] if name in sizes else waypoint_width for name in before}
+    across = _place_across(ranks, before, after, widths, gap[0])
+    heights = [max((sizes[name][1] for name in row if name in sizes), default=0.0) for row in ranks]
+    along = _stack(heights, gap[1])
     places = {name: (round(across[name], 3), round(along[rank[name]], 3)) for name in sizes}
-    ways = [[point for p in path[1:-1] for point in _past(across[p], along[p[2]], tall[p[2]])] for path in paths]
-    return Layout(places, ways, along)
+    routes = [[end for p in path[1:-1] for end in _crossing(across[p], along[p[2]], heights[p[2]])] for path in paths]
+    return Layout(places, routes, along)
 
 
-def _past(across: float, along: float, tall: float) -> list[Point]:
-    return [(round(across, 3), round(along + side * tall / 2, 3)) for side in (-1, 1)]
+def _crossing(across: float, along: float, height: float) -> list[Point]:
+    return [(round(across, 3), round(along + side * height / 2, 3)) for side in (-1, 1)]
 
 
 def ports(
     places: Mapping[Name, Point],
     edges: Sequence[tuple[Name, Name]],
-    ways: Sequence[Sequence[Point]],
+    routes: Sequence[Sequence[Point]],
     room: Mapping[Name, float],
 ) -> list[tuple[float, float]]:
-    """How far beside the middles of its two nodes each edge ends, so that no two end at one point unless they go on as
-    one.
+    """The offsets of each edge's ends from the centres of its two nodes: edges in the order of their other ends.
 
-    `room` is how wide a node is there; they are in the order in which they come.
+    `room` is the width of each node. Only edges that share a route share an end.
     """
     offsets = [[0.0, 0.0] for _ in edges]
     for end in (0, 1):
         at: dict[Name, list[tuple[float, int]]] = {}
-        for i, (edge, way) in enumerate(zip(edges, ways, strict=True)):
-            there = way[-end][0] if way else places[edge[1 - end]][0]
-            at.setdefault(edge[end], []).append((there, i))
-        for name, comers in at.items():
-            order = sorted({there for there, _ in comers})
+        for i, (edge, route) in enumerate(zip(edges, routes, strict=True)):
+            other = route[-end][0] if route else places[edge[1 - end]][0]
+            at.setdefault(edge[end], []).append((other, i))
+        for name, ends in at.items():
+            order = sorted({other for other, _ in ends})
             step = min(PORT, room[name] / (len(order) + 1))
-            for there, i in comers:
-                offsets[i][end] = round((order.index(there) - (len(order) - 1) / 2) * step, 4)
+            for other, i in ends:
+                offsets[i][end] = round((order.index(other) - (len(order) - 1) / 2) * step, 4)
     return [(a, b) for a, b in offsets]
 
 
-def _ranks(names: Sequence[Name], edges: Sequence[tuple[Name, Name]]) -> dict[Name, int]:
+def _assign_ranks(names: Sequence[Name], edges: Sequence[tuple[Name, Name]]) -> dict[Name, int]:
     reads: dict[Name, list[Name]] = {name: [] for name in names}
     read_by: dict[Name, list[Name]] = {name: [] for name in names}
     for a, b in edges:
@@ -101,14 +103,14 @@ def _ranks(names: Sequence[Name], edges: Sequence[tuple[Name, Name]]) -> dict[Na
     rank: dict[Name, int] = {}
     for name in names:
         rank[name] = 1 + max((rank[a] for a in reads[name]), default=-1)
-    for name in names:  # what reads nothing stands right before the first that reads it
+    for name in names:  # a node without inputs comes right before its first reader
         if not reads[name] and read_by[name]:
             rank[name] = min(rank[b] for b in read_by[name]) - 1
     lowest = min(rank.values(), default=0)
     return {name: r - lowest for name, r in rank.items()}
 
 
-def _ordered(ranks: list[list[Name]], before: Mapping[Name, list[Name]], after: Mapping[Name, list[Name]]) -> None:
+def _order_ranks(ranks: list[list[Name]], before: Mapping[Name, list[Name]], after: Mapping[Name, list[Name]]) -> None:
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         near = before if down else after
@@ -119,7 +121,7 @@ def _ordered(ranks: list[list[Name]], before: Mapping[Name, list[Name]], after: 
             place.update((name, float(i)) for i, name in enumerate(row))
 
 
-def _placed(
+def _place_across(
     ranks: Sequence[Sequence[Name]],
     before: Mapping[Name, list[Name]],
     after: Mapping[Name, list[Name]],
@@ -128,7 +130,7 @@ def _placed(
 ) -> dict[Name, float]:
     place: dict[Name, float] = {}
     for row in ranks:
-        place.update(zip(row, _apart([0.0] * len(row), [1.0] * len(row), row, width, gap), strict=True))
+        place.update(zip(row, _separate([0.0] * len(row), [1.0] * len(row), row, width, gap), strict=True))
     waypoint = {name: isinstance(name, tuple) for name in width}
     for sweep in range(2 * SWEEPS):
         near = before if sweep % 2 == 0 else after
@@ -140,21 +142,21 @@ def _placed(
                 if not near[n]:
                     wanted[-1] = place[n]
                 weights.append(STRAIGHT if waypoint[n] else 1.0 if before[n] else LEAF)
-            place.update(zip(row, _apart(wanted, weights, row, width, gap), strict=True))
+            place.update(zip(row, _separate(wanted, weights, row, width, gap), strict=True))
     return place
 
 
-def _apart(
+def _separate(
     wanted: Sequence[float], weights: Sequence[float], row: Sequence[Name], width: Mapping[Name, float], gap: float
 ) -> list[float]:
-    """The places nearest to those wanted, by weighted squares, that keep the row's order and its widths apart.
+    """The places nearest to those wanted, by weighted least squares, that keep a row's order and do not overlap.
 
-    Less what lies to the left, places must not fall: that is isotonic regression, by pooling those that would.
+    Less the widths to their left, the places must not decrease: isotonic regression by pooling adjacent violators.
     """
     offset = [0.0]
     for a, b in zip(row, row[1:], strict=False):
         offset.append(offset[-1] + (width[a] + width[b]) / 2 + gap)
-    pools: list[list[float]] = []  # mean, weight, how many
+    pools: list[list[float]] = []  # mean, weight, count
     for want, weight, left in zip(wanted, weights, offset, strict=False):
         pools.append([want - left, weight, 1])
         while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
@@ -167,9 +169,9 @@ def _apart(
     return [mean + left for mean, left in zip(means, offset, strict=False)]
 
 
-def _along(tall: Sequence[float], gap: float) -> list[float]:
+def _stack(heights: Sequence[float], gap: float) -> list[float]:
     found, end = [], 0.0
-    for h in tall:
+    for h in heights:
         found.append(end + h / 2)
         end += h + gap
     return found

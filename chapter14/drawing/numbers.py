@@ -1,8 +1,8 @@
-"""The numbers of the figures: what is given, and both passes through it, by the layers of this package, in float64.
+"""The numbers of the figures: inputs, and the values and gradients that this package computes, in float64.
 
 chain     three layers x_l = tanh(θ_l x_{l-1}) and an L2 loss              figures 14.2 to 14.7
-mlp       the MLP of figure 14.15, as the lesson has it                    figures 14.1, 14.15, 14.16
-linear    one linear layer, with the g_out that comes back to it           figures 14.8 to 14.11
+mlp       the MLP of figure 14.15, from the lesson                         figures 14.1, 14.15, 14.16
+linear    one linear layer, and a g_out                                    figures 14.8 to 14.11
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Passes(NamedTuple):
     g: dict[str, Any]
 
 
-def given(values: Sequence) -> Tensor:
+def float64(values: Sequence) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -47,24 +47,24 @@ def chain() -> Passes:
         },
     )
     graph.forward(
-        x_0=given([1, -0.5]),
-        theta_1=given([[0.8, -0.4], [0.3, 1.1]]),
-        theta_2=given([[-0.5, 0.9], [1.2, 0.2]]),
-        theta_3=given([[0.7, -0.6], [0.4, 0.9]]),
-        y=given([0.5, -0.25]),
+        x_0=float64([1, -0.5]),
+        theta_1=float64([[0.8, -0.4], [0.3, 1.1]]),
+        theta_2=float64([[-0.5, 0.9], [1.2, 0.2]]),
+        theta_3=float64([[0.7, -0.6], [0.4, 0.9]]),
+        y=float64([0.5, -0.25]),
     )
     graph.backward()
     return Passes(graph.x, graph.g)
 
 
-def chain_Ls(values: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """L^x and L^θ of the three layers."""
+def chain_jacobians(values: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """L^x and L^θ of the three layers (14.6), (14.7)."""
     both = [jacobian(f, values[f"x_{l - 1}"], values[f"theta_{l}"]) for l in (1, 2, 3)]
     return [L_x for L_x, _ in both], [L_theta for _, L_theta in both]
 
 
 def example(name: str) -> Passes:
-    """One of the lesson's, with relu: "chain", the MLP; "dag"; "shared"."""
+    """An example of the lesson, with relu."""
     found = numbers(EXAMPLES[name], "relu")
     return Passes(found["x"], found["g"])
 
@@ -77,8 +77,8 @@ class OneLayer(NamedTuple):
     gradients: tuple[Tensor | None, ...]  # of θ
 
 
-def through(f: Callable[..., Tensor], x_in: Tensor, g_out: Tensor, *theta: Tensor) -> OneLayer:
-    """Forward and backward through one layer."""
+def run_layer(f: Callable[..., Tensor], x_in: Tensor, g_out: Tensor, *theta: Tensor) -> OneLayer:
+    """The forward and backward pass of one layer."""
     block = Block(f, *theta)
     x_out = block.forward(x_in)
     g_in, *gradients = block.backward(g_out)
@@ -86,9 +86,9 @@ def through(f: Callable[..., Tensor], x_in: Tensor, g_out: Tensor, *theta: Tenso
     return OneLayer(x_in, x_out, g_in, g_out, tuple(gradients))
 
 
-X_IN, G_OUT = given([1, -2, 0.5]), given([0.75, -1])
-W, b = given([[0.5, -0.25, 1], [-1, 0.75, 0.4]]), given([0.1, -0.2])
+X_IN, G_OUT = float64([1, -2, 0.5]), float64([0.75, -1])
+W, b = float64([[0.5, -0.25, 1], [-1, 0.75, 0.4]]), float64([0.1, -0.2])
 
 
 def linear() -> OneLayer:
-    return through(F.linear, X_IN, G_OUT, W, b)
+    return run_layer(F.linear, X_IN, G_OUT, W, b)

@@ -1,4 +1,4 @@
-"""The figures: their numbers are right, what is committed is what is drawn, and it can be read."""
+"""The figures: their numbers are right, the committed files are current, and no texts overlap."""
 
 import functools
 import html
@@ -12,16 +12,16 @@ from PIL import Image
 
 from chapter14.cli import main
 from chapter14.drawing import figures_network
-from chapter14.drawing.canvas import styled
+from chapter14.drawing.canvas import with_default_style
 from chapter14.drawing.figures import FIGURES, figure, page, stem
 from chapter14.drawing.figures_data import SENTENCE, optimal_image
-from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, said
+from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, two_decimals
 from chapter14.models.load import load_network
 from chapter14.models.state_dict import fingerprint
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "assets" / "figures"
-CAT = "14.23"  # of weights that are trained anew: its pixels are not compared
+CAT = "14.23"  # depends on trained weights: its pixels are not compared
 EXACT = [number for number in FIGURES if number != CAT]
 COLOURS = "#4db3ff", "#33e633", "#e63333", "#f7e059", "#f2d69e"
 
@@ -29,7 +29,7 @@ COLOURS = "#4db3ff", "#33e633", "#e63333", "#f7e059", "#f2d69e"
 @functools.cache
 def drawn(number):
     """The picture, and its SVG."""
-    picture = figure(number) if number != CAT else styled(optimal_image)(steps=3)
+    picture = figure(number) if number != CAT else with_default_style(optimal_image)(steps=3)
     return picture, picture.svg()
 
 
@@ -38,7 +38,7 @@ def numbers(number):
 
 
 def texts(svg):
-    """What is written in an SVG: matplotlib says it in a comment beside the outlines of its letters."""
+    """The texts of an SVG, which matplotlib writes as comments beside the paths."""
     return [html.unescape(words) for words in re.findall(r"<!-- (.*?) -->", svg)]
 
 
@@ -47,7 +47,7 @@ def committed(number, ending="svg"):
 
 
 def given(number, *names):
-    """Values of a figure, as leaves of native autograd."""
+    """Values of a figure as leaves of native autograd."""
     return [numbers(number)[name].clone().requires_grad_() for name in names]
 
 
@@ -61,7 +61,7 @@ def agree(number, **values):
         assert torch.allclose(shown.flatten(), value.detach().flatten(), rtol=1e-12, atol=1e-12), name
 
 
-#: What is no Python name.
+#: Labels of the figures by Python names.
 NAMES = {
     "y_hat": "\\hat{y}", "theta": "\\theta", "dtheta": "\\partial J/\\partial \\theta", "dW": "\\partial J/\\partial W",
     "db": "\\partial J/\\partial b", "x_in": "x_{in}", "x_out": "x_{out}", "g_in": "g_{in}", "g_out": "g_{out}",
@@ -76,7 +76,7 @@ NAMES = {
 
 
 def the_chain():
-    """The net of figures 14.2 to 14.7, by native autograd: values and gradients by name."""
+    """Values and gradients of the network of figures 14.2 to 14.7 by native autograd."""
     names = "x_0", NAMES["theta_1"], NAMES["theta_2"], NAMES["theta_3"], "y"
     x_0, *thetas, y = (v if v.shape[1] == 2 else v[:, 0] for v in given("14.6", *names))
     xs = [x_0]
@@ -121,8 +121,8 @@ def test_14_3():
     shown = numbers("14.3")
     product = shown["\\partial J/\\partial x_3"] @ shown["\\partial x_3/\\partial x_2"]
     assert torch.allclose(product[0], g["g_2"])
-    assert f"grey: $g_2$ = ({', '.join(map(said, g['g_2'].tolist()))})" in texts(drawn("14.3")[1])
-    assert any("36 where each chain" in text and " 32 where" in text for text in texts(drawn("14.3")[1]))
+    assert f"grey: $g_2$ = ({', '.join(map(two_decimals, g['g_2'].tolist()))})" in texts(drawn("14.3")[1])
+    assert any("36 with each chain rule" in text and " 32 when" in text for text in texts(drawn("14.3")[1]))
     # of rows of 2 by [2 x 2] and [2 x 4]: without reuse (2 + 1 + 0) 4 + 3 * 8, with it 2 * 4 + 3 * 8
 
 
@@ -154,7 +154,7 @@ def test_14_9_to_14_11():
     g_in, dW, db = gradients((g_out @ x_out).sum(), x_in, W, b)
     agree("14.10", x_out=x_out, g_in=g_in, dW=dW, db=db)
     agree("14.9", x_in=x_in, g_out=g_out, dW=dW.mT)
-    listed = ", ".join(f"[{', '.join(map(said, row.tolist()))}]" for row in dW)
+    listed = ", ".join(f"[{', '.join(map(two_decimals, row.tolist()))}]" for row in dW)
     assert any(f"[{listed}]" in text for text in texts(drawn("14.11")[1]))
 
 
@@ -188,8 +188,8 @@ def test_14_17():
     agree("14.17", J=J, g_0=g_0, dW_1=dW_1, dW_2=dW_2, dW_3=dW_3)
 
 
-def test_14_17_has_an_edge_for_what_each_layer_reads():
-    network, _ = figures_network.recorded()
+def test_14_17_has_an_edge_for_each_input_of_a_layer():
+    network, _ = figures_network.recorded_network()
     edges = {(a.name, b.name) for a, b in figures_network.edges(network)}
     W_1, W_2, W_3 = (f"theta_{i}_weight" for i in (0, 2, 4))
     assert edges == {
@@ -207,9 +207,9 @@ def test_14_18_and_14_19():
         shown = numbers(number)
         a, b, x_in = shown["x_{in}^a"], shown["x_{in}^b"], shown["x_{in}"]
         agree(number, out_a=x_in, out_b=x_in)
-        assert said(float(a[0])) in texts(drawn(number)[1])
+        assert two_decimals(float(a[0])) in texts(drawn(number)[1])
         merged = torch.cat([a, b]).flatten().tolist()
-        assert " ".join(map(said, merged)) in " ".join(texts(drawn(number)[1]))
+        assert " ".join(map(two_decimals, merged)) in " ".join(texts(drawn(number)[1]))
     shown = numbers("14.19")
     assert torch.equal(shown["g_{in}"], shown["g_{out}^a"] + shown["g_{out}^b"])
     assert [*shown["g_{in}^a"][0], *shown["g_{in}^b"][0]] == [0.25, -0.75, 1.5]
@@ -248,20 +248,20 @@ def test_14_23_shows_the_descent():
     picture, svg = drawn(CAT)
     J = picture.numbers["J"]
     assert J[-1] < J[0] and texts(svg).count("step 1") == 1 and svg.count("<image") == 6
-    assert f"$J$ = {said(float(J[0]))}" in texts(svg) and any(SENTENCE in text for text in texts(svg))
+    assert f"$J$ = {two_decimals(float(J[0]))}" in texts(svg) and any(SENTENCE in text for text in texts(svg))
 
 
-def test_the_committed_14_23_is_of_the_network_that_is_here():
+def test_the_committed_14_23_shows_the_current_weights():
     weights = fingerprint(load_network("embedded").model.state_dict())[:12]
     written = " ".join(texts(committed(CAT).read_text(encoding="utf-8")))
-    assert f"Weights {weights}" in written, "chapter14 figures 14.23 --out assets/figures draws it again"
+    assert f"Weights {weights}" in written, "run chapter14 figures 14.23 --out assets/figures"
     values = [float(v.replace("−", "-")) for v in re.findall(r"\$J\$ = (−?[\d.]+)", written)]
     assert len(values) == 6 and values[-1] < values[0]
 
 
 @pytest.mark.parametrize("number", EXACT)
-def test_what_is_committed_is_what_is_drawn(number):
-    """To the byte, with the matplotlib that drew it; with another, whose letters may lie elsewhere, all but places."""
+def test_committed_figures_are_current(number):
+    """Byte for byte with the matplotlib version that drew them; all but positions with another."""
     import matplotlib
 
     svg, before = drawn(number)[1], committed(number).read_text(encoding="utf-8")
@@ -272,7 +272,7 @@ def test_what_is_committed_is_what_is_drawn(number):
         assert svg == before
 
 
-def test_drawing_twice_gives_the_same_bytes_whatever_a_matplotlibrc_says():
+def test_drawing_ignores_the_matplotlibrc():
     import matplotlib
 
     picture, svg = drawn("14.12")
@@ -288,12 +288,12 @@ def test_every_number_is_written(number):
     picture, svg = drawn(number)
     written = texts(svg)
     if number != CAT:
-        assert all(said(v) in written for values in picture.numbers.values() for v in values.flatten().tolist())
+        assert all(two_decimals(v) in written for values in picture.numbers.values() for v in values.flatten().tolist())
     assert sorted(written) == sorted(words for words, _ in picture.texts)
 
 
 @pytest.mark.parametrize("number", FIGURES)
-def test_no_words_lie_over_others(number):
+def test_no_texts_overlap(number):
     for (words, one), (others, other) in combinations(drawn(number)[0].texts, 2):
         across = min(one.right, other.right) - max(one.left, other.left)
         down = min(one.bottom, other.bottom) - max(one.top, other.top)
@@ -308,19 +308,19 @@ def test_the_png_is_as_wide_as_a_page_and_small(number):
     assert path.stat().st_size < 150_000
 
 
-def test_the_folder_has_the_figures_and_nothing_else():
+def test_the_folder_has_only_the_figures():
     assert {p.name for p in COMMITTED.iterdir()} == {f"{stem(n)}.{end}" for n in FIGURES for end in ("svg", "png")}
     assert list(FIGURES) == [f"14.{n}" for n in range(1, 24)]
     assert sum(p.stat().st_size for p in COMMITTED.iterdir()) < 3_000_000
 
 
-def test_the_colours_are_the_chapters():
+def test_the_colours_are_those_of_the_chapter():
     assert (PARAMS, DATA, BACK, GRADIENT, LAYER) == COLOURS
     assert all(f"stroke: {colour}" in drawn("14.17")[1] for colour in COLOURS[:4])
     assert f"fill: {LAYER}" in drawn("14.17")[1]
 
 
-def test_in_the_dark_paper_and_ink_change(chromium):
+def test_dark_mode_changes_background_and_text(chromium):
     def corner(scheme):
         tab = chromium.new_page(viewport={"width": 800, "height": 300}, color_scheme=scheme)
         tab.set_content(drawn("14.3")[1][drawn("14.3")[1].index("<svg") :])
@@ -337,7 +337,7 @@ def test_in_the_dark_paper_and_ink_change(chromium):
     assert {rgb(c) for c in DARK.values()} <= dark and rgb(LAYER) in light & dark
 
 
-def test_the_page_shows_them_all():
+def test_the_page_shows_all_figures():
     text = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
     assert text == page("../assets/figures")
     assert all((ROOT / "docs" / path).is_file() for path in re.findall(r"!\[.*?\]\((.*?)\)", text))
@@ -352,12 +352,12 @@ def test_the_command_writes_figures_and_a_page(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_a_figure_that_there_is_not(capsys):
+def test_an_unknown_figure(capsys):
     assert main(["figures", "14.2", "14.24", "x"]) == 2
     assert capsys.readouterr().err == "chapter14 figures: 14.24, x: the chapter has figures 14.1 to 14.23.\n"
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch, tmp_path, capsys):
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     assert main(["figures", "14.2", "--out", str(tmp_path)]) == 2
     assert "pip install 'chapter14[figures]'" in capsys.readouterr().err
