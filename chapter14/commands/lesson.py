@@ -10,8 +10,8 @@ from ..files import OVERWRITE, check_writable, escaped, whole
 from ..lesson.page import page
 
 DESCRIPTION = """
-Writes one HTML file without external resources: Algorithm 14.1 step by step, beside its graph, with numbers that can be
-changed.
+Writes one self-contained HTML file: Algorithm 14.1 step by step on a computation graph, with inputs that the reader can
+change.
 
     chapter14 lesson --open
 """
@@ -19,8 +19,8 @@ changed.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
-    parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="the file (%(default)s)")
-    parser.add_argument("--open", action="store_true", help="show it in the browser")
+    parser.add_argument("--out", type=Path, default=Path("chapter.html"), help="output file (%(default)s)")
+    parser.add_argument("--open", action="store_true", help="open the file in a browser")
     parser.add_argument("--overwrite", action="store_true", help=OVERWRITE)
 
 
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     check_writable(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))
     with whole(options.out) as file:
         file.write_text(written, encoding="utf-8", newline="\n")
-    print(escaped(f"The chapter is {options.out}."))
+    print(escaped(f"Wrote {options.out}."))
     if options.open:
         webbrowser.open(options.out.resolve().as_uri())
     return 0

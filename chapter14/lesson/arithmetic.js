@@ -13,7 +13,7 @@ const diag = x => matrix(x.length, x.length, (i, j) => i === j ? x[i][0] : 0);
 const vec = A => [A.flat()];
 const reshape = (A, like) => { const v = A.flat(), n = like[0].length; return map(like, (_, i, j) => v[n * i + j]); };
 
-/* erf(x) = 2/√π exp(-x²) (x + 2x³/3 + 4x⁵/15 + ...): all terms have one sign, so that nothing cancels. */
+/* erf(x) = 2/√π exp(-x²) (x + 2x³/3 + 4x⁵/15 + ...): all terms have the same sign, so there is no cancellation. */
 function erf(x) {
   if (Math.abs(x) > 6) return Math.sign(x);
   let term = x, sum = x;
@@ -25,7 +25,7 @@ const sigma = x => 1 / (1 + Math.exp(-x));
 const Phi = x => (1 + erf(x / Math.SQRT2)) / 2;
 const phi = x => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
 
-/* h and h' of a pointwise layer (14.30), and how they are written. */
+/* h and h' of a pointwise layer (14.30), and the formula of h. */
 const NONLINEARITIES = {
   "relu": { h: x => Math.max(x, 0), h_prime: x => Number(x >= 0), is: "max(x, 0)" },
   "leaky relu": { h: x => x > 0 ? x : 0.1 * x, h_prime: x => x > 0 ? 1 : 0.1, is: "x if x > 0, else 0.1 x" },

@@ -1,4 +1,4 @@
-/* n steps down the gradient (14.9); none where J would run away. Whether all were made. */
+/* n steps of gradient descent (14.9), until J diverges. Returns whether all were taken. */
 function descend(n) {
   const history = [...state.history];
   let given = state.given;
@@ -6,7 +6,7 @@ function descend(n) {
     const next = { ...given, ...updated(example, passes(example, given, NONLINEARITIES[state.h]), state.eta) };
     const J = costOf(next), largest = Math.max(...Object.values(next).flat(2).map(Math.abs));
     if (!(Math.abs(J) < 1e6 && largest < LIMIT)) {
-      $("ran").textContent = "One step more and J runs away. Try a smaller learning rate.";
+      $("ran").textContent = "The next step would make J diverge. Try a smaller learning rate.";
       stop();
       setGiven(given, history);
       return false;

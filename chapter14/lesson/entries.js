@@ -1,6 +1,4 @@
-/* Every matrix of both passes by its name, and how each of its entries was made. */
-
-const KINDS = { free: "free", data: "data", back: "backward", grad: "parameter gradient", layer: "layer" };
+/* Every matrix of both passes by its name, and how each of its entries is computed. */
 
 /* The name of dJ/dv: g_1 for x_1, ∂J/∂W_1 for W_1. */
 const gradientOf = name => /^x/.test(name) ? name.replace("x", "g") : `∂J/∂${name}`;
@@ -13,8 +11,8 @@ function namesOfL(layer) {
   return { linear: [`L_${l}^x`, `L_${l}^W`], merge: [`L_${l}^a`, `L_${l}^b`] }[layer.f] || [`L_${l}^x`];
 }
 
-/* name -> { numbers, kind, made(i, j, long) -> what it is the sum of, as tokens }. Tokens are text, entries {name, i, j}
-   and, in a list, the factors of one product. */
+/* name -> { numbers, kind, made(i, j, long) -> the formula of an entry as tokens }. A token is text, an entry
+   { name, i, j }, or a list of the factors of one product. */
 function everything(example, h, { x, L, g }, next, eta) {
   const all = {};
   const put = (name, numbers, kind, made, more) => { all[name] = { name, numbers, kind, made, ...more }; };
@@ -72,7 +70,7 @@ function madeOfL(layer, k, x) {
   }[layer.f];
 }
 
-/* g_out L, entry by entry; for a W the outer product, unless the long way is asked for. */
+/* g_out L, entry by entry; for a W the outer product, or with `long` the product with L^W. */
 function backwardOf(layer, k, x) {
   if (isTheta(layer.writes[0]))  // copies of a θ (14.47)
     return (i, j) => sum(layer.writes.map(name => ({ name: gradientOf(name), i, j })));

@@ -1,9 +1,9 @@
-"""The graphs that one can touch, and their numbers, which `Graph` and `jacobian` compute.
+"""The graphs of the lesson, and their numbers by `Graph` and `jacobian`.
 
     chain     the MLP of figure 14.15                       Algorithm 14.1
-    dag       two ways between a branch and a merge         section 14.7, figure 14.20
-    shared    one W at two places                           section 14.8, figure 14.21, (14.47)
-    data      the MLP again, but x_0 is what descends       section 14.9, figure 14.22
+    dag       two paths between a branch and a merge        section 14.7, figure 14.20
+    shared    a W that two layers share                     section 14.8, figure 14.21, (14.47)
+    data      the MLP with a free x_0 and a fixed θ         section 14.9, figure 14.22
 
 A θ is an input like x and y (14.1), so the g of a θ is dJ/dθ.
 """
@@ -22,7 +22,7 @@ from .. import functional as F
 from ..graph.dag import Graph
 from ..layer.jacobians import jacobian
 
-#: The h of a pointwise layer (14.30), by the name that the page has for it.
+#: The h of a pointwise layer (14.30), by its name in the page.
 NONLINEARITIES = {
     "relu": F.relu,
     "leaky relu": functools.partial(F.leaky_relu, negative_slope=0.1),
@@ -36,10 +36,10 @@ NONLINEARITIES = {
 
 
 @dataclass(frozen=True)
-class Layer:
+class ExampleLayer:
     """`f` is "linear", "h", "branch", "merge" or "l2"; or "neuron", J = -x[i] (section 14.9), with its i.
 
-    `lane` is where it is drawn: 0 in the middle, -1 above, 1 below.
+    `lane` is its vertical position: 0 in the middle, -1 above, 1 below.
     """
 
     f: str
@@ -51,17 +51,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Example:
-    """What is given, by name; the layers in order, the last of which writes J; and what of it descends (14.9)."""
+    """Inputs by name; layers in order, of which the last writes J; and the free inputs, which descend (14.9)."""
 
     given: Mapping[str, Sequence]
-    layers: Sequence[Layer]
+    layers: Sequence[ExampleLayer]
     free: Sequence[str]
     eta: float
-    known_as: Mapping[str, str]
+    chapter_names: Mapping[str, str]
 
 
 def _mlp(free: Sequence[str], eta: float) -> Example:
-    """Figure 14.15: x, z, h and ŷ."""
+    """The MLP of figure 14.15."""
     return Example(
         given={
             "x_0": [1, 0.5, -1, 2],
@@ -70,14 +70,14 @@ def _mlp(free: Sequence[str], eta: float) -> Example:
             "y": [0.5, 1],
         },
         layers=[
-            Layer("linear", ["x_0", "W_1"], ["x_1"]),
-            Layer("h", ["x_1"], ["x_2"]),
-            Layer("linear", ["x_2", "W_2"], ["x_3"]),
-            Layer("l2", ["x_3", "y"], ["J"]),
+            ExampleLayer("linear", ["x_0", "W_1"], ["x_1"]),
+            ExampleLayer("h", ["x_1"], ["x_2"]),
+            ExampleLayer("linear", ["x_2", "W_2"], ["x_3"]),
+            ExampleLayer("l2", ["x_3", "y"], ["J"]),
         ],
         free=free,
         eta=eta,
-        known_as={"x_0": "x", "x_1": "z", "x_2": "h", "x_3": "ŷ"},
+        chapter_names={"x_0": "x", "x_1": "z", "x_2": "h", "x_3": "ŷ"},
     )
 
 
@@ -92,17 +92,17 @@ EXAMPLES = {
             "y": [0.5, -0.5],
         },
         layers=[
-            Layer("linear", ["x_0", "W_1"], ["x_1"]),
-            Layer("branch", ["x_1"], ["x_2^a", "x_2^b"]),
-            Layer("h", ["x_2^a"], ["x_3"], lane=-1),
-            Layer("linear", ["x_2^b", "W_2"], ["x_4"], lane=1),
-            Layer("merge", ["x_3", "x_4"], ["x_5"]),
-            Layer("linear", ["x_5", "W_3"], ["x_6"]),
-            Layer("l2", ["x_6", "y"], ["J"]),
+            ExampleLayer("linear", ["x_0", "W_1"], ["x_1"]),
+            ExampleLayer("branch", ["x_1"], ["x_2^a", "x_2^b"]),
+            ExampleLayer("h", ["x_2^a"], ["x_3"], lane=-1),
+            ExampleLayer("linear", ["x_2^b", "W_2"], ["x_4"], lane=1),
+            ExampleLayer("merge", ["x_3", "x_4"], ["x_5"]),
+            ExampleLayer("linear", ["x_5", "W_3"], ["x_6"]),
+            ExampleLayer("l2", ["x_6", "y"], ["J"]),
         ],
         free=["W_1", "W_2", "W_3"],
         eta=0.05,
-        known_as={"x_0": "x", "x_6": "ŷ"},
+        chapter_names={"x_0": "x", "x_6": "ŷ"},
     ),
     "shared": Example(
         given={
@@ -111,53 +111,53 @@ EXAMPLES = {
             "y": [1, 0, -1],
         },
         layers=[
-            Layer("branch", ["W"], ["W^1", "W^2"]),
-            Layer("linear", ["x_0", "W^1"], ["x_1"]),
-            Layer("h", ["x_1"], ["x_2"]),
-            Layer("linear", ["x_2", "W^2"], ["x_3"]),
-            Layer("l2", ["x_3", "y"], ["J"]),
+            ExampleLayer("branch", ["W"], ["W^1", "W^2"]),
+            ExampleLayer("linear", ["x_0", "W^1"], ["x_1"]),
+            ExampleLayer("h", ["x_1"], ["x_2"]),
+            ExampleLayer("linear", ["x_2", "W^2"], ["x_3"]),
+            ExampleLayer("l2", ["x_3", "y"], ["J"]),
         ],
         free=["W"],
         eta=0.05,
-        known_as={"x_0": "x", "x_3": "ŷ"},
+        chapter_names={"x_0": "x", "x_3": "ŷ"},
     ),
     "data": _mlp(["x_0"], 0.1),
 }
 
 
 def neuron_of(example: Example, i: int) -> Example:
-    """The same graph with J = -x_L[i]: the data that a neuron responds to most is where that is least."""
+    """The same graph with J = -x_L[i], whose minimum over the data maximizes a neuron."""
     *layers, loss = example.layers
     given = {name: value for name, value in example.given.items() if name != loss.reads[1]}
-    layers.append(Layer("neuron", loss.reads[:1], loss.writes, i=i))
-    return Example(given, layers, example.free, example.eta, example.known_as)
+    layers.append(ExampleLayer("neuron", loss.reads[:1], loss.writes, i=i))
+    return Example(given, layers, example.free, example.eta, example.chapter_names)
 
 
 def numbers(example: Example, h: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Both passes: x and g by name, and for each layer, by what it writes first, its L for each input.
+    """Both passes in float64: x and g by name, and L for each input of a layer, by the layer's first output.
 
-    `given` are other values than the example's. All in float64.
+    `given` replaces inputs of the example.
 
     Raises:
-        KeyError: there is no such nonlinearity.
+        KeyError: h is no key of NONLINEARITIES.
     """
-    graph = _gone_through(example, h, _tensors({**example.given, **(given or {})}))
+    graph = _run(example, h, _tensors({**example.given, **(given or {})}))
     return {"x": graph.x, "g": graph.g, "L": dict(_Ls(graph, example, h))}
 
 
 def descent(example: Example, h: str, steps: int) -> Iterator[float]:
-    """J before each step and after the last, where what is free goes down its gradient (14.9)."""
+    """J before each step of gradient descent on the free inputs (14.9), and after the last."""
     given = _tensors(example.given)
     for _ in range(steps + 1):
-        graph = _gone_through(example, h, given)
+        graph = _run(example, h, given)
         yield float(graph.x["J"])
         for name in example.free:
             g = graph.g[name]
-            assert g is not None, "J depends on all that is free"
+            assert g is not None, "J depends on every free input"
             given[name] = given[name] - example.eta * g
 
 
-def _gone_through(example: Example, h: str, given: Mapping[str, Tensor]) -> Graph:
+def _run(example: Example, h: str, given: Mapping[str, Tensor]) -> Graph:
     layers = {", ".join(layer.writes): (_f(layer, h), *layer.reads) for layer in example.layers}
     graph = Graph(list(example.given), layers)
     graph.forward(**given)
@@ -165,7 +165,7 @@ def _gone_through(example: Example, h: str, given: Mapping[str, Tensor]) -> Grap
     return graph
 
 
-def _f(layer: Layer, h: str) -> Any:
+def _f(layer: ExampleLayer, h: str) -> Any:
     if layer.f == "h":
         return NONLINEARITIES[h]
     if layer.f == "neuron":

@@ -3,8 +3,8 @@
 const CELL = { width: 40, height: 20 }, BOX = { width: 70, height: 34 }, GAP = 22, LANE = 92, AWAY = 20;
 const PAIR = 2 * CELL.width + 4;
 
-/* Where everything stands: boxes and matrices by their middle, from left to right in the order of the layers. */
-function placed(example, all) {
+/* The centres of boxes and matrices, from left to right in the order of the layers. */
+function layoutOf(example, all) {
   const rank = {}, lane = {}, at = {}, widths = [];
   const layers = example.layers.filter(layer => !isTheta(layer.writes[0]));
   const widen = (r, width) => widths[r] = Math.max(widths[r] || 0, width);
@@ -41,9 +41,9 @@ function placed(example, all) {
   return { at, layers, copies };
 }
 
-/* The graph as an SVG; `cells` are its entries, `parts` what lights up, each with the names that it waits for. */
+/* The graph as an SVG; `cells` are its entries; `parts` are highlighted once the values they need are known. */
 function drawGraph(example, h, all) {
-  const { at, layers, copies } = placed(example, all), cells = [], parts = [];
+  const { at, layers, copies } = layoutOf(example, all), cells = [], parts = [];
   const edges = make("svg:g"), boxes = make("svg:g"), values = make("svg:g");
   const part = (element, needs, more) => { parts.push({ element, needs, ...more }); return element; };
 
@@ -72,7 +72,7 @@ function drawGraph(example, h, all) {
     edges.append(part(make("svg:path", { d, class: "edge", "data-kind": kind, "marker-end": `url(#tip-${kind})` }), needs));
   }
 
-  /* There and back between a value and a box: left and right are their facing sides. */
+  /* Forward and backward arrows between a value and a box: left and right are their facing sides. */
   function both(left, right, forward, backward) {
     arrow({ x: left.x, y: left.y - 6 }, { x: right.x - 3, y: right.y - 6 }, "data", forward);
     arrow({ x: right.x, y: right.y + 6 }, { x: left.x + 3, y: left.y + 6 }, "back", backward);
@@ -118,7 +118,7 @@ function drawGraph(example, h, all) {
     }
   }
 
-  function one(x, y) {  // the way back begins with ∂J/∂J = 1 (14.35)
+  function one(x, y) {  // the backward pass begins with ∂J/∂J = 1 (14.35)
     const g = gradientOf(layers[layers.length - 1].reads[0]);
     return part(make("svg:g", { class: "value", "data-kind": "back" }, make("svg:g", { class: "cell", style: "--strength: 25%" },
       make("svg:rect", { x: x - CELL.width / 2 + 1, y: y - 9, width: CELL.width - 2, height: 18, rx: 3 }),
@@ -137,14 +137,14 @@ function framed(...groups) {
   return make("svg:svg", { role: "img" }, make("svg:defs", {}, ["data", "back", "free", "grad", "held"].map(tip)), ...groups);
 }
 
-/* Once the graph is on the page its extent can be measured. */
+/* Crops the graph to its extent, which can be measured once it is on the page. */
 function fitGraph(svg) {
   const { x, y, width, height } = svg.getBBox(), edge = 6;
   svg.setAttribute("viewBox", `${x - edge} ${y - edge} ${width + 2 * edge} ${height + 2 * edge}`);
   svg.style.setProperty("--width", `${Math.round(width + 2 * edge)}px`);
 }
 
-/* Numbers that are known by now; the others are still empty. */
+/* Shows the numbers known at this step, and leaves the others empty. */
 function fillGraph({ cells, parts }, all, isKnown, step) {
   for (const cell of cells) {
     const { name, i, j } = cell.entry, known = isKnown(name);

@@ -1,4 +1,4 @@
-/* What each layer does: x_out from what it reads, and its L for each of what it reads, [|x_out| x |input|]. */
+/* The layers: x_out from the inputs, and L for each input, [|x_out| x |input|]. */
 
 const LAYERS = {
   linear: {
@@ -30,14 +30,14 @@ const LAYERS = {
   },
 };
 
-/* L^W[i, jk] = x_in[k] where i = j, else 0; column jk is that of the weight W[j, k]. */
+/* L^W[i, jk] = x_in[k] where i = j, else 0; column jk belongs to the weight W[j, k]. */
 function L_W(x, W) {
   const n = W[0].length;
   return (i, jk) => i === Math.floor(jk / n) ? x[jk % n][0] : 0;
 }
 
-/* Algorithm 14.1, for any graph whose layers stand in order: x, L and g by name. The g of a θ is dJ/dθ.
-   Each value is read once: what goes two ways goes through a branch. */
+/* Algorithm 14.1 for a graph with its layers in order: x, L and g by name. The g of a θ is dJ/dθ.
+   Each value is read once; a value with two readers goes through a branch. */
 function passes({ layers }, given, h) {
   const x = { ...given }, g = { J: [[1]] }, L = {};
   for (const layer of layers)
@@ -53,11 +53,11 @@ function passes({ layers }, given, h) {
   return { x, L, g };
 }
 
-/* θ - η (dJ/dθ)^T for whatever is free (14.9). */
+/* θ - η (dJ/dθ)^T for every free input (14.9). */
 function updated({ free }, { x, g }, eta) {
   const to = {};
   for (const name of free) {
-    const dJ = x[name][0].length > 1 ? g[name] : transpose(g[name]);  // dJ/dW is kept in the shape of W
+    const dJ = x[name][0].length > 1 ? g[name] : transpose(g[name]);  // dJ/dW has the shape of W
     to[name] = zip(x[name], dJ, (a, b) => a - eta * b);
   }
   return to;

@@ -1,14 +1,14 @@
-/* Matrices as elements. `fill` writes what stands in them, so that the focus stays where it is while numbers change. */
+/* Matrices as elements. `fillEntries` updates their numbers in place, so that the focus stays. */
 
 const keyOf = ({ name, i, j }) => `${name}|${i}|${j}`;
 
-/* How strong a colour is: the larger a number beside the others of its matrix, the stronger. */
+/* The strength of an entry's colour: its magnitude relative to the largest of its matrix. */
 function strength(numbers, i, j) {
   const largest = Math.max(...numbers.flat().map(Math.abs).filter(Number.isFinite), 1e-9);
   return `${Math.round(10 + 38 * Math.min(1, Math.abs(numbers[i][j]) / largest) || 10)}%`;
 }
 
-/* Where the entry at row i, column j of an item stands on the screen: transposed, or all in one row. */
+/* The entry shown at row i, column j of an item, which may be transposed or a single row. */
 function places({ t, vec }, m, n) {
   if (vec) return { m: 1, n: m * n, at: (i, j) => ({ i: Math.floor(j / n), j: j % n }) };
   return t ? { m: n, n: m, at: (i, j) => ({ i: j, j: i }) } : { m, n, at: (i, j) => ({ i, j }) };
@@ -19,7 +19,7 @@ function labelOf({ name, t, vec }) {
   return !t ? name : name.startsWith("∂") ? `(${name})^T` : name + (name.includes("^") ? "" : "^T");
 }
 
-/* One matrix with its name and shape; `cell` makes what stands at an entry. */
+/* One matrix with its name and shape; `cell` makes the element of an entry. */
 function matrixElement(item, all, cell) {
   const { numbers, kind } = all[item.name], { m, n, at } = places(item, numbers.length, numbers[0].length);
   const shape = m * n > 1 ? `${m} × ${n}` : "";
@@ -30,14 +30,14 @@ function matrixElement(item, all, cell) {
     make("div", { class: "cells", style: `--columns: ${n}` }, entries));
 }
 
-/* An entry that can be hovered over, focused and tapped. */
+/* An entry as a button. */
 function entryButton(entry) {
   const button = make("button", { type: "button", class: "entry", "data-entry": keyOf(entry), "aria-describedby": "made" });
   button.entry = entry;
   return button;
 }
 
-/* An entry that is given, to be typed over. */
+/* An entry of an input as a number field. */
 function entryInput(entry) {
   const input = make("input", { type: "number", step: "0.1", min: -LIMIT, max: LIMIT, class: "entry", "data-entry": keyOf(entry) });
   input.entry = entry;
@@ -55,12 +55,12 @@ function fillEntries(elements, all) {
     } else {
       element.textContent = short(value);
       element.classList.toggle("nought", value === 0);
-      element.setAttribute("aria-label", `${label} is ${long(value)}${given ? ", given, Enter changes it" : ""}`);
+      element.setAttribute("aria-label", `${label} is ${long(value)}${given ? ", an input, press Enter to edit" : ""}`);
     }
   }
 }
 
-/* What made an entry, in letters and below them in numbers: "W_1[0,0] · x_0[0] + ...". */
+/* The formula of an entry, in symbols with the numbers below: "W_1[0,0] · x_0[0] + ...". */
 function formula(tokens, all) {
   return tokens.map(token => {
     if (typeof token === "string") return make("span", { class: "sign" }, prose(token));
@@ -77,7 +77,7 @@ function entriesIn(tokens) {
   return tokens.flatMap(token => Array.isArray(token) ? entriesIn(token) : typeof token === "string" ? [] : [token]);
 }
 
-/* Marks an entry wherever it is on the page, and those that made it. */
+/* Marks an entry everywhere on the page, and the entries that it is computed from. */
 function mark(entry, all) {
   for (const element of document.querySelectorAll(".chosen, .factor")) element.classList.remove("chosen", "factor");
   const each = (one, name) => {

@@ -1,13 +1,13 @@
-/* The page: what is chosen, and what follows when it changes. */
+/* The page: its state, and the updates when the state changes. */
 
 const { examples, numbers: COMPUTED } = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 
 const ABOUT = {
-  chain: ["A chain", "Algorithm 14.1", "The MLP of figure 14.15. Its values go forward, green, until they are one number, `J`. Then gradients come back, red, each made from the one before, and leave behind what every parameter needs, yellow."],
-  dag: ["Branch and merge", "Algorithm 14.1, for any graph", "Two ways between a branch and a merge, as figure 14.20 builds them (section 14.7). Going back nothing is new: a merge hands out pieces, a branch adds up."],
-  shared: ["One parameter, twice", "Algorithm 14.1, shared", "Both linear layers use the same `W` (section 14.8, figure 14.21). Each copy gets a gradient of its own, and `W` gets their sum."],
-  data: ["Descend the data", "Algorithm 14.1, to the data", "The MLP again, but now its parameters are held and `x_0` is free (section 14.9, figure 14.22). The way back is the same; `g_0`, at its end, is what the data descend."],
+  chain: ["A chain", "Algorithm 14.1", "The MLP of figure 14.15. The forward pass (green) computes each value, up to the cost `J`. The backward pass (red) computes the gradient of each value from the one after it, and the parameter gradients (yellow)."],
+  dag: ["Branch and merge", "Algorithm 14.1, for any graph", "A DAG with a branch and a merge, as in figure 14.20 (section 14.7). On the backward pass, the merge splits its gradient and the branch sums its gradients."],
+  shared: ["Shared parameter", "Algorithm 14.1 with a shared parameter", "Both linear layers use the same `W` (section 14.8, figure 14.21). Each copy has its own gradient, and the gradient of `W` is their sum."],
+  data: ["Backpropagation to the data", "Algorithm 14.1, to the data", "The same MLP, with fixed parameters and a free `x_0` (section 14.9, figure 14.22). The backward pass is the same; gradient descent on the data uses `g_0`."],
 };
 
 const state = { name: "", neuron: null, h: "relu", given: {}, eta: 0.1, step: 0, history: [], chosen: null };
@@ -16,7 +16,7 @@ let example, steps, now, all, graph, bench = [], givenInputs = [], running = 0;
 const toMatrix = v => Array.isArray(v) ? (Array.isArray(v[0]) ? v : column(v)) : [[v]];
 const asGiven = given => Object.fromEntries(Object.entries(given).map(([name, v]) => [name, toMatrix(v)]));
 
-/* J = -x_L[i] in place of the loss, and then there is no target. */
+/* With J = -x_L[i] in place of the loss, and without a target. */
 function withCost({ given, layers, ...rest }, i) {
   if (i === null) return { given, layers, ...rest };
   const { reads: [a, y], writes } = layers[layers.length - 1], { [y]: _, ...others } = given;
@@ -30,8 +30,8 @@ function compute() {
 
 const costOf = given => passes(example, given, NONLINEARITIES[state.h]).x.J[0][0];
 
-/* What the gradient of a given entry says of a change by NUDGE, and what the change does; null before it is known. */
-function foretold({ name, i, j }) {
+/* The gradient of an input's entry, and the change of J when NUDGE is added to it; null while it is not known. */
+function nudged({ name, i, j }) {
   const g = now.g[name], known = all[gradientOf(name)] ? isKnown(gradientOf(name)) : name === "y" && isKnown("J");
   if (!g || !known) return null;
   const slope = state.given[name][0].length > 1 ? g[i][j] : g[0][i];
@@ -43,7 +43,7 @@ function isKnown(name) {
   return steps.slice(0, state.step + 1).some(step => step.makes.includes(name));
 }
 
-/* An example from its start, with its own values. */
+/* Starts an example with its own values. */
 function begin(name, neuron = null) {
   stop();
   const base = examples[name], was = state.name;
@@ -60,7 +60,7 @@ function begin(name, neuron = null) {
   rebuild();
 }
 
-/* All that depends on the example or on h: the graph, the steps, the lines. */
+/* Rebuilds everything that depends on the example or on h: the graph, the steps, the lines. */
 function rebuild() {
   compute();
   state.history = [now.x.J[0][0]];
@@ -102,7 +102,7 @@ function buildGiven() {
   })));
 }
 
-/* To step k: its matrices, and its first entry chosen. */
+/* Goes to step k: shows its matrices and chooses its first entry. */
 function go(k) {
   if (k < 0 || k >= steps.length) return;
   const wasHere = $("rows").contains(document.activeElement) || $("editor").contains(document.activeElement);
@@ -126,7 +126,7 @@ function go(k) {
   }
   const last = k === steps.length - 1;
   $("back").disabled = k === 0;
-  $("on").textContent = last ? "Take the step" : "Step";
+  $("on").textContent = last ? "Apply the update" : "Step";
   $("where").replaceChildren(`${k} of ${steps.length - 1}`, make("br"), place(step));
   fill();
   choose({ ...bench[0].entry });
@@ -138,7 +138,7 @@ function go(k) {
 
 function place({ line, layer }) {
   const l = layer && numberOf(layer);
-  return Number(line) ? `line ${line}${l && line !== 9 ? `, l = ${l}` : ""}` : { given: "before it starts", update: "after it", cost: "the cost", copies: "the copies", sum: "the copies' sum" }[line];
+  return Number(line) ? `line ${line}${l && line !== 9 ? `, l = ${l}` : ""}` : { given: "inputs", update: "update", cost: "cost", copies: "copies", sum: "sum of the copies" }[line];
 }
 
 function benchEntry(entry) {
@@ -164,7 +164,7 @@ function edit() {
   field.select();
 }
 
-/* Tells of one entry, and marks what made it. */
+/* Explains one entry, and marks the entries that it is computed from. */
 function choose(entry, withEditor = true) {
   const before = state.chosen;
   state.chosen = entry;
@@ -179,7 +179,7 @@ function change({ name, i, j }, value) {
   setGiven({ ...state.given, [name]: map(state.given[name], (a, r, c) => r === i && c === j ? to : a) });
 }
 
-/* Other values; the curve of J starts anew, unless a step of the descent made them. */
+/* Sets the inputs; the curve of J restarts, unless a step of gradient descent computed them. */
 function setGiven(given, history) {
   state.given = given;
   compute();
@@ -187,7 +187,7 @@ function setGiven(given, history) {
   fill();
 }
 
-/* Numbers where they stand: nothing is made anew, so that the focus stays. */
+/* Updates all numbers in place, so that the focus stays. */
 function fill() {
   fillEntries(bench, all);
   fillEntries(givenInputs, all);
@@ -207,7 +207,7 @@ function fill() {
   if (slider !== document.activeElement) slider.value = value;
 }
 
-/* The graph is scrolled to the layer of the step, where it is wider than the window. */
+/* Scrolls a graph wider than the window to the layer of the step. */
 function follow(step) {
   const box = $("graph"), there = graph.svg.querySelector(".now");
   if (!there || box.scrollWidth <= box.clientWidth) return;
@@ -215,8 +215,8 @@ function follow(step) {
   box.scrollLeft += left + width / 2 - from - seen / 2;
 }
 
-/* At the end, the update is taken, and it goes forward again. */
-function on() {
+/* The next step; after the last, applies the update and starts again. */
+function next() {
   if (state.step < steps.length - 1) return go(state.step + 1);
   if (descend(1)) go(0);
 }
@@ -228,18 +228,18 @@ function start() {
     return button;
   }));
   $("h").replaceChildren(...Object.keys(NONLINEARITIES).map(name => make("option", { value: name }, name)));
-  $("cost").replaceChildren(make("option", { value: "l2" }, "‖ŷ − y‖², to a target"), ...[0, 1].map(i => make("option", { value: i }, `−ŷ[${i}], a neuron`)));
-  const on_ = (id, type, f) => $(id).addEventListener(type, f);
-  on_("back", "click", () => go(state.step - 1));
-  on_("on", "click", on);
-  on_("h", "change", () => { state.h = $("h").value; rebuild(); });
-  on_("cost", "change", () => begin(state.name, $("cost").value === "l2" ? null : Number($("cost").value)));
-  on_("random", "click", () => setGiven(Object.fromEntries(Object.entries(state.given).map(([name, A]) => [name, map(A, () => Math.round(20 * Math.random() - 10) / 10)]))));
-  on_("restore", "click", () => { $("ran").textContent = ""; setGiven({ ...example.given }); });
-  on_("eta", "input", () => { state.eta = 10 ** Number($("eta").value); compute(); fill(); });
-  on_("once", "click", () => descend(1));
-  on_("often", "click", () => descend(10));
-  on_("run", "click", run);
+  $("cost").replaceChildren(make("option", { value: "l2" }, "‖ŷ − y‖², the L2 loss"), ...[0, 1].map(i => make("option", { value: i }, `−ŷ[${i}], a neuron`)));
+  const listen = (id, type, f) => $(id).addEventListener(type, f);
+  listen("back", "click", () => go(state.step - 1));
+  listen("on", "click", next);
+  listen("h", "change", () => { state.h = $("h").value; rebuild(); });
+  listen("cost", "change", () => begin(state.name, $("cost").value === "l2" ? null : Number($("cost").value)));
+  listen("random", "click", () => setGiven(Object.fromEntries(Object.entries(state.given).map(([name, A]) => [name, map(A, () => Math.round(20 * Math.random() - 10) / 10)]))));
+  listen("restore", "click", () => { $("ran").textContent = ""; setGiven({ ...example.given }); });
+  listen("eta", "input", () => { state.eta = 10 ** Number($("eta").value); compute(); fill(); });
+  listen("once", "click", () => descend(1));
+  listen("often", "click", () => descend(10));
+  listen("run", "click", run);
   document.addEventListener("keydown", event => {
     if (event.target.matches("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
     const to = { ArrowRight: state.step + 1, ArrowLeft: state.step - 1, Home: 0, End: steps.length - 1 }[event.key];
@@ -251,13 +251,13 @@ function start() {
   });
   addEventListener("hashchange", read);
   read();
-  const { count, worst } = prove();
+  const { count, worst } = compareWithPackage();
   $("proof").textContent = worst < 1e-9
-    ? `As it opened, this page computed ${count} numbers that chapter14 had computed with hand-written derivatives, and none differs by more than 1e-9.`
-    : `This page's arithmetic differs from chapter14's by ${worst}: trust neither before that is mended.`;
+    ? `On loading, this page computed ${count} numbers and compared them with chapter14's: none differs by more than 1e-9.`
+    : `The numbers of this page differ from chapter14's by up to ${worst}: please report this bug.`;
 }
 
-/* #dag/7 is the seventh step of that example. */
+/* #dag/7 opens step 7 of the example dag. */
 function read() {
   const [name, k] = location.hash.slice(1).split("/");
   begin(examples[name] ? name : "chain");

@@ -1,7 +1,7 @@
-"""The chapter as one page: Algorithm 14.1, step by step, with numbers that can be touched and changed.
+"""The lesson: one HTML page with Algorithm 14.1 step by step, and inputs that the reader can change.
 
-It needs no other file and no network. The scripts beside this file do the same arithmetic, in the same letters; the
-numbers that `Graph` and `jacobian` computed are in the page too, which compares its own with them as it opens.
+The page needs no other file and no network. Its scripts do the same arithmetic in the same letters; on loading, they
+compare their numbers with those of `Graph` and `jacobian`, which are in the page.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ HERE = Path(__file__).parent
 SCRIPTS = """
     arithmetic layers words entries steps matrices inspector graph curves descent proof page
 """.split()
-DECIMALS = 10  # as many as every machine has alike
-STEPS = 10  # of the descent that is compared
+DECIMALS = 10  # the same on every machine
+STEPS = 10  # of the gradient descent that the page compares
 
 
 def page() -> str:
@@ -37,24 +37,24 @@ def page() -> str:
 
 
 def _computed(example: Example) -> dict[str, Any]:
-    """By nonlinearity: x, g, L, and J of a descent. A W that is only copied has an L of zeros and ones: left out."""
+    """By nonlinearity: x, g, L, and J during gradient descent; without L of a copied W, all zeros and ones."""
     found = {}
     for h in NONLINEARITIES:
         both = numbers(example, h)
         Ls = {name: L for name, L in both["L"].items() if not name.startswith("W")}
         found[h] = {"x": both["x"], "g": both["g"], "L": Ls, "J": list(descent(example, h, STEPS))}
-    return _plain(found)
+    return _to_json(found)
 
 
-def _plain(value: Any) -> Any:
-    """Tensors as lists, numbers rounded."""
+def _to_json(value: Any) -> Any:
+    """Tensors as lists, with rounded numbers."""
     if isinstance(value, dict):
-        return {name: _plain(inside) for name, inside in value.items()}
+        return {name: _to_json(inside) for name, inside in value.items()}
     if isinstance(value, Tensor):
-        return _plain(value.tolist())
+        return _to_json(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(inside) for inside in value]
-    short = round(value, DECIMALS) + 0.0  # which is 0 where it was -0
+        return [_to_json(inside) for inside in value]
+    short = round(value, DECIMALS) + 0.0  # 0 in place of -0
     return int(short) if short.is_integer() else short
 
 

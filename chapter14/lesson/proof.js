@@ -1,5 +1,5 @@
-/* This page's numbers beside those that the package computed: how many, and the largest difference. */
-function prove() {
+/* Compares this page's numbers with the package's: how many, and the largest difference. */
+function compareWithPackage() {
   let count = 0, worst = 0;
   const compare = (a, b) => { count++; worst = Math.max(worst, Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Infinity); };
   for (const [key, byH] of Object.entries(COMPUTED)) {

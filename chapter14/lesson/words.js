@@ -1,4 +1,4 @@
-/* Numbers and letters, as text, as elements, and as they are spoken. */
+/* Numbers and formulas as text, as elements, and for screen readers. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -11,7 +11,7 @@ function make(tag, attributes = {}, ...inside) {
   return element;
 }
 
-/* A number in few characters: 0.5, -1.25, 12.3. */
+/* A number in few characters: 0.50, -1.25, 12.3. */
 function short(a, digits = 2) {
   if (!Number.isFinite(a)) return Number.isNaN(a) ? "NaN" : a > 0 ? "∞" : "−∞";
   const size = Math.abs(a), left = Math.max(0, digits - (size >= 100 ? 2 : size >= 10 ? 1 : 0));
@@ -19,14 +19,14 @@ function short(a, digits = 2) {
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
-/* The same with what a sum needs to be followed: up to four decimals, without zeros at the end. */
+/* A number with up to four decimals, without trailing zeros. */
 function long(a) {
   if (!Number.isFinite(a) || Math.abs(a) >= 1e4) return short(a);
   const text = a !== 0 && Math.abs(a) < 1e-3 ? a.toPrecision(2) : String(Number(a.toFixed(4)));
   return text.replace(/^-0$/, "0").replace("-", "−").replace("e-", "e−");
 }
 
-/* A letter, or a word, with what stands below and above it: "x_1^a", "L_{l}^x", "relu". */
+/* A letter or a word with subscript and superscript: "x_1^a", "L_{l}^x", "relu". */
 const SYMBOL = /([A-Za-zŷθηℒΣ]+|\)(?=[_^]))(′?)((?:[_^](?:\{[^}]*\}|[A-Za-z0-9θ]+))*)/gu;
 
 function symbols(text) {
@@ -44,7 +44,7 @@ function symbols(text) {
 
 const isLetter = base => [...base].length === 1;
 
-/* A formula as elements: letters slanted, words upright. */
+/* A formula as elements: letters in italics, words upright. */
 function math(text) {
   return make("span", { class: "math" }, symbols(text).map(part => {
     if (typeof part === "string") return part;
@@ -54,7 +54,7 @@ function math(text) {
   }).flat());
 }
 
-/* The same in SVG, where letters are moved by hand. */
+/* A formula as an SVG text. */
 function svgMath(text, attributes) {
   let off = 0;
   const span = (inside, dy, more = {}) => {
@@ -80,7 +80,7 @@ function spoken(text) {
     .replace(/[_^{}`]/g, " ").replace(/ +/g, " ").trim();
 }
 
-/* "x_1[0]", "W_1[0,2]", and for L^W, whose columns are weights, "L_1^W[0, 12]" as the chapter has it. */
+/* "x_1[0]", "W_1[0,2]", and for L^W, whose columns are weights, "L_1^W[0, 12]" as in the chapter. */
 function nameOf({ name, i, j }, all) {
   const { numbers, across } = all[name];
   if (numbers.length === 1 && numbers[0].length === 1) return name;

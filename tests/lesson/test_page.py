@@ -1,4 +1,4 @@
-"""The chapter as a page: its numbers, that it needs nothing else, and how it behaves in a browser."""
+"""The lesson page: its numbers, that it is self-contained, and its behaviour in a browser."""
 
 import re
 from pathlib import Path
@@ -39,11 +39,11 @@ def test_the_page_needs_no_other_file(written):
     assert "default-src 'none'" in written and len(written.encode()) < 300_000
 
 
-def test_the_page_in_docs_is_the_one_that_the_command_writes(written, tmp_path, capsys):
+def test_the_page_in_docs_is_current(written, tmp_path, capsys):
     assert main(["lesson", "--out", str(tmp_path / "new" / "chapter.html")]) == 0
     assert "chapter.html" in capsys.readouterr().out
     assert (tmp_path / "new" / "chapter.html").read_text(encoding="utf-8") == written
-    assert COMMITTED.read_text(encoding="utf-8") == written, "write it again: chapter14 lesson --out docs/chapter.html"
+    assert COMMITTED.read_text(encoding="utf-8") == written, "run chapter14 lesson --out docs/chapter.html"
 
 
 def chain(h="relu"):
@@ -58,7 +58,7 @@ def chain(h="relu"):
 
 
 @pytest.mark.parametrize("h", ["relu", "leaky relu", "gelu"])
-def test_the_chain_is_a_chain(h):
+def test_the_chain_agrees_with_algorithm_14_1(h):
     algorithm, x = chain(h)
     J, found = algorithm.forward(x["x_0"], x["y"]), numbers(EXAMPLES["chain"], h)
     gradients = algorithm.backward()
@@ -98,24 +98,24 @@ def test_the_data_descend():
 
 @pytest.fixture
 def opened(chromium, written, tmp_path):
-    """The page from a file, offline; it must neither ask for anything nor complain."""
+    """Opens the page from a file, offline; any request, console message or error fails the test."""
     (tmp_path / "chapter.html").write_text(written, encoding="utf-8")
-    said, contexts = [], []
+    messages, contexts = [], []
 
     def open(at="", width=1280, scheme="light"):
         context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True)
         contexts.append(context)
         tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith("file:") or said.append(r.url))
+        tab.on("console", lambda message: messages.append(message.text))
+        tab.on("pageerror", lambda error: messages.append(str(error)))
+        tab.on("request", lambda r: r.url.startswith("file:") or messages.append(r.url))
         tab.goto((tmp_path / "chapter.html").as_uri() + at)
         return tab
 
     yield open
     for context in contexts:
         context.close()
-    assert said == []
+    assert messages == []
 
 
 def to(tab, mode):
@@ -126,7 +126,7 @@ def to(tab, mode):
 
 
 def edits(mode):
-    """Another value for everything given; one entry before h is 0 then, where relu' is 1 (14.32), one is far out."""
+    """Other values for all inputs; an entry before h is 0, where relu' is 1 (14.32), and another is large."""
     draw, to = torch.Generator().manual_seed(len(mode)), {}
     for name, value in example_of(mode).given.items():
         drawn = torch.rand(torch.tensor(value).shape, generator=draw, dtype=torch.float64) * 4 - 2
@@ -139,7 +139,7 @@ def edits(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_page_computes_what_the_package_does(mode, opened):
-    """For each h, with the values of the start and with all of them edited: x, g, L to 1e-6; the edits by hand."""
+    """x, g and L agree to 1e-6 for each h, with the initial inputs and with all of them edited by hand."""
     tab, example = opened(), example_of(mode)
     to(tab, mode)
     for values in ({}, edits(mode)):
@@ -176,14 +176,14 @@ def nested(found):
     return isinstance(found[0], list) and isinstance(found[0][0], list)
 
 
-def test_it_compares_itself_as_it_opens(opened):
+def test_the_page_compares_its_numbers_on_loading(opened):
     said = re.search(r"computed (\d+) numbers .* none differs by more than 1e-9", opened().inner_text("#proof"))
     readme = (COMMITTED.parents[1] / "README.md").read_text(encoding="utf-8")
     assert f"{said.group(1)} numbers that this package computed" in readme
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_an_entry_is_said_to_be_made_of_makes_it(mode, opened):
+def test_the_formula_of_an_entry_gives_its_value(mode, opened):
     tab = opened()
     to(tab, mode)
     said = tab.evaluate(
@@ -200,7 +200,7 @@ def test_what_an_entry_is_said_to_be_made_of_makes_it(mode, opened):
         assert eval(python, functions) == pytest.approx(value, abs=1e-9), (name, formula)
 
 
-def test_steps_by_keyboard_and_what_is_said_of_them(opened):
+def test_steps_by_keyboard(opened):
     tab = opened()
     lines = tab.evaluate("steps.map(step => String(step.line))")
     assert lines == "given 6 6 6 cost 9 11 12 13 11 12 11 12 13 update".split()
@@ -211,19 +211,19 @@ def test_steps_by_keyboard_and_what_is_said_of_them(opened):
         )
         assert tab.inner_text("#live").startswith(f"Step {k} of 14") and "`" not in tab.inner_text("#live")
         tab.keyboard.press("ArrowRight")
-    assert tab.inner_text("#where").startswith("14 of 14")  # there is no next
+    assert tab.inner_text("#where").startswith("14 of 14")  # the last step
     tab.keyboard.press("ArrowLeft")
     assert "(14.8)" in tab.inner_text("#title") and "∂J/∂W" in tab.inner_text("#title")
     tab.keyboard.press("Home")
     assert tab.inner_text("#where").startswith("0 of 14") and tab.locator("#back").is_disabled()
     tab.keyboard.press("End")
     before = tab.evaluate("now.x.J[0][0]")
-    tab.get_by_role("button", name="Take the step").click()  # and forward again
+    tab.get_by_role("button", name="Apply the update").click()
     assert tab.inner_text("#where").startswith("0 of 14") and tab.evaluate("now.x.J[0][0]") < before
 
 
 def test_entries_by_keyboard(opened):
-    """Tab goes from entry to entry, Enter edits a given one, Escape takes the edit back, arrows change it."""
+    """Tab goes to the next entry; Enter edits an input, Escape undoes the edit, arrows change it."""
     tab = opened("#chain/1")
     tab.locator("#rows .entry").first.focus()
     assert "factor" in tab.locator('#rows [data-entry="W_1|0|3"]').get_attribute("class")
@@ -237,7 +237,7 @@ def test_entries_by_keyboard(opened):
     assert tab.evaluate("all.x_1.numbers[0][0]") == pytest.approx(1.6)
     tab.keyboard.press("Enter")
     focused = "document.activeElement.getAttribute('aria-label')"
-    assert tab.evaluate(focused) == "W 1[0,0] is 2, given, Enter changes it"
+    assert tab.evaluate(focused) == "W 1[0,0] is 2, an input, press Enter to edit"
     tab.keyboard.press("Enter")
     tab.keyboard.type("7")
     tab.keyboard.press("Escape")
@@ -251,7 +251,7 @@ def test_entries_by_keyboard(opened):
     )
 
 
-def test_the_pointer_tells_what_made_a_number(opened):
+def test_the_pointer_marks_the_factors_of_an_entry(opened):
     tab = opened("#chain/12")
     tab.locator('#rows [data-entry="g_0|0|2"]').hover()
     marked = tab.eval_on_selector_all("#rows .factor", "e => e.map(e => e.dataset.entry)")
@@ -261,17 +261,17 @@ def test_the_pointer_tells_what_made_a_number(opened):
     assert tab.evaluate("state.chosen").items() >= {"name": "x_2", "i": 1}.items()
 
 
-def test_a_gradient_foretells_what_a_nudge_does(opened):
+def test_a_gradient_predicts_the_effect_of_a_change(opened):
     tab = opened("#chain/13")
     tab.locator('#given [data-entry="W_1|0|3"]').focus()
-    assert "Its gradient, −4.428, foretells: 0.01 more here is 0.0443 less J" in tab.inner_text("#made")
+    assert "Its gradient is −4.428: adding 0.01 should change J by −0.0443" in tab.inner_text("#made")
 
 
-def test_steps_of_the_descent(opened):
+def test_steps_of_gradient_descent(opened):
     for mode in ("chain", "dag", "shared", "data 0"):
         tab, example = opened(), example_of(mode)
         to(tab, mode)
-        for name in ("One step", "One step", "Ten"):
+        for name in ("One step", "One step", "Ten steps"):
             tab.get_by_role("button", name=name, exact=True).click()
         told = list(descent(example, "relu", 12))
         assert tab.evaluate("state.history") == pytest.approx(told, abs=1e-6)
@@ -279,26 +279,26 @@ def test_steps_of_the_descent(opened):
     tab.locator("#modes [value=chain]").click()
     tab.locator("#eta").focus()
     tab.keyboard.press("End")
-    tab.get_by_role("button", name="Ten", exact=True).click()
-    assert "J runs away" in tab.inner_text("#ran") and tab.evaluate("Number.isFinite(now.x.J[0][0])")
-    tab.get_by_role("button", name="As it was").click()
+    tab.get_by_role("button", name="Ten steps", exact=True).click()
+    assert "make J diverge" in tab.inner_text("#ran") and tab.evaluate("Number.isFinite(now.x.J[0][0])")
+    tab.get_by_role("button", name="Reset").click()
     assert tab.evaluate("state.history") == pytest.approx(told[:0] + list(descent(EXAMPLES["chain"], "relu", 0)))
 
 
-def test_the_examples_differ_in_what_they_compute(opened):
+def test_the_steps_of_each_example(opened):
     tab = opened("#dag/0")
 
     def lines():
         return tab.evaluate("steps.map(step => String(step.line))")
 
-    assert lines().count("13") == 3 and "(14.46)" in said_at_every_step(tab) and "(14.41)" in said_at_every_step(tab)
+    assert lines().count("13") == 3 and "(14.46)" in titles(tab) and "(14.41)" in titles(tab)
     to(tab, "shared")
-    assert lines()[1] == "copies" and lines()[-2:] == ["sum", "update"] and "(14.47)" in said_at_every_step(tab)
+    assert lines()[1] == "copies" and lines()[-2:] == ["sum", "update"] and "(14.47)" in titles(tab)
     to(tab, "data")
     assert "13" not in lines() and tab.evaluate("steps.at(-1).makes") == ["x_0′"]
 
 
-def said_at_every_step(tab):
+def titles(tab):
     return tab.evaluate("steps.map((_, k) => { go(k); return $('title').textContent; }).join('\\n')")
 
 
@@ -340,7 +340,7 @@ def test_it_fits_and_is_legible(width, scheme, opened):
         ink, paper = tab.locator(selector).first.evaluate(colours)[0], tab.locator("body").evaluate(colours)[1]
         assert contrast(ink, paper) >= 4.5, selector
     assert (luminance(tab.locator("body").evaluate(colours)[1]) < 0.1) == (scheme == "dark")
-    if width == 390:  # what is pressed with a finger
+    if width == 390:  # touch targets
         buttons = tab.locator(".bar button, nav button, .buttons button").all()
         assert min(button.bounding_box()["height"] for button in buttons) >= 44
 
