@@ -1,9 +1,9 @@
-"""Writes docs/training.html: the ONNX file of train_without_torch.py, trained in the reader's browser.
+"""Writes docs/training.html, which trains the ONNX file of train_without_torch.py in the reader's browser.
 
     python scripts/training_page.py [--out docs/training.html]
 
-The page is one file that needs no network: the file's operators as JSON, its weights and scikit-learn's digits in
-base64, and scripts/training_page/onnx.js, which computes each operator. It takes `pip install '.[onnx]'`.
+The page is self-contained: the operators as JSON, the weights and scikit-learn's digits in base64, and onnx.js, which
+computes each operator. The script needs `pip install '.[onnx]'`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ import numpy as np
 
 HERE = Path(__file__).parent
 PARTS = HERE / "training_page"
-TYPES = {"float32": "<f4", "int64": "<i4", "bool": "u1", "uint8": "u1"}  #: as the page has them
+TYPES = {"float32": "<f4", "int64": "<i4", "bool": "u1", "uint8": "u1"}  #: types in the page
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "training.html", help="default: %(default)s")
-    parser.add_argument("--folder", type=Path, help="where step.onnx and digits.npz are (default: they are made anew)")
+    parser.add_argument("--folder", type=Path, help="folder of step.onnx and digits.npz (default: write them)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
@@ -43,7 +43,7 @@ def main() -> int:
     beside = options.out.with_name(f"{options.out.name}.{os.getpid()}.part")
     beside.write_text(text, encoding="utf-8")
     beside.replace(options.out)
-    print(f"The page is {options.out}, {len(text.encode()) // 1000} kB.")
+    print(f"Wrote {options.out}, {len(text.encode()) // 1000} kB.")
     return 0
 
 
@@ -62,10 +62,10 @@ def page(folder: Path) -> str:
 
 
 def network(path: Path) -> dict[str, Any]:
-    """An ONNX file as JSON: who made it, what it takes and gives, operators in their order, and constants.
+    """An ONNX file as JSON: its producer, inputs, outputs, operators in order, and constants.
 
     Raises:
-        SystemExit: onnx.js has no such operator.
+        SystemExit: onnx.js lacks an operator of the file.
     """
     import onnx
 

@@ -1,8 +1,8 @@
-/* Digits, weights and the curve of J. */
+/* Drawing of digits, weights and the curve of J. */
 
 const SIDE = 8;  // of a digit
 
-/* Pictures of 8 x 8, side by side on a canvas, in columns; color gives [r, g, b, a] of an entry. */
+/* Draws 8 x 8 pictures side by side on a canvas; color maps an entry to [r, g, b, a]. */
 function tiles(canvas, pictures, columns, color) {
   const step = SIDE + 1, rows = Math.ceil(pictures.length / columns);
   canvas.width = columns * step - 1;
@@ -15,14 +15,14 @@ function tiles(canvas, pictures, columns, color) {
   });
 }
 
-/* Ink that lets the paper through, so that it suits light and dark. */
+/* Ink with transparency, for light and dark mode. */
 const ink = dark => v => [...(dark ? [236, 236, 240] : [27, 27, 31]), 255 * v];
 const RED = [214, 52, 40], BLUE = [30, 110, 214];
 const signed = most => v => [...(v < 0 ? BLUE : RED), 255 * Math.min(1, Math.abs(v) / most)];
 
 const WIDTH = 480, HEIGHT = 200, LEFT = 34, BOTTOM = 22, POINTS = 400;
 
-/* J at each step, and the mean of about a round through the digits, in bold. */
+/* J at each step, and its mean over one epoch in bold. */
 function curve(box, J, round) {
   const top = Math.max(2.5, Math.min(10, ...[Math.max(...J.slice(-2000).filter(Number.isFinite))]));
   const x = i => LEFT + (WIDTH - LEFT - 6) * i / Math.max(J.length - 1, 100);

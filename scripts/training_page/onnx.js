@@ -1,17 +1,17 @@
-/* The operators of ONNX that the file has, on tensors { shape, data }: float32, and int32 for int64, bytes for bool. */
+/* The ONNX operators of the file, on tensors { shape, data }: float32, int32 for int64, bytes for bool. */
 
 const TYPES = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
 const CAST = { 1: Float32Array, 6: Int32Array, 7: Int32Array, 9: Uint8Array };
 const count = shape => shape.reduce((n, d) => n * d, 1);
 
-/* How far apart entries are, axis by axis. */
+/* Row-major strides. */
 function strides(shape) {
   const steps = new Array(shape.length);
   for (let axis = shape.length - 1, step = 1; axis >= 0; step *= shape[axis--]) steps[axis] = step;
   return steps;
 }
 
-/* For each entry of `shape` in turn, where it is in each of several tensors that step by `steps`. */
+/* Visits the entries of `shape` in order, with their offsets in several tensors of strides `steps`. */
 function walk(shape, steps, visit) {
   const at = shape.map(() => 0), places = steps.map(() => 0);
   for (let k = 0, n = count(shape); k < n; k++) {
@@ -25,7 +25,7 @@ function walk(shape, steps, visit) {
   }
 }
 
-/* Entry by entry, one x or up to three, each broadcast to the shape of all. */
+/* f elementwise on one to three tensors, broadcast to a common shape. */
 function each(f, Type, ...xs) {
   const rank = Math.max(...xs.map(x => x.shape.length));
   const shapes = xs.map(x => [...new Array(rank - x.shape.length).fill(1), ...x.shape]);
@@ -43,7 +43,7 @@ function transposed({ shape, data }, perm) {
   return { shape: to, data: out };
 }
 
-/* A [M x K] B [K x N], added up in double precision. */
+/* A [M x K] B [K x N], summed in double precision. */
 function product(A, B) {
   const [M, K] = A.shape, N = B.shape[1], out = new Float32Array(M * N), row = new Float64Array(N);
   for (let m = 0; m < M; m++) {
@@ -63,7 +63,7 @@ function sum({ shape, data }, axes, keeps) {
   return { shape: keeps ? kept : shape.filter((_, axis) => !axes.includes(axis)), data: Float32Array.from(out) };
 }
 
-/* x less the logarithm of the sum of exp x along the last axis. */
+/* log softmax along the last axis. */
 function logSoftmax({ shape, data }) {
   const n = shape.at(-1), out = new Float64Array(data.length);
   for (let row = 0; row < data.length; row += n) {
@@ -128,7 +128,7 @@ const OPERATORS = {
   },
 };
 
-/* What the network gives, by name, of what it is given. */
+/* The outputs of the network by name. */
 function run({ nodes, constants, gives }, given) {
   const values = { ...constants, ...given };
   for (const [name, takes, [out], how] of nodes) values[out] = OPERATORS[name](takes.map(input => values[input]), how);

@@ -1,4 +1,4 @@
-/* The loop: x and y of a batch, θ and η go in; J and the next θ come out. All that it computes is in the ONNX file. */
+/* The training loop. The ONNX file maps x and y of a batch, θ and η to J and the next θ. */
 
 const $$ = id => document.getElementById(id);
 const given = JSON.parse($$("data").textContent);
@@ -6,9 +6,9 @@ const network = { ...given.network, constants: Object.fromEntries(Object.entries
 const pixels = Float32Array.from(unpacked(given.x).data, v => v / 16), labels = Int32Array.from(unpacked(given.y).data);
 const NAMES = network.gives.filter(name => name.endsWith(".next")).map(name => name.slice(0, -5));
 const BATCH = 64, TRAINED = 23 * BATCH, HELD_OUT = 5;  // as in train_without_torch.py
-const SHOWN = 40, ACCURACY_EVERY = 10, AT_ONCE = 12;  // ms of a frame
+const SHOWN = 40, ACCURACY_EVERY = 10, AT_ONCE = 12;  // ms per frame
 
-const state = { theta: {}, J: [], right: 0, said: [], eta: 0.5, runs: false };
+const state = { theta: {}, J: [], right: 0, predicted: [], eta: 0.5, runs: false };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const W = NAMES[0], HIDDEN = network.constants[W].shape[0];
 
@@ -18,46 +18,46 @@ const batch = start => ({
 });
 const scalar = value => ({ shape: [], data: Float32Array.of(value) });
 
-/* One run of the file. η = 0 moves nothing, and gives the scores x_L. */
+/* Runs the file once. With η = 0 it only computes the scores x_L. */
 const step = (start, eta) => run(network, { ...state.theta, ...batch(start), eta: scalar(eta) });
 
 function descend() {
   const out = step(state.J.length * BATCH % TRAINED, state.eta);
   state.J.push(out.J.data[0]);
   state.theta = Object.fromEntries(NAMES.map(name => [name, out[`${name}.next`]]));
-  if (state.J.length % ACCURACY_EVERY === 0) judge();
+  if (state.J.length % ACCURACY_EVERY === 0) evaluate();
 }
 
-/* What it says of digits that it has not been trained on. */
-function judge() {
-  state.said = [];
+/* Predictions and accuracy on the test digits. */
+function evaluate() {
+  state.predicted = [];
   for (let i = 0; i < HELD_OUT; i++) {
     const { data, shape: [, classes] } = step(TRAINED + i * BATCH, 0).x_L;
     for (let row = 0; row < data.length; row += classes) {
       const scores = data.subarray(row, row + classes);
-      state.said.push(scores.indexOf(Math.max(...scores)));
+      state.predicted.push(scores.indexOf(Math.max(...scores)));
     }
   }
-  state.right = state.said.filter((digit, i) => digit === labels[TRAINED + i]).length / state.said.length;
+  state.right = state.predicted.filter((digit, i) => digit === labels[TRAINED + i]).length / state.predicted.length;
 }
 
 function show() {
-  const J = state.J.at(-1), runsAway = state.J.length > 0 && !(J < 50);
+  const J = state.J.at(-1), diverges = state.J.length > 0 && !(J < 50);
   $$("steps").textContent = state.J.length;
   $$("J").textContent = state.J.length ? J.toFixed(3) : "–";
   $$("right").textContent = `${Math.round(100 * state.right)}%`;
   $$("eta-is").textContent = state.eta.toPrecision(2);
-  $$("away").textContent = runsAway ? "J runs away. Restart with a smaller η." : "";
+  $$("away").textContent = diverges ? "J diverges. Restart with a smaller η." : "";
   $$("run").textContent = state.runs ? "Stop" : "Start";
   $$("run").setAttribute("aria-pressed", state.runs);
   curve($$("curve"), state.J, TRAINED / BATCH);
   const rows = Array.from({ length: HIDDEN }, (_, i) => state.theta[W].data.subarray(64 * i, 64 * (i + 1)));
   tiles($$("weights"), rows, 8, signed(0.6));
   [...$$("digits").children].forEach((tile, i) => {
-    const is = labels[TRAINED + i], said = state.said[i], wrong = said !== is;
-    tile.lastChild.textContent = wrong ? `${said} ✗` : said;
+    const is = labels[TRAINED + i], predicted = state.predicted[i], wrong = predicted !== is;
+    tile.lastChild.textContent = wrong ? `${predicted} ✗` : predicted;
     tile.classList.toggle("wrong", wrong);
-    tile.setAttribute("aria-label", `a ${is}, ${wrong ? `taken for a ${said}` : "recognised"}`);
+    tile.setAttribute("aria-label", `a ${is}, ${wrong ? `predicted ${predicted}` : "recognised"}`);
   });
 }
 
@@ -71,7 +71,7 @@ function drawDigits() {
 function restart() {
   state.theta = Object.fromEntries(NAMES.map(name => [name, network.constants[name]]));
   state.J = [];
-  judge();
+  evaluate();
   show();
 }
 
@@ -92,7 +92,7 @@ function frame() {
 
 function once() {
   descend();
-  judge();
+  evaluate();
   show();
 }
 

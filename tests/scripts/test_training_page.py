@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, folder):
-    """The page from a file, offline; it must neither ask for anything nor complain."""
+    """Opens the page from a file, offline; any request, console message or error fails the test."""
     said, contexts = [], []
 
     def open(width=1280, scheme="light"):
@@ -86,16 +86,16 @@ def test_the_page_needs_no_other_file(folder):
     assert [p.name for p in (folder / "new").iterdir()] == ["training.html"]
 
 
-def test_the_page_in_docs_is_the_one_that_the_script_writes(folder):
+def test_the_page_in_docs_is_current(folder):
     made, committed = (p.read_text(encoding="utf-8") for p in (folder / "new" / "training.html", COMMITTED))
     if data_of(made)["network"]["by"] != (by := data_of(committed)["network"]["by"]):
         pytest.skip(f"the page is of {by}, whose exporter names things otherwise")
-    assert made == committed, "write it again: python scripts/training_page.py"
+    assert made == committed, "run python scripts/training_page.py"
 
 
 def test_the_page_trains_as_onnxruntime_does(opened, folder):
     tab, told = opened(), dict(np.load(folder / "weights.npz"))
-    tab.evaluate(f"() => {{ for (let i = 0; i < {STEPS}; i++) descend(); judge(); show(); }}")
+    tab.evaluate(f"() => {{ for (let i = 0; i < {STEPS}; i++) descend(); evaluate(); show(); }}")
     theta = tab.evaluate("Object.fromEntries(NAMES.map(name => [name, [...state.theta[name].data]]))")
     assert theta.keys() == told.keys()
     for name, weights in told.items():
@@ -131,10 +131,10 @@ def test_it_is_started_stopped_and_stepped(opened):
     assert tab.inner_text("#steps") == "0" and tab.evaluate("document.getElementById('weights').toDataURL()") == before
 
 
-def test_a_large_learning_rate_runs_away_and_is_told(opened):
+def test_a_large_learning_rate_diverges(opened):
     tab = opened()
     tab.evaluate("() => { state.eta = 1e6; for (let i = 0; i < 4; i++) descend(); show(); }")
-    assert "J runs away" in tab.inner_text("#away")
+    assert "J diverges" in tab.inner_text("#away")
     tab.get_by_role("button", name="Restart").click()
     assert tab.inner_text("#away") == ""
     tab.locator("#eta").focus()
