@@ -1,4 +1,4 @@
-"""Whose derivatives they are, and what they cost in memory: a walk through the backward graph, and what it keeps."""
+"""Which derivatives of a backward graph are by hand, and how many bytes it saves."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..layer.recorder import following
 
 @dataclass(frozen=True)
 class Audit:
-    """The nodes of a backward graph, by name. AccumulateGrad, which is no derivative, is not counted."""
+    """The counts of the nodes of a backward graph, by name, without AccumulateGrad, which is not a derivative."""
 
     by_hand: dict[str, int]
     native: dict[str, int]
 
     @property
     def fraction(self) -> float:
-        """How much of the graph is made of layers: 0 to 1."""
+        """The fraction of the nodes that are layers: 0 to 1."""
         ours, theirs = sum(self.by_hand.values()), sum(self.native.values())
         return ours / (ours + theirs)
 
@@ -39,15 +39,15 @@ class Audit:
 
 
 def audit(output: Tensor | Iterable[Tensor]) -> Audit:
-    """Every node that the gradient of `output` would pass through.
+    """Every node that the gradient of `output` passes through.
 
     Raises:
-        ValueError: there is no backward graph behind any output.
+        ValueError: no output has a backward graph.
     """
     outputs = [output] if isinstance(output, Tensor) else list(output)
     ahead = [t.grad_fn for t in outputs if t.grad_fn is not None]
     if not ahead:
-        raise ValueError("audit: the output has no backward graph: nothing behind it asks for a gradient.")
+        raise ValueError("audit: the output has no backward graph: no input requires a gradient.")
     seen: set = set()
     by_hand: Counter[str] = Counter()
     native: Counter[str] = Counter()
@@ -67,7 +67,7 @@ def audit(output: Tensor | Iterable[Tensor]) -> Audit:
 
 @dataclass(frozen=True)
 class Saved:
-    """The bytes that the forward pass keeps for the backward pass, by the module that keeps them."""
+    """The bytes that the forward pass saves for the backward pass, by the module that saves them."""
 
     layers: dict[str, int]
 
@@ -81,7 +81,7 @@ class Saved:
         return "\n".join([*rows, f"{'in all':{max(width, 8)}}  {self.total:>14,} bytes"])
 
     def beside(self, native: Saved) -> str:
-        """A table of both, layer by layer; this one is ours."""
+        """A table of both, layer by layer; this one is the column `ours`."""
         names = list(dict.fromkeys([*native.layers, *self.layers]))
         width = max([8, *map(len, names)])
         rows = [(name or "(itself)", self.layers.get(name, 0), native.layers.get(name, 0)) for name in names]
@@ -90,26 +90,25 @@ class Saved:
 
 
 def saved_bytes(model: Callable[..., Any], *inputs: Any) -> Saved:
-    """What `model(*inputs)` keeps for its backward pass, layer by layer; `model` is a module or a function.
+    """The bytes that `model(*inputs)` saves for its backward pass, layer by layer; `model` is a module or a function.
 
-    Memory that several layers keep is counted once, for the first; parameters and buffers, which are there anyway, are
-    not counted.
+    Memory that several layers save is counted once, for the first. Parameters and buffers are not counted.
     """
     owned = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
     there = {t.untyped_storage().data_ptr() for t in owned}
-    kept: dict[int, tuple[str, int]] = {}
+    saved: dict[int, tuple[str, int]] = {}
     inside = [""]
 
-    def keep(t: Tensor) -> Tensor:
+    def save(t: Tensor) -> Tensor:
         memory = t.untyped_storage()
         if memory.data_ptr() not in there:
-            kept.setdefault(memory.data_ptr(), (inside[-1], memory.nbytes()))
-        return t.detach()  # t itself, as the output of the node that keeps it, would keep the whole graph alive
+            saved.setdefault(memory.data_ptr(), (inside[-1], memory.nbytes()))
+        return t.detach()  # t itself may be the output of the node that saves it, and would keep the whole graph alive
 
-    with following(model, inside), saved_tensors_hooks(keep, lambda t: t), torch.enable_grad():
-        x_out = model(*inputs)  # held until the bytes are counted, so that no memory is counted for another
+    with following(model, inside), saved_tensors_hooks(save, lambda t: t), torch.enable_grad():
+        x_out = model(*inputs)  # freed last, so that no memory is reused while it is counted
     del x_out
     layers: Counter[str] = Counter()
-    for name, n in kept.values():
+    for name, n in saved.values():
         layers[name] += n
     return Saved(dict(layers))

@@ -1,8 +1,8 @@
-"""by_hand(): every torch call inside goes to its twin, in models that know nothing of us.
+"""by_hand(): every torch call inside goes to its twin, in any unmodified model.
 
-PyTorch hands each call of its functions, methods and operators to a torch function mode before it runs. Ours looks it
-up in TWINS. A function of PyTorch's that is written in Python and has no twin is opened: it runs with the mode on, so
-that what it calls in turn is seen.
+PyTorch passes each call of its functions, methods and operators to the active torch function mode. `ByHand` looks it up
+in TWINS. A PyTorch function that is written in Python and has no twin is opened: it runs with the mode on, so that its
+own calls are looked up too.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ _transformed = torch._C._are_functorch_transforms_active
 
 
 class NotByHand(NotImplementedError):
-    """A call has no hand-written twin, and `strict` was asked for."""
+    """A call has no hand-written twin, and `strict` is True."""
 
 
 class ByHand(TorchFunctionMode):
-    """`native` counts the differentiable calls that ran natively, by name; not those that torch.compile traces."""
+    """`native` counts the differentiable calls that ran natively, by name, except those that torch.compile traces."""
 
-    #: Layers are by hand already.
+    #: Calls inside layers are not intercepted.
     ignores_layers = True
 
     def __init__(self, strict: bool = False):
         super().__init__()
         self.strict = strict
-        self.native: dict[str, int] = {}  # no Counter: the Dynamo of PyTorch 2.7 does not trace one
-        self.blocks = 0  # that are open, and share this mode
-        self.outer_hooks: Hooks | None = None  # that were set before the first of them
+        self.native: dict[str, int] = {}  # not a Counter: the Dynamo of PyTorch 2.7 cannot trace it
+        self.blocks = 0  # number of open blocks that share this mode
+        self.outer_hooks: Hooks | None = None  # set before the first block
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if not _differentiated() or _is_traced(types):  # inside a layer, above all
+        if not _differentiated() or _is_traced(types):  # mostly inside a layer
             return func(*args, **kwargs)
         if compiling := torch.compiler.is_compiling():
             twin, opened = _numbered(_number_of_twin(func)), _numbered(_number_of_opened(func))
         else:
-            if not self.blocks:  # the last one ended where the mode could not be removed, as on another thread
+            if not self.blocks:  # the last block ended where the mode could not be removed, such as on another thread
                 return func(*args, **kwargs)
             if (hooks := top_hooks()) is not None:
                 _unpack_by_hand(hooks, self.outer_hooks)
@@ -70,27 +70,27 @@ class ByHand(TorchFunctionMode):
             if opened is not None:
                 with self:
                     return opened(*args, **kwargs)
-        if compiling or (AT_WORK and recorder() is not None):  # who records hears of each call
+        if compiling or (AT_WORK and recorder() is not None):  # a recorder sees each call itself
             return func(*args, **kwargs)
         before = _nodes(args) if func in _WRITES else ()
         x_out = func(*args, **kwargs)
-        if func is torch.autograd.grad:  # whose graph is of whatever the forward pass went through
+        if func is torch.autograd.grad:  # its graph has the nodes of the forward pass
             return x_out
         if _made_a_node(x_out, (args, kwargs)) or any(t.grad_fn is not node for t, node in before):
             name = getattr(func, "__qualname__", repr(func))
             if self.strict:
-                raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict=True was asked for.")
+                raise NotByHand(f"by_hand: {name} has no hand-written twin, and strict is True.")
             self.native[name] = self.native.get(name, 0) + 1
         return x_out
 
 
 class ByHandBlock(AbstractContextManager):
-    """Blocks that are open at one time on one thread share a mode. It stays until the last of them has ended."""
+    """A `with` block. Blocks open at the same time on one thread share a mode, which stays until the last one ends."""
 
     def __init__(self, strict: bool):
         self.strict = strict
-        self.native: dict[str, int] = {}  # of the mode, once there is one
-        self.modes: list[ByHand] = []  # one for each time that the block was entered, on any thread
+        self.native: dict[str, int] = {}  # that of the mode, once the block is entered
+        self.modes: list[ByHand] = []  # one for each entry, on any thread
 
     def __enter__(self) -> ByHand:
         mode = at_work()
@@ -104,21 +104,21 @@ class ByHandBlock(AbstractContextManager):
         return mode
 
     def __exit__(self, *error: Any) -> None:
-        modes = [*self.modes]  # to which another thread may add its own meanwhile
+        modes = [*self.modes]  # another thread may append to it
         here = _get_current_function_mode_stack() if len(modes) > 1 else modes
         mode = next((mode for mode in reversed(modes) if mode in here), modes[-1])
         self.modes.remove(mode)
         mode.blocks -= 1
         if not mode.blocks and not _remove(mode) and error[0] is not GeneratorExit:
             warnings.warn(
-                "by_hand: the block was left on another thread, or another mode that was left in it took it away: "
+                "by_hand: the block ended on another thread, or another mode inside it removed its mode: "
                 "calls in it may have run natively, without being counted.",
                 stacklevel=2,
             )
 
 
 def _remove(mode: ByHand) -> bool:
-    """From the modes of this thread, wherever it is among them: blocks of generators and tasks may end in any order."""
+    """Remove a mode from anywhere in this thread's stack: blocks of generators and tasks may end in any order."""
     above = []
     while (n := _len_torch_function_stack()) and (last := _pop_mode()) is not mode:
         above.append(last)
@@ -128,7 +128,7 @@ def _remove(mode: ByHand) -> bool:
 
 
 def _differentiated() -> bool:
-    """Whether calls are differentiated now, or layers recorded; not so inside a layer."""
+    """Whether calls are differentiated now, or layers recorded; neither is true inside a layer."""
     return (
         torch.is_grad_enabled()
         or forward_ad._current_level >= 0
@@ -138,41 +138,41 @@ def _differentiated() -> bool:
 
 
 def _is_traced(types: Any) -> bool:
-    """Whether torch.fx traces: it records the call as it was written, and fx_tracing.py sees to the graph."""
+    """Whether torch.fx traces: then it records the call, and fx_tracing.py handles the graph."""
     return bool(types) and any(issubclass(cls, fx.Proxy) for cls in types)
 
 
 def _by_twin(twin: Callable, types: Sequence[type], args: Sequence[Any], kwargs: dict, compiling: bool) -> Any:
-    """What the twin gives; NotImplemented where it has not this option, or where a tensor is none that layers take."""
+    """The twin's output; NotImplemented if it lacks an option, or a tensor is not one that layers take."""
     try:
         if not compiling:
             args = [_operand(x) for x in args]
         if kwargs:
             kwargs = dict(kwargs) if compiling else {name: _operand(x) for name, x in kwargs.items()}
-            if "input" in kwargs and not args:  # which is the first of all that have one
+            if "input" in kwargs and not args:  # the first parameter of every function that has it
                 args = [kwargs.pop("input")]
-        if types:  # a subclass, which its own results are to be of
+        if types:  # a subclass of Tensor, whose results keep its class
             return types[0].__torch_function__(twin, types, args, kwargs)  # type: ignore[attr-defined]
         return twin(*args, **kwargs)
     except (TypeError, NotImplementedError):
-        if AT_WORK and recorder() is not None:  # who records says what it cannot take
+        if AT_WORK and recorder() is not None:  # a recorder reports what it does not support
             raise
         return NotImplemented
 
 
 def _operand(x: Any) -> Any:
-    """What has been written into since it was made, read again."""
+    """The argument, in which tensors that were written into in place are read again."""
     if isinstance(x, Tensor):
         check_dense("by_hand", x)
         return anew(x)
     return list(map(_operand, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
 
 
-# Who saves tensors inside a block may compute them again in the backward pass, as checkpoint does: by hand then too.
+# Saved-tensor hooks may recompute tensors in the backward pass, as checkpoint does: that runs by hand too.
 
 
 def _unpack_by_hand(hooks: Hooks, outer: Hooks | None) -> None:
-    """The hooks, if they were set inside a block, unpack by hand from now on: on whichever thread, however late."""
+    """Make hooks that were set inside a block unpack by hand, on any thread and at any later time."""
     pack, unpack = hooks
     if not isinstance(unpack, Unpack) and (outer is None or pack is not outer[0]):
         autograd._pop_saved_tensors_default_hooks()
@@ -188,7 +188,7 @@ class Unpack:
             return self.unpack(packed)
 
 
-#: What most calls give: somebody asks for a shape, a dtype, a number.
+#: Outputs that are not tensors.
 _NO_TENSORS = bool, int, float, str, type(None), torch.Size, torch.dtype, torch.device
 
 
@@ -207,7 +207,7 @@ def _made_a_node(x_out: Any, inputs: Any) -> bool:
 
 
 def _of_writing() -> Iterator[Any]:
-    """What writes into its first argument."""
+    """Functions that write into their first argument."""
     for place in (Tensor, torch, torch.nn.functional, torch._C._nn):
         for name in dir(place):
             if re.fullmatch(r"[^_].*_|__i\w+__|__setitem__|_foreach_\w+_", name) and callable(getattr(place, name)):
@@ -216,8 +216,8 @@ def _of_writing() -> Iterator[Any]:
 
 _WRITES = frozenset(_of_writing())
 
-#: Of the methods of Tensor that are written in Python, those that compute: the others see to files, hooks and printing,
-#: or call the method of the same name in C, which comes back here as themselves.
+#: The methods of Tensor written in Python that compute. Others handle files, hooks and printing, or call the C method
+#: of the same name, which is intercepted under the same function.
 _METHODS = frozenset(
     "norm split __reversed__ __rsub__ __rdiv__ __rtruediv__ __pow__ __rmod__ __rpow__ __floordiv__ "
     "__rfloordiv__ __rmatmul__".split()
@@ -225,7 +225,7 @@ _METHODS = frozenset(
 
 
 def _opened() -> Iterator[tuple[Callable, Callable]]:
-    """Each function of PyTorch's that is written in Python, and it again without the question whether a mode is on."""
+    """Each PyTorch function that is written in Python, and a copy that does not check for torch function modes."""
     no = {f"has_torch_function{kind}": lambda *_: False for kind in ("", "_unary", "_variadic")}
     methods = {name: f for name, f in vars(Tensor).items() if name in _METHODS}
     for place in (vars(torch.nn.functional), vars(torch.functional), methods):
@@ -240,8 +240,8 @@ def _opened() -> Iterator[tuple[Callable, Callable]]:
 OPENED = dict(_opened())
 
 
-#: What is looked up, in an order. Dynamo, tracing, does not find each function among the keys of a dict (an operator
-#: that is written in Python is another one to it): there, the dict is asked by Python itself for a number, a constant.
+#: Twins and opened functions by number. Dynamo does not find every function among the keys of a dict (it represents an
+#: operator written in Python by another object), so Python itself looks up a number, which is a constant to Dynamo.
 _NUMBERED = tuple(dict.fromkeys([*TWINS.values(), *OPENED.values()]))
 _NUMBERS = {f: n for n, f in enumerate(_NUMBERED)}
 
@@ -269,25 +269,25 @@ def _number_of_opened(func: Any) -> int:
 def by_hand(strict: bool = False) -> AbstractContextManager[ByHand]:
     """Every differentiable torch call inside, of functions, methods and operators, goes to its hand-written twin.
 
-    A call that has none runs natively and is counted in `.native` of what this yields. What is computed again for the
-    backward pass, as `torch.utils.checkpoint` does it, is by hand too.
+    A call without a twin runs natively, and is counted in `.native` of the mode that this yields. Recomputation in the
+    backward pass, as by `torch.utils.checkpoint`, runs by hand too.
 
     Args:
-        strict: raise for such a call instead.
+        strict: raise an error for such a call instead.
 
     Raises:
-        NotByHand: a call has no twin, and `strict` was asked for.
+        NotByHand: a call has no twin, and `strict` is True.
 
     >>> with by_hand() as mode:
     ...     J = loss(model(x), y)
     """
-    if torch.compiler.is_compiling():  # which follows a mode alone
+    if torch.compiler.is_compiling():  # which traces a mode, but not a ByHandBlock
         return ByHand(strict) if strict or (mode := at_work()) is None else nullcontext(mode)
     return ByHandBlock(strict)
 
 
 def at_work() -> ByHand | None:
-    """The mode that calls already go through here; None where they do not."""
+    """The active ByHand mode of this thread; None if there is none."""
     for i in reversed(range(_len_torch_function_stack())):
         if type(mode := _get_function_stack_at(i)) is ByHand:
             return mode

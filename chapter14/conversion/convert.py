@@ -1,10 +1,10 @@
-"""convert(model): the same model, whose every derivative is by hand.
+"""convert(model): the same model, with every derivative by hand.
 
-Two things are done to a module, and neither touches what it holds:
-- one whose class is torch.nn's own becomes of the class of `chapter14.nn` that stands for it;
-- any other, with a forward of its own, is rerouted: what it calls goes through `by_hand`.
+Only the classes of its modules change:
+- a class of torch.nn becomes its twin in `chapter14.nn`;
+- a class with its own forward is rerouted: its calls go through `by_hand`.
 
-So parameters, buffers, hooks, ties and modes are what they were, and a repr reads as before.
+So parameters, buffers, hooks, tied weights, modes and the repr stay the same.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from ..layer.recorder import AT_WORK, recorder
 from ..nn.activation import TorchReLU
 from .by_hand import by_hand
 from .copying import copied
-from .fx_tracing import OURS as OURS
 from .fx_tracing import Unscripted, graphs, is_marked, mark, runs_by_hand, unmark
 
-#: A class of torch.nn -> ours.
+#: A class of torch.nn -> its twin.
 MODULES: dict[type[nn.Module], type[nn.Module]] = {
     twin: cls
     for name, cls in vars(ours).items()
@@ -38,50 +37,51 @@ MODULES: dict[type[nn.Module], type[nn.Module]] = {
     if twin is not cls
 } | {nn.ReLU: TorchReLU}
 
-#: They call what is inside them and nothing else.
+#: Classes whose forward only calls inner modules.
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict, nn.Identity)
 
 
 def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
-    """The same model, every derivative by hand: outputs, state_dict, hooks, tied weights and modes are as they were.
+    """The same model, with every derivative by hand: outputs, state_dict, hooks, tied weights and modes do not change.
 
-    What has no hand-written twin runs natively; `audit` tells. relu'(0) is PyTorch's 0, and not the chapter's 1.
+    Functions without a hand-written twin run natively, and `audit` lists them. relu'(0) is PyTorch's 0, not the
+    chapter's 1.
 
-    Tools that look for the very classes of torch.nn, `type(m) is nn.Linear`, do not know those of `chapter14.nn`: what
-    they quantize, fuse or script is to be converted afterwards.
+    Tools that compare classes, as in `type(m) is nn.Linear`, do not recognise those of `chapter14.nn`: quantize, fuse
+    or script a model first, and convert the result.
 
     Args:
-        inplace: convert `model` itself, and not a copy of it. A tensor that the model computed and holds is copied as
-            a value, without its graph.
+        inplace: convert `model` itself, not a copy. In a copy, tensors that the model computed and stores have their
+            values, without the graph.
 
     Raises:
-        TypeError: `model` is no module, or it is one of TorchScript, which hides what it calls.
+        TypeError: `model` is not a module, or contains TorchScript, whose calls cannot be replaced.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"convert: model is a torch.nn.Module; it was given {type(model).__name__}.")
     if scripted := [name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)]:
         where = ", ".join(repr(name) for name in scripted[:3])
         raise TypeError(
-            f"convert: {where} is TorchScript, which hides what it calls. Convert the model from which it was made."
+            f"convert: {where} is TorchScript, whose calls cannot be replaced. Convert the model it was made from."
         )
     model = model if inplace else copied(model)
     quantized = _quantized(model)
     done: list[Callable[[], None]] = []
     try:
         for module in [m for m in model.modules() if m is model or m not in quantized]:
-            own = module is model and bool(quantized)  # what keeps its class runs by hand inside the model
+            own = module is model and bool(quantized)  # so that modules that keep their class run by hand
             if (cls := _converted(module, own)) is not None:
                 done.append(_restoring(module))
                 _change(module, cls)
-        return model  # in here, so that no interrupt comes between
-    except BaseException:  # an interrupt too: all or nothing
+        return model  # inside the try, so that an interrupt here restores the model
+    except BaseException:  # an interrupt too: convert all modules or none
         for restore in done:
             restore()
         raise
 
 
 def _quantized(model: nn.Module) -> set[nn.Module]:
-    """What PyTorch's quantization has made or prepared, and goes on to look for by its class: it keeps that."""
+    """Modules made or prepared by PyTorch's quantization, which finds them by their class: they keep it."""
     found: set[nn.Module] = set()
     for module in model.modules():
         if isinstance(module, fx.GraphModule) and "_observed_graph_module_attrs" in getattr(module, "meta", {}):
@@ -94,18 +94,18 @@ def _quantized(model: nn.Module) -> set[nn.Module]:
 
 
 def _converted(module: nn.Module, own: bool) -> type[nn.Module] | None:
-    """The class that a module is to have, apart from its parametrizations; None where nothing changes."""
+    """The new class of a module, apart from its parametrizations; None if nothing changes."""
     if isinstance(module, fx.GraphModule):
         return None if all(map(is_marked, graphs(module))) else type(module)
     native = parametrize.type_before_parametrizations(module)
-    own = own or "forward" in vars(module) or bool(module._forward_pre_hooks)  # in which old weight_norm computes
+    own = own or "forward" in vars(module) or bool(module._forward_pre_hooks)  # the old weight_norm computes in one
     cls = _class_for(native, own)
     return None if cls is native and not parametrize.is_parametrized(module) else cls
 
 
 def _class_for(cls: type[nn.Module], own: bool = False) -> type[nn.Module]:
-    """The class for modules of the class `cls`; `own`: each has a forward, or a hook before it, of its own."""
-    if cls.__module__.startswith(OURS) or issubclass(cls, Rerouted):
+    """The new class for modules of class `cls`; `own`: the module has its own forward or forward pre-hook."""
+    if cls.__module__.startswith(ours.__name__) or issubclass(cls, Rerouted):
         return cls
     if cls in MODULES:
         return rerouted(MODULES[cls]) if own else MODULES[cls]
@@ -115,12 +115,12 @@ def _class_for(cls: type[nn.Module], own: bool = False) -> type[nn.Module]:
 
 
 def _change(module: nn.Module, cls: type[nn.Module]) -> None:
-    """The class `cls` for a module; a traced one keeps its own, and its graphs run by hand."""
+    """Give a module the class `cls`; an fx.GraphModule keeps its own, and its graphs run by hand."""
     if isinstance(module, fx.GraphModule):
         for graph in graphs(module):
             mark(graph)
         module.recompile()
-    elif parametrize.is_parametrized(module):  # in a class of its own, so that its parametrizations can be removed
+    elif parametrize.is_parametrized(module):  # in its own class, so that its parametrizations can be removed
         _become(module, cls)
         parametrize._inject_new_class(module)
         for name in module.parametrizations:  # type: ignore[union-attr]
@@ -130,7 +130,7 @@ def _change(module: nn.Module, cls: type[nn.Module]) -> None:
 
 
 def _become(module: nn.Module, cls: type[nn.Module]) -> None:
-    """The class `cls` for a module, also where its own `__setattr__` refuses that, or does something else."""
+    """Set a module's class, even if its own `__setattr__` does not."""
     with suppress(Exception):
         module.__class__ = cls
     if type(module) is not cls:
@@ -138,7 +138,7 @@ def _become(module: nn.Module, cls: type[nn.Module]) -> None:
 
 
 def _restoring(module: nn.Module) -> Callable[[], None]:
-    """A function that gives a module what `_change` takes."""
+    """A function that undoes `_change` of a module."""
     cls, unmarked = type(module), [graph for graph in graphs(module) if not is_marked(graph)]
 
     def restore() -> None:
@@ -153,7 +153,7 @@ def _restoring(module: nn.Module) -> Callable[[], None]:
 
 
 def unconverted(model: nn.Module) -> nn.Module:
-    """`model` itself, without what `convert` rerouted; a module of `chapter14.nn` stays one."""
+    """`model` itself, with rerouted modules restored; those of `chapter14.nn` stay."""
     for module in list(model.modules()):
         if isinstance(module, fx.GraphModule):
             for graph in graphs(module):
@@ -168,12 +168,12 @@ def unconverted(model: nn.Module) -> nn.Module:
 
 
 class Rerouted(Unscripted):
-    """A module that goes by hand whatever it calls: in front of the module's own class, whose name it bears."""
+    """A module whose calls go through `by_hand`: a mixin before its original class, whose name the result has."""
 
-    __original: type[nn.Module]  # mangled: a module may well have something of that name
+    __original: type[nn.Module]  # mangled, because modules may have an attribute `original`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """The rerouted class itself is none that the user wrote: no registry of the user's hears of it."""
+        """Do not call the user's `__init_subclass__`, which may register the class, for a rerouted class."""
         if not _is_rerouted(cls):
             super().__init_subclass__(**kwargs)
 
@@ -185,74 +185,77 @@ class Rerouted(Unscripted):
             return run(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """As its own class does it; the rerouted class, which cannot be imported, is made again where it is read."""
+        """The original class's; the rerouted class, which cannot be imported, is made again when unpickled."""
         made: Any = super().__reduce_ex__(protocol)
         if isinstance(made, str):
             return made
         cls = rerouted(original(self))
         call = (Rerouted if part is cls else part for part in (made[0], *made[1]))
-        return _again, (original(self), *call), *made[2:]
+        return _unpickled, (original(self), *call), *made[2:]
 
 
-def _again(original: type[nn.Module], *call: Any) -> nn.Module:
-    """The call that makes a module, in which `Rerouted` stands for its class."""
+def _unpickled(original: type[nn.Module], *call: Any) -> nn.Module:
+    """Call f, which makes a module; `Rerouted` stands for its class."""
     f, *args = (rerouted(original) if part is Rerouted else part for part in call)
     return f(*args)
 
 
 def original(module: Rerouted) -> type[nn.Module]:
-    """The class that a rerouted module was of."""
+    """The class of a module before it was rerouted."""
     return module._Rerouted__original  # type: ignore[attr-defined]
 
 
 def _is_rerouted(cls: type) -> bool:
-    """And not a subclass of one that is, as a parametrization makes it."""
+    """Whether a class is rerouted itself, not only a base of it, as with a parametrization."""
     return "_Rerouted__original" in vars(cls)
 
 
-class _InFront(type):
-    """`Rerouted` comes first where a method is looked up, and yet is no base: a base in front would change the layout
-    of objects in memory, where `ABC` or a class with `__slots__` is a base too, and Python would refuse the class."""
+class _First(type):
+    """Puts `Rerouted` first in the method resolution order, without making it a base.
+
+    Another base would change the memory layout of objects, if `ABC` or a class with `__slots__` is a base too, and
+    Python would refuse to set `__class__`.
+    """
 
     def mro(cls) -> list[type]:
         first, *others = super().mro()
         return [first, Rerouted, Unscripted, *others] if _is_rerouted(cls) else [first, *others]
 
 
-#: A class -> the rerouted one, as long as anything uses it.
+#: A class -> its rerouted class, while that is in use.
 _REROUTED: weakref.WeakKeyDictionary[type, weakref.ref[type]] = weakref.WeakKeyDictionary()
 
 
 def rerouted(cls: type[nn.Module]) -> type[nn.Module]:
-    """`cls`, by hand whatever it calls: one class for each, so that two models of a class still are of one class."""
+    """`cls` with its calls through `by_hand`: one class for each, so that models of one class still have one class."""
     there = _REROUTED.get(cls)
     if there is None or (made := there()) is None:
         made = _rerouted(cls)
         if there is not None:
             _REROUTED.pop(cls, None)
-        # of two threads, the class of the first; without a lock, which an interrupt could leave locked
+        # two threads get the same class; a lock could stay locked after an interrupt
         made = _REROUTED.setdefault(cls, weakref.ref(made))() or made
     return made
 
 
 def _rerouted(cls: type[nn.Module]) -> type[nn.Module]:
-    """`cls` with each of its own methods by hand, `encode_image` as well as `forward`."""
+    """`cls` with each method inside `by_hand`: `encode_image` as well as `forward`."""
     found = {name: (base, f) for base in reversed(cls.__mro__) for name, f in vars(base).items()}
     made: Any = None
 
     def by_hand_method(name: str, f: Any) -> Any:
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(self, made):
-                return getattr(super(made, self), name)(*args, **kwargs)  # looked up: it may be replaced later
-            return f(self, *args, **kwargs)  # a lazy module, whose class changes at its first call
+                return getattr(super(made, self), name)(*args, **kwargs)  # looked up by name: it may be replaced later
+            return f(self, *args, **kwargs)  # a lazy module, whose class changes at the first call
 
         return runs_by_hand(functools.wraps(f)(method))
 
     methods = {name: by_hand_method(name, f) for name, (base, f) in found.items() if _is_plain(base, name, f)}
     named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
     lazy = {"cls_to_become": _class_for(later)} if (later := getattr(cls, "cls_to_become", None)) else {}
-    metaclass = _InFront if type(cls) is type else type(type(cls).__name__, (_InFront, type(cls)), {})
-    new = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__  # past what the user's does with a class
+    metaclass = _First if type(cls) is type else type(type(cls).__name__, (_First, type(cls)), {})
+    new = ABCMeta.__new__ if issubclass(metaclass, ABCMeta) else type.__new__  # bypasses the user's metaclass
     made = new(metaclass, cls.__name__, (cls,), {**methods, **named, **lazy, "_Rerouted__original": cls})
     return made
 

@@ -1,4 +1,4 @@
-"""A deepcopy of a model, of what deepcopy refuses or changes as well."""
+"""deepcopy of a model, including what `copy.deepcopy` refuses or changes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch.overrides import TorchFunctionMode
 
 
 def copied(model: nn.Module, shared: bool = False, memo: dict[int, Any] | None = None) -> nn.Module:
-    """A deepcopy, of what deepcopy refuses as well: of a tensor that was computed, its value, wherever it is held.
+    """A deepcopy that also takes tensors that are not leaves of the graph (it copies their values), and fx modules.
 
-    And what fx traced stays as it is: its own deepcopy drops hooks and whatever its graph does not call, and trains.
+    The deepcopy of an fx.GraphModule itself drops hooks and modules that the graph does not call, and sets training.
 
     Args:
-        shared: the tensors of the copy share the memory of the model's, and want no gradient.
-        memo: as deepcopy takes it.
+        shared: the tensors of the copy share the model's memory, and do not require gradients.
+        memo: that of `copy.deepcopy`.
     """
     memo = {} if memo is None else memo
     if shared:
         memo |= {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     traced = [module for module in model.modules() if isinstance(module, fx.GraphModule)]
     for module in traced:
-        memo[id(module)] = type(module).__new__(type(module))  # each is of a class of its own
+        memo[id(module)] = type(module).__new__(type(module))  # each has its own class
         type(memo[id(module)]).__name__ = type(module).__name__
     with _Copying(shared):
         made = copy.deepcopy(model, memo)
@@ -34,7 +34,7 @@ def copied(model: nn.Module, shared: bool = False, memo: dict[int, Any] | None =
 
 
 class _Copying(TorchFunctionMode):
-    """deepcopy asks each tensor, wherever it is held, for a copy of itself; a parameter answers for itself."""
+    """Replaces `Tensor.__deepcopy__`, wherever the tensor is held. Parameters have a `__deepcopy__` of their own."""
 
     def __init__(self, shared: bool):
         super().__init__()
@@ -42,7 +42,7 @@ class _Copying(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         x = args[0] if func is Tensor.__deepcopy__ else None
-        if isinstance(x, nn.UninitializedBuffer):  # which refuses even that
+        if isinstance(x, nn.UninitializedBuffer):  # which does not support it
             return type(x)(x.requires_grad, x.device, x.dtype, x.persistent)  # type: ignore[call-arg, arg-type]
         if x is not None and (self.shared or not x.is_leaf):
             return x.detach() if self.shared else x.detach().clone()

@@ -1,13 +1,12 @@
 """torch.fx: what it traces of a converted model, and of `chapter14.nn`, runs by hand as well.
 
-A tracer records calls on proxies, which no layer can compute on. Three things are needed, besides the functions of
-`chapter14.functional`, which are recorded as calls:
-- a module of ours is a leaf, like the module of torch.nn that it stands for;
-- `by_hand` lets a call on a proxy be recorded as it was written (by_hand.py);
-- the function that a graph becomes runs inside `by_hand`, if a forward that runs by hand was traced.
+A tracer records calls on proxies, on which no layer can compute. Calls of `chapter14.functional` are recorded; also:
+- a module of `chapter14.nn` is a leaf, like its twin in torch.nn;
+- `by_hand` leaves calls on proxies alone, so that they are recorded unchanged (by_hand.py);
+- the function compiled from a graph runs inside `by_hand`, if the traced forward does.
 
-TorchScript holds no backward pass that is written in Python, and PyTorch's quantization knows the classes of torch.nn
-alone: a module of ours says so when they ask.
+TorchScript cannot contain a backward pass written in Python, and PyTorch's quantization recognises only the classes of
+torch.nn: modules of `chapter14.nn` raise an error when either processes them.
 """
 
 from __future__ import annotations
@@ -22,14 +21,11 @@ from torch.fx.graph import CodeGen
 from .. import nn as ours
 from .by_hand import by_hand
 
-#: Where our own modules are.
-OURS = (ours.__name__, f"{__package__}.convert")
-
 
 def _leaves(native: Callable[..., bool]) -> Callable[..., bool]:
     @functools.wraps(native)
     def is_leaf_module(self: fx.Tracer, m: nn.Module, module_qualified_name: str) -> bool:
-        return m.__module__.startswith(OURS) or native(self, m, module_qualified_name)
+        return m.__module__.startswith(ours.__name__) or native(self, m, module_qualified_name)
 
     return is_leaf_module
 
@@ -38,7 +34,7 @@ fx.Tracer.is_leaf_module = _leaves(fx.Tracer.is_leaf_module)  # type: ignore[met
 
 
 def runs_by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """`forward`, by hand; and if it is traced, so is the graph."""
+    """`forward` inside `by_hand`; if it is traced, the graph is marked."""
 
     @functools.wraps(forward)
     def by_hand_forward(*args: Any, **kwargs: Any) -> Any:
@@ -52,7 +48,7 @@ def runs_by_hand(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _ByHandCode(CodeGen):
-    """Mixed in before the class of a graph's code generator."""
+    """A mixin before the class of a graph's code generator."""
 
     def gen_fn_def(self, *args: Any, **kwargs: Any) -> str:
         return f"@{runs_by_hand.__name__}\n{super().gen_fn_def(*args, **kwargs)}"
@@ -62,7 +58,7 @@ class _ByHandCode(CodeGen):
 
 
 def mark(graph: fx.Graph) -> None:
-    """Let the code of a graph run by hand, from when it is compiled next."""
+    """Run the code of a graph inside `by_hand`, from its next compilation on."""
     if not is_marked(graph):
         code = graph._codegen
         code.__class__ = type(type(code).__name__, (_ByHandCode, type(code)), {})
@@ -78,12 +74,12 @@ def is_marked(graph: fx.Graph) -> bool:
 
 
 def graphs(module: nn.Module) -> Iterator[fx.Graph]:
-    """The graphs that a module holds: those of training and of evaluation, where they differ."""
+    """The graphs of a module: those of training and evaluation may differ."""
     return (graph for graph in vars(module).values() if isinstance(graph, fx.Graph))
 
 
 class Unscripted:
-    """What TorchScript asks of a module before it compiles or traces it."""
+    """The methods that TorchScript calls before it compiles or traces a module."""
 
     def __prepare_scriptable__(self) -> None:
         raise TypeError(_UNSCRIPTED.format("script"))
@@ -93,13 +89,13 @@ class Unscripted:
 
 
 _UNSCRIPTED = (
-    "torch.jit.{0}: TorchScript holds no backward pass that is written in Python. Give it the model that was "
-    "converted, whose state_dict is the same; or use torch.compile."
+    "torch.jit.{0}: TorchScript cannot contain a backward pass written in Python. Give it the original model, whose "
+    "state_dict is the same; or use torch.compile."
 )
 
 
 class _Unquantized:
-    """`module.qconfig`: PyTorch's quantization sets it, and would then pass over a class that it does not know."""
+    """`module.qconfig`: PyTorch's quantization sets it, and then ignores classes that it does not recognise."""
 
     def __get__(self, module: nn.Module, cls: type | None = None) -> Any:
         if "qconfig" in vars(module):
@@ -108,8 +104,8 @@ class _Unquantized:
 
     def __set__(self, module: nn.Module, value: Any) -> None:
         raise TypeError(
-            f"torch.ao.quantization: it does not know {type(module).__module__}.{type(module).__name__}. "
-            "Prepare the model for quantization first, and convert what is prepared."
+            f"torch.ao.quantization does not know {type(module).__module__}.{type(module).__name__}. "
+            "Prepare the model for quantization first, then convert it."
         )
 
     def __delete__(self, module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""The in-place forms: `add_` and `+=` are `add`, written into the memory of its input."""
+"""In-place forms: `add_` and `+=` are `add`, written into the memory of its input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..layers.core.inplace import in_place
 
 Hooks = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
-#: PyTorch 2.7 does not tell which hooks are set.
+#: PyTorch 2.7 has no function that returns the hooks.
 _top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda ignore_is_tracing: None)
 
 
@@ -24,7 +24,7 @@ def top_hooks() -> Hooks | None:
 
 
 def _forms() -> Iterator[tuple[Callable, Callable]]:
-    """Each in-place function of PyTorch, and the function that it is the in-place form of."""
+    """Each in-place function of PyTorch, and its out-of-place counterpart."""
     for place in (Tensor, torch, torch.nn.functional, torch._C._nn):
         for name in dir(place):
             if name.startswith("__i") and name.endswith("__"):
@@ -42,12 +42,12 @@ def _forms() -> Iterator[tuple[Callable, Callable]]:
 def _put_in_place(twin: Callable) -> Callable:
     def f(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):
-            # Dynamo copies what is saved and then overwritten; a recorder saves nothing
+            # Dynamo copies saved tensors that are overwritten; a recorder saves nothing
             y = twin(x, *args, **kwargs)
-        elif torch._C._are_functorch_transforms_active():  # which run no hooks
+        elif torch._C._are_functorch_transforms_active():  # which do not run hooks
             y = twin(x.clone(), *args, **kwargs)
         else:
-            with _kept_apart(x):
+            with _saving_copies(x):
                 y = twin(x, *args, **kwargs)
         if y is NotImplemented or y.shape != x.shape or y.is_complex() != x.is_complex():
             return NotImplemented  # torch refuses it
@@ -56,23 +56,24 @@ def _put_in_place(twin: Callable) -> Callable:
     return f
 
 
-def _kept_apart(x: Tensor) -> saved_tensors_hooks:
-    """Hooks that save a copy of what shares x's memory, because x is about to be overwritten; hooks of the user get it.
+def _saving_copies(x: Tensor) -> saved_tensors_hooks:
+    """Hooks that save copies of tensors that share x's memory, because x is about to be overwritten.
 
-    Other tensors are saved detached: a node that saves its own output would keep itself alive.
+    Hooks of the user receive those copies. Other tensors are saved detached, since a node that saves its own output
+    would keep itself alive.
     """
     memory = x.untyped_storage().data_ptr()
     pack, unpack = top_hooks() or (None, lambda t: t)
 
-    def keep(t: Tensor) -> Any:
+    def save(t: Tensor) -> Any:
         t = t.clone() if t.untyped_storage().data_ptr() == memory else t.detach()
         return t if pack is None else pack(t)
 
-    return saved_tensors_hooks(keep, unpack)
+    return saved_tensors_hooks(save, unpack)
 
 
 def in_place_forms(twins: dict[Callable, Callable]) -> dict[Callable, Callable]:
-    """The twins of the in-place forms of what has a twin."""
+    """The twins of in-place functions whose counterparts have twins."""
     forms: dict[Callable, Callable] = {}
     for form, plain in _forms():
         if plain in twins:

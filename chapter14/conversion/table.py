@@ -1,7 +1,7 @@
 """TWINS: each function, method and operator of PyTorch that runs by hand, with ours of the same signature.
 
-They come from three places, in this order: `chapter14.functional` has the names of `torch.nn.functional`; the tables of
-calls/ have what else torch and Tensor have, as `torch.add` and `Tensor.__getitem__`; and `add_` follows from `add`.
+They come from three places: `chapter14.functional` has the names of `torch.nn.functional`; the tables in calls/ have
+the other functions of torch and Tensor, such as `torch.add` and `Tensor.__getitem__`; and `add_` is made from `add`.
 A twin that returns NotImplemented leaves the call native.
 """
 
@@ -28,18 +28,18 @@ from .calls import (
     pointwise,
     reduce,
     scan,
-)  # fmt: skip
+)
 from .inplace import in_place_forms
 
-#: Where a name is looked up: `torch.add`, `Tensor.add`, and what `torch.nn.functional` and `torch.special` call.
+#: Where a name is looked up. `torch.nn.functional` and `torch.special` call functions of `torch._C._nn` and `_VF`.
 PLACES = (torch, Tensor, torch._C._nn, torch.nn.functional, torch._VF)
 
 
 def natives(names: str) -> Iterator[Callable]:
-    """What bears one of these names: "add" anywhere in PLACES; "linalg.norm", "Tensor.max" and "torch.max" there alone.
+    """The functions with these names: "add" anywhere in PLACES; "linalg.norm", "Tensor.max", "torch.max" in one place.
 
     Raises:
-        AttributeError: torch has nothing of that name. Names that older versions lack end in "?".
+        AttributeError: torch has no such name. Names that some versions lack end in "?".
     """
     for name in names.split():
         found = list(_of_name(name.removesuffix("?")))
@@ -67,23 +67,11 @@ TWINS: dict[Callable, Callable] = {
     for name, ours in vars(functional).items()
     if not name.startswith("_") and (native := getattr(torch.nn.functional, name, None)) is not None
 }
-#: Its distance is any function. It is opened instead: what that distance calls goes to the twins too.
+#: Its distance is any function, whose calls go to the twins if this one is opened (by_hand.py).
 del TWINS[torch.nn.functional.triplet_margin_with_distance_loss]
 for table in (
-    arithmetic,
-    arrange,
-    cast,
-    fourier,
-    images,
-    index,
-    join,
-    linalg,
-    matmul,
-    modules,
-    pointwise,
-    reduce,
-    scan,
-):
+    arithmetic, arrange, cast, fourier, images, index, join, linalg, matmul, modules, pointwise, reduce, scan,
+):  # fmt: skip
     for names, twin in table.CALLS.items():
         TWINS.update(dict.fromkeys(natives(names), twin))
 TWINS = in_place_forms(TWINS) | TWINS

@@ -1,6 +1,6 @@
-"""Which entries relu lets through, one bit an entry: the masks of small layers are packed together.
+"""The masks of relu, one bit an entry: those of small layers are packed together.
 
-The entries of an image are in their order with channels last.
+An image's entries are in channels-last order.
 """
 
 from __future__ import annotations
@@ -10,49 +10,50 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..layers.core import bitmask as mask
+from ..layers.core import bitmask
 
-TOGETHER = 2**20  # entries
+#: Masks share a pack of up to this many entries.
+PACK = 2**20
 
 
 def packed(masks: Sequence[Tensor]) -> Tensor:
-    """Masks [*] bool, without gaps in memory, one after the other → bits."""
+    """Masks [*] bool, each without gaps in memory → one row of bits."""
     rows = [m.as_strided((m.numel(),), (1,)) for m in masks]
-    return mask.packed(rows[0] if len(rows) == 1 else torch.cat(rows))
+    return bitmask.packed(rows[0] if len(rows) == 1 else torch.cat(rows))
 
 
 def unpacked(bits: Tensor, n: int) -> Tensor:
-    """[n] uint8, ones and zeros."""
-    return mask.unpacked(bits, (n,)).view(torch.uint8)
+    """The n entries of a pack: [n] uint8, ones and zeros."""
+    return bitmask.unpacked(bits, (n,)).view(torch.uint8)
 
 
-def gated(g: Tensor, ones: Tensor, first: int, K: int) -> Tensor:
-    """g, K times as many as its mask has, the entries of `ones` from `first` on, times that; in new memory."""
+def masked(g: Tensor, ones: Tensor, first: int, K: int) -> Tensor:
+    """g times its mask, in new memory. It starts at `ones[first]`, and applies to each of K equal parts of g."""
     shape = g.shape if K == 1 else (len(g) // K, *g.shape[1:])
     ones = ones.as_strided(shape, strides(shape), first)
-    narrow = g.dtype == torch.bfloat16  # 1 and 0 times the number that its bits are: four times as fast
-    g_as = g.view(torch.int16) if narrow else g
-    found = ones.to(g_as.dtype)
+    is_bfloat16 = g.dtype == torch.bfloat16  # its bits as an integer times 1 or 0: four times as fast
+    g_as = g.view(torch.int16) if is_bfloat16 else g
+    mask = ones.to(g_as.dtype)
     if K == 1:
-        found.mul_(g_as)
+        found = mask.mul_(g_as)
     else:
-        mask, found = found, torch.empty_strided(g.shape, strides(g.shape), dtype=g_as.dtype, device=g.device)
+        found = torch.empty_strided(g.shape, strides(g.shape), dtype=g_as.dtype, device=g.device)
         torch.mul(g_as.view(K, *shape), mask, out=found.view(K, *shape))
-    return found.view(g.dtype) if narrow else found
+    return found.view(g.dtype) if is_bfloat16 else found
 
 
-def together(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Which pack each mask is in, of one or of up to TOGETHER entries; and its first entry there."""
+def positions(sizes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """For each mask, of these sizes: the index of its pack, and that of its first entry in the pack."""
     pack, n = 0, 0
     for size in sizes:
-        if n and n + size > TOGETHER:
+        if n and n + size > PACK:
             pack, n = pack + 1, 0
         yield pack, n
         n += size
 
 
 def strides(shape: Sequence[int]) -> Sequence[int]:
-    """Of a tensor whose memory has no gaps; of an image, with channels last."""
+    """The strides of a tensor without gaps in memory; an image is channels-last."""
     if len(shape) == 4:
         _, C, H, W = shape
         return H * W * C, 1, W * C, C
@@ -60,8 +61,3 @@ def strides(shape: Sequence[int]) -> Sequence[int]:
     for axis in range(len(shape) - 1, -1, -1):
         found[axis], n = n, n * shape[axis]
     return found
-
-
-def flat(x: Tensor) -> Tensor:
-    """x as one row, an image with channels last."""
-    return x.permute(0, 2, 3, 1).reshape(-1) if x.ndim == 4 else x.reshape(-1)

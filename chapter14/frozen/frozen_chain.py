@@ -1,7 +1,7 @@
-"""A network of straight lines with kinks as one layer: steps between registers, parameters fixed.
+"""A piecewise linear network with fixed parameters as one layer: frozen layers between registers.
 
-Of many g (or dx) of one x, [*lead, *shape], each register is as of an image batch that is as many times as large; what
-was kept of x is read once, and used for each of them.
+For several g (or dx) of one x, [*lead, *shape], each register is that of a batch of so many times the images; what the
+forward pass saved is read once, and used for all of them.
 """
 
 from __future__ import annotations
@@ -16,151 +16,154 @@ from torch.autograd import forward_ad
 
 from ..layer.base import cast
 from ..layer.modes import transformed
-from .bitmask import TOGETHER, gated, packed, together, unpacked
+from .bitmask import PACK, masked, packed, positions, unpacked
 from .fused_convolution import has_kernels
-from .layers import FrozenLayer, fit, last
+from .layers import FrozenLayer, last, require
 from .passes import FrozenForward, RegisterShapes
 
-#: Sums of numbers that are smaller than this do not overflow, in float32 and bfloat16 neither.
+#: Sums of numbers below this do not overflow in float32 or bfloat16.
 LARGE = 2.0**126
 
 
 class FrozenChain(nn.Module):
-    """Registers 0, 1, ... are x_in; step i reads registers `reads[i]` and writes the next one; `gives` are x_out."""
+    """Registers 0, 1, ... are x_in; layer i reads registers `reads[i]` and writes the next one; `outputs` are x_out."""
 
-    def __init__(self, steps: Sequence[FrozenLayer], reads: Sequence[Sequence[int]], inputs: int, gives: Sequence[int]):
+    layers: Sequence[FrozenLayer]
+
+    def __init__(
+        self, layers: Sequence[FrozenLayer], reads: Sequence[Sequence[int]], inputs: int, outputs: Sequence[int]
+    ):
         super().__init__()
-        self.strided = False
+        self.contiguous = False  # whether x_out has the memory format of x_in
         self.precision: torch.dtype | None = None
-        self.steps = nn.ModuleList(steps)
-        self.reads, self.inputs, self.gives = reads, inputs, gives
+        self.layers = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.reads, self.inputs, self.outputs = reads, inputs, outputs
         last_read = {r: i for i, registers in enumerate(reads) for r in registers}
-        self._done = [[r for r, i in last_read.items() if i == now and r not in gives] for now in range(len(steps))]
+        self._done = [[r for r, i in last_read.items() if i == now and r not in outputs] for now in range(len(layers))]
 
-    def rounded(self, dtype: torch.dtype) -> None:
+    def to_precision(self, dtype: torch.dtype) -> None:
         """Compute in this dtype from now on."""
         self.precision = dtype
-        for step in self._all():
-            step.rounded(dtype)
+        for layer in self.layers:
+            layer.to_precision(dtype)
 
-    def alike(self, other: FrozenChain) -> bool:
-        """Whether it computes the same, from the same parameters."""
-        form, theirs = ((c.inputs, c.gives, c.reads, c.strided, c.precision) for c in (self, other))
-        both = zip(self._all(), other._all(), strict=False)
-        return form == theirs and len(self.steps) == len(other.steps) and all(a.alike(b) for a, b in both)
+    def equals(self, other: FrozenChain) -> bool:
+        """Whether the other chain computes the same, from the same parameters."""
+        ours, theirs = ((c.inputs, c.outputs, c.reads, c.contiguous, c.precision) for c in (self, other))
+        layers = zip(self.layers, other.layers, strict=False)
+        return ours == theirs and len(self.layers) == len(other.layers) and all(a.equals(b) for a, b in layers)
 
     def forward(self, *x: Tensor) -> tuple[Tensor, ...]:
-        fit(all(isinstance(t, Tensor) and not t.is_complex() for t in x))  # g A of complex A conjugates it
+        require(all(isinstance(t, Tensor) and not t.is_complex() for t in x))  # g A of complex A conjugates it
         if self.precision is not None:
             x = tuple(cast(t, self.precision) for t in x)
         wanted = torch.is_grad_enabled() and any(t.requires_grad for t in x)
         if wanted or forward_ad._current_level >= 0 or transformed():
-            return FrozenForward.of(self, RegisterShapes(), *x)[: len(self.gives)]
-        return self.through(x, None)
+            return FrozenForward.of(self, RegisterShapes(), *x)[: len(self.outputs)]
+        return self.run(x, None)
 
-    def through(self, x: Sequence[Tensor], shapes: MutableSequence[torch.Size] | None) -> tuple[Tensor, ...]:
-        """x_in → x_out, then what A depends on; `shapes` takes those of all registers. None: nothing is kept."""
+    def run(self, x: Sequence[Tensor], shapes: MutableSequence[torch.Size] | None) -> tuple[Tensor, ...]:
+        """x_in → x_out, then what A depends on; `shapes` is filled with those of all registers. None: nothing is saved.
+
+        What is saved is the packed masks of the layers that have one, then what other layers save.
+        """
         registers: list[Any] = list(x)
         bounds = [math.inf] * len(x) if has_kernels(x[0]) else None
         masks: list[Tensor] = []
         packs, others, n = [], [], 0
         if shapes is not None:
             shapes[:] = [t.shape for t in x]
-        for step, reads, done in zip(self._all(), self.reads, self._done, strict=True):
-            finite = bounds is not None and _is_finite(step, reads, registers, bounds)
-            x_out, kept = step.run([registers[r] for r in reads], shapes is not None, finite)
+        for layer, reads, done in zip(self.layers, self.reads, self._done, strict=True):
+            finite = bounds is not None and _is_finite(layer, reads, registers, bounds)
+            x_out, saved = layer.run([registers[r] for r in reads], shapes is not None, finite)
             registers.append(x_out)
             for r in done:
                 registers[r] = None
             if shapes is None:
                 continue
             shapes.append(x_out.shape)
-            if kept is not None:
-                others.append(kept)
-            if step.gates:
-                if n and n + x_out.numel() > TOGETHER:
+            if saved is not None:
+                others.append(saved)
+            if layer.has_mask:
+                if n and n + x_out.numel() > PACK:
                     packs.append(packed(masks))
                     masks, n = [], 0
-                masks.append(last(x_out).bool())  # bool(NaN) is True, as torch has it
+                masks.append(last(x_out).bool())  # bool(NaN) is True, as in torch
                 n += x_out.numel()
         if masks:
             packs.append(packed(masks))
-        return *[self._given(registers[r], x) for r in self.gives], *packs, *others
+        return *[self._output(registers[r], x) for r in self.outputs], *packs, *others
 
-    def back(
-        self, g: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor], lead: Sequence[int]
+    def backward(
+        self, g: Sequence[Tensor], shapes: Sequence[torch.Size], saved: Sequence[Tensor], lead: Sequence[int]
     ) -> tuple[Tensor, ...]:
-        """g_out → g_in. What comes back to a register from several steps adds up, (14.46)."""
+        """g_out → g_in. The gradients that several layers give one register are summed, (14.46)."""
         K = math.prod(lead)
         if not K:
             return tuple(g[0].new_zeros(*lead, *shapes[r]) for r in range(self.inputs))
-        arrived = _Arrived()
-        for r, g_out in zip(self.gives, g, strict=True):
-            arrived.add(r, _one_batch(g_out, shapes[r], lead), False)
-        steps, what = self._all(), self._read(shapes, kept, -1)
-        for i in range(len(steps) - 1, -1, -1):
-            step, (masks, first) = steps[i], next(what)
-            came = arrived.pop(self.inputs + i)
-            if came is None:
+        sums = _Sums()
+        for r, g_out in zip(self.outputs, g, strict=True):
+            sums.add(r, _one_batch(g_out, shapes[r], lead), False)
+        layers, of_layers = list(self.layers), self._saved(shapes, saved, -1)
+        for i in range(len(layers) - 1, -1, -1):
+            layer, (of_layer, first) = layers[i], next(of_layers)
+            total = sums.take(self.inputs + i)
+            if total is None:
                 continue
-            g_out = gated(came, masks, first, K) if step.gates else came
-            g_in = step.back(g_out, [shapes[r] for r in self.reads[i]], masks)
-            del came, g_out
+            g_out = masked(total, of_layer, first, K) if layer.has_mask else total
+            g_in = layer.backward(g_out, [shapes[r] for r in self.reads[i]], of_layer)
+            del total, g_out
             for r, g_r in zip(self.reads[i], g_in, strict=True):
-                arrived.add(r, g_r, step.fresh)
-        found = [arrived.pop(r) for r in range(self.inputs)]
-        return tuple(
-            g[0].new_zeros(*lead, *shapes[r]) if g_in is None else g_in.view(*lead, *shapes[r])
-            for r, g_in in enumerate(found)
-        )
+                sums.add(r, g_r, layer.new_memory)
+        found = [(sums.take(r), (*lead, *shapes[r])) for r in range(self.inputs)]
+        return tuple(g[0].new_zeros(shape) if g_in is None else g_in.view(shape) for g_in, shape in found)
 
-    def along(
-        self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], kept: Sequence[Tensor], lead: Sequence[int]
+    def jvp(
+        self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], saved: Sequence[Tensor], lead: Sequence[int]
     ) -> tuple[Tensor, ...]:
         """dx_in → dx_out."""
         K = math.prod(lead)
         if not K:
-            return tuple(dx[0].new_zeros(*lead, *shapes[r]) for r in self.gives)
+            return tuple(dx[0].new_zeros(*lead, *shapes[r]) for r in self.outputs)
         registers = [_one_batch(t, shapes[r], lead) for r, t in enumerate(dx)]
-        for step, reads, (masks, first) in zip(self._all(), self.reads, self._read(shapes, kept, 1), strict=True):
-            dx_out = step.along([registers[r] for r in reads], [shapes[r] for r in reads], masks)
-            registers.append(gated(dx_out, masks, first, K) if step.gates else dx_out)
-        return tuple(self._given(registers[r], dx).view(*lead, *shapes[r]) for r in self.gives)
+        for layer, reads, (of_layer, first) in zip(self.layers, self.reads, self._saved(shapes, saved, 1), strict=True):
+            dx_out = layer.jvp([registers[r] for r in reads], [shapes[r] for r in reads], of_layer)
+            registers.append(masked(dx_out, of_layer, first, K) if layer.has_mask else dx_out)
+        return tuple(self._output(registers[r], dx).view(*lead, *shapes[r]) for r in self.outputs)
 
-    def _all(self) -> list[FrozenLayer]:
-        return list(self.steps)  # type: ignore[arg-type]
-
-    def _given(self, x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
-        """x_out in memory of its own; laid out as images usually are, where somebody is to look at its strides."""
+    def _output(self, x_out: Tensor, x_in: Sequence[Tensor]) -> Tensor:
+        """x_out in its own memory, and in x_in's memory format where the strides matter."""
         memory = x_out.untyped_storage().data_ptr()
         if any(t.untyped_storage().data_ptr() == memory for t in x_in):
             x_out = x_out.clone()
-        return x_out.contiguous() if self.strided and x_in[0].is_contiguous() else x_out
+        return x_out.contiguous() if self.contiguous and x_in[0].is_contiguous() else x_out
 
-    def _read(self, shapes: Sequence[torch.Size], kept: Sequence[Tensor], way: int) -> Iterator[tuple[Any, int]]:
-        """For each step, in the order of the way: its masks and where its own begins; or what else was kept."""
-        steps = self._all()
-        sizes = {i: shapes[self.inputs + i].numel() for i, step in enumerate(steps) if step.gates}
-        places = dict(zip(sizes, together(sizes.values()), strict=True))
-        lengths: dict[int, int] = {}  # of the packs, in entries
-        for i, (pack, first) in places.items():
-            lengths[pack] = first + sizes[i]
-        others = dict(zip([i for i, step in enumerate(steps) if step.keeps], kept[len(lengths) :], strict=True))
+    def _saved(
+        self, shapes: Sequence[torch.Size], saved: Sequence[Tensor], direction: int
+    ) -> Iterator[tuple[Any, int]]:
+        """For each layer, from the first (direction 1) or the last (-1): its pack of masks and the first entry of its
+        own mask there; or what the layer saved."""
+        sizes = {i: shapes[self.inputs + i].numel() for i, layer in enumerate(self.layers) if layer.has_mask}
+        in_packs = dict(zip(sizes, positions(sizes.values()), strict=True))
+        lengths = {pack: first + sizes[i] for i, (pack, first) in in_packs.items()}
+        others = dict(
+            zip([i for i, layer in enumerate(self.layers) if layer.saves], saved[len(lengths) :], strict=True)
+        )
         now, masks = -1, None
-        for i in range(len(steps))[::way]:
-            pack, first = places.get(i, (now, 0))
+        for i in range(len(self.layers))[::direction]:
+            pack, first = in_packs.get(i, (now, 0))
             if pack != now:
-                now, masks = pack, unpacked(kept[pack], lengths[pack])
+                now, masks = pack, unpacked(saved[pack], lengths[pack])
             yield others.get(i, masks), first
 
 
-def _is_finite(step: FrozenLayer, reads: Sequence[int], registers: Sequence[Tensor], bounds: list[float]) -> bool:
-    """Whether a step overflows nowhere, by the bounds of what it reads. Its own is added to them."""
-    bound = step.bound([bounds[r] for r in reads])
-    if step.relu and not bound < LARGE:
+def _is_finite(layer: FrozenLayer, reads: Sequence[int], registers: Sequence[Tensor], bounds: list[float]) -> bool:
+    """Whether no value of a layer overflows, by the bounds of its inputs. Its own bound is appended to them."""
+    bound = layer.bound([bounds[r] for r in reads])
+    if layer.relu and not bound < LARGE:
         for r in reads:
             bounds[r] = _largest(registers[r])
-        bound = step.bound([bounds[r] for r in reads])
+        bound = layer.bound([bounds[r] for r in reads])
     bounds.append(bound)
     return bound < LARGE
 
@@ -171,33 +174,28 @@ def _largest(x: Tensor) -> float:
 
 
 def _one_batch(t: Tensor, shape: torch.Size, lead: Sequence[int]) -> Tensor:
-    """t [*lead, B, ...] → [K B, ...]; of a row, [*lead, N] → [K, N]."""
+    """t [*lead, B, ...] → [K B, ...]; [*lead, N] → [K, N]."""
     if not lead:
         return t
     K = math.prod(lead)
     return t.reshape(K * shape[0], *shape[1:]) if len(shape) > 1 else t.reshape(K, *shape)
 
 
-class _Arrived:
-    """What has come back to each register so far; what is ours may be added to in place."""
+class _Sums:
+    """The sum of the gradients of each register so far, and whether it may be written into."""
 
     def __init__(self) -> None:
-        self._g: dict[int, Tensor] = {}
-        self._ours: set[int] = set()
+        self._sums: dict[int, tuple[Tensor, bool]] = {}
 
-    def add(self, r: int, g: Tensor, ours: bool) -> None:
-        there = self._g.get(r)
-        if there is None:
-            self._g[r] = g
-        elif r in self._ours:
-            there.add_(g)
-        elif ours:
-            self._g[r] = g.add_(there)
+    def add(self, r: int, g: Tensor, writable: bool) -> None:
+        if r not in self._sums:
+            self._sums[r] = g, writable
+            return
+        total, total_writable = self._sums[r]
+        if total_writable:
+            total.add_(g)
         else:
-            self._g[r], ours = there + g, True
-        if ours:
-            self._ours.add(r)
+            self._sums[r] = g.add_(total) if writable else total + g, True
 
-    def pop(self, r: int) -> Tensor | None:
-        self._ours.discard(r)
-        return self._g.pop(r, None)
+    def take(self, r: int) -> Tensor | None:
+        return self._sums.pop(r, (None, False))[0]

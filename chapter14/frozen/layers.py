@@ -1,23 +1,23 @@
-"""The steps of a network that is straight lines with kinks, its parameters fixed: each x_out = A x_in + b.
+"""The layers of a piecewise linear network with fixed parameters: each is x_out = A x_in + b.
 
-    FrozenConvolution    A = W slid over the image, batch norm folded into W and b
-    FrozenAffine         A = diag a, channel by channel: batch norm that stands alone
-    FrozenLinear         A = W
-    FrozenAvgPool           A = the mean of each window
-    FrozenAdd, FrozenMerge     A = [I, I], [I 0; 0 I]            FrozenFlatten    A = I
+    FrozenConvolution      A = W slid over the image, batch norm folded into W and b
+    FrozenAffine           A = diag a, channel by channel: batch norm that cannot be folded
+    FrozenLinear           A = W
+    FrozenAvgPool          A = the mean of each window
+    FrozenAdd, FrozenMerge A = [I, I], [I 0; 0 I]
+    FrozenFlatten          A = I
 
-A step says what it is from both sides: `forward` computes A x + b, `back` g A, `along` A dx. What A depends on, an
-entry of `kept`, comes from `forward` and goes to the other two; `like` is the shapes of x_in, [B, ...], of which g and
-dx may be K times as many, [K B, ...]. A relu after a step is the step's own, `relu`: the chain sees to its mask; only
-where a step can do both at once does `forward` know.
+`forward` computes A x + b, `backward` g A, and `jvp` A dx. What A depends on (`saved`) comes from `run`. `shapes` are
+those of x_in, [B, ...]; g and dx may be K times as many, [K B, ...]. A relu after a layer belongs to it (`relu`): `run`
+applies it, and the chain masks g and dx.
 
-Images lie with channels last: g in another order is brought to it.
+Images are channels-last; g in another memory format is converted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,155 +25,168 @@ from torch import Tensor, nn
 
 from ..layers.convolution.convolution import Slide
 from ..layers.pool.avg_pool import AdaptiveWindows, Windows
-from .fused_convolution import LAST, ConvolutionWeights, Form, OneDnnLinear, has_kernels
+from .fused_convolution import LAST, ConvolutionWeights, OneDnnLinear, has_kernels
 
 
-class Unfit(Exception):
-    """What came is not what the step was made for: the network has to run as it was written."""
+class Unsupported(Exception):
+    """The input is not what the layer was made for: the network has to run unfrozen."""
 
 
 class FrozenLayer(nn.Module):
-    """One step. `relu` says whether x_out = relu(A x + b)."""
+    """One layer. `relu` says whether x_out = relu(A x + b)."""
 
     relu = False
-    fresh = True  # whether `back` makes new memory
-    keeps = False  # whether the step keeps something itself
+    new_memory = True  # whether `backward` returns a tensor of its own
+    saves = False  # whether `run` saves something, which includes the mask of its relu
+    is_local = True  # whether each position of x_out sees only a part of x_in
+
+    def __init__(self, **parameters: Tensor | None):
+        super().__init__()
+        for name, value in parameters.items():
+            self.register_buffer(name, value)
+        self._cache: dict[Any, Any] = {}
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_cache": {}}
 
     @property
-    def gates(self) -> bool:
-        """Whether the chain keeps which entries relu lets through."""
-        return self.relu
+    def has_mask(self) -> bool:
+        """Whether the chain saves which entries relu lets through."""
+        return self.relu and not self.saves
 
-    def rounded(self, dtype: torch.dtype) -> None:
-        """Its parameters, in a dtype of less precision: in memory of their own."""
+    def to_precision(self, dtype: torch.dtype) -> None:
+        """Convert the parameters, into new memory."""
         self.to(dtype)
 
-    def alike(self, other: nn.Module) -> bool:
-        """Whether it computes the same, from the same parameters."""
+    def equals(self, other: nn.Module) -> bool:
+        """Whether the other layer computes the same, from the same parameters."""
         if type(self) is not type(other):
             return False
         ours, theirs = self.__getstate__(), other.__getstate__()
-        both = zip(ours.pop("_buffers").values(), theirs.pop("_buffers").values(), strict=True)
+        buffers = zip(ours.pop("_buffers").values(), theirs.pop("_buffers").values(), strict=True)
         inner = zip(ours.pop("_modules").values(), theirs.pop("_modules").values(), strict=True)
         return (
             ours == theirs
-            and all(a is b or (a is not None and b is not None and _equal(a, b)) for a, b in both)
-            and all(a is b or (a is not None and a.alike(b)) for a, b in inner)
+            and all(a is b or (a is not None and b is not None and _equal(a, b)) for a, b in buffers)
+            and all(a is b or (a is not None and a.equals(b)) for a, b in inner)
         )
 
-    def run(self, x: Sequence[Tensor], keep: bool, finite: bool) -> tuple[Tensor, Tensor | None]:
-        """x_out, and what the step itself keeps: a row of bytes. `finite`: there is no NaN before the relu."""
-        return self.forward(*x), None
+    def run(self, x: Sequence[Tensor], save: bool, finite: bool) -> tuple[Tensor, Tensor | None]:
+        """x_out, and what the layer saves: a row of bytes. `finite`: no value before the relu is NaN."""
+        if self.relu and finite and self.fuses(*x):
+            return self.forward(*x, relu=True), None
+        x_out = self.forward(*x)
+        return x_out.relu_() if self.relu else x_out, None
+
+    def fuses(self, *x: Tensor) -> bool:
+        """Whether `forward` takes relu=True, and applies the relu in the same kernel."""
+        return False
 
     def bound(self, x: Sequence[float]) -> float:
-        """The largest |x_out| that there can be, of those of |x_in|; infinite where the step does not say."""
+        """An upper bound of |x_out|, given those of |x_in|; infinite where there is none."""
         return max(x)
 
-    def back(self, g: Tensor, like: Sequence[torch.Size], kept: Any) -> Sequence[Tensor]:
+    def backward(self, g: Tensor, shapes: Sequence[torch.Size], saved: Any) -> Sequence[Tensor]:
         raise NotImplementedError
 
-    def along(self, dx: Sequence[Tensor], like: Sequence[torch.Size], kept: Any) -> Tensor:
-        raise NotImplementedError
+    def jvp(self, dx: Sequence[Tensor], shapes: Sequence[torch.Size], saved: Any) -> Tensor:
+        """That of a layer whose `forward` has no b."""
+        return self.forward(*dx)
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:
-    lies = [(t.data_ptr(), t.shape, t.stride(), t.dtype) for t in (a, b)]
-    return lies[0] == lies[1] or (a.dtype == b.dtype and a.device == b.device and torch.equal(a, b))
+    memory = [(t.data_ptr(), t.shape, t.stride(), t.dtype) for t in (a, b)]
+    return memory[0] == memory[1] or (a.dtype == b.dtype and a.device == b.device and torch.equal(a, b))
 
 
-def fit(fits: bool) -> None:
-    if not fits:
-        raise Unfit
+def require(condition: bool) -> None:
+    """
+    Raises:
+        Unsupported: the condition is False.
+    """
+    if not condition:
+        raise Unsupported
 
 
 def last(x: Tensor) -> Tensor:
-    """An image with its channels last in memory."""
+    """x without gaps in memory; an image in channels-last order."""
     return x.contiguous(memory_format=LAST) if x.ndim == 4 else x.contiguous()
 
 
 class FrozenConvolution(FrozenLayer):
-    """x [B, C, H, W] → a W x + b, [B, M, H', W']; a [M] is batch norm's, or None.
+    """x [B, C, H, W] → a W x + b, [B, M, H', W']; a [M] is batch norm's scale, or None.
 
-    a W is nowhere kept but as the forms want it, which there is one of for each shape that came.
+    a W is stored only in the layout that the kernels use.
     """
 
-    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide):
-        super().__init__()
-        self.W: Tensor
-        self.a: Tensor | None
-        self.b: Tensor | None
-        for name, value in (("W", W), ("a", None), ("b", b)):
-            self.register_buffer(name, value)
-        self.slide = slide
-        self._fixed: ConvolutionWeights | None = None
-        self._forms: dict[Any, Form] = {}
+    W: Tensor
+    a: Tensor | None
+    b: Tensor | None
 
-    def rounded(self, dtype):
+    def __init__(self, W: Tensor, b: Tensor | None, slide: Slide, a: Tensor | None = None):
+        super().__init__(W=W, a=a, b=b)
+        self.slide = slide
+
+    def to_precision(self, dtype):
         if self.a is not None:
             self.W, self.a = self.a.view(-1, 1, 1, 1) * self.W, None
-        super().rounded(dtype)
+        super().to_precision(dtype)
 
-    def run(self, x, keep, finite):
-        return self.forward(*x, fused=finite), None
+    def fuses(self, *x):
+        return True
 
-    def forward(self, x, fused=False):
-        x_out = self._form("fused" if fused and self.relu else "forward", x)(x)
-        return x_out.relu_() if self.relu and not fused else x_out
+    def forward(self, x, relu=False):
+        return self._kernel("fused" if relu else "forward", x)(x)
 
     def bound(self, x):
-        return self._of_W().bound(x[0], self.b)
+        return self._weights().bound(x[0])
 
-    def back(self, g, like, kept):
-        return (self._form(like[0][2:], g)(last(g)),)
+    def backward(self, g, shapes, saved):
+        return (self._kernel(shapes[0][2:], g)(last(g)),)
 
-    def along(self, dx, like, kept):
-        return self._form("along", dx[0])(dx[0])
+    def jvp(self, dx, shapes, saved):
+        return self._kernel("jvp", dx[0])(dx[0])
 
-    def _of_W(self) -> ConvolutionWeights:
-        W = self.W
-        if self._fixed is None or self._fixed.W is not W or self._fixed.version != W._version:
-            self._fixed, self._forms = ConvolutionWeights(W, self.a, self.slide), {}
-        return self._fixed
+    def _weights(self) -> ConvolutionWeights:
+        W, found = self.W, self._cache.get("weights")
+        if found is None or found.W is not W or found.version != W._version:
+            found = self._cache["weights"] = ConvolutionWeights(W, self.a, self.b, self.slide)
+        return found
 
-    def _form(self, which: Any, x: Tensor) -> Form:
-        fixed, key = self._of_W(), (which, x.shape, x.dtype, x.device)
-        if key not in self._forms:
-            self._forms[key] = self._made(fixed, which, x)
-        return self._forms[key]
-
-    def _made(self, fixed: ConvolutionWeights, which: Any, x: Tensor) -> Form:
-        if isinstance(which, str):
-            fit(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
-            _, p, d, _ = self.slide
-            fit(all(n + 2 * p > d * (k - 1) for n, p, d, k in zip(x.shape[2:], p, d, self.W.shape[2:], strict=True)))
-            return fixed.forward(x, None if which == "along" else self.b, which == "fused")
-        return fixed.back(x, which)
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_fixed": None, "_forms": {}}
+    def _kernel(self, which: Any, x: Tensor) -> Callable[[Tensor], Tensor]:
+        weights, key = self._weights(), (which, x.shape, x.dtype, x.device)
+        if (kernel := weights.kernels.get(key)) is None:
+            if isinstance(which, str):
+                require(x.ndim == 4 and x.shape[1] == self.W.shape[1] * self.slide.groups and x.dtype == self.W.dtype)
+                _, p, d, _ = self.slide
+                sizes = zip(x.shape[2:], p, d, self.W.shape[2:], strict=True)
+                require(all(n + 2 * p > d * (k - 1) for n, p, d, k in sizes))
+                kernel = weights.forward(x, which != "jvp", which == "fused")
+            else:
+                kernel = weights.backward(x, which)
+            weights.kernels[key] = kernel
+        return kernel
 
 
 class FrozenAffine(FrozenLayer):
     """x [B, C, ...] → a x + c, a and c [C]."""
 
+    a: Tensor
+    c: Tensor
+
     def __init__(self, a: Tensor, c: Tensor):
-        super().__init__()
-        self.a: Tensor
-        self.c: Tensor
-        self.register_buffer("a", a)
-        self.register_buffer("c", c)
+        super().__init__(a=a, c=c)
 
     def forward(self, x):
-        x_out = torch.addcmul(self._over(self.c, x), x, self._over(self.a, x))
-        return x_out.relu_() if self.relu else x_out
+        return torch.addcmul(self._over(self.c, x), x, self._over(self.a, x))
 
     def bound(self, x):
         return torch.inf
 
-    def back(self, g, like, kept):
+    def backward(self, g, shapes, saved):
         return (g * self._over(self.a, g),)
 
-    def along(self, dx, like, kept):
+    def jvp(self, dx, shapes, saved):
         return dx[0] * self._over(self.a, dx[0])
 
     @staticmethod
@@ -182,150 +195,126 @@ class FrozenAffine(FrozenLayer):
 
 
 class FrozenLinear(FrozenLayer):
-    """x [..., N] → W x + b, [..., M]. Of many rows, W is laid out for them, once for each way.
+    """x [..., N] → W x + b, [..., M]; for many rows with a layout of W for each pass.
 
-    But not where numbers are taken eight at a time: there PyTorch's own product is as fast, and W is not there thrice.
+    Without AVX-512 PyTorch's own product is as fast, and saves the memory of those layouts.
     """
 
+    is_local = False
     MANY = 16 if "AVX512" in torch.backends.cpu.get_cpu_capability() else math.inf
 
-    def __init__(self, W: Tensor, b: Tensor | None):
-        super().__init__()
-        self.W: Tensor
-        self.b: Tensor | None
-        self.register_buffer("W", W)
-        self.register_buffer("b", b)
-        self._forms: dict[Any, Any] = {}
+    W: Tensor
+    b: Tensor | None
 
-    def run(self, x, keep, finite):
-        return self.forward(*x, fused=finite), None
+    def __init__(self, W: Tensor, b: Tensor | None):
+        super().__init__(W=W, b=b)
+
+    def fuses(self, *x):
+        return self._has_many_rows(*x)
+
+    def forward(self, x, relu=False):
+        require(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
+        if not self._has_many_rows(x):
+            return nn.functional.linear(x, self.W, self.b)
+        return self._kernel("fused" if relu else "forward", lambda W: OneDnnLinear(W, self.b, len(x), relu))(x)
 
     def bound(self, x):
         return torch.inf
 
-    def forward(self, x, fused=False):
-        fit(x.dtype == self.W.dtype and x.shape[-1:] == self.W.shape[1:])
-        if self._many(x):
-            fused = fused and self.relu
-            form = self._form("fused" if fused else "forward", lambda W: OneDnnLinear(W, self.b, len(x), fused))
-            x_out = form(x)
-            return x_out.relu_() if self.relu and not fused else x_out
-        x_out = nn.functional.linear(x, self.W, self.b)
-        return x_out.relu_() if self.relu else x_out
+    def backward(self, g, shapes, saved):
+        if not self._has_many_rows(g):
+            return (g @ self.W,)  # (14.18)
+        return (self._kernel("backward", lambda W: OneDnnLinear(W.t(), None, len(g)))(g),)
 
-    def back(self, g, like, kept):
-        if self._many(g):
-            return (self._form("back", lambda W: OneDnnLinear(W.t(), None, len(g)))(g),)
-        return (g @ self.W,)
-
-    def along(self, dx, like, kept):
+    def jvp(self, dx, shapes, saved):
         return nn.functional.linear(dx[0], self.W)
 
-    def _many(self, x: Tensor) -> bool:
+    def _has_many_rows(self, x: Tensor) -> bool:
         return x.shape[:-1].numel() >= self.MANY and has_kernels(x)
 
-    def _form(self, which: str, made: Any) -> Any:
-        W, version = self.W, self.W._version
-        of, at, form = self._forms.get(which, (None, 0, None))
-        if of is not W or at != version:
-            form = made(W)
-            self._forms[which] = W, version, form
-        return form
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_forms": {}}
+    def _kernel(self, which: str, make: Callable[[Tensor], OneDnnLinear]) -> OneDnnLinear:
+        W = self.W
+        of, version, kernel = self._cache.get(which, (None, 0, None))
+        if of is not W or version != W._version:
+            kernel = make(W)
+            self._cache[which] = W, W._version, kernel
+        return kernel
 
 
 class FrozenRelu(FrozenLayer):
-    """x → relu x, on its own."""
+    """x → relu x, where no layer before it can take it over."""
 
-    fresh = False
-
+    new_memory = False
     relu = True
 
-    def forward(self, x):
-        return x.relu()
+    def run(self, x, save, finite):
+        return x[0].relu(), None
 
-    def back(self, g, like, kept):
+    def backward(self, g, shapes, saved):
         return (g,)
 
-    def along(self, dx, like, kept):
+    def jvp(self, dx, shapes, saved):
         return dx[0]
 
 
 class FrozenAdd(FrozenLayer):
     """a, b of one shape → a + b."""
 
-    fresh = False
+    new_memory = False
 
     def forward(self, a, b):
-        fit(isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype)
-        x_out = a + b
-        return x_out.relu_() if self.relu else x_out
+        require(isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype)
+        return a + b
 
     def bound(self, x):
         return sum(x)
 
-    def back(self, g, like, kept):
+    def backward(self, g, shapes, saved):
         return g, g
-
-    def along(self, dx, like, kept):
-        return dx[0] + dx[1]
 
 
 class FrozenMerge(FrozenLayer):
-    """Images side by side in their channels: [B, C, H, W], [B, D, H, W], ... → [B, C + D + ..., H, W]."""
+    """Images concatenated along their channels: [B, C, H, W], [B, D, H, W], ... → [B, C + D + ..., H, W]."""
 
-    fresh = False
+    new_memory = False
 
     def forward(self, *x):
-        x_out = torch.cat(x, 1)
-        return x_out.relu_() if self.relu else x_out
+        return torch.cat(x, 1)
 
-    def back(self, g, like, kept):
-        return g.split([shape[1] for shape in like], 1)
-
-    def along(self, dx, like, kept):
-        return torch.cat(list(dx), 1)
+    def backward(self, g, shapes, saved):
+        return g.split([shape[1] for shape in shapes], 1)
 
 
 class FrozenFlatten(FrozenLayer):
     """x [B, ...] → [B, N]."""
 
-    fresh = False
+    new_memory = is_local = False
 
     def forward(self, x):
         return x.flatten(1)
 
-    def back(self, g, like, kept):
-        return (g.reshape(len(g), *like[0][1:]),)
-
-    def along(self, dx, like, kept):
-        return dx[0].flatten(1)
+    def backward(self, g, shapes, saved):
+        return (g.reshape(len(g), *shapes[0][1:]),)
 
 
 class FrozenAvgPool(FrozenLayer):
     """x [B, C, H, W] → the mean of each window."""
 
-    fresh = False
+    new_memory = False
 
     def __init__(self, windows: Windows | AdaptiveWindows):
         super().__init__()
         self.windows = windows
 
     def forward(self, x):
-        x_out = self.windows.mean(x)
-        return x_out.relu_() if self.relu else x_out
+        return self.windows.mean(x)
 
     def bound(self, x):
         return torch.inf if getattr(self.windows, "divisor", None) else max(x)
 
-    def back(self, g, like, kept):
+    def backward(self, g, shapes, saved):
         if self.windows == AdaptiveWindows((1, 1)):
-            return ((g / like[0][2:].numel()).expand(len(g), *like[0][1:]),)
+            return ((g / shapes[0][2:].numel()).expand(len(g), *shapes[0][1:]),)
         for axis in (1, 0):
-            g = self.windows.distribute(g, axis, like[0][axis - 2])
+            g = self.windows.distribute(g, axis, shapes[0][axis - 2])
         return (g,)
-
-    def along(self, dx, like, kept):
-        return self.windows.mean(dx[0])

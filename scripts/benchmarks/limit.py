@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 import chapter14
-from chapter14.frozen.layers import Unfit
+from chapter14.frozen.layers import Unsupported
 from chapter14.frozen.max_pool import FrozenMaxPool
 
 from .clock import Given, now
@@ -22,19 +22,19 @@ SHAPES = (8, 64, 56, 64, 3), (8, 128, 28, 128, 3), (8, 256, 28, 256, 3), (8, 512
 
 def bytes_of_kinks(model: nn.Module, x: Tensor) -> float | None:
     """A bit for each entry of a relu, log2(k² + 1) for one of a k x k max pool with relu. None: another function."""
-    parts, rest = chapter14.freeze(model).parts(x), 0.0
-    (*_, chain) = (None,) if parts is None else parts.chains or (None,)
+    graph, rest = chapter14.freeze(model).graph_for(x), 0.0
+    (*_, chain) = (None,) if graph is None else graph.chains or (None,)
     shapes: list[torch.Size] = []
-    if chain is None or len(chain.gives) != 1 or x.requires_grad:
+    if chain is None or len(chain.outputs) != 1 or x.requires_grad:
         return None
-    with torch.no_grad(), suppress(Unfit):
-        x_out, native = chain.through([x], shapes)[0], model(x)
-    if len(shapes) <= len(chain.steps) or x_out.shape != native.shape or not torch.allclose(x_out, native, 1e-3, 1e-3):
+    with torch.no_grad(), suppress(Unsupported):
+        x_out, native = chain.run([x], shapes)[0], model(x)
+    if len(shapes) <= len(chain.layers) or x_out.shape != native.shape or not torch.allclose(x_out, native, 1e-3, 1e-3):
         return None  # the network has more than this chain
-    for step, shape in zip(chain.steps, shapes[chain.inputs :], strict=True):
-        if isinstance(step, FrozenMaxPool):
-            rest += shape.numel() * math.log2(step.size**2 + int(step.relu))
-        elif step.relu:
+    for layer, shape in zip(chain.layers, shapes[chain.inputs :], strict=True):
+        if isinstance(layer, FrozenMaxPool):
+            rest += shape.numel() * math.log2(layer.size**2 + int(layer.relu))
+        elif layer.relu:
             rest += shape.numel()
     return rest / 8
 

@@ -144,7 +144,7 @@ def test_means_of_parts(image):
     )
     model = model.double().eval()
     assert_same(model, torch.randn(2, 3, *image, dtype=torch.float64))
-    assert len(chapter14.freeze(model).parts(torch.randn(2, 3, *image, dtype=torch.float64)).chains[0].steps) == 2
+    assert len(chapter14.freeze(model).graph_for(torch.randn(2, 3, *image, dtype=torch.float64)).chains[0].layers) == 2
     assert_same(model[:3], torch.randn(2, 3, *image, dtype=torch.float64))
     assert_same(model[:2], torch.randn(2, 3, *image, dtype=torch.float64))
 
@@ -304,7 +304,7 @@ def test_until():
         def forward(self, x):
             return self[0](x)
 
-    with pytest.raises(ValueError, match="does not come by '1'"):
+    with pytest.raises(ValueError, match="does not call '1'"):
         chapter14.freeze(Passes(nn.Linear(2, 2), nn.Linear(2, 2)), "1")(torch.randn(1, 2))
 
 
@@ -376,7 +376,7 @@ def test_large_parameters_are_not_copied():
     model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64))
     frozen = chapter14.freeze(model)
     there = {p.data_ptr() for p in model.parameters()}
-    (chain,) = frozen.parts(torch.randn(2, 64)).chains
+    (chain,) = frozen.graph_for(torch.randn(2, 64)).chains
     assert {b.data_ptr() for b in chain.buffers()} <= there
     assert not any(p.requires_grad for p in frozen.parameters())
 
@@ -393,7 +393,7 @@ def test_converted_models_and_our_own():
 
     model, x = settled(torchvision.models.squeezenet1_1(weights=None)), torch.randn(1, 3, 64, 64, dtype=torch.float64)
     assert_same(chapter14.convert(model), x, "features.4")
-    assert len(chapter14.freeze(chapter14.convert(model)).parts(x).chains) == 1
+    assert len(chapter14.freeze(chapter14.convert(model)).graph_for(x).chains) == 1
     ours = nn.Sequential(chapter14.nn.Conv2d(3, 4, 3), chapter14.nn.BatchNorm2d(4), chapter14.nn.ReLU())
     assert_same(ours.double().eval(), x)
 

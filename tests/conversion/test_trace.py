@@ -278,7 +278,7 @@ def test_never_another_function(name, wants):
     for a, b in zip(called(frozen, x, wants), called(model, x, wants), strict=True):
         near(a, b)
     if name in ("no_grad", "detach", "Function", "tensor hook", "counter", "buffer", "draws", "asks: float"):
-        assert len(frozen.parts(x.requires_grad_(wants)).chains) >= 2  # the rest is lean
+        assert len(frozen.graph_for(x.requires_grad_(wants)).chains) >= 2  # the rest is lean
 
 
 @pytest.mark.parametrize("name", ["no_grad", "Function", "tensor hook", "counter", "draws", "asks: values"])
@@ -374,7 +374,7 @@ def test_traces_of_other_shapes_share_their_chain(at, precision):
     frozen = chapter14.freeze(
         settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())).float(), None, precision, at
     )
-    chains = {frozen.parts(torch.randn(n, 3, 9, 9 + n)).chains[0] for n in (1, 2, 3)}
+    chains = {frozen.graph_for(torch.randn(n, 3, 9, 9 + n)).chains[0] for n in (1, 2, 3)}
     assert len(chains) == 1
 
 
@@ -382,7 +382,7 @@ def test_a_network_in_bfloat16_is_one_chain():
     model, x = around(nn.ReLU()).bfloat16(), torch.randn(2, 3, 9, 9).bfloat16()
     frozen = chapter14.freeze(model)
     near(frozen(x).double(), model(x).double(), 0.05)
-    assert len(frozen.parts(x).chains) == 1
+    assert len(frozen.graph_for(x).chains) == 1
 
 
 def test_what_is_written_in_place():
@@ -408,7 +408,7 @@ def test_what_is_written_in_place():
     frozen = chapter14.freeze(model)
     for a, b in zip(called(frozen, x), called(model, x), strict=True):
         near(a, b)
-    assert len(frozen.parts(x).chains) >= 2
+    assert len(frozen.graph_for(x).chains) >= 2
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 3e38])

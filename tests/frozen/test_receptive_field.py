@@ -48,7 +48,7 @@ def test_a_place_is_the_same(name, made, until, cut, size):
     H, W = y.shape[2:]
     for i, j in {(0, 0), (0, W - 1), (H - 1, 0), (H - 1, W - 1), (H // 2, W // 2), (H // 2, 0), (-1, W // 2)}:
         frozen = chapter14.freeze(model, until, at=(i, j))
-        assert frozen.cuts(x) == cut
+        assert frozen.crops(x) == cut
         i %= H
         wanted = y[:, :, i : i + 1, j : j + 1]
         ours, g = frozen(x), torch.randn_like(wanted)
@@ -108,7 +108,7 @@ def test_what_is_no_place():
             chapter14.freeze(model, "pool", at=given)
     with pytest.raises(ValueError, match="there is no column 9; it has 4, 0 to 3"):
         chapter14.freeze(model, "pool", at=(0, 9))(x)
-    with pytest.raises(ValueError, match=r"a place of images .* the network gives \[1, 4\]"):
+    with pytest.raises(ValueError, match=r"a position in images .* the network returns \[1, 4\]"):
         chapter14.freeze(model, at=(0, 0))(x)
     with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(model, "pool", at=(0, 0))(x[:, :2])

@@ -1,11 +1,11 @@
-"""A traced network in parts: runs of steps, each one chain, and single nodes.
+"""A traced network as chains of frozen layers, and single nodes between them.
 
     batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
-    relu            after a step                        is the step's own
-    max of relu     relu, then the largest of each window, is the largest, then relu: where there are fewer entries
-    mean, linear    the mean of parts, laid flat, then W, is one step: W A
+    relu            after a layer                       belongs to that layer
+    max of relu     relu, then max pooling              is max pooling, then relu: of fewer entries
+    mean, linear    adaptive pooling, flattened, then W is one layer: W A
 
-A step takes in the one after it where nobody else uses its output.
+A layer absorbs the one after it if nothing else uses its output.
 """
 
 from __future__ import annotations
@@ -14,39 +14,42 @@ import operator
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 
 from ...frozen.adaptive_pool import FrozenAdaptivePool
 from ...frozen.frozen_chain import FrozenChain
 from ...frozen.layers import FrozenAffine, FrozenConvolution, FrozenFlatten, FrozenLayer, FrozenLinear, FrozenRelu
 from ...frozen.max_pool import FrozenMaxPool
-from .recognise import looks_at_strides, step_of
+from .recognise import frozen_layer, reads_strides
 from .trace import Traced, is_constant
 
 
 class Run:
-    """Nodes that are one chain: it reads the values of `ins`, and gives those of `outs`."""
+    """Nodes that become one chain: it reads the values of `ins` and writes those of `outs`."""
 
     def __init__(self) -> None:
         self.nodes: list[fx.Node] = []
-        self.steps: dict[fx.Node, FrozenLayer] = {}
+        self.layers: dict[fx.Node, FrozenLayer] = {}
         self.reads: dict[fx.Node, list[fx.Node]] = {}
 
     def close(self, wanted: set[fx.Node]) -> None:
-        self.ins = list(dict.fromkeys(x for reads in self.reads.values() for x in reads if x not in self.steps))
-        self.outs = [node for node in self.steps if node in wanted]
-        place = {node: i for i, node in enumerate([*self.ins, *self.steps])}
-        reads = [[place[x] for x in self.reads[node]] for node in self.steps]
-        self.chain = FrozenChain(list(self.steps.values()), reads, len(self.ins), [place[node] for node in self.outs])
+        """Make the chain, whose outputs are the wanted values."""
+        self.ins = list(dict.fromkeys(x for reads in self.reads.values() for x in reads if x not in self.layers))
+        self.outs = [node for node in self.layers if node in wanted]
+        register = {node: i for i, node in enumerate([*self.ins, *self.layers])}
+        reads = [[register[x] for x in self.reads[node]] for node in self.layers]
+        outputs = [register[node] for node in self.outs]
+        self.chain = FrozenChain(list(self.layers.values()), reads, len(self.ins), outputs)
 
 
 Part = Run | fx.Node
 
 
 class Folded:
-    """`parts` in their order; `same` says whose value a node has that is no step of its own.
+    """The `parts` of a network, in order.
 
-    `done` says, for each part, whose values nobody reads after it; `fixed` has the values that do not depend on x.
+    `same` maps a node that was absorbed to the one that has its value. `done` lists, for each part, the values that no
+    later part reads. `fixed` has the values that do not depend on x.
     """
 
     def __init__(self, traced: Traced):
@@ -57,18 +60,20 @@ class Folded:
         self._run = Run()
         for node in traced.graph.nodes:
             if is_constant(node) and node.op != "output":
-                self.fixed[node] = constant(node, traced.constants)
+                constants = traced.constants
+                self.fixed[node] = getattr(constants, node.target) if node.op == "get_attr" else node.meta["held"]
             else:
-                self._take(node)
+                self._add(node)
         last = {x: i for i, part in enumerate(self.parts) for x in self.reads(part)}
         wanted = set(last)
         self.done = [[x for x in wanted if last[x] == i] for i in range(len(self.parts))]
-        strided = {part for part in self.parts if isinstance(part, fx.Node) and looks_at_strides(part)}
-        ends = {x for part in self.parts if isinstance(part, fx.Node) and part.op == "output" for x in self.reads(part)}
+        nodes = [part for part in self.parts if isinstance(part, fx.Node)]
+        any_reads_strides = any(map(reads_strides, nodes))
+        returned = {x for node in nodes if node.op == "output" for x in self.reads(node)}
         self.runs = [part for part in self.parts if isinstance(part, Run)]
         for run in self.runs:
             run.close(wanted)
-            run.chain.strided = bool(strided or ends & run.steps.keys())
+            run.chain.contiguous = any_reads_strides or bool(returned & run.layers.keys())
 
     def source(self, node: fx.Node) -> fx.Node:
         return self.same.get(node, node)
@@ -77,39 +82,34 @@ class Folded:
         """The nodes whose values a part needs."""
         if isinstance(part, fx.Node):
             return {self.source(x) for x in part.all_input_nodes if x not in self.fixed}
-        return {x for reads in part.reads.values() for x in reads if x not in part.steps}
+        return {x for reads in part.reads.values() for x in reads if x not in part.layers}
 
-    def _take(self, node: fx.Node) -> None:
+    def _add(self, node: fx.Node) -> None:
         if node.op == "placeholder":
             self.parts.append(node)
             return
         x = [self.source(t) for t in node.all_input_nodes if t not in self.fixed]
-        if node.target is operator.getitem and x[0] in self._run.steps:
-            self._within(node, x[0])  # x_out of a step that gives more
-            return
-        args = fx.node.map_arg(node.args, lambda t: self.fixed.get(t, t))
-        step = step_of(node, args)
-        if step is None:
-            return self._end(node)
-        alone = x[0] in self._run.steps and self._alone(node.all_input_nodes[0])
-        if alone and len(x) == 1 and took(self._run.steps[x[0]], step):
-            self._within(node, x[0])
-            return
+        layers = self._run.layers
+        if node.target is operator.getitem and x[0] in layers:  # x_out of a layer with several outputs
+            layer, absorbed = None, True
+        else:
+            layer = frozen_layer(node, fx.node.map_arg(node.args, lambda t: self.fixed.get(t, t)))
+            if layer is None:
+                if layers:
+                    self.parts.append(self._run)
+                self._run = Run()
+                self.parts.append(node)
+                return
+            absorbed = len(x) == 1 and x[0] in layers and self._has_one_user(node.all_input_nodes[0])
+            absorbed = absorbed and absorb(layers[x[0]], layer)
         self._run.nodes.append(node)
-        self._run.steps[node], self._run.reads[node] = step, x
+        if absorbed or layer is None:
+            self.same[node] = x[0]
+        else:
+            layers[node], self._run.reads[node] = layer, x
 
-    def _within(self, node: fx.Node, source: fx.Node) -> None:
-        self.same[node] = source
-        self._run.nodes.append(node)
-
-    def _end(self, node: fx.Node) -> None:
-        if self._run.steps:
-            self.parts.append(self._run)
-        self._run = Run()
-        self.parts.append(node)
-
-    def _alone(self, node: fx.Node) -> bool:
-        """Whether a node has one user, and so have those whose value it has."""
+    def _has_one_user(self, node: fx.Node) -> bool:
+        """Whether a node has one user, and so have those that it absorbed."""
         while len(node.users) == 1:
             if node not in self.same:
                 return True
@@ -117,29 +117,24 @@ class Folded:
         return False
 
 
-def constant(node: fx.Node, constants: nn.Module) -> Any:
-    """The value of a node that does not depend on x."""
-    return getattr(constants, str(node.target)) if node.op == "get_attr" else node.meta["held"]
-
-
-def took(step: FrozenLayer, then: FrozenLayer) -> bool:
-    """Whether a step could take in the one that follows; then it has."""
-    if isinstance(then, FrozenMaxPool) and not isinstance(step, FrozenRelu):
-        then.relu, step.relu = step.relu, False
-    if step.relu or isinstance(step, FrozenFlatten):
+def absorb(layer: FrozenLayer, then: FrozenLayer) -> bool:
+    """Absorb the layer that follows, if possible, and return whether it was."""
+    if isinstance(then, FrozenMaxPool) and not isinstance(layer, FrozenRelu):
+        then.relu, layer.relu = layer.relu, False
+    if layer.relu or isinstance(layer, FrozenFlatten):
         return False
-    if isinstance(step, FrozenAdaptivePool) and not step.is_flat:
-        step.is_flat = isinstance(then, FrozenFlatten)
-        return step.is_flat
-    if isinstance(step, FrozenAdaptivePool) and step.linear is None:
-        step.linear = then if isinstance(then, FrozenLinear) else None
-        return step.linear is not None
+    if isinstance(layer, FrozenAdaptivePool) and not layer.is_flat:
+        layer.is_flat = isinstance(then, FrozenFlatten)
+        return layer.is_flat
+    if isinstance(layer, FrozenAdaptivePool) and layer.linear is None:
+        layer.linear = then if isinstance(then, FrozenLinear) else None
+        return layer.linear is not None
     if isinstance(then, FrozenRelu):
-        step.relu = True
+        layer.relu = True
         return True
-    if isinstance(then, FrozenAffine) and isinstance(step, FrozenConvolution) and len(then.a) == len(step.W):
-        b = torch.zeros_like(then.c) if step.b is None else step.b
-        step.a = then.a if step.a is None else then.a * step.a
-        step.b = torch.addcmul(then.c, then.a, b)
+    if isinstance(then, FrozenAffine) and isinstance(layer, FrozenConvolution) and len(then.a) == len(layer.W):
+        b = torch.zeros_like(then.c) if layer.b is None else layer.b
+        layer.a = then.a if layer.a is None else then.a * layer.a
+        layer.b = torch.addcmul(then.c, then.a, b)
         return True
     return False

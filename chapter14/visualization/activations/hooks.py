@@ -124,7 +124,7 @@ def frozen_chain(
 
     def collect(x: Tensor) -> dict[str, Tensor] | None:
         seen = network.preprocess(x)
-        if at is not None and not frozen.cuts(seen):
+        if at is not None and not frozen.crops(seen):
             return None
         return {layer: by_picture(frozen(seen), layer, x.shape[0], turned)}
 
