@@ -197,5 +197,6 @@ def _named(
                 node.meta["symbol"] = f"kept_{symbol.removeprefix('x_')}"
     for node in graph.nodes:
         if "symbol" not in node.meta and "layer" in node.meta:
-            node.meta["symbol"] = node.meta["layer"].__name__.lower() + "_1"
+            layer = node.meta["layer"]
+            node.meta["symbol"] = f"{layer.title or layer.__name__.lower()}_1"
     return L

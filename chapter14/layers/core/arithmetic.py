@@ -86,6 +86,8 @@ class Times(BilinearMap):
 
 
 class ScaleBy(LinearMap):
+    title = "scale"
+
     @staticmethod
     def forward(x, c):
         if c == -1 and x.is_complex():

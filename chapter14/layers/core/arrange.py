@@ -57,6 +57,8 @@ class Transpose(SymmetricMap):
 
 
 class FlipAxes(SymmetricMap):
+    title = "flip"
+
     @staticmethod
     def forward(x, dims):
         return x.flip(dims)
@@ -87,6 +89,8 @@ class Narrow(LinearMap):
 
 class ConstantPad(LinearMap):
     """Affine where the value is not 0: the tangent is padded with 0."""
+
+    title = "pad"
 
     @staticmethod
     def forward(x, widths, value):

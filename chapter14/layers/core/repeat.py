@@ -29,6 +29,7 @@ class Repeat(LinearMap):
 
 
 class WindowsAlong(LinearMap):
+    title = "unfold"
     view = True
 
     @staticmethod
