@@ -72,18 +72,20 @@ def bare(model: nn.Module, layer: str, batch: int) -> Run:
 
 
 def chapter14(model: nn.Module, layer: str, batch: int, precision: torch.dtype | None = None) -> Run:
-    from chapter14.visualization import channel, visualize
+    from chapter14.visualization import TRANSFORMS, Pixels, channel, visualize
 
-    objective, how = channel(layer, CHANNEL), {"cycles": (), "batch": batch, "precision": precision}
+    objective = channel(layer, CHANNEL)
+    how = {"image": Pixels(), "transforms": TRANSFORMS, "cycles": (), "batch": batch, "precision": precision}
     return lambda steps: visualize(model, objective, count=batch, size=SIZE, steps=steps, **how)
 
 
 def chapter14_channels(model: nn.Module, layer: str, batch: int, precision: torch.dtype | None = None) -> Run:
     """One channel of the layer for each image of the batch."""
-    from chapter14.visualization import channel, visualize
+    from chapter14.visualization import TRANSFORMS, Pixels, channel, visualize
 
     objectives = [channel(layer, i) for i in range(batch)]
-    return lambda steps: visualize(model, objectives, size=SIZE, steps=steps, cycles=(), precision=precision)
+    how = {"image": Pixels(), "transforms": TRANSFORMS, "cycles": (), "precision": precision}
+    return lambda steps: visualize(model, objectives, size=SIZE, steps=steps, **how)
 
 
 def lucent(model: nn.Module, layer: str, batch: int) -> Run:

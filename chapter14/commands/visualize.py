@@ -34,7 +34,7 @@ from .shared.options import (
     requested_objectives,
     shell_command,
 )
-from .shared.picture_options import make_image, make_transforms, parse_cycles, picture_size, start_picture
+from .shared.picture_options import make_recipe, picture_size, start_picture
 from .shared.trust import MAX_SIDE, TRUST_HELP, check_trust, parse_command
 from .shared.validation import load_second_network, validate_outputs
 
@@ -55,6 +55,7 @@ Several pictures are written to a folder, each with its provenance, and to one c
 """
 
 
+NOISY = 0.7  # a picture with a larger correlation with its noise looks like it
 THUMBNAIL = 144  # the height of a picture in a contact sheet
 
 
@@ -142,16 +143,15 @@ class Drawing:
         self.paths = [path for each in paths for path in each]
         self.last: DescentStep | None = None
         self.by_hand = ""
-        self.film = animation.Film(max(options.steps // 40, 1)) if options.film else None
+        start = start_picture(options, network)
+        self.recipe = make_recipe(options, network, start)
+        self.film = animation.Film(max(self.recipe.steps // 40, 1)) if options.film else None
         self.arguments: dict[str, Any] = {
-            name: getattr(options, name)
-            for name in ("count", "seed", "steps", "way", "through_relu", "batch", "compile")
+            name: getattr(options, name) for name in ("count", "seed", "through_relu", "batch", "compile")
         } | {
-            "cycles": parse_cycles(options),
+            **{field.name: getattr(self.recipe, field.name) for field in dataclasses.fields(self.recipe)},
             "size": picture_size(options, network),
-            "image": make_image(options),
-            "start": start_picture(options, network),
-            "transforms": make_transforms(options),
+            "start": start,
             "precision": torch.bfloat16 if options.bf16 else None,
         }
 
@@ -181,8 +181,8 @@ class Drawing:
     def _draw(self, resume: bool) -> Visualization:
         from tqdm import tqdm
 
-        options, objectives = self.options, [request.objective for request in self.requested]
-        steps = options.steps if options.start else number_of_steps(options.steps, self.arguments["cycles"])
+        objectives = [request.objective for request in self.requested]
+        steps = number_of_steps(self.recipe)
         name = " | ".join(objective.name for objective in objectives)
         name = escaped(name if len(name) < 50 else f"{name[:50]}...")
         with tqdm(total=steps * len(self.paths), desc=name, file=sys.stderr) as bar:
@@ -247,6 +247,10 @@ class Drawing:
             first, last = (sum(entry.history[i] for entry in entries) / len(entries) for i in (0, -1))
             went = "rose" if last > first else "fell"
             print(f"{escaped(name)}: J {went} from {first:.4f} to {last:.4f} in {len(drawn.history)} steps.")
+        noisy = [entry.objective for entry, r in zip(described, drawn.noise.tolist(), strict=True) if r > NOISY]
+        if noisy:
+            names = escaped(", ".join(dict.fromkeys(noisy)))
+            print(f"Mostly the noise that it began with: {names}. A larger --path-length or --rate moves it further.")
         if self.by_hand:
             print(f"{self.by_hand} of the gradient's nodes are by hand.")
         if dead := [entry.objective for entry in described if not entry.alive]:

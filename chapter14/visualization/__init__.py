@@ -2,6 +2,7 @@ from .activations.layers import channels as channels
 from .activations.layers import layers as layers
 from .activations.layers import table as table
 from .images.colour import Alpha as Alpha
+from .images.colour import Bounded as Bounded
 from .images.colour import Decorrelated as Decorrelated
 from .images.colour import Grey as Grey
 from .images.fourier import MACO as MACO

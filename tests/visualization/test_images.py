@@ -17,6 +17,7 @@ from chapter14.visualization import (
     MACO,
     TRANSFORMS,
     Alpha,
+    Bounded,
     Composite,
     Decorrelated,
     Fourier,
@@ -40,7 +41,8 @@ LINEAR = {
     "alpha": Alpha(Decorrelated(Pyramid())),
     "grey alpha": Alpha(Grey(Fourier())),
 }
-IMAGES = LINEAR | {"maco": MACO(), "grey maco": Grey(MACO())}
+BOUNDED = {"bounded": Bounded(Decorrelated(Fourier())), "bounded alpha": Alpha(Bounded(Pixels()))}
+IMAGES = LINEAR | BOUNDED | {"maco": MACO(), "grey maco": Grey(MACO())}
 SIZES = [(48, 48), (6, 9), (9, 6), (7, 5), (1, 2)]
 
 each_image = pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
@@ -77,6 +79,14 @@ def test_maco_has_the_phases_of_a_photograph_and_the_amplitudes_of_all(size):
     assert_close(torch.where(real, A, S.abs()), A.expand(S.shape))
     assert (S.abs() <= A + 1e-9).all() and real[0, 0].sum() <= 4
     assert_close(image.picture(image.parameters(x_out)), x_out)
+
+
+@pytest.mark.parametrize("image", BOUNDED.values(), ids=BOUNDED)
+def test_a_bounded_image_stays_in_range(image):
+    x = photograph(image)
+    assert_close(image.picture(image.parameters(x)), x.clamp(-0.99, 0.99))
+    far = image.picture(image.parameters(x) + 100 * torch.randn(image.parameters(x).shape, dtype=x.dtype))
+    assert far.abs().max() <= 1 and far.isfinite().all()
 
 
 @pytest.mark.parametrize("image", LINEAR.values(), ids=LINEAR)

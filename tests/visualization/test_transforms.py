@@ -39,6 +39,7 @@ CASES = [
     (Affine(10, 0.9, 1.1, 2), (H, W)),
     (ResizedCrop(0.5, 0.8), (H, W)),
     (ResizedCrop(0.5, 0.8, (5, 4)), (5, 4)),
+    (ResizedCrop(0.5, 0.8, degrees=20), (H, W)),
     (Crop(4), (4, 4)),
     (Crop((6, 3)), (6, 3)),
     (Pad(2, value=0.5), (H + 4, W + 4)),

@@ -24,6 +24,7 @@ from ...visualization.objectives.objective import Objective, channel, interpolat
 from ...visualization.objectives.priors import blur, l2, mean_alpha, natural_spectrum, total_variation
 from ...visualization.objectives.reference import caricature, invert, style
 from ...visualization.optimization.optimize import visualize
+from ...visualization.optimization.recipe import OWN, photographic
 from ...visualization.transforms.presets import JITTER, NOISE
 from .picture_options import IMAGES, is_number, picture_size, read_photograph
 
@@ -84,33 +85,40 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add("--compile", action="store_true", help="compile the network with torch.compile")
 
     add = group("parameterization of the picture")
-    add("--image", choices=IMAGES, default="pixels", help="(%(default)s)")
+    recipe = "pixels for the embedded network; for others, fourier --decorrelated --bounded --rate"
+    add("--image", choices=IMAGES, help=f"({recipe})")
     add("--decorrelated", action="store_true", help="in decorrelated colours")
+    add("--bounded", action="store_true", help="no colour brighter than white or darker than black during the descent")
     add("--grey", action="store_true", help="without colours")
     add("--alpha", action="store_true", help="with an alpha channel")
     add("--importance", action="store_true", help="transparent where the gradient was small")
     add("--size", metavar="N[xM]", help="of the picture, in pixels; or its height and width, 96x128")
     add("--start", type=Path, metavar="PHOTO", help="start from this photograph")
-    add("--way", type=float, help="the length of the descent; 1 is from noise to a photograph")
 
-    add = group("random transforms, at each step before the network")
+    add = group(
+        "random transforms, at each step before the network; any of them replaces those of the network's recipe"
+    )
     add("--robust", action="store_true", help="lucid's: pad, jitter, scale, rotate")
-    add("--pad", type=int, default=0, metavar="PIXELS", help="add a grey border (%(default)s)")
-    add("--jitter", type=int, default=JITTER.pixels, metavar="PIXELS", help="move by up to so much (%(default)s)")
-    add("--rotate", type=float, default=0, metavar="DEGREES", help="rotate by up to so much (%(default)s)")
-    add("--scale", type=float, default=0, metavar="SHARE", help="enlarge or shrink by up to this share (%(default)s)")
-    add("--crop", type=float, default=1, metavar="SHARE", help="crop to at least this share, and resize (%(default)s)")
-    add("--colour", type=float, default=0, metavar="SHARE", help="change the colours by up to this share (%(default)s)")
-    add("--blur", type=float, default=0, metavar="PIXELS", help="blur by up to so much (%(default)s)")
-    add("--noise", type=float, default=NOISE.sigma, metavar="SIGMA", help="add noise (%(default)s)")
+    add("--pad", type=int, metavar="PIXELS", help="add a grey border")
+    add("--jitter", type=int, metavar="PIXELS", help=f"move by up to so much ({JITTER.pixels})")
+    add("--rotate", type=float, metavar="DEGREES", help="rotate by up to so much")
+    add("--scale", type=float, metavar="SHARE", help="enlarge or shrink by up to this share")
+    add("--crop", type=float, metavar="SHARE", help="crop to at least this share, and resize")
+    add("--colour", type=float, metavar="SHARE", help="change the colours by up to this share")
+    add("--blur", type=float, metavar="PIXELS", help="blur by up to so much")
+    add("--noise", type=float, metavar="SIGMA", help=f"add noise ({NOISE.sigma})")
     add("--no-flip", action="store_true", help="do not mirror the picture half of the time")
 
     add = group("descent")
     add("--seed", type=int, default=_default(visualize, "seed"), help="determines the picture (%(default)s)")
     add("--count", type=int, default=_default(visualize, "count"), help="the number of seeds (%(default)s)")
-    add("--steps", type=int, default=_default(visualize, "steps"), help="steps of the first descent (%(default)s)")
-    cycles = "then descents from a mixture of this share of the picture with noise (%(default)s); or none"
-    add("--cycles", default=",".join(map(str, _default(visualize, "cycles"))), help=cycles)
+    own, others = OWN, photographic(224, 224)
+    add("--steps", type=int, help=f"of the first descent ({own.steps}; of other networks {others.steps})")
+    cycles = "then descents from a mixture of this share of the picture with noise, or none"
+    add("--cycles", help=f"{cycles} ({','.join(map(str, own.cycles))}; of other networks none)")
+    length = "the sum of the lengths of the steps; 1 is the distance from white noise to a photograph (the image's)"
+    add("--path-length", type=float, metavar="LENGTH", help=length)
+    add("--rate", type=float, help="Adam's, on the image's parameters, instead of steps of given lengths")
     wake = "steps with a gradient through inactive relus, to wake a dead neuron (%(default)s)"
     add("--through-relu", type=int, default=_default(visualize, "through_relu"), metavar="STEPS", help=wake)
     add("--batch", type=int, help="the number of pictures at a time (as many as fit into memory)")

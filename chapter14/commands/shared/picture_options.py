@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,38 +12,65 @@ from torch import Tensor
 
 from ...files import regular
 from ...models.pretrained import Pretrained
-from ...visualization.images.colour import Alpha, Decorrelated, Grey
+from ...visualization.images.colour import Alpha, Bounded, Decorrelated, Grey
 from ...visualization.images.fourier import MACO, Fourier
 from ...visualization.images.image import Image, Pixels, Pyramid
+from ...visualization.optimization.optimize import find_recipe
+from ...visualization.optimization.recipe import Recipe
 from ...visualization.output.dataset_examples import load_photograph
 from ...visualization.output.render import unreadable
 from ...visualization.transforms.colour import Blur, Colour, Composite, Noise
 from ...visualization.transforms.move import Flip, Jitter, Pad
-from ...visualization.transforms.presets import ROBUST
+from ...visualization.transforms.presets import JITTER, NOISE, ROBUST
 from ...visualization.transforms.transform import Transform
 from ...visualization.transforms.warp import ResizedCrop, Rotate, Scale
 
 IMAGES = {"pixels": Pixels, "pyramid": Pyramid, "fourier": Fourier, "maco": MACO}
 MAX_AMOUNT = 1e6  # larger positions in a picture are not exact in float32
 
+TRANSFORMS = ("robust", "pad", "jitter", "rotate", "scale", "crop", "colour", "blur", "noise", "no_flip")
 
-def make_image(options: argparse.Namespace) -> Image:
+
+def make_recipe(options: argparse.Namespace, network: Pretrained, start: Tensor | None) -> Recipe:
+    """The arguments of `visualize` that the options or else the network determine."""
+    find = functools.partial(
+        find_recipe, network, picture_size(options, network), options.steps, parse_cycles(options), start=start
+    )
+    default, rate = find(), options.rate
+    if rate is None and options.path_length is None and options.image is None:
+        rate = default.rate
+    if any(getattr(options, name) not in (None, False) for name in TRANSFORMS):
+        transforms = make_transforms(options)
+    else:
+        transforms = [*([Composite()] if options.alpha else []), *default.transforms]
+    image = make_image(options, default.image)
+    return find(image=image, path_length=options.path_length, rate=rate, transforms=transforms)
+
+
+def make_image(options: argparse.Namespace, default: Image) -> Image:
+    """The image of the options; without --image, `default` in the given colours."""
     if options.grey and options.decorrelated:
         raise ValueError("--grey has no colours to be --decorrelated.")
     if options.image == "maco" and options.alpha:
         raise ValueError("--image maco has no --alpha: photographs have no spectrum of it.")
     if options.alpha and options.importance:
         raise ValueError("--alpha and --importance both determine the opacity: give one of them.")
-    image: Image = IMAGES[options.image]()
-    image = Grey(image) if options.grey else Decorrelated(image) if options.decorrelated else image
+    image: Image = IMAGES[options.image]() if options.image else default
+    bounded, decorrelated = options.bounded, options.decorrelated
+    if isinstance(image, Bounded):
+        bounded, image = True, image.image
+    if isinstance(image, Decorrelated):
+        decorrelated, image = True, image.image
+    image = Grey(image) if options.grey else Decorrelated(image) if decorrelated else image
+    image = Bounded(image) if bounded else image
     return Alpha(image) if options.alpha else image
 
 
 def make_transforms(options: argparse.Namespace) -> list[Transform]:
     """The transforms in order, without those that do nothing."""
 
-    def of(name: str, make: Callable[..., Transform], identity: float = 0) -> list[Transform]:
-        value = getattr(options, name)
+    def of(name: str, make: Callable[..., Transform], identity: float = 0, default: float = 0) -> list[Transform]:
+        value = default if (value := getattr(options, name)) is None else value
         if not math.isfinite(value):
             raise ValueError(f"--{name} {value}: it is a finite number.")
         if abs(value) > MAX_AMOUNT:
@@ -56,18 +84,20 @@ def make_transforms(options: argparse.Namespace) -> list[Transform]:
         *([Composite()] if options.alpha else []),
         *(ROBUST if options.robust else ()),
         *of("pad", Pad),
-        *of("jitter", Jitter),
+        *of("jitter", Jitter, default=JITTER.pixels),
         *([] if options.no_flip else [Flip()]),
         *of("rotate", Rotate),
         *of("scale", lambda share: Scale(1 - share, 1 + share)),
-        *of("crop", lambda share: ResizedCrop(share, 1), identity=1),
+        *of("crop", lambda share: ResizedCrop(share, 1), identity=1, default=1),
         *of("colour", lambda share: Colour(share, share, share, share)),
         *of("blur", lambda pixels: Blur(0, pixels)),
-        *of("noise", Noise),
+        *of("noise", Noise, default=NOISE.sigma),
     ]
 
 
-def parse_cycles(options: argparse.Namespace) -> tuple[float, ...]:
+def parse_cycles(options: argparse.Namespace) -> tuple[float, ...] | None:
+    if options.cycles is None:
+        return None
     words = [] if options.cycles == "none" else options.cycles.split(",")
     if not all(is_number(word) and 0 <= float(word) < 1 for word in words):
         raise ValueError(f"--cycles {options.cycles}: it is numbers from 0 to below 1, as in 0.4,0.6; or none.")

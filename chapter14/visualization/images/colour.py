@@ -1,13 +1,14 @@
-"""The channels of an image: decorrelated colours, grey, alpha.
+"""The channels of an image: decorrelated colours, grey, alpha; and their range.
 
     x = C θ, pixel by pixel         C [3, N], and θ is another image's picture
+    x = tanh θ                      Bounded
 
 The first channels of x are its colours; further channels, as alpha, are left unchanged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -19,6 +20,8 @@ from .image import Image
 #: The principal components of the colours of the embedded network's training photographs, as columns, scaled so that
 #: the longest has length 1: brightness, red against blue, green against magenta.
 COLOURS = torch.tensor([[0.57, 0.18, 0.05], [0.58, 0.00, -0.10], [0.59, -0.18, 0.05]], dtype=torch.float64)
+
+MOST = 0.99
 
 
 def mix_channels(x: Tensor, C: Tensor) -> Tensor:
@@ -55,8 +58,8 @@ class WrappedImage:
         return self.image.noise
 
     @property
-    def way(self) -> float:
-        return self.image.way
+    def path_length(self) -> float:
+        return self.image.path_length
 
     def parameters(self, x: Tensor) -> Tensor:
         return self.image.parameters(mix_channels(x, self.C_inverse))
@@ -98,8 +101,8 @@ class Alpha(WrappedImage):
         return self.image.channels + 1
 
     @property
-    def way(self) -> float:
-        return 1.5 * self.image.way  # transparency weakens the change that the network sees
+    def path_length(self) -> float:
+        return 1.5 * self.image.path_length  # transparency weakens the change that the network sees
 
     def parameters(self, x: Tensor) -> Tensor:
         opaque = x.new_ones(x.shape[0], self.channels - x.shape[1], *x.shape[2:])
@@ -110,3 +113,28 @@ class Alpha(WrappedImage):
 
     def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
         return self.image.jvp(theta, change)
+
+
+@dataclass(frozen=True)
+class Bounded(WrappedImage):
+    """tanh of `image`'s picture, so that no entry leaves the range from -1 to 1; lucid's sigmoid is the same function.
+
+    A picture to start from is limited to MOST.
+    """
+
+    def parameters(self, x: Tensor) -> Tensor:
+        return self.image.parameters(torch.atanh(x.clamp(-MOST, MOST)))
+
+    def picture(self, theta: Tensor) -> Tensor:
+        return F.tanh(self.image.picture(theta))
+
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
+        x = self.picture(theta)
+        return F.mul(F.add(F.mul(x, F.mul(x, -1)), 1), self.image.jvp(theta, change))
+
+
+def unbounded(image: Image) -> Image:
+    """`image` without Bounded."""
+    if isinstance(image, Bounded):
+        return image.image
+    return replace(image, image=unbounded(image.image)) if isinstance(image, WrappedImage) else image

@@ -31,7 +31,7 @@ class Fourier(LinearImage):
 
     width: int | None = None
     noise: float = 0.1
-    way: float = 0.5
+    path_length: float = 0.5
     channels: int = 3
     decay: float = 1.0
 
@@ -67,7 +67,7 @@ class MACO:
     """
 
     noise: float = 0.4
-    way: float = 2.0
+    path_length: float = 2.0
     channels: int = 3
     spectrum: Path = SPECTRUM
 

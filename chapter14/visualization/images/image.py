@@ -6,10 +6,11 @@
     MACO            x = F A exp(iπ|k| θ)    their phases alone                               (fourier.py)
     Decorrelated    x = C θ, pixel by pixel: principal components of colours                 (colour.py)
     Grey, Alpha     one channel instead of three; one more channel, the opacity              (colour.py)
+    Bounded         x = tanh(another image's picture)                                        (colour.py)
 
 x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). The larger the derivative of x by a parameter, the faster it moves:
 in a pyramid and in Fourier coarse structures move faster than fine ones, as they vary more in photographs. Entries of x
-from -1 to 1 are colours; during the descent x may leave that range.
+from -1 to 1 are colours; during the descent x may leave that range, unless it is `Bounded`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from ... import functional as F
 class Image(Protocol):
     """A parameterization θ of pictures x [B, C, H, W]; θ's shape determines x's.
 
-    A descent starts from noise whose picture has the standard deviation `noise`, and its steps add up to the length
-    `way`, in units of the distance from white noise to a photograph.
+    A descent starts from noise whose picture has the standard deviation `noise`. The lengths of its steps add up to
+    `path_length`, in units of the distance from white noise to a photograph.
     """
 
     @property
@@ -38,7 +39,7 @@ class Image(Protocol):
     def noise(self) -> float: ...
 
     @property
-    def way(self) -> float: ...
+    def path_length(self) -> float: ...
 
     def parameters(self, x: Tensor) -> Tensor:
         """x → θ, the inverse of `picture`."""
@@ -63,7 +64,7 @@ class LinearImage:
 @dataclass(frozen=True)
 class Pixels(LinearImage):
     noise: float = 0.8
-    way: float = 0.9
+    path_length: float = 0.9
     channels: int = 3
 
     def parameters(self, x: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class Pyramid(LinearImage):
 
     levels: int = 5
     noise: float = 0.03
-    way: float = 0.6
+    path_length: float = 0.6
     channels: int = 3
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     """Pictures that are drawn together, after len(J) steps."""
 
     theta: Tensor
+    moments: Tensor  # of Adam; empty in a finished batch
     J: tuple[Tensor, ...]  # [B] before each step
     alive: Tensor
     importance: Tensor  # the sum of |dJ/dx| over the steps, averaged over channels
@@ -71,10 +72,10 @@ class Checkpoint:
     def add_step(self, step: DescentStep, through_relu: int = 0) -> None:
         """The first step after `through_relu` tells which pictures are alive."""
         finished, before = self.state
-        after = Batch(step.theta, (step.J.detach(),), step.alive, step.g.abs().mean(1, keepdim=True))
+        after = Batch(step.theta, step.moments, (step.J.detach(),), step.alive, step.g.abs().mean(1, keepdim=True))
         if before:
             alive = step.alive if step.i <= through_relu else before.alive
-            after = Batch(step.theta, before.J + after.J, alive, before.importance + after.importance)
+            after = Batch(step.theta, step.moments, before.J + after.J, alive, before.importance + after.importance)
         self.state = State(finished, after)
         if self.path and time.monotonic() - self.saved > SAVE_INTERVAL:
             with _as_warning():
@@ -82,7 +83,8 @@ class Checkpoint:
 
     def finish_batch(self) -> None:
         assert self.state.current is not None
-        self.state = State((*self.state.finished, self.state.current), None)
+        batch = self.state.current
+        self.state = State((*self.state.finished, batch._replace(moments=batch.moments[:0])), None)
 
     def __enter__(self) -> Checkpoint:
         return self
@@ -131,7 +133,7 @@ class Checkpoint:
         if metadata.get("fingerprint") != fingerprint(tensors):
             raise ValueError(f"{self.path} is not a checkpoint: its tensors were changed.")
         values = [[tensors[name] for name in row] for row in rows]
-        batches = [Batch(theta, tuple(J), alive, importance) for theta, J, alive, importance in values]
+        batches = [Batch(theta, moments, tuple(J), *others) for theta, moments, J, *others in values]
         n = int(tensors["finished"])
         self.state = State(tuple(batches[:n]), batches[n] if n < count else None)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,18 @@ from ...models.pretrained import Pretrained
 from ...models.state_dict import fingerprint
 from ..activations.hooks import PICTURE, frozen_parameters
 from ..images.colour import Alpha
-from ..images.image import Image, Pixels
+from ..images.image import Image
 from ..objectives.identity import identity
 from ..objectives.objective import Objective, text
-from ..transforms.presets import TRANSFORMS
 from ..transforms.transform import Together, Transform
 from .batch_size import largest_batch
 from .checkpoint import Checkpoint
 from .cost import CostFunction, Settings, cost_function
-from .descent import DeadNeuron, DescentStep, StepPlan, descend, generators, plan_steps
+from .descent import DeadNeuron, DescentStep, StepPlan, descend, generators, plan_steps, white_noise
+from .recipe import Recipe, default_recipe
 
-PIXELS = Pixels()
-CYCLES = (0.4, 0.6, 0.8)
+if TYPE_CHECKING:
+    import PIL.Image
 
 
 class Visualization(NamedTuple):
@@ -35,6 +36,29 @@ class Visualization(NamedTuple):
     history: Tensor  # [steps, B], J before each step
     alive: Tensor  # [B], whether J had a gradient at the first step; with through_relu, at the first step after those
     importance: Tensor  # [B, 1, H, W], |dJ/dx|, averaged over channels and steps
+    noise: Tensor  # [B], the correlation of x with the noise that its last descent began with; 0 without noise
+
+    def image(self, height: int | None = None) -> PIL.Image.Image:
+        """The pictures side by side, each resized to `height`."""
+        from ..output.render import side_by_side, to_image
+
+        return side_by_side([to_image(x, height) for x in self.x], columns=8)
+
+    def save(self, path: str | Path, height: int | None = None) -> None:
+        """Writes `image` in the format of the file's suffix, completely or not at all."""
+        from ..output.render import save_image
+
+        save_image(self.image(height), path)
+
+    def show(self) -> None:
+        """Opens `image` in the system's viewer."""
+        self.image().show()
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        file = io.BytesIO()
+        self.image().save(file, "PNG")
+        return file.getvalue()
 
 
 def visualize(
@@ -43,13 +67,14 @@ def visualize(
     *,
     count: int = 1,
     seed: int = 0,
-    steps: int = 60,
-    cycles: Sequence[float] = CYCLES,
+    steps: int | None = None,
+    cycles: Sequence[float] | None = None,
     size: int | tuple[int, int] | None = None,
-    image: Image = PIXELS,
+    image: Image | None = None,
     start: Tensor | None = None,
-    way: float | None = None,
-    transforms: Sequence[Transform] = TRANSFORMS,
+    path_length: float | None = None,
+    rate: float | None = None,
+    transforms: Sequence[Transform] | None = None,
     through_relu: int = 0,
     batch: int | None = None,
     precision: torch.dtype | None = None,
@@ -61,7 +86,8 @@ def visualize(
     """Pictures that maximize `objective`: from noise, by gradient descent of J = -objective on the data (14.9).
 
     The network is not changed, its parameters get no gradient, and its forward pass ends at the last layer that the
-    objective needs. Every derivative is by hand, whatever the network's modules are.
+    objective needs. Every derivative is by hand, whatever the network's modules are. How a picture is drawn by default,
+    its parameterization, transforms and steps, depends on the network: see `optimization.recipe`.
 
     Args:
         model: a name or a file for `chapter14.models.load.load_network`, or any module that takes x [B, 3, H, W],
@@ -74,11 +100,12 @@ def visualize(
             a x + (1 - a) noise, and a descent follows that is shorter by the factor 1 - a.
         size: of the pictures, in pixels, or (height, width); by default the network's.
         image: the parameterization: `Pixels()`, `Pyramid()`, `Fourier()`, `MACO()`; in `Decorrelated(...)` colours, in
-            `Grey(...)`, or with `Alpha(...)`.
+            `Grey(...)`, `Bounded(...)`, or with `Alpha(...)`.
         start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to start from instead of noise, in a
             single descent of `steps`.
-        way: the length of the first descent, in units of the distance from white noise to a photograph; by default
-            that of the image.
+        path_length: the sum of the lengths of the first descent's steps, in units of the distance from white noise to
+            a photograph; with an image, by default the image's.
+        rate: of Adam on the image's parameters, instead of steps of given lengths.
         transforms: random transforms of the pictures before the network sees them, drawn again at each step.
         through_relu: for so many steps the gradient passes through inactive relus, which wakes dead neurons.
         batch: the number of pictures at a time; by default as many as fit into memory. The pictures do not depend on
@@ -96,10 +123,12 @@ def visualize(
         ValueError: the network has no such layer, class or word, or cannot take pictures of this size; `image` does not
             fit `start`, or has alpha and no background; the checkpoint belongs to another call.
     """
-    network = _network(model, size)
+    network = as_pretrained(model, size)
     given = [objective] if isinstance(objective, str | Objective) else objective
     if not given:
         raise ValueError("visualize: there is no objective.")
+    recipe = find_recipe(network, size, steps, cycles, image, start, path_length, rate, transforms)
+    image, steps, cycles, transforms = recipe.image, recipe.steps, recipe.cycles, recipe.transforms
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
         raise ValueError(f"visualize: count, steps and batch are at least 1; they are {count}, {steps} and {batch}.")
     if not all(0 <= a < 1 for a in cycles) or through_relu < 0:
@@ -110,17 +139,18 @@ def visualize(
     objectives = [text(o) if isinstance(o, str) else o for o in given for _ in range(count)]
     seeds = [seed + i for _ in given for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
-    x, plan = _start(network, len(seeds), size, image, start, steps, cycles, way)
+    x, plan = _start(network, len(seeds), size, recipe, start)
     _check_image(image, x, transforms)
-    call = _call(network, objectives, seeds, image, plan, settings, start) if checkpoint else {}
+    adam = recipe.rate is not None
+    call = _call(network, objectives, seeds, image, plan, adam, settings, start) if checkpoint else {}
     done = Checkpoint(Path(checkpoint) if checkpoint else None, call, resume, x.device)
     with torch.inference_mode(False), torch.enable_grad(), frozen_parameters(network.model), done:
         while (first := len(done)) < len(seeds):
-            theta = done.state.current.theta if done.state.current else None
+            theta, moments = done.state.current[:2] if done.state.current else (None, None)
             n = _batch(batch, network, objectives[first:], x[first:], settings) if theta is None else len(theta)
             these = slice(first, first + n)
             with cost_function(network, objectives[these], settings) as J:
-                for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta):
+                for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta, moments, adam):
                     if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
                         step = step._replace(alive=step.alive & _has_network_gradient(J, step, seeds[these]))
                     _check(step, done.steps, objectives[these], whole=n == len(seeds))
@@ -129,18 +159,56 @@ def visualize(
                         on_step(step)
             done.finish_batch()
         done.flush()  # here, as an interrupt may come between the end of this block and `__exit__`
-        thetas, Js, alive, importance = zip(*done.state.finished, strict=True)
+        thetas, _, Js, alive, importance = zip(*done.state.finished, strict=True)
         x = torch.cat([image.picture(theta.detach()) for theta in thetas])
+        noise = _noise(image, x, seeds, plan)
     history = torch.cat([torch.stack(J) for J in Js], 1)
-    return Visualization(x.clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history))
+    return Visualization(x.clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history), noise)
 
 
-def number_of_steps(steps: int, cycles: Sequence[float] = CYCLES) -> int:
-    """The number of steps that `visualize` takes from noise, for each batch."""
-    return len(plan_steps(1, 1, steps, cycles))
+def find_recipe(
+    network: Pretrained,
+    size: int | tuple[int, int] | None = None,
+    steps: int | None = None,
+    cycles: Sequence[float] | None = None,
+    image: Image | None = None,
+    start: Tensor | None = None,
+    path_length: float | None = None,
+    rate: float | None = None,
+    transforms: Sequence[Transform] | None = None,
+) -> Recipe:
+    """The recipe that `visualize` follows with these arguments, defaults included."""
+    if path_length is not None and rate is not None:
+        raise ValueError("visualize: path_length is of steps of given lengths, and rate is Adam's; give one of them.")
+    recipe = default_recipe(network, _sides(network.size if size is None else size), image, start is not None)
+    own = path_length is None and rate is None
+    return Recipe(
+        recipe.image,
+        recipe.transforms if transforms is None else transforms,
+        recipe.steps if steps is None else steps,
+        () if start is not None else recipe.cycles if cycles is None else cycles,
+        recipe.rate if own else rate,
+        recipe.path_length if own else path_length,
+    )
 
 
-def _network(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
+def number_of_steps(recipe: Recipe) -> int:
+    """The number of steps for each batch."""
+    return len(plan_steps(recipe.steps, recipe.cycles))
+
+
+def _noise(image: Image, x: Tensor, seeds: Sequence[int], plan: Sequence[StepPlan]) -> Tensor:
+    """[B], the correlation of the pictures with the noise that their last descent began with."""
+    last = max((i for i, step in enumerate(plan) if step.mix is not None), default=None)
+    if last is None:
+        return x.new_zeros(len(x))
+    noise = torch.cat([white_noise(image, own[None], generators([s], last)) for own, s in zip(x, seeds, strict=True)])
+    a, b = (t - t.mean(1, keepdim=True) for t in (x.flatten(1), noise.flatten(1)))
+    return torch.nn.functional.cosine_similarity(a, b)
+
+
+def as_pretrained(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
+    """The network that `visualize` draws for."""
     if isinstance(model, Pretrained):
         return model
     if not isinstance(model, nn.Module):
@@ -154,27 +222,28 @@ def _start(
     network: Pretrained,
     count: int,
     size: int | tuple[int, int] | None,
-    image: Image,
+    recipe: Recipe,
     start: Tensor | None,
-    steps: int,
-    cycles: Sequence[float],
-    way: float | None,
 ) -> tuple[Tensor, list[StepPlan]]:
     """x [B, C, H, W] before the first step, and the steps."""
-    way = image.way if way is None else way
     if start is not None:
         if start.ndim not in (3, 4):
             raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
         if start.ndim == 4 and len(start) not in (1, count):
             raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
         x = start.to(network.like).expand(count, *start.shape[-3:])
-        return x, [step._replace(mix=None) for step in plan_steps(way, x[0].numel(), steps, ())]
-    size = network.size if size is None else size
+    else:
+        sides = _sides(network.size if size is None else size)
+        x = torch.zeros(count, recipe.image.channels, *sides).to(network.like)
+    plan = plan_steps(recipe.steps, recipe.cycles, x[0].numel(), recipe.path_length, recipe.rate)
+    return x, plan if start is None else [step._replace(mix=None) for step in plan]
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
     sides = (size, size) if isinstance(size, int) else tuple(size)
     if len(sides) != 2 or not all(isinstance(n, int) and n > 0 for n in sides):
         raise ValueError(f"visualize: size is a number of pixels, or (height, width); it is {size!r}.")
-    x = torch.zeros(count, image.channels, *sides).to(network.like)
-    return x, plan_steps(way, x[0].numel(), steps, cycles)
+    return sides
 
 
 def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> None:
@@ -227,6 +296,7 @@ def _call(
     seeds: Sequence[int],
     image: Image,
     plan: Sequence[StepPlan],
+    adam: bool,
     settings: Settings,
     start: Tensor | None,
 ) -> dict[str, Any]:
@@ -239,5 +309,6 @@ def _call(
         "image": repr(image),
         "settings": re.sub(" at 0x[0-9a-f]+", "", repr(settings)),
         "steps": [list(step) for step in plan],
+        "rule": "adam" if adam else "length",
         "start": None if start is None else fingerprint({"start": start}),
     }

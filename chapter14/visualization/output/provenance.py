@@ -28,12 +28,14 @@ from ...models.state_dict import fingerprint
 from ...version import __version__
 from ..objectives.objective import Objective
 from ..optimization.checkpoint import differences
-from ..optimization.optimize import Visualization, visualize
+from ..optimization.optimize import Visualization, as_pretrained, find_recipe, visualize
 from .render import check_image_path, readable_formats, save_image, unreadable
 
 KEY = "chapter14"
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 MAX_BYTES = 2**24
+#: Arguments of `visualize` whose default depends on the network.
+RECIPE = [name for name in inspect.signature(find_recipe).parameters if name != "network"]
 #: Arguments of `visualize` that are stored elsewhere, or do not affect the picture.
 OMITTED = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
 
@@ -83,7 +85,10 @@ def describe(
     call = inspect.signature(visualize).bind(network, objective, **options)
     call.apply_defaults()
     count, seed = call.arguments["count"], call.arguments["seed"]
-    arguments = {name: _to_json(value) for name, value in call.arguments.items() if name not in OMITTED}
+    own = {name: call.arguments[name] for name in RECIPE}
+    recipe = find_recipe(as_pretrained(network, own["size"]), **own)
+    given = call.arguments | {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    arguments = {name: _to_json(value) for name, value in given.items() if name not in OMITTED}
     module = network.model if isinstance(network, Pretrained) else network
     weights, versions = fingerprint(module.state_dict()), current_versions()
     return [

@@ -3,7 +3,7 @@
     Rotate         A = [[cos, -sin], [sin, cos]]     s = 0
     Scale          A = 1 / factor                    s = 0
     Affine         both at once, which blurs less    s within `pixels`
-    ResizedCrop    A = share size / size_out         s such that the crop lies within the picture
+    ResizedCrop    A = share R size / size_out       s such that the crop lies within the picture
 
 Outside of the picture, its border is repeated.
 """
@@ -66,12 +66,14 @@ class Scale:
 class ResizedCrop:
     """A crop at a random position, whose sides are a share, from `low` to `high`, of the picture's, then resized.
 
-    size: of x_out, in pixels, or (height, width); by default the picture's.
+    size: of x_out, in pixels, or (height, width); by default the picture's. The crop is rotated about its centre by up
+    to `degrees`, R, so that its corners may lie outside of the picture.
     """
 
     low: float
     high: float
     size: int | tuple[int, int] | None = None
+    degrees: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.high <= 1:
@@ -82,7 +84,8 @@ class ResizedCrop:
         out = (self.size, self.size) if isinstance(self.size, int) else self.size or x.shape[-2:]
         share = uniform(self.low, self.high, 1, generators)
         room = uniform(-0.5, 0.5, 2, generators) * (1 - share) * size
-        return _interpolate(x, torch.diag_embed(share * size / torch.tensor(out)), room, out)
+        A = torch.diag_embed(share * size / torch.tensor(out))
+        return _interpolate(x, _rotation(self.degrees, generators) @ A if self.degrees else A, room, out)
 
 
 def _check_factors(transform: Affine | Scale) -> None:

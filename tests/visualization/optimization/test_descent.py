@@ -223,7 +223,9 @@ def test_through_relu_wakes_the_dead(relu):
     model = relu_network(relu(), bias=-2.0)
     with pytest.raises(DeadNeuron, match="neuron 0 of 2 is dead.* or through_relu"):
         visualize(model, neuron("2", 0), size=8, **SHORT)
-    woken = visualize(model, neuron("2", 0), size=8, through_relu=20, steps=40, cycles=(), transforms=())
+    woken = visualize(
+        model, neuron("2", 0), size=8, through_relu=20, steps=40, cycles=(), transforms=(), image=Pixels()
+    )
     assert woken.alive.all() and woken.history[-1] < woken.history[0]
     assert model(woken.x).isfinite().all() and not any(m._forward_hooks for m in model.modules())
 
@@ -232,10 +234,16 @@ def test_from_a_picture_it_begins_there_and_adds_no_noise(network):
     start = torch.rand(3, 48, 48) * 2 - 1
     xs = []
     visualize(
-        network, PROMPTS[0], start=start, steps=50, way=0.2, transforms=(), on_step=lambda step: xs.append(step.x)
+        network,
+        PROMPTS[0],
+        start=start,
+        steps=50,
+        path_length=0.2,
+        transforms=(),
+        on_step=lambda step: xs.append(step.x),
     )
     assert len(xs) == 50 and (xs[0] - start).norm() < 0.05 * start.norm()
-    several = visualize(network, PROMPTS[:2], start=torch.stack([start, -start]), steps=1, way=0.1)
+    several = visualize(network, PROMPTS[:2], start=torch.stack([start, -start]), steps=1, path_length=0.1)
     assert (several.x[0] - start).norm() < (several.x[0] + start).norm()
 
 

@@ -13,6 +13,8 @@ from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
 from chapter14.visualization.optimization.descent import StepPlan, descend
+from chapter14.visualization.optimization.optimize import find_recipe
+from chapter14.visualization.optimization.recipe import OWN, photographic
 from chapter14.visualization.transforms.move import Jitter
 
 
@@ -117,6 +119,51 @@ def test_the_loop_is_plain_gradient_descent_on_the_data():
     direction = (w / w.norm()).view(1, 3, 8, 8)
     assert_close(xs[0], x + 0.5 * direction)
     assert_close(xs[1], x + 0.75 * direction)
+
+
+def test_adam_takes_the_steps_of_torchs():
+    """From a start and after a mixture with noise, which begins it afresh; and picture by picture."""
+    target = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    plan = [StepPlan(None, 0.1), StepPlan(None, 0.05), StepPlan(0.5, 0.1), StepPlan(None, 0.1)]
+
+    def J(i, x, draws):
+        return (x - target[: len(x)]).square().flatten(1).sum(1)
+
+    steps = list(descend(J, Pixels(), torch.zeros_like(target), [0, 1], plan, adam=True))
+    for begin, end in ((0, 2), (2, 4)):
+        before = steps[end - 2].g / 2 + target  # where the gradient was taken
+        x = before.clone().requires_grad_()
+        optimizer = torch.optim.Adam([x], eps=1e-8)
+        for step in steps[begin:end]:
+            optimizer.param_groups[0]["lr"] = plan[step.i].length
+            optimizer.zero_grad()
+            J(0, x, ()).sum().backward()
+            optimizer.step()
+            assert_close(step.x, x.detach())
+    again = steps[1]
+    rest = list(descend(J, Pixels(), again.x, [0, 1], plan, 2, again.theta, again.moments, True))
+    middle = steps[2]
+    last = list(descend(J, Pixels(), middle.x, [0, 1], plan, 3, middle.theta, middle.moments, True))
+    assert torch.equal(rest[-1].x, steps[-1].x) and torch.equal(last[-1].x, steps[-1].x)
+
+
+def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
+    other = Pretrained(convolutions(), 32)
+    assert find_recipe(network) == OWN and find_recipe(other, start=torch.zeros(3, 32, 32)).image == OWN.image
+    recipe = find_recipe(other)
+    assert recipe == photographic(32, 32) and recipe.path_length is None and find_recipe(other, steps=3).steps == 3
+    assert find_recipe(other, path_length=2.0) == replace(recipe, rate=None, path_length=2.0)
+    assert find_recipe(other, image=Pixels()) == replace(recipe, image=Pixels(), rate=None, path_length=0.9)
+    with pytest.raises(ValueError, match="give one of them"):
+        find_recipe(other, path_length=1.0, rate=0.1)
+
+
+def test_how_much_of_its_noise_is_left(network):
+    near = chapter14.visualize(network, "a photo of a cat", steps=1, cycles=(), path_length=0.01)
+    far = chapter14.visualize(network, "a photo of a cat", steps=8, cycles=(), path_length=3)
+    assert near.noise > 0.95 > 0.8 > far.noise
+    start = torch.zeros(3, 48, 48)
+    assert chapter14.visualize(network, "a photo of a cat", steps=1, start=start).noise == 0
 
 
 def convolutions():

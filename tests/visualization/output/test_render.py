@@ -1,6 +1,7 @@
 """Pictures, sheets and films as files: what is in them, and that a file is there whole or not at all."""
 
 import errno
+import io
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from chapter14.files import NotWritten, whole
 from chapter14.models.load import load_network
-from chapter14.visualization import visualize
+from chapter14.visualization import Visualization, visualize
 from chapter14.visualization.optimization.descent import DescentStep
 from chapter14.visualization.output import render
 from chapter14.visualization.output.animation import Film
@@ -180,3 +181,12 @@ def test_what_films_cannot_be_is_said(tmp_path, monkeypatch):
     with pytest.raises(NotWritten, match="No space left"):
         film.save(tmp_path / "film.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_visualization_is_a_picture(tmp_path):
+    """In a notebook, in a viewer, and as a file."""
+    drawn = Visualization(torch.rand(2, 3, 8, 6) * 2 - 1, *torch.zeros(4, 2).unbind())
+    drawn.save(tmp_path / "two.png")
+    with Image.open(tmp_path / "two.png") as saved, Image.open(io.BytesIO(drawn._repr_png_())) as shown:
+        assert saved.size == shown.size == drawn.image().size and saved.tobytes() == shown.tobytes()
+    assert drawn._replace(x=drawn.x[:1]).image(16).size == (12, 16)

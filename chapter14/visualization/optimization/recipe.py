@@ -1,0 +1,51 @@
+"""How a picture is drawn unless the caller says otherwise: parameterization, transforms, steps.
+
+    OWN             for the embedded network, whose gradient leads from noise to a picture: pixels, steps of given
+                    lengths, and descents from mixtures of the picture with noise
+    photographic    for every other network: Fourier coefficients in decorrelated colours, bounded, by Adam, seen in
+                    crops of several sizes
+
+docs/recipe.md has the measurements that chose the second. Lucid (Olah, Mordvintsev, Schubert, 2017) has the same
+parameterization and rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ...models.clip import CLIP
+from ...models.pretrained import Pretrained
+from ..images.colour import Bounded, Decorrelated
+from ..images.fourier import Fourier
+from ..images.image import Image, Pixels
+from ..transforms.presets import CROPS, TRANSFORMS
+from ..transforms.transform import Transform
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Arguments of `visualize`; either `rate` or `path_length` is None."""
+
+    image: Image
+    transforms: Sequence[Transform]
+    steps: int
+    cycles: Sequence[float]
+    rate: float | None = None
+    path_length: float | None = None
+
+
+OWN = Recipe(Pixels(), TRANSFORMS, 60, (0.4, 0.6, 0.8), path_length=Pixels().path_length)
+
+
+def photographic(height: int, width: int) -> Recipe:
+    """For pictures of this size; an orthonormal transform's coefficients grow with it, and so does Adam's rate."""
+    image = Bounded(Decorrelated(Fourier(noise=0.02, decay=1.3)))
+    return Recipe(image, CROPS, 144, (), rate=0.08 / 8 * (height * width) ** 0.5)
+
+
+def default_recipe(network: Pretrained, size: tuple[int, int], image: Image | None, start: bool) -> Recipe:
+    """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
+    own = isinstance(network.model, CLIP) or start
+    recipe = OWN if own else photographic(*size)
+    return recipe if image is None else replace(recipe, image=image, rate=None, path_length=image.path_length)
