@@ -114,7 +114,7 @@ def audit_image_gradient(network: Pretrained) -> Audit:
 
 
 def audit_training_step(network: Pretrained) -> Audit:
-    """The audit of J as scripts/train_clip.py minimizes it, on random pictures, two of them with noise."""
+    """The audit of J of training/alignment.py, on random pictures, two of them with noise."""
     model, generator = network.model, torch.Generator().manual_seed(0)
     assert isinstance(model, CLIP)  # `network` comes from such a file
     x = torch.randn(4, 3, network.size, network.size, generator=generator)

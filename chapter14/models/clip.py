@@ -20,12 +20,16 @@ from torch import Tensor
 from .. import functional as F
 from .. import nn
 from ..layer.base import cast
+from .efficientnet import EfficientNet
 from .vocabulary import END, Vocabulary
 
 
 @dataclass(frozen=True)
 class Config:
-    """Determines the shapes of the weights. `widths`, `blocks` and `planes` have one number for each scale."""
+    """Determines the shapes of the weights. `widths`, `blocks` and `planes` have one number for each scale.
+
+    With `kernels` and `strides`, one number for each stage, the image tower is an EfficientNet-Lite.
+    """
 
     vocabulary: Vocabulary
     size: int = 48
@@ -38,6 +42,23 @@ class Config:
     text_blocks: int = 2
     text_heads: int = 4
     dim: int = 64
+    kernels: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    stem: int = 32
+    expand: int = 6
+    features: int = 1280
+
+
+def lite(vocabulary: Vocabulary, size: int = 96) -> Config:
+    """The configuration with the image tower of EfficientNet-Lite0."""
+    return Config(
+        vocabulary,
+        size,
+        widths=(16, 24, 40, 80, 112, 192, 320),
+        blocks=(1, 2, 2, 3, 3, 4, 1),
+        kernels=(3, 3, 5, 3, 5, 5, 3),
+        strides=(1, 2, 2, 2, 1, 2, 1),
+    )
 
 
 class Residual(nn.Module):
@@ -79,6 +100,20 @@ class ImageTower(nn.Module):
             x, to_head = F.branch(F.silu(scale(x)))
             seen.append(head(to_head))
         return self.out(F.merge(*seen))
+
+
+class LiteTower(nn.Module):
+    """x [B, 3, H, W] → [B, D]: EfficientNet-Lite, and a linear layer in place of its classifier."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.net = EfficientNet(
+            config.widths, config.blocks, config.kernels, config.strides, config.stem, config.expand, config.features
+        )
+        self.out = nn.Linear(config.features, config.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.net(x))
 
 
 class TextBlock(nn.Module):
@@ -132,7 +167,8 @@ class CLIP(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        self.image, self.text = ImageTower(config), TextTower(config)
+        self.image = LiteTower(config) if config.kernels else ImageTower(config)
+        self.text = TextTower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(14.0)))
 
     def encode_image(self, x: Tensor) -> Tensor:

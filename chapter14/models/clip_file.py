@@ -22,7 +22,10 @@ def save_clip(model: CLIP, path: str | Path, **about: Any) -> None:
     """
     from safetensors.torch import save_file
 
-    tensors = {name: t.detach().half().contiguous().cpu() for name, t in model.state_dict().items()}
+    tensors = {
+        name: (t.half() if t.is_floating_point() else t).detach().contiguous().cpu()
+        for name, t in model.state_dict().items()
+    }
     metadata = {"config": dataclasses.asdict(model.config), **about}
     with whole(Path(path)) as beside:
         save_file(tensors, beside, {name: json.dumps(value) for name, value in metadata.items()})
@@ -43,7 +46,7 @@ def load_clip(path: str | Path) -> tuple[CLIP, dict[str, Any]]:
             about = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
             if "config" not in about:
                 raise ValueError("it has no config in its metadata")
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: _full(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
         if not isinstance(labels := about.get("labels", []), list) or not all(isinstance(n, str) for n in labels):
             raise ValueError("its labels are not a list of words")
         with torch.device("meta"):  # whatever sizes the config claims, only the tensors in the file take memory
@@ -52,6 +55,10 @@ def load_clip(path: str | Path) -> tuple[CLIP, dict[str, Any]]:
     except Exception as error:  # a broken file raises errors of many kinds
         raise ValueError(f"{path} is not a CLIP that scripts/train_clip.py wrote: {error}") from error
     return model.requires_grad_(False).eval(), about
+
+
+def _full(t: torch.Tensor) -> torch.Tensor:
+    return t.float() if t.is_floating_point() else t
 
 
 def _config(fields: dict[str, Any], tensors: int) -> Config:

@@ -1,6 +1,7 @@
 """The small CLIP, against the same network in plain torch; its words, its files, and its training."""
 
 import copy
+import dataclasses
 import io
 import zipfile
 
@@ -10,14 +11,21 @@ import torch
 import torch.nn.functional as native
 from PIL import Image
 
+import chapter14
 from chapter14.models import clip_file, vocabulary
-from chapter14.models.clip import CLIP, Config
+from chapter14.models.clip import CLIP, Config, lite
+from chapter14.models.efficientnet import EfficientNet
 from chapter14.models.load import ASSETS, load_network
 from chapter14.training import checkpoint
+from chapter14.training.adversarial import attack, contrast
 from chapter14.training.alignment import Noisy, cosine, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
 
+LITE = {
+    "widths": (2, 3, 4), "blocks": (1, 2, 2), "kernels": (3, 5, 3), "strides": (1, 2, 1), "stem": 4, "expand": 2,
+    "features": 6,
+}  # fmt: skip
 LABELS = ["cat", "church"]
 VOCABULARY = vocabulary.build_vocabulary(every_caption(LABELS), context=14)
 TINY = Config(
@@ -26,9 +34,12 @@ TINY = Config(
 )  # fmt: skip
 
 
-def tiny(dtype=torch.float64):
+TINY_LITE = dataclasses.replace(TINY, **LITE)
+
+
+def tiny(dtype=torch.float64, config=TINY):
     torch.manual_seed(0)
-    return CLIP(TINY).to(dtype)
+    return CLIP(config).to(dtype)
 
 
 def pictures(n, dtype=torch.float64):
@@ -57,6 +68,35 @@ def test_image_tower_is_its_formula_and_so_is_its_gradient():
     f.backward(g)
     f_native.backward(g)
     torch.testing.assert_close(x.grad, x_native.grad)
+
+
+def test_efficientnet_lite_is_timms_on_a_blurred_picture(tmp_path):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    theirs = timm.create_model("efficientnet_lite0", bn_eps=1e-3)
+    torch.save(theirs.state_dict(), tmp_path / "published.pth")
+    config = lite(VOCABULARY)
+    shape = (config.widths, config.blocks, config.kernels, config.strides, config.stem, config.expand, config.features)
+    ours = EfficientNet(*shape)
+    ours.load_published(tmp_path / "published.pth")
+    ours, theirs = ours.double().eval(), theirs.double().eval()
+    x, x_native = pictures(2).requires_grad_(), pictures(2).requires_grad_()
+    f, line = ours(x), torch.tensor([1, 2, 1], dtype=torch.float64) / 4
+    blur = torch.outer(line, line).expand(3, 1, 3, 3)
+    blurred = native.conv2d(native.pad(x_native, (1, 1, 1, 1), "replicate"), blur, groups=3)
+    f_native = theirs.forward_head(theirs.forward_features(blurred), pre_logits=True)
+    torch.testing.assert_close(f, f_native)
+    g = torch.randn(f.shape, dtype=f.dtype)
+    f.backward(g)
+    f_native.backward(g)
+    torch.testing.assert_close(x.grad, x_native.grad)
+    assert chapter14.audit(f).fraction == 1
+
+
+def test_other_published_weights_are_refused(tmp_path):
+    torch.save(tiny().image.state_dict(), tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="not those of this EfficientNet-Lite"):
+        EfficientNet(**LITE).load_published(tmp_path / "other.pth")
 
 
 def test_text_block_is_torchs_transformer_layer():
@@ -106,11 +146,12 @@ def test_captions():
     assert vocabulary.caption("cat", "black and white", "image") == "a black and white image of a cat"
 
 
-def test_a_file_holds_the_model_and_what_is_said_of_it(tmp_path):
-    model, path = tiny(torch.float32), tmp_path / "clip.safetensors"
+@pytest.mark.parametrize("config", [TINY, TINY_LITE])
+def test_a_file_holds_the_model_and_what_is_said_of_it(config, tmp_path):
+    model, path = tiny(torch.float32, config), tmp_path / "clip.safetensors"
     clip_file.save_clip(model, path, labels=LABELS, evaluation={"zero-shot": 0.5})
     read_back, about = clip_file.load_clip(path)
-    assert about == {"labels": LABELS, "evaluation": {"zero-shot": 0.5}} and read_back.config == TINY
+    assert about == {"labels": LABELS, "evaluation": {"zero-shot": 0.5}} and read_back.config == config
     for (name, p), q in zip(model.named_parameters(), read_back.parameters(), strict=True):
         torch.testing.assert_close(p.half().float(), q, rtol=0, atol=0, msg=name)
         assert not q.requires_grad
@@ -151,6 +192,27 @@ def a_batch(dtype=torch.float64):
     x = pictures(6, dtype).clamp(-1, 1)
     tokens = VOCABULARY.tokenize(["a photo of a cat", "a photo of a church", "a dark photo of a cat"])
     return x, torch.tensor([0, 1, 2, 0, 1, 2]), tokens
+
+
+def test_an_attack_raises_J_within_its_ball_and_leaves_the_model_alone():
+    model = tiny(config=TINY_LITE).train()
+    x, which, tokens = a_batch()
+    t, epsilon = model.encode_text(tokens).detach(), torch.linspace(0.1, 0.6, 6, dtype=torch.float64)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    moved = attack(model, x, which, t, epsilon, 2, pictures(6).flip(0))
+    assert ((moved - x).flatten(1).norm(dim=1) <= epsilon + 1e-12).all() and moved.abs().max() <= 1
+    assert model.training and all(p.requires_grad and p.grad is None for p in model.parameters())
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    model.eval()
+    assert contrast(model, moved, which, t) > contrast(model, x, which, t)
+
+
+def test_contrast_is_the_cross_entropy_of_the_logits():
+    model = tiny()
+    x, which, tokens = a_batch()
+    expected = native.cross_entropy(model(x, tokens), which, label_smoothing=0.05)
+    torch.testing.assert_close(contrast(model, x, which, model.encode_text(tokens)), expected)
 
 
 def test_cosine_is_one_along_the_goal_and_what_it_says_elsewhere():

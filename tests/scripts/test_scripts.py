@@ -36,11 +36,11 @@ def photographs(tmp_path_factory):
 
 
 def test_train_and_evaluate(photographs, tmp_path):
-    small = ("--images", 12, "--batch", 4, "--clean", 2, "--steps", 1)
+    small = ("--images", 8, "--batch", 4, "--size", 32, "--steps", 1)
     assert "the weights are in" in run("train_clip.py", photographs, "--out", tmp_path, *small)
     assert {"checkpoint.safetensors", "clip.safetensors"} <= {p.name for p in tmp_path.iterdir()}
-    more = run("train_clip.py", photographs, "--out", tmp_path, "--images", 18, *small[2:])
-    assert "after 12 photographs" in more
+    more = run("train_clip.py", photographs, "--out", tmp_path, "--images", 12, *small[2:])
+    assert "after 8 photographs" in more
     out = tmp_path / "evaluated.safetensors"
     said = run("evaluate_clip.py", photographs, tmp_path / "clip.safetensors", "--each", 2, "--out", out)
     assert "zero-shot" in said and out.exists()
