@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..layer.dense import check_dense, has_default_torch_function
 from ..layer.recorder import AT_WORK, recorder
-from ..layers.core.inplace import anew
+from ..layers.core.inplace import current
 from .inplace import Hooks, top_hooks
 from .table import TWINS
 
@@ -164,7 +164,7 @@ def _operand(x: Any) -> Any:
     """The argument, in which tensors that were written into in place are read again."""
     if isinstance(x, Tensor):
         check_dense("by_hand", x)
-        return anew(x)
+        return current(x)
     return list(map(_operand, x)) if type(x) in (list, tuple) and any(isinstance(t, Tensor) for t in x) else x
 
 

@@ -1,6 +1,6 @@
-"""Who listens while a network is written down (section 14.6.5): layers tell a `Recorder` of their calls, not autograd.
+"""Recording a network (section 14.6.5): while a `Recorder` is active, layers report their calls to it, not to autograd.
 
-It is a torch function mode too, so that what is no layer, as a mask that is made of x, is heard of as well.
+It is a torch function mode too, so that torch functions, such as those that make a mask of x, are recorded as well.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 from torch import nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
-#: Those at work, on any thread: while there is none, which is nearly always, nobody looks further.
+#: The active ones, on any thread. Mostly there is none, and the check of this list is all the overhead.
 AT_WORK: list[Recorder] = []
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Recorder(TorchFunctionMode):
-    """`layer` and `function` compute what they are asked for, and note that they did."""
+    """`layer` and `function` compute and record a call."""
 
-    #: Inside a layer, where it computes.
+    #: True while a layer computes, which is not recorded.
     paused = False
 
     def __enter__(self) -> Any:
@@ -40,16 +40,16 @@ class Recorder(TorchFunctionMode):
         raise NotImplementedError
 
     def module(self, module: Any, run: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """A converted module is called: `run` is what it does."""
+        """Records the call of a converted module: `run` computes it."""
         return run(*args, **kwargs)
 
     def put(self, x: Any, y: Any) -> Any:
-        """y, where x lies: what x is from now on."""
+        """Records that y is written into x."""
         raise NotImplementedError
 
 
 def recorder() -> Recorder | None:
-    """The one that listens on this thread."""
+    """The active recorder of this thread."""
     for mode in reversed(_get_current_function_mode_stack()):
         if isinstance(mode, Recorder):
             return None if mode.paused else mode
@@ -58,7 +58,7 @@ def recorder() -> Recorder | None:
 
 @contextmanager
 def following(model: Any, inside: list[str]) -> Iterator[None]:
-    """`inside` ends with the name of the module of the model that runs, by hooks. A `sealed` module runs as one."""
+    """Hooks keep the name of the running module at the end of `inside`. A `sealed` module counts as one."""
     with ExitStack() as hooks:
         for name, module in _seen(model, "") if isinstance(model, nn.Module) else ():
             enter = module.register_forward_pre_hook(lambda *_, name=name: inside.append(name))
@@ -69,7 +69,7 @@ def following(model: Any, inside: list[str]) -> Iterator[None]:
 
 
 def _seen(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-    """Each once, by its first name."""
+    """Each module once, by its first name."""
     seen: set[nn.Module] = set()
     ahead = [(name, module)]
     while ahead:
@@ -84,7 +84,7 @@ def _seen(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def as_one(f: F) -> F:
-    """A function of what wants no gradient, that is noted as one call and not as what it consists of."""
+    """A function without a gradient, recorded as one call and not as the calls inside it."""
 
     @functools.wraps(f)
     def called(*args: Any) -> Any:

@@ -519,8 +519,8 @@ def test_visualize_of_one_network_from_many_threads():
 @pytest.mark.parametrize(
     "middle, why",
     [
-        (TensorHook, "register_hook in '1' is autograd's"),
-        (question(QUESTIONS["grad_fn"]), "grad_fn in '1' is autograd's"),
+        (TensorHook, "register_hook in '1' belongs to autograd"),
+        (question(QUESTIONS["grad_fn"]), "grad_fn in '1' belongs to autograd"),
         (WritesThroughAnAlias, "written into in '1' that shares memory"),
     ],
 )

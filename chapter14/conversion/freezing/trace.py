@@ -18,7 +18,7 @@ from torch.autograd import forward_ad
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from ...graph.joint import torch_functions as calls
-from ...graph.joint.memory_plan import without_the_dead
+from ...graph.joint.memory_plan import remove_unused
 from ...graph.joint.tape import Tape
 from ...graph.joint.tensor_nodes import Values, lasting, memory_of
 from ...layer.levels import unwrapped
@@ -177,10 +177,10 @@ class Trace(Tape):
             self.refuse(name)
         gives = any(isinstance(t, Tensor) for t in tree_flatten(x_out)[0])
         if given and not gives and name not in calls.READS and name != "__get__":
-            self._asked(name)
+            self._check_query(name)
         return x_out
 
-    def _asked(self, name: str) -> None:
+    def _check_query(self, name: str) -> None:
         if name not in calls.DESCRIBES:
             self.refuse(name)
 
@@ -258,7 +258,7 @@ class Trace(Tape):
     def ended(self, x_out: Any) -> Traced:
         leaves, form = self._leaves(x_out)
         self.graph.output(tuple(self.node(t) for t in leaves if isinstance(t, Tensor)))
-        without_the_dead(self.graph)
+        remove_unused(self.graph)
         return Traced(self.graph, self.values.root, _without_tensors(leaves), form)
 
     def _forget(self, number: int) -> None:

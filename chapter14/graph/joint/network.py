@@ -3,8 +3,8 @@
     (x, y) → J, {name: dJ/dθ}, dJ/dx
 
 Its first half is the network. Its second half is a network too, of layers that are linear in g, whose weights the first
-half computes: a hypernetwork. Autograd has no part in it. As it is made of layers like any other, it has a
-forward_backward itself, and it can be compiled, exported, and run where there is no PyTorch.
+half computes: a hypernetwork. It does not use autograd. It consists of layers, so it has a forward_backward itself, and
+it can be compiled, exported, and run without PyTorch.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_structure, tree_
 
 from ...layer.recorder import AT_WORK, recorder
 from ...layers.core.arithmetic import minus, times
-from .halves import Backward, Forward, parted
+from .halves import Backward, Forward, split_in_two
 from .memory_plan import Plan
 from .printing import algorithm
 from .recording import Given, Recorded, record
 
-#: While a network is recorded, its parameters are the graph's own: one thread at a time.
+#: While a network is recorded, its parameters are replaced by the graph's: one thread at a time.
 _RECORDING = RLock()
 
 
 class ForwardBackward(nn.Module):
-    """What `forward_backward` makes: it records the network when it first sees inputs of some shapes, and runs that.
+    """The result of `forward_backward`. It records the network at the first call with inputs of some shapes.
 
-    θ and buffers are the model's own at every call: batch norm updates its running statistics, dropout draws anew.
+    Every call uses the model's own θ and buffers: batch norm updates its running statistics, dropout draws a new mask.
     """
 
     def __init__(self, model: nn.Module, loss: Callable[[Any, Any], Tensor]):
@@ -45,7 +45,7 @@ class ForwardBackward(nn.Module):
         self._last: Recorded | None = None
 
     def forward(self, x: Any, y: Any) -> tuple[Tensor, dict[str, Tensor], Any]:
-        """x, a tensor or several; y → J [], {name: dJ/dθ [*θ]}, dJ/dx as x is, None for whole numbers."""
+        """x, a tensor or several; y → J [], {name: dJ/dθ [*θ]}, dJ/dx in x's structure, None for integers."""
         recorded, (theta, buffers) = self._ready(x, y)
         xs, form = tree_flatten(x)
         with _without_autograd():
@@ -64,26 +64,26 @@ class ForwardBackward(nn.Module):
             return self.record(x, y), self._state()
 
     def record(self, x: Any, y: Any) -> Recorded:
-        """The fx graph for inputs of these shapes, `.module`, and what it keeps in memory, `.plan`.
+        """The fx graph for inputs of these shapes, `.module`, and its use of memory, `.plan`.
 
         Raises:
-            TypeError: the network or its loss has a layer that is not by hand, or does what depends on its data.
+            TypeError: a function in it has no hand-written backward, or its operations depend on its data.
             ShapeError: J is not one number.
-            RuntimeError: it is being compiled or exported, and has not seen such inputs before.
+            RuntimeError: it is being compiled or exported, and no such inputs were recorded before.
         """
         if torch.compiler.is_compiling():
             return self._seen(x, y)
         with _RECORDING:
             key = self._key(x, y)
             if key not in self._recorded:
-                # Dynamo leaves `_made` alone. Where it is not loaded it is not imported: that takes as long as torch.
+                # Dynamo must not trace `_made`. If it is not loaded, it is not imported: that takes as long as torch.
                 made = torch.compiler.disable(self._made) if "torch._dynamo" in sys.modules else self._made
                 self._recorded[key] = made(x, y)
             self._last = self._recorded[key]
             return self._last
 
     def _seen(self, x: Any, y: Any) -> Recorded:
-        """As `record`, where shapes may be symbols and nothing can be recorded."""
+        """As `record`, under torch.compile: shapes may be symbols, and nothing can be recorded."""
         inputs = _tensors(tree_leaves((x, y)))
         for recorded in self._recorded.values():
             likes = recorded.inputs
@@ -91,24 +91,24 @@ class ForwardBackward(nn.Module):
                 if all(t.shape == shape and t.dtype == dtype for t, (shape, dtype) in zip(inputs, likes, strict=True)):
                     return recorded
         raise RuntimeError(
-            "forward_backward: it records a network when it first sees it, and not while it is compiled or exported. "
-            "Call it on inputs of these shapes before, or give them: forward_backward(model, loss, x, y)."
+            "forward_backward: it cannot record a network while it is compiled or exported. "
+            "Call it on inputs of these shapes first, or give them: forward_backward(model, loss, x, y)."
         )
 
     @property
     def latest(self) -> Recorded:
-        """What was recorded for the last inputs.
+        """The recorded network for the last inputs.
 
         Raises:
             RuntimeError: there have been none.
         """
         if self._last is None:
-            raise RuntimeError("forward_backward: nothing is recorded yet; call it, or give it x and y to begin with.")
+            raise RuntimeError("forward_backward: nothing is recorded yet; call it, or construct it with x and y.")
         return self._last
 
     @property
     def plan(self) -> Plan:
-        """What is kept in memory, and when it is let go, for the last inputs."""
+        """The use of memory, for the last inputs."""
         return self.latest.plan
 
     def algorithm(self) -> str:
@@ -116,9 +116,9 @@ class ForwardBackward(nn.Module):
         return algorithm(self.latest)
 
     def parts(self, x: Any, y: Any) -> tuple[Forward, Backward]:
-        """The two halves as modules: (x, y) → J, g_L, remembered; and g_L, remembered → {name: dJ/dθ}, g_0."""
+        """The two halves as modules: (x, y) → J, g_L, saved; and g_L, saved → {name: dJ/dθ}, g_0."""
         names = [name for name, p in self._state()[0].items() if p.requires_grad]
-        forward, backward, ends = parted(self.record(x, y))
+        forward, backward, ends = split_in_two(self.record(x, y))
         return Forward(self, forward, len(ends)), Backward(backward, names, tree_flatten(x)[1])
 
     def given(self, x: Any, y: Any) -> Given:
@@ -126,7 +126,7 @@ class ForwardBackward(nn.Module):
         return Given(_tensors(tree_leaves(x)), _tensors(tree_leaves(y)), *self._state())
 
     def _state(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """θ and buffers by name: the model's own names, the loss's with "loss." in front; of a shared one, one name.
+        """θ and buffers by name: the model's own names, the loss's with the prefix "loss."; a shared one has one name.
 
         Raises:
             ValueError: two have the same name.
@@ -161,7 +161,7 @@ class ForwardBackward(nn.Module):
         return record(run, self.given(x, y), self.model)._replace(modes=[m.training for m in self.modules()])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was recorded: it is recorded again where it is read or copied."""
+        """Without the recorded networks: an unpickled or copied network records again."""
         return {**super().__getstate__(), "_recorded": {}, "_last": None}  # type: ignore[misc]
 
 
@@ -180,7 +180,7 @@ class _Whole(nn.Module):
 class Descent(nn.Module):
     """Forward, backward and update in one network: (θ, x, y, η) → (θ - η dJ/dθ, J, x_L), (14.9).
 
-    θ is {name: tensor}; what does not learn, and the buffers, are the model's own and fixed.
+    θ is {name: tensor}. Parameters that require no gradient, and buffers, are the model's own.
     """
 
     def __init__(self, network: ForwardBackward, x: Any, y: Any):
@@ -217,14 +217,14 @@ def forward_backward(
     >>> J, gradients, g_0 = network(torch.randn(8, 4), torch.randn(8, 2))
     >>> print(network.algorithm())
 
-    The gradients are those of parameters that ask for one, by the names of `model.named_parameters()`: one name for a
-    shared θ, whose gradients add up (14.47). Where J does not depend on one, it is 0. The model is recorded as it is:
-    its mode, and what follows from shapes. Inputs of other shapes, or another mode, are recorded anew.
+    The gradients are those of parameters that require one, by the names of `model.named_parameters()`: one name for a
+    shared θ, whose gradients add up (14.47). The gradient of a parameter that J does not depend on is 0. A recorded
+    network is fixed to the shapes of its inputs and the mode of each module; for others, the model is recorded again.
 
     Args:
         model: made of `chapter14.nn`, or converted. A tuple x is its arguments.
         loss: a function or module of x_L and y that gives one number, made of `chapter14.functional`.
-        x, y: inputs to record it on right now; without them, it is recorded at the first call.
+        x, y: inputs to record it with immediately; by default, it is recorded at the first call.
 
     Raises:
         TypeError: `model` is no module, or `loss` cannot be called.
@@ -240,12 +240,12 @@ def forward_backward(
 
 
 def _without_autograd() -> AbstractContextManager[Any]:
-    """Unless somebody records it: then it is a network like any other."""
+    """torch.no_grad(), unless the network itself is being recorded."""
     return nullcontext() if AT_WORK and recorder() is not None else torch.no_grad()
 
 
 def _name(n: str) -> str:
-    """What θ is called, that is `n` of a `ForwardBackward`."""
+    """The name in the model of a `ForwardBackward`'s parameter `n`."""
     return n.removeprefix("model.")
 
 

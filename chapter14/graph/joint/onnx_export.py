@@ -1,10 +1,10 @@
-"""The bigger network as an ONNX file: forward, backward and update, for where there is no PyTorch (14.6.5, 14.9).
+"""The bigger network as an ONNX file: forward, backward and update, to run without PyTorch (14.6.5, 14.9).
 
-    inputs     θ by name, x, y, eta []          θ has the weights that it was saved with for default values
+    inputs     θ by name, x, y, eta []          the default of θ are the weights at the time of export
     outputs    θ - η dJ/dθ, in the order of the inputs; J []; x_L
 
-torch.export and the ONNX exporter keep a hand-written way back here, because it is part of what is computed. Of a layer
-by itself they forget it.
+The file has the hand-written backward pass, because that is part of the forward of the exported network. Of a single
+layer, torch.export and the ONNX exporter drop it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
     """Writes a step of descent on inputs of these shapes to an ONNX file.
 
     Raises:
-        ImportError: the packages onnx and onnxscript are not there.
-        ValueError: the network writes into buffers as it runs, which an ONNX file cannot.
+        ImportError: the packages onnx and onnxscript are not installed.
+        ValueError: the network writes into buffers, which an ONNX file cannot.
     """
     try:
         import onnx
@@ -42,7 +42,7 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
     names = [f"theta.{name}" for name in theta]
     eta = torch.tensor(0.1, dtype=next(iter(theta.values())).dtype)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of the exporter, about itself
+        warnings.simplefilter("ignore")  # the exporter warns about its own code
         exported: Any = torch.onnx.export(
             step, (theta, x, y, eta), dynamo=True, verbose=False,
             input_names=[*names, "x", "y", "eta"], output_names=[*(f"{n}.next" for n in names), "J", "x_L"],
@@ -56,9 +56,9 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
         *model.graph.input,
         *model.graph.output,
     ):
-        part.ClearField("metadata_props")  # where in which file of whose machine it was traced
+        part.ClearField("metadata_props")  # paths of this machine's files
     for name, p in zip(names, theta.values(), strict=True):
-        model.graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # what it is unless given
+        model.graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # its default
     onnx.checker.check_model(model)
     path = Path(path)
     with whole(path) as beside:

@@ -1,9 +1,9 @@
 """A recorded network, printed as Algorithm 14.1: one line a layer forward; backward one for each g and each dJ/dθ.
 
-    g_2 = linear(g_3, 2.weightᵀ)         what goes between two values that have a line is nested, where it is short,
-    g_1 = 23 layers of g_2, x_1          and counted where it is long
+    g_2 = linear(g_3, 2.weightᵀ)         short calls are nested
+    g_1 = 23 layers of g_2, x_1          in long ones, the layers are counted
 
-`print(network.latest.module.code)` has all of it, and the constants.
+`print(network.latest.module.code)` prints every call and constant.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import fx
 from ...layers.core.arrange import Transpose
 from .recording import Recorded
 
-WIDTH = 64  #: of what is still written out
+WIDTH = 64  #: of the longest nested call
 
 
 def algorithm(recorded: Recorded) -> str:
-    """Input, output, and the two passes, with shapes, and the modules that the layers are of."""
+    """Input, output, and the two passes, with the shape of each value and the module of each layer."""
     nodes = [node for node in recorded.module.graph.nodes if node.op != "output"]
     given = {what: [n for n in nodes if n.meta.get("what") == what] for what in ("theta", "x", "y")}
     data = ", ".join(f"{n.name} {_shape(n)}" for n in (*given["x"], *given["y"]))
@@ -59,7 +59,7 @@ def _columns(lines: Iterator[tuple[str, str]]) -> list[str]:
 
 
 def _made(node: fx.Node) -> str:
-    """What makes a value that has a line, out of those that have one."""
+    """The right side of a value's line, in terms of the values that have a line."""
     text = _call(node)
     if len(text) <= WIDTH:
         return text
@@ -76,7 +76,7 @@ def _call(node: fx.Node) -> str:
 
 
 def _used(node: fx.Node) -> list[str]:
-    """The tensors that a call takes, by name, or how they are made. What is no layer, as a mask, is looked through."""
+    """The tensors that a call takes: their names, or the calls that make them; for a mask, what it is made of."""
     found: list[str] = []
 
     def look(n: fx.Node) -> fx.Node:
@@ -93,7 +93,7 @@ def _used(node: fx.Node) -> list[str]:
 
 
 def _behind(node: fx.Node) -> tuple[int, list[str]]:
-    """How many layers there are from the values with a line to this one, and which those are."""
+    """The number of layers between this value and the values with a line, and the names of those."""
     count, names, ahead, seen = 0, [], [node], {node}
     while ahead:
         at = ahead.pop(0)
@@ -108,7 +108,7 @@ def _behind(node: fx.Node) -> tuple[int, list[str]]:
 
 
 def _has_name(node: fx.Node) -> bool:
-    """Whether it is given, or has a line, or is one of several that a line gives."""
+    """Whether it is an input, or has a line, or is one of a line's several values."""
     line = node.name.startswith("x_") or node.name == "J" or "turn" in node.meta or "gradient of" in node.meta
     return line or "what" in node.meta or _is_transposed(node)
 
@@ -128,6 +128,6 @@ def _is_transposed(node: fx.Node) -> bool:
 
 
 def _shape(node: fx.Node) -> str:
-    """Of several, that of the first."""
+    """Of several values, the shape of the first."""
     shape = node.meta["shape"] if "shape" in node.meta else next(iter(node.users)).meta["shape"]
     return f"[{' x '.join(map(str, shape))}]"

@@ -4,8 +4,8 @@
     x_1, ..., x_L    the forward pass, and then J
     g_J, g_L, ..., g_0, dJ_dθ     the backward pass: layers, linear in g, with weights from the forward pass
 
-Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape", "dtype" where it can;
-going back, "of" is the value of the layer that it is the way back of.
+Every node's `meta` has its "kind", one of figure 14.17's four, and "layer", "module", "shape" and "dtype" where they
+apply; in the backward pass, "of" is the output of the layer whose backward the node is part of.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch.utils._pytree import tree_leaves
 
 from ...layer.recorder import following
 from ...layer.shape import ShapeError, in_words
-from .backward_pass import go_back
-from .memory_plan import Plan, plan, sunk, without_the_dead
-from .tape import Step, Tape
+from .backward_pass import backward_pass
+from .memory_plan import Plan, plan, remove_unused, sunk
+from .tape import RecordedLayer, Tape
 
 #: The four colours of figure 14.17.
 KINDS = ("params forward", "params backward", "data forward", "data backward")
@@ -33,16 +33,17 @@ class Recorded(NamedTuple):
 
     module: fx.GraphModule
     plan: Plan
-    L: int  #: how many data layers there are before the loss
+    L: int  #: the number of data layers before the loss
     x_L: list[str]  #: the nodes of the output
     g_L: list[str]  #: the nodes of their gradients
     inputs: list[Any]  #: shape and dtype of the leaves of x and y
     modes: Sequence[bool] = ()  #: which modules were training
 
     def node(self, name: str) -> fx.Node:
-        """
+        """The node of that name.
+
         Raises:
-            KeyError: there is no node of that name.
+            KeyError: there is none.
         """
         for node in self.module.graph.nodes:
             if node.name == name:
@@ -51,7 +52,7 @@ class Recorded(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a network is recorded on: leaves of x and y; parameters and buffers by name."""
+    """The inputs that a network is recorded with: leaves of x and y; parameters and buffers by name."""
 
     x: list[Any]
     y: list[Any]
@@ -62,10 +63,10 @@ class Given(NamedTuple):
 def record(
     run: Callable[[list[Any], list[Any], dict[str, Tensor]], tuple[Any, Any]], given: Given, model: Any
 ) -> Recorded:
-    """`run` takes leaves of x and y, and θ and buffers by name, and gives x_L and J.
+    """Records `run`, which takes leaves of x and y, and θ and buffers by name, and returns x_L and J.
 
     Raises:
-        TypeError: the network has what is not by hand, or does what depends on its data.
+        TypeError: the network has a function without a hand-written backward, or its operations depend on its data.
         ShapeError: J is not one number.
     """
     tape = Tape()
@@ -86,7 +87,7 @@ def record(
         ends = [tape.node(t) for t in tree_leaves(x_L) if isinstance(t, Tensor)]
         turn = tape.node(J)
         first = len(tape.graph.nodes)
-        gs = go_back(tape, J)
+        gs = backward_pass(tape, J)
         learned = [tape.node(t) for t in theta.values() if t.requires_grad]
         data = [tape.node(t) if t.requires_grad else None for t in x]
         gradients = [gs[n] if n in gs else _nothing(tape, n) for n in learned]
@@ -108,7 +109,7 @@ def _of(i: int, leaves: Sequence[Any]) -> str:
 
 
 def _nothing(tape: Tape, node: fx.Node) -> fx.Node:
-    """g of what J does not depend on."""
+    """A gradient of zeros, of a value that J does not depend on."""
     return tape.node(torch.zeros_like(node.meta["held"]))
 
 
@@ -116,10 +117,10 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
     graph = tape.graph
     for node in ends:
         node.meta["keep"] = True
-    without_the_dead(graph)
+    remove_unused(graph)
     sunk(graph)
     _kinds(graph)
-    L = _named(graph, J, ends, gs, tape.steps)
+    L = _named(graph, J, ends, gs, tape.layers)
     final = fx.Graph()
     new: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
@@ -141,7 +142,7 @@ def _finished(tape: Tape, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.
 
 def _kinds(graph: fx.Graph) -> None:
     """Data or params, forward or backward, by what a value depends on, and what depends on it."""
-    leads: dict[fx.Node, bool] = {}  # to g of data, and not to dJ/dθ alone
+    leads: dict[fx.Node, bool] = {}  # to a gradient of data, not only to dJ/dθ
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     backward: set[fx.Node] = set()
     data: set[fx.Node] = set()
@@ -156,15 +157,15 @@ def _kinds(graph: fx.Graph) -> None:
     for node in reversed(graph.nodes):
         users = [user for user in node.users if user.op != "output"]
         leads[node] = any(leads[user] for user in users) or (node not in params and not users) or node in g_0  # type: ignore[operator]
-        way = "backward" if node in backward else "forward"
+        which = "backward" if node in backward else "forward"
         what = ("data" if leads[node] else "params") if node in backward else ("data" if node in data else "params")
-        node.meta["kind"] = f"{what} {way}"
+        node.meta["kind"] = f"{what} {which}"
 
 
 def _named(
-    graph: fx.Graph, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.Node], steps: Sequence[Step]
+    graph: fx.Graph, J: fx.Node, ends: list[fx.Node], gs: dict[fx.Node, fx.Node], layers: Sequence[RecordedLayer]
 ) -> int:  # fmt: skip
-    """x_l in the order of the data layers, g_l and dJ_dθ their gradients, kept_l what is made to be remembered. L."""
+    """x_l in the order of the data layers, g_l and dJ_dθ their gradients, kept_l what is only saved. Returns L."""
     L = count = 0
     there = set(graph.nodes)
     for node in graph.nodes:
@@ -190,10 +191,10 @@ def _named(
             g.meta["gradient of"] = symbol
             if is_theta:
                 g.meta["theta"] = node.meta["name"]
-    for step in steps:
-        for node in step.kept:
+    for layer in layers:
+        for node in layer.saved:
             if node in there and "symbol" not in node.meta and "layer" not in node.meta:
-                symbol = step.outs[0].meta.get("symbol", "")
+                symbol = layer.outs[0].meta.get("symbol", "")
                 node.meta["symbol"] = f"kept_{symbol.removeprefix('x_')}"
     for node in graph.nodes:
         if "symbol" not in node.meta and "layer" in node.meta:

@@ -1,10 +1,10 @@
-"""A network, written down as it runs: every layer, what it remembers, and what else is made of its values.
+"""The recorder of 14.6.5: a network, recorded as it runs, with every layer and the tensors that it saves.
 
-    x_l = f_l(x_{l-1}, θ_l)          a `Step`, and a node of an fx graph that calls f_l
-    masks, draws, whole numbers      nodes too: calls of PyTorch's, of which there is no gradient
+    x_l = f_l(x_{l-1}, θ_l)             a `RecordedLayer`, and a node of an fx graph that calls f_l
+    masks, random and integer tensors   nodes that call torch functions; they have no gradient
 
-What is written into is another value from then on, so that the graph has no writing in place but that into buffers.
-Shapes and what follows from them are constants of the graph. What follows from the values is not, and is refused.
+A tensor that is written into gets a new value, so that the graph writes in place into buffers only. Shapes, and what
+depends on them, are constants of the graph. Python control flow that depends on a tensor's values raises a TypeError.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from . import torch_functions as calls
 from .tensor_nodes import Values, grad_fn_of, lasting, memory_of
 
 
-class Step(NamedTuple):
-    """A layer that g comes back through."""
+class RecordedLayer(NamedTuple):
+    """A layer that has a backward pass."""
 
     layer: type[Layer]
     needs: list[bool]
     ins: list[fx.Node | None]  # the value of each input that needs a gradient
     reals: list[bool]  # which inputs are real, and so have real gradients
     outs: list[fx.Node]
-    likes: list[Tensor]  # of each x_out, a tensor of its shape
+    likes: list[Tensor]  # for each x_out, a tensor of its shape
     remembered: tuple
-    module: str  # where it ran
-    kept: list[fx.Node]  # the nodes of what is remembered
+    module: str  # which called it
+    saved: list[fx.Node]  # the nodes of the remembered tensors
 
 
 class Read(NamedTuple):
-    """A value that lies in the memory of another, `whole` as it was at that version."""
+    """A view, `layer.of(whole, *constants)`, of the value that `whole` had at that version."""
 
     whole: Tensor
     layer: type[Layer]
@@ -49,18 +49,18 @@ class Read(NamedTuple):
 
 
 class Tape(Recorder):
-    """While it is on, what runs goes into `values.graph`, and layers that have a gradient into `steps`."""
+    """While it is active, calls are recorded in `values.graph`, and layers with a gradient also in `layers`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.values = Values()
-        self.steps: list[Step] = []
-        self.goes_back = False  # then nothing is remembered any more
-        self.inside = [""]  # the modules that run
-        self.of: fx.Node | None = None  # what the layer made whose way back is written down
-        self._native: list[tuple[str, str]] = []  # what is not by hand, and where
+        self.layers: list[RecordedLayer] = []
+        self.in_backward_pass = False  # in which layers save nothing
+        self.inside = [""]  # the names of the running modules, outermost first
+        self.of: fx.Node | None = None  # x_out of the layer whose backward is being recorded
+        self._native: list[tuple[str, str]] = []  # native functions with a gradient, and their modules
         self._reads: dict[int, Read] = {}
-        self.shared: set[StorageWeakRef] = set()  # the memory of tensors that other tensors lie in, unknown to `_reads`
+        self.shared: set[StorageWeakRef] = set()  # memory with views that `_reads` lacks
         self._versions: dict[int, int] = {}
 
     @property
@@ -68,11 +68,11 @@ class Tape(Recorder):
         return self.values.graph
 
     def given(self, called: str, x: Any, wants: bool, fixed: bool = False, **meta: Any) -> Tensor:
-        """x as a placeholder of the graph; `wants` says whether there is to be a gradient."""
+        """x as a placeholder of the graph; `wants`: its gradient is needed."""
         return self.values.given(called, x, wants, fixed, meta)
 
     def node(self, x: Tensor) -> fx.Node:
-        """The node whose value x is now: where x lies in what was written into since, it is read anew."""
+        """The node that x is the value of. A view is read again if its base has been written into."""
         read = self._reads.get(id(x))
         if read is not None:
             self.node(read.whole)
@@ -84,9 +84,10 @@ class Tape(Recorder):
         return self.values.node(x)
 
     def has_gradient(self, x: Any) -> bool:
-        """
+        """Whether x has a gradient, by layers.
+
         Raises:
-            TypeError: it has one of PyTorch's.
+            TypeError: its gradient is PyTorch's.
         """
         if not isinstance(x, Tensor) or not x.requires_grad:
             return False
@@ -99,14 +100,14 @@ class Tape(Recorder):
         return self.values.knows(x)
 
     def refuse(self, why: str) -> None:
-        """The graph cannot state what just ran.
+        """The graph cannot represent what just ran.
 
         Raises:
             TypeError: always.
         """
         raise TypeError(f"forward_backward: {why}")
 
-    # what runs
+    # calls
 
     def layer(self, layer: Any, inputs: Sequence[Any]) -> Any:
         needs = [self.has_gradient(x) for x in inputs]
@@ -115,7 +116,7 @@ class Tape(Recorder):
             x_out = layer.forward(*inputs)
         node = self.graph.call_function(layer.of, args)
         node.meta.update(layer=layer, module=self.inside[-1], of=self.of)
-        wants = torch.is_grad_enabled() and any(needs) and not self.goes_back
+        wants = torch.is_grad_enabled() and any(needs) and not self.in_backward_pass
         x_out = self.values.made(node, x_out, wants)
         if layer.view and memory_of(x_out) == memory_of(inputs[0]):
             self._reads[id(x_out)] = Read(inputs[0], layer, inputs[1:], self._version(inputs[0]))
@@ -127,14 +128,14 @@ class Tape(Recorder):
         shared = set(self.shared)
         with torch.no_grad():
             remembered = layer.remember(needs, inputs, x_out)
-        self.shared = shared  # a layer reads x.detach(), and keeps nothing in it
+        self.shared = shared  # views made inside `remember` do not outlive it
         ins = [self.node(x) if need else None for x, need in zip(inputs, needs, strict=True)]
         outs = [x_out] if isinstance(x_out, Tensor) else list(x_out)
         nodes = [self.node(x) for x in outs]
-        kept = [self.node(t) for t in remembered if isinstance(t, Tensor)]
+        saved = [self.node(t) for t in remembered if isinstance(t, Tensor)]
         held = tuple(self.values.alias(t) if isinstance(t, Tensor) else t for t in remembered)
         reals = [isinstance(x, Tensor) and not x.is_complex() for x in inputs]
-        self.steps.append(Step(layer, needs, ins, reals, nodes, outs, held, self.inside[-1], kept))
+        self.layers.append(RecordedLayer(layer, needs, ins, reals, nodes, outs, held, self.inside[-1], saved))
 
     def function(self, f: Callable[..., Any], args: Sequence[Any]) -> Any:
         with self._computing():
@@ -143,7 +144,7 @@ class Tape(Recorder):
 
     def put(self, x: Tensor, y: Tensor) -> Tensor:
         if lasting(x) in self.shared:
-            self.refuse(f"a tensor is written into{_in(self.inside[-1])} that shares memory with another.")
+            self.refuse(f"a tensor that shares memory with another is written into{_in(self.inside[-1])}.")
         read = self._reads.get(id(x))
         if read is not None:
             self.node(x)
@@ -151,7 +152,7 @@ class Tape(Recorder):
         elif not self._fixed(x):
             self._become(x, y)
         elif self.has_gradient(y):
-            self.refuse("a buffer is written into with what has a gradient; detach it first.")
+            self.refuse("a tensor with a gradient is written into a buffer; detach it first.")
         else:
             node = self.graph.call_method("copy_", (self.node(x), self.node(y)))
             node.meta["writes"] = True
@@ -164,8 +165,8 @@ class Tape(Recorder):
         if self.paused or name == "requires_grad_":
             return f(*args, **kwargs)
         if name == "__get__" and not isinstance(x_out := f(*args, **kwargs), Tensor):
-            self._asked(getattr(f.__self__, "__name__", ""))
-            return x_out  # as x.shape, which is asked for all the time
+            self._check_query(getattr(f.__self__, "__name__", ""))
+            return x_out  # such as x.shape
         given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
         self._check(name, given, kwargs)
         x_out = f(*args, **kwargs)
@@ -177,7 +178,7 @@ class Tape(Recorder):
         writes = calls.writes(name)
         if name == "detach":
             self.detached(x_out, given[0])
-        elif writes or (made and not any(x_out is x for x in given)):  # else it is a number, or one of them as it is
+        elif writes or (made and not any(x_out is x for x in given)):  # else x_out is a number, or one of the inputs
             target, arguments = calls.as_fx_calls(f, name, args)
             call = self.graph.call_method if isinstance(target, str) else self.graph.call_function
             node = call(target, self._arguments(arguments), self._arguments(kwargs))
@@ -185,31 +186,31 @@ class Tape(Recorder):
             self.values.noted(node, x_out if made else ())
         return x_out
 
-    def _asked(self, name: str) -> None:
-        """Something that is no tensor is asked of a tensor."""
+    def _check_query(self, name: str) -> None:
+        """Checks a call, or the read of an attribute, whose result is no tensor."""
         if name in calls.AUTOGRAD:
-            self.refuse(f"{name}{_in(self.inside[-1])} is autograd's, which has no part in this graph.")
+            self.refuse(f"{name}{_in(self.inside[-1])} belongs to autograd, which this graph does not use.")
 
     def _check(self, name: str, given: list[Tensor], kwargs: dict) -> None:
         where = _in(self.inside[-1])
         if kwargs.get("out") is not None:
-            self.refuse(f"{name}(..., out=...){where} writes into a tensor that is there before.")
+            self.refuse(f"{name}(..., out=...){where} writes into an existing tensor.")
         if calls.writes(name) and given[0].requires_grad:
-            self.refuse(f"{name}{where} writes into what has a gradient, and is not by hand.")
+            self.refuse(f"{name}{where} writes into a tensor with a gradient, and has no hand-written backward.")
         if name in calls.AUTOGRAD:
-            self._asked(name)
+            self._check_query(name)
         if name in calls.READS | calls.SHAPES and any(map(self.values.depends, given)):
             what = "Python reads a tensor" if name in calls.READS else "a shape depends on a tensor"
             self.refuse(
-                f"{what} by {name}{where}, so what the network does depends on its data. As one graph it does the same "
-                "for all data of one shape."
+                f"{what} by {name}{where}, so the network's operations depend on its data. One graph performs the same "
+                "operations on all data of one shape."
             )
 
     def detached(self, x_out: Tensor, x: Tensor) -> None:
-        """x_out is x, without a gradient: of that, `steps` know."""
+        """x_out is the value x; `layers` records that it has no gradient."""
         self.values.put(x_out, self.node(x))
 
-    # how it is written down
+    # nodes
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

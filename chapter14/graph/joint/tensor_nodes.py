@@ -1,6 +1,7 @@
-"""Which node of an fx graph a tensor is, while a network is written down.
+"""The node of an fx graph that each tensor is the value of, while a network is recorded.
 
-A tensor is held as long as that, so that its id stays its own. One that nobody gave and no node made is a constant.
+Tensors are identified by their id, so each is held until recording ends. A tensor that is neither an input nor the
+output of a node is a constant.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
-#: What may stand in an fx graph as it is.
+#: Types whose values fx prints as arguments.
 _PLAIN = (str, int, float, bool, complex, torch.dtype, torch.device, torch.memory_format, torch.layout)
 
 
 class Values:
-    """`graph`, and `root`, the module that has its constants."""
+    """`graph`, and `root`, the module that owns its constants."""
 
     def __init__(self) -> None:
         self.graph = fx.Graph()
@@ -30,11 +31,11 @@ class Values:
         self._constants = 0
 
     def given(self, called: str, x: Tensor, wants: bool, fixed: bool, meta: dict[str, Any]) -> Tensor:
-        """x as a placeholder; `wants`: there is to be a gradient of it; `fixed`: what is written into it stays."""
+        """x as a placeholder. `wants`: its gradient is needed; `fixed`: writes into it are recorded as such."""
         node = self.graph.placeholder(re.sub(r"\W", "_", called))
-        node.target = node.name  # which is nobody else's
+        node.target = node.name  # fx makes names unique
         node.meta.update(meta, given=True)
-        with _unheard():
+        with _unrecorded():
             x = x.detach().clone() if fixed else x.detach()
         x = self.made(node, x, wants)
         if fixed:
@@ -45,7 +46,7 @@ class Values:
         return id(x) in self._nodes
 
     def is_fixed(self, x: Tensor) -> bool:
-        """Whether x is there before and after: a buffer, or a constant."""
+        """Whether x outlives a call of the network: a buffer or a constant."""
         return id(x) in self._fixed
 
     def node(self, x: Tensor) -> fx.Node:
@@ -54,41 +55,41 @@ class Values:
         return self._nodes[id(x)][1]
 
     def fix(self, x: Tensor, value: Tensor) -> None:
-        """x is a constant, of this value."""
+        """Makes x a constant of this value."""
         self._fixed.add(id(x))
         self.put(x, self.constant(value))
 
     def put(self, x: Tensor, node: fx.Node) -> None:
-        """x is the value of that node, from now on."""
+        """Makes x the value of that node."""
         self._nodes[id(x)] = x, node
 
     def become(self, x: Tensor, y: Tensor, wants: bool) -> None:
-        """x is what y is, from now on."""
+        """Makes x the value that y has, after an in-place write."""
         node = self.node(y)
-        with _unheard():
+        with _unrecorded():
             x.data = y.data
             x.requires_grad_(wants)
         self.put(x, node)
 
     def alias(self, x: Tensor) -> Tensor:
-        """x as it is, by another name: its own may be another value later."""
-        with _unheard():
+        """Another tensor with the present value of x, which x may lose in a later in-place write."""
+        with _unrecorded():
             alias = x.detach()
         self.put(alias, self.node(x))
         return alias
 
     def made(self, node: fx.Node, x_out: Any, wants: bool) -> Any:
-        """x_out of a layer as new tensors: leaves that have a gradient, where `wants` says so."""
+        """The outputs of a layer as new leaf tensors, which require a gradient where `wants` is True."""
         if not isinstance(x_out, Tensor):
             return tuple(self.made(self.entry(node, i), x, wants) for i, x in enumerate(x_out))
-        with _unheard():
+        with _unrecorded():
             x_out = x_out.detach()
             x_out.requires_grad_(wants and (x_out.is_floating_point() or x_out.is_complex()))
         self.noted(node, x_out)
         return x_out
 
     def noted(self, node: fx.Node, x_out: Any) -> None:
-        """x_out is what that node gives: a tensor, or several."""
+        """Makes x_out, a tensor or several, the value of that node."""
         if isinstance(x_out, Tensor):
             self.describe(node, x_out)
             self.put(x_out, node)
@@ -98,19 +99,19 @@ class Values:
                 self.noted(self.entry(node, i), x)
 
     def describe(self, node: fx.Node, x: Tensor) -> None:
-        with _unheard():
-            held = x.detach()  # x may lie elsewhere later, and its memory be given to another
+        with _unrecorded():
+            held = x.detach()  # x may get other memory, and this memory be reused
             size = x.untyped_storage().nbytes()
         node.meta.update(shape=tuple(x.shape), dtype=x.dtype, memory=memory_of(x), bytes=size, held=held)
 
     def constant(self, value: Any) -> Any:
-        """What fx can print as it is, or a node that reads it."""
+        """The value, if fx can print it, or else a node that reads it."""
         if value is None or value is Ellipsis or isinstance(value, _PLAIN):
             return value
         name = f"constant_{self._constants}"
         self._constants += 1
         if isinstance(value, Tensor):
-            with _unheard():
+            with _unrecorded():
                 self.root.register_buffer(name, value.detach(), persistent=False)
         else:
             setattr(self.root, name, value)
@@ -120,7 +121,7 @@ class Values:
         return node
 
     def depends(self, x: Tensor) -> bool:
-        """Whether x depends on what the network is given, or is drawn."""
+        """Whether x depends on an input of the network or on random numbers."""
         ahead, seen = [self.node(x)] if self.knows(x) else [], set()
         while ahead:
             node = ahead.pop()
@@ -136,13 +137,13 @@ class Values:
 
 
 def memory_of(x: Tensor) -> int:
-    with _unheard():
+    with _unrecorded():
         return x.untyped_storage()._cdata
 
 
 def lasting(x: Tensor) -> StorageWeakRef:
-    """The memory of x, equal to no other's later, when this is free."""
-    with _unheard():
+    """The memory of x, as a key that later memory at the same address does not equal."""
+    with _unrecorded():
         return StorageWeakRef(x.untyped_storage())
 
 
@@ -152,7 +153,7 @@ def grad_fn_of(x: Tensor) -> Any:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
-    """Nobody listens to what runs."""
+def _unrecorded() -> Iterator[None]:
+    """Nothing in it is recorded."""
     with torch._C.DisableTorchFunction(), torch.no_grad():
         yield

@@ -1,4 +1,4 @@
-"""What a call of PyTorch's that is no layer does: whether it writes, draws, or lets Python see what is in a tensor."""
+"""Which torch functions write into a tensor, draw random numbers, or let Python read a tensor's values."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import Any
 
 from torch import Tensor
 
-#: What gives Python a number that is a tensor's, and what has a shape that depends on a tensor's values.
+#: They give Python a tensor's values.
 READS = frozenset(
     "item tolist numpy __bool__ __int__ __float__ __index__ __complex__ equal allclose is_nonzero".split()
 )
-#: What asks autograd, or tells it something: functions, methods and attributes.
+#: Functions, methods and attributes that read or change autograd's state.
 AUTOGRAD = frozenset(
     "register_hook register_post_accumulate_grad_hook retain_grad backward grad grad_fn is_leaf _base _version "
     "_backward_hooks retains_grad".split()
 )
+#: The shape of their output depends on a tensor's values.
 SHAPES = frozenset("nonzero argwhere unique unique_consecutive masked_select bincount".split())
 _DRAWS = frozenset(
     "bernoulli binomial cauchy exponential geometric log_normal multinomial normal poisson rand rand_like randint "
     "randint_like randn randn_like random randperm uniform".split()
 )
-#: What says something of a tensor that does not depend on its values: functions, methods and attributes.
+#: Functions, methods and attributes whose result does not depend on a tensor's values.
 DESCRIBES = frozenset(
     "broadcast_shapes can_cast device dim dtype element_size get_device is_complex is_contiguous is_cpu is_cuda "
     "is_floating_point is_meta is_mkldnn is_mps is_nested is_quantized is_same_size is_signed is_sparse "
@@ -43,7 +44,7 @@ def writes(name: str) -> bool:
 
 
 def as_fx_calls(f: Any, name: str, args: tuple) -> tuple[Any, tuple]:
-    """f and its arguments where fx can print them: a method by its name, a property by `getattr`."""
+    """f and its arguments in a form that fx can print: a method as its name, a property as `getattr`."""
     if name == "__get__":
         return getattr, (args[0], getattr(f.__self__, "__name__", ""))
     if name == "__getitem__":

@@ -1,14 +1,14 @@
-"""In-place forms, as `x += y` and `relu_`: what is computed is put where x lies, and x goes on as that.
+"""In-place forms, as `x += y` and `relu_`: the result y is written into the memory of x.
 
     x_out = y,  in the memory of x              L^x = 0            L^y = I
 
-Where x is a view, a part of the memory of another tensor, it is that one, its base, that goes on changed:
+If x is a view of another tensor, its base, then the base is written into:
 
-    base_out = base, but y where x lies         L^base: I, without the rows of x        L^y: those rows
+    base_out = base, but y at the entries of x      L^base: I, without the rows of x        L^y: those rows
 
-and x, and any other view, is read again from there. Where one of the two is complex and the other is its parts, both
-are taken for real: the complex one by its pairs. Autograd's own rules hold: a leaf that asks for a gradient cannot be
-written over, nor a view that is one of several, and whoever remembered x is told.
+and x, and every other view, is read again from it. If one of the two is complex and the other is its parts, the
+complex one is viewed as real pairs. Autograd's own rules hold: a leaf that requires a gradient cannot be overwritten,
+nor one of several views that one function returned, and a layer that saved x raises an error in the backward pass.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from .arrange import permute
 from .complex import view_as_complex, view_as_real
 from .view import Part, Replaced, Strided
 
-#: How a view lies in its base: which of the two, if any, is complex and taken by its pairs; the base's axes in the
-#: order of its memory; then size, stride and offset there.
-Lies = tuple[str | None, tuple[int, ...], tuple[Any, ...]]
+#: The layout of a view in its base: which of the two, if any, is complex and viewed as real pairs; the base's axes in
+#: the order of its memory; then size, stride and offset there.
+Layout = tuple[str | None, tuple[int, ...], tuple[Any, ...]]
 
-#: What autograd puts in the place of a view's own node, once its base has been written into.
+#: The node that autograd gives to a view once its base has been written into.
 _STALE = "AsStridedBackward0"
 
 
 class InPlace(Layer):
     @staticmethod
-    def forward(base, y, lies):
+    def forward(base, y, layout):
         return y
 
     @staticmethod
@@ -48,10 +48,10 @@ class InPlace(Layer):
         return (inputs[2],)
 
     @staticmethod
-    def backward(needs, g, lies):
-        if lies is None:
+    def backward(needs, g, layout):
+        if layout is None:
             return None, g if needs[1] else None, None
-        pairs, order, view = lies
+        pairs, order, view = layout
         g = permute(view_as_real(g) if pairs == "base" else g, order)
         dbase = Replaced.of(g, g.new_zeros(()), Part, ("as_strided", view)) if needs[0] else None
         dy = Part.of(g, "as_strided", view) if needs[1] else None
@@ -64,30 +64,30 @@ class InPlace(Layer):
 
 
 class _WrittenOver(Node):
-    """The one form of `InPlace` that writes."""
+    """`InPlace`, which writes."""
 
     layer = InPlace
 
     @staticmethod
-    def forward(ctx, base, y, lies):
+    def forward(ctx, base, y, layout):
         ctx.mark_dirty(base)
-        ctx.lies = lies
-        _copy(_place(base, lies), y)
+        ctx.layout = layout
+        _copy(_place(base, layout), y)
         return base
 
     @staticmethod
     def backward(ctx, g):
-        return InPlace.backward(ctx.needs_input_grad, g, ctx.lies)
+        return InPlace.backward(ctx.needs_input_grad, g, ctx.layout)
 
     @staticmethod
-    def jvp(ctx, dbase, dy, lies):
-        place = _place(dbase, ctx.lies)
+    def jvp(ctx, dbase, dy, layout):
+        place = _place(dbase, ctx.layout)
         place.copy_(dy) if dy is not None else place.zero_()
         return dbase
 
 
 class _Turned(Node):
-    """x itself, its axes arranged otherwise: a linear map of x, in its own place."""
+    """A change of x's own axes, as by `unsqueeze_`: a linear map."""
 
     layer = InPlace
 
@@ -106,37 +106,38 @@ class _Turned(Node):
         return _turned(dx, ctx.how, ctx.kept[1:])
 
 
-def _place(base: Tensor, lies: Lies | None) -> Tensor:
-    if lies is None:
+def _place(base: Tensor, layout: Layout | None) -> Tensor:
+    if layout is None:
         return base
-    pairs, order, (size, stride, offset) = lies
+    pairs, order, (size, stride, offset) = layout
     base = torch.view_as_real(base) if pairs == "base" else base
     place = base.permute(order).as_strided(size, stride, offset + base.storage_offset())
     return torch.view_as_complex(place) if pairs == "view" else place
 
 
 def _copy(x: Tensor, y: Tensor) -> Tensor:
-    """x.copy_(y); nothing where y is x itself, as in `x[k] += 1`, which writes x[k] back. Axes of 1 have no stride."""
+    """x.copy_(y), or nothing if y is x itself, as in `x[k] += 1`, which assigns x[k] to itself."""
     watched = torch.compiler.is_compiling() or transformed()
-    return x if not watched and torch._C._is_alias_of(x, y) and _lie(x) == _lie(y) else x.copy_(y)  # type: ignore[attr-defined]
+    same = not watched and torch._C._is_alias_of(x, y) and _place_in_memory(x) == _place_in_memory(y)  # type: ignore[attr-defined]
+    return x if same else x.copy_(y)
 
 
-def _lie(x: Tensor) -> tuple:
+def _place_in_memory(x: Tensor) -> tuple:
     strides = [(n, step) for n, step in zip(x.shape, x.stride(), strict=True) if n != 1]
     return x.dtype, x.is_conj(), x.is_neg(), x.storage_offset(), strides
 
 
 def _graph(*tensors: Tensor) -> bool:
     if torch.compiler.is_compiling() or transformed():
-        return False  # Dynamo takes no Function with a jvp; and a copy has no derivative to speak of
+        return False  # Dynamo refuses a Function with a jvp, and `copy_` itself suffices
     return forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
 
 
 def in_place(x: Tensor, y: Tensor) -> Tensor:
-    """y, put where x lies: [*x], in x's dtype. Returns x, and where that is a view, another view of the same.
+    """Writes y [*x] into x, in x's dtype. Returns x or, if that is a view, another view of the same memory.
 
     Raises:
-        RuntimeError: y broadcasts to another shape than x's, or x is a leaf that asks for a gradient.
+        RuntimeError: y broadcasts to another shape than x's, or x is a leaf that requires a gradient.
     """
     if y.shape != x.shape:
         raise RuntimeError(f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(y.shape)}")
@@ -150,24 +151,24 @@ def in_place(x: Tensor, y: Tensor) -> Tensor:
     y = _as_dtype(y, x)
     base = x._base
     if base is not None and _refused(x, y):
-        return x.copy_(y)  # autograd says why
-    if base is None or (x.requires_grad and x.is_leaf) or (lies := _lies(x, base)) is None:
+        return x.copy_(y)  # which raises autograd's error
+    if base is None or (x.requires_grad and x.is_leaf) or (layout := _layout(x, base)) is None:
         return _WrittenOver.apply(x, y, None)
     if x.requires_grad and not base.requires_grad:
         raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
-    _WrittenOver.apply(base, y, lies)
-    return anew(x)
+    _WrittenOver.apply(base, y, layout)
+    return current(x)
 
 
 def _as_dtype(y: Tensor, x: Tensor) -> Tensor:
-    """y in x's dtype; of whole numbers, which have no gradient, the copy sees to it."""
+    """y in x's dtype, unless it has no gradient: then `copy_` casts."""
     return cast(y, x.dtype) if y.is_floating_point() and (x.is_floating_point() or x.is_complex()) else y
 
 
 def over(layer: Any, x: Tensor, *constants: Any) -> Tensor:
-    """`layer.of(x, *constants)`, put where x lies, in one step: for a layer whose `remember` can do without x.
+    """`layer.of(x, *constants)`, written into x, in one step: for a layer whose `remember` does not need x.
 
-    Then x_out is remembered where it lies, and not beside it.
+    Then the saved x_out takes no further memory.
     """
     if in_function_mode() and mode_ignores_layers((x,)):
         with torch._C.DisableTorchFunction():
@@ -192,7 +193,7 @@ def _that_writes(layer: Any) -> Callable[..., Tensor]:
 
 
 def _refused(x: Tensor, y: Tensor) -> bool:
-    """As one of several views made at once: PyTorch 2.7 takes it for its own mistake where a Function writes there."""
+    """Whether x is one of several views of one function, where PyTorch 2.7 reports an internal error for a Function."""
     return torch.is_grad_enabled() and (x.requires_grad or y.requires_grad) and not _made_alone(x)
 
 
@@ -201,7 +202,7 @@ def _made_alone(x: Tensor) -> bool:
 
 
 def turn_in_place(x: Tensor, how: str, layer: type[LinearMap], *arguments: Any) -> Tensor:
-    """x with other axes, itself, as `x.unsqueeze_(dim)`; `layer` is the plain form, and None an argument not given."""
+    """Changes x's own axes, as `x.unsqueeze_(dim)`. `layer` is the plain form; arguments of None are not passed."""
     if AT_WORK and (listening := recorder()) is not None:
         return listening.put(x, layer.of(x, *arguments))
     if _graph(x) and x._base is None:
@@ -213,29 +214,29 @@ def _turned(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
     return getattr(x, how)(*(a for a in arguments if a is not None))
 
 
-def anew(x: Tensor) -> Tensor:
-    """x; and if it is a view of what has been written into since, that, read anew from its base."""
-    if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):  # who records knows what x is now
+def current(x: Tensor) -> Tensor:
+    """x or, if it is a view whose base has been written into, the view read again from its base."""
+    if torch.compiler.is_compiling() or (AT_WORK and recorder() is not None):  # a recorder does this itself
         return x
     if transformed():
         if (read := alias(x)) is None:
             return x
         whole, layer, arguments, version = read
-        current = anew(whole)
-        return x if current is whole and whole._version == version else layer.of(current, *arguments)
+        base = current(whole)
+        return x if base is whole and whole._version == version else layer.of(base, *arguments)
     base = x._base
-    if base is None or type(x.grad_fn).__name__ != _STALE or (lies := _lies(x, base)) is None:
+    if base is None or type(x.grad_fn).__name__ != _STALE or (layout := _layout(x, base)) is None:
         return x
-    pairs, order, (size, stride, offset) = lies
+    pairs, order, (size, stride, offset) = layout
     base = permute(view_as_real(base) if pairs == "base" else base, order)
-    if 0 in stride:  # entries that share memory: what comes back to them adds up
+    if 0 in stride:  # entries that share memory: their gradients add up
         return Strided.of(base, size, stride, offset + base.storage_offset())
     part = Part.of(base, "as_strided", (size, stride, offset))
     return view_as_complex(part) if pairs == "view" else part
 
 
-def _lies(x: Tensor, base: Tensor) -> Lies | None:
-    """None where there is no saying: a view of other numbers, of a base with gaps, or one of several."""
+def _layout(x: Tensor, base: Tensor) -> Layout | None:
+    """None for a view in another dtype, of a base with gaps in memory, or one of several views of one function."""
     if not _made_alone(x):
         return None
     pairs = None
