@@ -52,6 +52,9 @@ class Layer:
     ...         return (mul(g, mul(mul(x, x), 3)),)
     """
 
+    #: (*inputs) → x_out, a static method.
+    forward: ClassVar[Any]
+
     #: What autocast does to the inputs: "lower" casts to its dtype, "float32" casts up, "widest" to the widest given.
     autocast: ClassVar[str | None] = None
     #: The letters in which an error repeats the call, e.g. {"x": "... N", "W": "M N"}; in the order of the inputs.
@@ -96,10 +99,6 @@ class Layer:
     cast: ClassVar[Callable[[Tensor, torch.dtype], Tensor]] = staticmethod(cast)
 
     @staticmethod
-    def forward(*inputs: Any) -> Any:
-        raise NotImplementedError
-
-    @staticmethod
     def remember(needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
         return tuple(inputs)
 
@@ -115,7 +114,7 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if cls.__module__.partition(".")[0] == __name__.partition(".")[0] and "conjugates" not in vars(cls):
             cls.conjugates = True
-        if cls.forward is not Layer.forward:
+        if hasattr(cls, "forward"):
             cls.vjp = staticmethod(cls.backward if cls.conjugates else _conjugated(cls.backward))
             once = cls.backward_once
             cls.vjp_once = once and staticmethod(once if cls.conjugates else _conjugated(once))

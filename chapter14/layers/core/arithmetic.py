@@ -36,9 +36,7 @@ class Plus(JointlyLinear):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
-    @staticmethod
-    def forward(a, b):
-        return a + b
+    forward = staticmethod(torch.add)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -54,9 +52,7 @@ class Minus(JointlyLinear):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
-    @staticmethod
-    def forward(a, b):
-        return a - b
+    forward = staticmethod(torch.sub)
 
     @staticmethod
     def remember(needs, inputs, x_out):
@@ -72,9 +68,7 @@ class Times(BilinearMap):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
 
-    @staticmethod
-    def forward(a, b):
-        return a * b
+    forward = staticmethod(torch.mul)
 
     @staticmethod
     def transpose_a(g, b, shape):

@@ -24,9 +24,7 @@ from .maps import SymmetricMap, TransposedMap
 class Reshape(LinearMap):
     view = True
 
-    @staticmethod
-    def forward(x, shape):
-        return x.reshape(shape)
+    forward = staticmethod(torch.reshape)
 
     @staticmethod
     def transpose(g, shape, _):
@@ -36,9 +34,7 @@ class Reshape(LinearMap):
 class Permute(LinearMap):
     view = True
 
-    @staticmethod
-    def forward(x, dims):
-        return x.permute(dims)
+    forward = staticmethod(torch.permute)
 
     @staticmethod
     def transpose(g, shape, dims):
@@ -51,23 +47,17 @@ class Permute(LinearMap):
 class Transpose(SymmetricMap):
     view = True
 
-    @staticmethod
-    def forward(x, dim0, dim1):
-        return x.transpose(dim0, dim1)
+    forward = staticmethod(torch.transpose)
 
 
 class FlipAxes(SymmetricMap):
     title = "flip"
 
-    @staticmethod
-    def forward(x, dims):
-        return x.flip(dims)
+    forward = staticmethod(torch.flip)
 
 
 class Roll(LinearMap):
-    @staticmethod
-    def forward(x, shifts, dims):
-        return x.roll(shifts, dims)
+    forward = staticmethod(torch.roll)
 
     @staticmethod
     def transpose(g, shape, shifts, dims):
@@ -77,9 +67,7 @@ class Roll(LinearMap):
 class Narrow(LinearMap):
     view = True
 
-    @staticmethod
-    def forward(x, dim, start, length):
-        return x.narrow(dim, start, length)
+    forward = staticmethod(torch.narrow)
 
     @staticmethod
     def transpose(g, shape, dim, start, length):
@@ -108,9 +96,7 @@ class ConstantPad(LinearMap):
 class Border(LinearMap):
     """A border that repeats entries of x; the gradient of each is summed over its copies."""
 
-    @staticmethod
-    def forward(x, widths, mode):
-        return native.pad(x, widths, mode)
+    forward = staticmethod(native.pad)
 
     @staticmethod
     def transpose(g, shape, widths, mode):

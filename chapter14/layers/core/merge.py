@@ -80,9 +80,7 @@ class Stack(JointlyLinear):
 class Unbind(LinearMap):
     many = True
 
-    @staticmethod
-    def forward(x, dim):
-        return x.unbind(dim)
+    forward = staticmethod(torch.unbind)
 
     @staticmethod
     def transpose(g, shape, dim):

@@ -18,9 +18,7 @@ from .arrange import reshape
 class PixelShuffle(LinearMap):
     title = "pixel_shuffle"
 
-    @staticmethod
-    def forward(x, r):
-        return native.pixel_shuffle(x, r)
+    forward = staticmethod(native.pixel_shuffle)
 
     @staticmethod
     def transpose(g, shape, r):
@@ -30,9 +28,7 @@ class PixelShuffle(LinearMap):
 class PixelUnshuffle(LinearMap):
     title = "pixel_unshuffle"
 
-    @staticmethod
-    def forward(x, r):
-        return native.pixel_unshuffle(x, r)
+    forward = staticmethod(native.pixel_unshuffle)
 
     @staticmethod
     def transpose(g, shape, r):
@@ -42,9 +38,7 @@ class PixelUnshuffle(LinearMap):
 class ChannelShuffle(LinearMap):
     title = "channel_shuffle"
 
-    @staticmethod
-    def forward(x, groups):
-        return native.channel_shuffle(x, groups)
+    forward = staticmethod(native.channel_shuffle)
 
     @staticmethod
     def transpose(g, shape, groups):

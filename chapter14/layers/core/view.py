@@ -28,28 +28,14 @@ class View(Reshape):
         return x.view(shape)
 
 
-class Squeeze(LinearMap):
-    view = True
-
+class Squeeze(Reshape):
     @staticmethod
     def forward(x, dims):
         return x.squeeze() if dims is None else x.squeeze(dims)
 
-    @staticmethod
-    def transpose(g, shape, dims):
-        return reshape(g, shape)
 
-
-class Unsqueeze(LinearMap):
-    view = True
-
-    @staticmethod
-    def forward(x, dim):
-        return x.unsqueeze(dim)
-
-    @staticmethod
-    def transpose(g, shape, dim):
-        return reshape(g, shape)
+class Unsqueeze(Reshape):
+    forward = staticmethod(torch.unsqueeze)
 
 
 class Part(LinearMap):
@@ -101,9 +87,7 @@ class Strided(LinearMap):
 
     view = True
 
-    @staticmethod
-    def forward(x, size, stride, offset):
-        return x.as_strided(size, stride, offset)
+    forward = staticmethod(torch.as_strided)
 
     @staticmethod
     def remember(needs, inputs, x_out):

@@ -28,9 +28,7 @@ class Linear(BiasedMap):
     autocast = "lower"
     letters = {"x": "... N", "W": "M N", "b": "M"}
 
-    @staticmethod
-    def forward(x, W, b):
-        return nn.functional.linear(x, W, b)
+    forward = staticmethod(nn.functional.linear)
 
     @staticmethod
     def remember(needs, inputs, x_out):

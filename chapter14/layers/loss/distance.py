@@ -88,9 +88,7 @@ class Cosine(Layer):
     letters = {"a": "...", "b": "..."}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(a, b, dim, eps):
-        return native.cosine_similarity(a, b, dim, eps)
+    forward = staticmethod(native.cosine_similarity)
 
     @staticmethod
     def backward(needs, g, a, b, dim, eps):
@@ -132,9 +130,7 @@ class Cdist(Layer):
     letters = {"a": "... P M", "b": "... R M"}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(a, b, p, mode):
-        return torch.cdist(a, b, p, mode)
+    forward = staticmethod(torch.cdist)
 
     @staticmethod
     def backward(needs, g, a, b, p, mode):
@@ -180,9 +176,7 @@ class Pdist(Layer):
     letters = {"x": "N M"}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(x, p):
-        return native.pdist(x, p)
+    forward = staticmethod(native.pdist)
 
     @staticmethod
     def backward(needs, g, x, p):

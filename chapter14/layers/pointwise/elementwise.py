@@ -71,7 +71,6 @@ class Elementwise(Layer):
     autocast = "widest"
     letters = {"a": "...", "b": "..."}
     opmath: ClassVar[str | None] = "derivatives"
-    forward: ClassVar[Any]
 
     @staticmethod
     def partials(*kept: Any) -> Sequence[Partial | None]:

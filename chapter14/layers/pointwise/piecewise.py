@@ -30,7 +30,6 @@ class Gated(PointwiseLayer):
     """h' = 1 where the mask is True, else 0. A subclass has `mask`, or `mask_of_output` and `write`."""
 
     opmath = None
-    forward: ClassVar[Any]
     write: ClassVar[Any]
 
     @classmethod
@@ -141,7 +140,7 @@ class Threshold(Gated):
 class Hardshrink(Gated):
     """x where |x| > λ, else 0."""
 
-    forward: ClassVar[Any] = staticmethod(native.hardshrink)
+    forward = staticmethod(native.hardshrink)
 
     @staticmethod
     def mask(x, lambd):

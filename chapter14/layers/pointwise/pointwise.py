@@ -33,7 +33,6 @@ class PointwiseLayer(Layer):
 
     letters = {"x": "..."}
     opmath: ClassVar[str | None] = "derivatives"
-    forward: ClassVar[Any]
 
     @staticmethod
     def h_prime(*remembered: Any) -> Slope:
@@ -99,9 +98,7 @@ def pointwise(x: Tensor, h: Callable[[Tensor], Tensor], h_prime: Callable[[Tenso
 class Sigmoid(ByItsOutput):
     """h' = h (1 - h)."""
 
-    @staticmethod
-    def forward(x):
-        return x.sigmoid()
+    forward = staticmethod(torch.sigmoid)
 
     @staticmethod
     def h_prime(h):
@@ -115,9 +112,7 @@ class Sigmoid(ByItsOutput):
 class Tanh(ByItsOutput):
     """h' = 1 - h²."""
 
-    @staticmethod
-    def forward(x):
-        return x.tanh()
+    forward = staticmethod(torch.tanh)
 
     @staticmethod
     def h_prime(h):

@@ -144,9 +144,7 @@ def sinc(input: Tensor) -> Tensor:
 class Logit(PointwiseLayer):
     """log(x / (1 - x)), of x brought into [ε, 1 - ε] where there is an ε; h' is 0 where it was brought there."""
 
-    @staticmethod
-    def forward(x, eps):
-        return torch.logit(x, eps)
+    forward = staticmethod(torch.logit)
 
     @staticmethod
     def h_prime(x, eps):

@@ -43,9 +43,7 @@ def flat(x: Tensor, h: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 class Frac(IdentityMap):
-    @staticmethod
-    def forward(x):
-        return x.frac()
+    forward = staticmethod(torch.frac)
 
 
 def frac(x: Tensor) -> Tensor:

@@ -42,9 +42,7 @@ def _over(g: Tensor, shape: Sequence[int], dims: Axes) -> Tensor:
 class Sum(LinearMap):
     autocast = "float32"
 
-    @staticmethod
-    def forward(x, dims, keepdim):
-        return torch.sum(x, dims, keepdim)
+    forward = staticmethod(torch.sum)
 
     @staticmethod
     def transpose(g, shape, dims, keepdim):
@@ -52,9 +50,7 @@ class Sum(LinearMap):
 
 
 class Mean(LinearMap):
-    @staticmethod
-    def forward(x, dims, keepdim):
-        return torch.mean(x, dims, keepdim)
+    forward = staticmethod(torch.mean)
 
     @staticmethod
     def transpose(g, shape, dims, keepdim):

@@ -31,9 +31,7 @@ from ..pointwise.pointwise import exp
 class CumSum(LinearMap):
     autocast = "float32"
 
-    @staticmethod
-    def forward(x, dim):
-        return x.cumsum(dim)
+    forward = staticmethod(torch.cumsum)
 
     @staticmethod
     def transpose(g, shape, dim):
@@ -86,9 +84,7 @@ class CumProd(Layer):
     letters = {"x": "..."}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(x, dim):
-        return x.cumprod(dim)
+    forward = staticmethod(torch.cumprod)
 
     @staticmethod
     def backward(needs, g, x, dim):
@@ -106,9 +102,7 @@ class LogCumSumExp(Layer):
     letters = {"x": "..."}
     opmath = "derivatives"
 
-    @staticmethod
-    def forward(x, dim):
-        return x.logcumsumexp(dim)
+    forward = staticmethod(torch.logcumsumexp)
 
     @staticmethod
     def backward(needs, g, x, dim):

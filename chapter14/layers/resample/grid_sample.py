@@ -142,9 +142,7 @@ class Match(BilinearMap):
 class AffineGrid(LinearMap):
     autocast = "lower"
 
-    @staticmethod
-    def forward(theta, size, align_corners):
-        return torch.affine_grid_generator(theta, size, align_corners)
+    forward = staticmethod(torch.affine_grid_generator)
 
 
 class AffineGridTranspose(TransposedMap, of=AffineGrid):
