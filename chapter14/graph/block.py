@@ -5,9 +5,9 @@
     dJ/dθ = g_out L^θ               (14.8)
     θ    <- θ - η (dJ/dθ)^T         (14.9)
 
-Chains and graphs are made of objects with these three methods, which a user's class may have (figure 14.11). `Block`
-gives them to whatever is made of hand-written layers: a function, a `Layer`, a module. It does not use autograd's
-engine: it calls the backward of each layer of f itself, last to first.
+Chains and graphs consist of objects with these three methods, such as a user's class (figure 14.11). `Block` gives them
+to a function, a `Layer` or a module that consists of hand-written layers. It does not use autograd's engine: it calls
+the backward of each layer of f itself, last to first.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Block:
         return f"Block({self.name})"
 
     def forward(self, *x_in: Any) -> Any:
-        """x_out. What the backward pass needs is kept until the next forward.
+        """x_out. It saves what the backward pass needs until the next forward.
 
         Raises:
             TypeError: f contains an operation without a hand-written backward.
@@ -98,8 +98,8 @@ class ComputationGraph:
     def _must_differ(self, blocks: Collection[Any]) -> None:
         if len({id(block) for block in blocks}) < len(blocks):
             raise ValueError(
-                f"{type(self).__name__}: the same block is at two places, but it keeps one pass only. Give each place "
-                "its own block; blocks can share θ."
+                f"{type(self).__name__}: the same block is at two places, but it saves one pass only. Use a block for "
+                "each place; blocks can share θ."
             )
 
 

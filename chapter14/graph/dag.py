@@ -3,8 +3,8 @@
     x_out^a, x_out^b = branch(x_in)        g_in = g_out^a + g_out^b                     (14.38), (14.46)
     x_out = merge(x_in^a, x_in^b)          g_in^a, g_in^b = split(g_out)                (14.37), (14.41)
 
-Layers run once all that they read is there, and go back once all that reads them has. A value that several layers read
-is a branch, whether or not it is written as one: what comes back to it is added up.
+A layer runs forward after the layers whose values it reads, and backward after the layers that read its values. A value
+that several layers read is a branch, declared or not: its gradients add up.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .block import Block, ComputationGraph
 
 
 class Graph(ComputationGraph):
-    """Layers by the values that they read and write. The value that none reads is J.
+    """Layers, by the values that they read and write. The value that no layer reads is J.
 
-    `layers` has, for what a layer writes, the layer and what it reads, in any order. A layer that writes several values
-    (branch, split) has their names with commas between.
+    `layers` maps the name of the value that a layer writes to the layer and the values that it reads, in any order. The
+    names of several values (branch, split) are separated by commas.
 
     >>> graph = Graph(
     ...     inputs="x y",
@@ -50,8 +50,8 @@ class Graph(ComputationGraph):
         gradients: dJ/dθ of the last backward pass: a tuple for each layer that has a θ, by what the layer writes.
 
     Raises:
-        ValueError: a layer reads what nobody writes, two write the same or are the same `Block`, an input or a value is
-            read by none, or the layers go in a circle.
+        ValueError: a layer reads a value that no layer writes, two layers write the same value or are the same `Block`,
+            no layer reads an input, several values are read by none, or there is a cycle.
     """
 
     def __init__(self, inputs: str | Sequence[str], layers: Mapping[str, Sequence[Any]]):
@@ -70,10 +70,10 @@ class Graph(ComputationGraph):
         self.gradients: dict[str, tuple] = {}
 
     def forward(self, **inputs: Any) -> Tensor:
-        """The inputs by name → J, or whatever the last value is.
+        """The inputs by name → the last value, J.
 
         Raises:
-            TypeError: an input is missing, or is none of the graph's.
+            TypeError: an input is missing or unknown.
             ShapeError: a layer does not fit what it reads.
         """
         if set(inputs) != set(self.inputs):
@@ -99,8 +99,8 @@ class Graph(ComputationGraph):
         """g of the last value (1 where it is a single number) → dJ/dθ of each layer that has a θ.
 
         Raises:
-            RuntimeError: there has been no forward pass, or θ has moved since.
-            ValueError: the last value is no single number and no g was given, or g has another shape.
+            RuntimeError: there has been no forward pass, or θ has changed since.
+            ValueError: the last value is not a single number and no g is given, or g has another shape.
         """
         self._must_follow("backward", "forward", "backward")
         self.g = {self.J: self._first_g(g)}
@@ -131,14 +131,14 @@ class Graph(ComputationGraph):
         J = self.x[self.J]
         if g is None and J.numel() != 1:
             raise ValueError(
-                f"Graph: {self.J} is {in_words(J)}, no single number; backward takes its g, in that shape."
+                f"Graph: {self.J} is {in_words(J)}, not a single number; backward needs its g, in that shape."
             )
         if g is not None and g.shape != J.shape:
             raise ValueError(f"Graph: g has the shape of {self.J}, {in_words(J)}; it was given {in_words(g)}.")
         return torch.ones_like(J) if g is None else g
 
     def _must_be_whole(self) -> None:
-        """Every value is written once, what is read is written, and each layer has a block to itself."""
+        """Checks that every value is written once, every value read is written, and no block is used twice."""
         self._must_differ(self.blocks.values())
         written = Counter([*self.inputs, *(value for values in self.writes.values() for value in values)])
         if twice := [value for value, n in written.items() if n > 1]:
@@ -146,7 +146,9 @@ class Graph(ComputationGraph):
         for name, read in self.reads.items():
             if unknown := [value for value in read if value not in written]:
                 there = ", ".join(written)
-                raise ValueError(f"Graph: {name!r} reads {unknown[0]!r}, which nobody writes. There are {there}.")
+                raise ValueError(
+                    f"Graph: {name!r} reads {unknown[0]!r}, which no layer writes. The values are {there}."
+                )
 
     def _in_order(self) -> list[str]:
         """The layers, each after those that it reads."""
@@ -159,7 +161,9 @@ class Graph(ComputationGraph):
             if finished:
                 order.append(path.pop())
             elif name in path:
-                raise ValueError(f"Graph: it goes in a circle, {' -> '.join([*path[path.index(name) :], name][::-1])}.")
+                raise ValueError(
+                    f"Graph: the layers form a cycle, {' -> '.join([*path[path.index(name) :], name][::-1])}."
+                )
             elif name not in order:
                 path.append(name)
                 ahead.append((name, True))
@@ -173,5 +177,7 @@ class Graph(ComputationGraph):
             raise ValueError(f"Graph: no layer reads the input {unread[0]!r}.")
         ends = [value for values in self.writes.values() for value in values if value not in read]
         if len(ends) != 1:
-            raise ValueError(f"Graph: one value, J, is read by none; here there are {len(ends)}: {', '.join(ends)}.")
+            raise ValueError(
+                f"Graph: one value, J, is read by no layer; here there are {len(ends)}: {', '.join(ends)}."
+            )
         return ends[0]

@@ -1,4 +1,4 @@
-"""An output in the memory of its input, as a view: what is written into one is seen in the other."""
+"""An output that is a view of its input: a write into one changes the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _set_creation_meta, _DEFAULT = torch._C._autograd._set_creation_meta, torch._C._
 
 
 def writable(eager: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Lets autograd treat x_out as a view of its own: it knows what L is once the memory is written into."""
+    """Lets autograd treat x_out as one of its own views, whose gradient it can update after a write into the memory."""
 
     def apply(*inputs: Any) -> Tensor:
         x_out = eager(*inputs)
@@ -30,7 +30,7 @@ def writable(eager: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 class Alias(NamedTuple):
-    """What a tensor is read from inside torch.func, where autograd does not see it as a view."""
+    """The base of a view inside torch.func, where autograd does not see a view."""
 
     base: Tensor
     layer: type[Layer]
@@ -39,12 +39,12 @@ class Alias(NamedTuple):
 
 
 def noted(layer: type[Layer], inputs: Sequence[Any], x_out: Tensor) -> Tensor:
-    """x_out, which keeps its `Alias`, where it is in the memory of the first input."""
+    """x_out, with its `Alias` as an attribute if it shares the memory of the first input."""
     if torch._C._is_alias_of(unwrapped(x_out), unwrapped(inputs[0])):  # type: ignore[attr-defined]
         x_out.alias = Alias(inputs[0], layer, inputs[1:], inputs[0]._version)  # type: ignore[attr-defined]
     return x_out
 
 
 def alias(x: Tensor) -> Alias | None:
-    """What x is read from, inside torch.func; None where it has its own memory."""
+    """The `Alias` of x inside torch.func; None if x is not a view."""
     return getattr(x, "alias", None) if transformed() else None

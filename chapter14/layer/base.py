@@ -4,20 +4,20 @@
     g_in  = g_out L^x            [*x_in]                 (14.10)
     dJ/dθ = g_out L^θ            [*θ]                    (14.8)
 
-Parameters are inputs like any other: a `Module` owns them, a `Layer` is given them. A layer is stated once:
+Parameters are inputs like any other: a `Module` owns them, a `Layer` is given them. A layer is defined by:
 
     forward(*inputs)                     x_out
     remember(needs, inputs, x_out)       what L is evaluated at: as little as the needed gradients take
     backward(needs, g, *remembered)      g_out L, one for each input; None where `needs` is False
     jvp(tangents, *inputs)               L applied from the right, for forward mode
-    backward_once                        `backward` again, in fewer passes over memory, for a layer that is used so
-                                         often that it pays: for where the gradient is not differentiated again
+    backward_once                        optional: `backward` in plain torch operations, with fewer passes over memory
+                                         or fewer calls, used where the gradient is not differentiated again
 
 `backward` and `jvp` are written with layers, so they have a `backward` and a `jvp` too, of every order (14.6.5).
-Remember inputs or constants (a mask): what is computed on the way carries no derivative of its own.
+Remember inputs or constants (a mask): an intermediate result that is remembered has no derivative.
 
-Of complex numbers autograd wants g L* (L* the conjugate), and of a real input the real part. Both are done here: a
-layer states L, and need not ask which of its tensors are complex.
+For complex numbers autograd's gradient is g L* (L* the conjugate), and its real part for a real input. Both are done
+here: a layer states L and need not check which of its tensors are complex.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ class Layer:
     #: L(*remembered), where it has a closed form: [|x_out| x |input|] for each tensor input, else None.
     L: ClassVar[Callable[..., tuple[Tensor | None, ...]] | None] = None
 
-    #: `backward` in plain torch operations, which may write into tensors that they made themselves; None where there is
-    #: none. It is used where no graph of the backward pass is wanted, no tangent, no vmap, and g is real.
+    #: `backward` in plain torch operations, which may write into their own tensors. It exists for speed: each layer
+    #: called in `backward` is a call and a pass over memory. It is used where the backward pass needs no graph, tangent
+    #: or vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
     #: What is computed in float32 where the inputs are float16 or bfloat16, and rounded once, as PyTorch's kernels do:

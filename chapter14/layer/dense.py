@@ -17,7 +17,8 @@ class NotDense(NotImplementedError):
 
 
 def check_dense(layer: str, x: Tensor) -> None:
-    """
+    """Checks that x is a dense tensor of a class that computes as `Tensor` does.
+
     Raises:
         NotDense: x is sparse, nested or quantized, or of a class that computes in its own way, as DTensor.
     """

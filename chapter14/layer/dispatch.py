@@ -1,4 +1,4 @@
-"""`Layer.of`: a call goes to the form of the layer that PyTorch's active modes need, or to none of them."""
+"""`Layer.of`: calls the form of the layer that PyTorch's active modes need, or `forward` alone."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
 
 
 def _traced(layer: type[Layer], inputs: tuple) -> Any:
-    """What Dynamo is to trace of a call."""
+    """A call, as Dynamo traces it."""
     if layer.autocast:
         inputs = as_autocast(layer.autocast, inputs, layer.cast)
     if layer.opmath and is_low(inputs):  # what is saved, and in which dtype, is the compiler's choice
@@ -82,7 +82,7 @@ def _traced(layer: type[Layer], inputs: tuple) -> Any:
 
 
 def _distinct(inputs: Sequence[Any]) -> list[Any]:
-    """Dynamo takes no tensor twice: the second is another view of the first."""
+    """The inputs, with a repeated tensor replaced by a view of it: Dynamo refuses the same tensor twice."""
     distinct: list[Any] = []
     for x in inputs:
         distinct.append(x.view_as(x) if isinstance(x, Tensor) and any(x is y for y in distinct) else x)

@@ -100,7 +100,7 @@ def in_func_vmap(backward: Callable[..., Any], gs: Sequence[Tensor]) -> tuple:
 
 
 def legacy_level(gs: Sequence[Tensor]) -> tuple[int, int]:
-    """The level of the older vmap, which a tensor does not tell, and the size of its batch."""
+    """The level of the older vmap, which is not an attribute of the tensor, and the size of its batch."""
     t = next(t for g in gs if functorch.is_legacy_batchedtensor(t := unbatched(g)))
     for level in range(1, 65):
         whole = legacy_unbatched(t, level)

@@ -33,7 +33,7 @@ def layer_of(node: Any) -> type[Layer] | None:
 
 
 def save(ctx: Any, values: Sequence[Any]) -> None:
-    """Tensors where autograd guards them (and notices when one is written over), the rest on `ctx`."""
+    """Saves tensors with autograd, which detects that one was overwritten, and the other values on `ctx`."""
     for value in values:
         if value is not None and not isinstance(value, Tensor):
             ctx.save_for_backward(*[v if isinstance(v, Tensor) else None for v in values])
@@ -44,19 +44,19 @@ def save(ctx: Any, values: Sequence[Any]) -> None:
 
 
 def saved(ctx: Any) -> Sequence[Any]:
-    """What `save` was given."""
+    """The values given to `save`."""
     if ctx.constants is None:
         return ctx.saved_tensors
     return [c if t is None else t for t, c in zip(ctx.saved_tensors, ctx.constants, strict=True)]
 
 
 def save_reals(ctx: Any, inputs: Sequence[Any]) -> None:
-    """Where x_out is complex: which inputs are real, and so have real gradients."""
+    """Saves, for a complex x_out, which inputs are real and so have real gradients."""
     ctx.reals = [isinstance(x, Tensor) and not x.is_complex() for x in inputs]
 
 
 def real_parts(layer: type[Layer], g_in: tuple, reals: Sequence[bool]) -> tuple:
-    """Of a real input's gradient, which may have become complex, the real part."""
+    """The gradients, with the real part for a real input."""
     return tuple(
         layer.cast(g, g.real.dtype) if is_real and g is not None and g.is_complex() else g
         for g, is_real in zip(g_in, reals, strict=True)

@@ -1,7 +1,7 @@
 """Autocast, and float16 and bfloat16 computed in float32.
 
-What is remembered stays in low precision, and costs what it cost. It is cast up, with g, where L is computed: by a
-layer, so that all of this has derivatives too.
+The saved tensors stay in low precision. They and g are cast up by a layer when L is computed, so that the cast has
+derivatives too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LOW = frozenset((torch.float16, torch.bfloat16))
 
 
 def as_autocast(policy: str, inputs: tuple, cast: Callable[[Tensor, torch.dtype], Tensor]) -> tuple:
-    """The inputs as autocast wants them, cast by a layer: then g has the dtype of the input itself.
+    """The inputs in autocast's dtype, cast by a layer, so that g has the dtype of the input itself.
 
     Args:
         policy: a layer's `autocast`. cast: `Layer.cast`.
@@ -39,7 +39,7 @@ def as_autocast(policy: str, inputs: tuple, cast: Callable[[Tensor, torch.dtype]
 
 
 def is_low(inputs: Sequence[Any]) -> bool:
-    """Whether the first tensor of real numbers is float16 or bfloat16: the others follow it."""
+    """Whether the first floating-point tensor is float16 or bfloat16; it decides for the others."""
     for x in inputs:
         if isinstance(x, Tensor) and x.is_floating_point():
             return x.dtype in _LOW
@@ -67,7 +67,7 @@ def _dtype_out(layer: type[Layer], inputs: Sequence[Any]) -> torch.dtype:
 
 
 def in_dtype_of(layer: type[Layer], inputs: Sequence[Any]) -> type[Layer]:
-    """The layer that computes such inputs, for who calls `forward`, `remember` and `backward` without autograd."""
+    """The layer for inputs of this dtype, for code that calls `forward`, `remember` and `backward` without autograd."""
     return low_precision(layer) if layer.opmath and is_low(inputs) else layer
 
 

@@ -1,4 +1,4 @@
-"""Shapes in words, and what to say when one does not fit."""
+"""Shapes in words, and the errors about a shape that does not fit."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def the_call(layer: str, axes: Mapping[str, str], inputs: Sequence[Any]) -> str:
 
 
 def check_floating(layer: str, **tensors: Tensor) -> None:
-    """
+    """Checks that the tensors are real or complex, not integer.
+
     Raises:
-        NotImplementedError: one of them is of whole numbers, of which there is no mean, and no gradient. It is a
-            RuntimeError.
+        NotImplementedError: one of them has integers, which have no mean and no gradient.
     """
     if not all(t.is_floating_point() or t.is_complex() for t in tensors.values()):
         given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items())
@@ -61,7 +61,8 @@ def check_floating(layer: str, **tensors: Tensor) -> None:
 
 
 def check_real(layer: str, **tensors: Tensor | None) -> None:
-    """
+    """Checks that no tensor is complex.
+
     Raises:
         NotImplementedError: one of them is complex.
     """
@@ -86,7 +87,7 @@ def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:
 
 
 def several(value: Any) -> tuple[Any, ...]:
-    """(n,) of one whole number, (n, m, ...) of several. Each may be a tensor of one entry, as torch takes it."""
+    """(n,) for one integer, (n, m, ...) for several. Each may be a tensor of one entry, as torch takes it."""
     if isinstance(value, int):
         return (value,)
     numbers = value if isinstance(value, Sequence) else (value,)

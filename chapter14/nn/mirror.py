@@ -2,7 +2,7 @@
 
 `from .mirror import Conv2d` makes a subclass of `torch.nn.Conv2d` whose method that calls `F.conv2d` is PyTorch's code,
 run with the globals of this file: here `F` is `chapter14.functional`. The rest is inherited. mirror.pyi gives each
-class the static type of its twin.
+class the static type of its counterpart.
 """
 
 import functools

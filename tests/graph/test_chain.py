@@ -168,9 +168,7 @@ def test_what_is_no_chain():
     with pytest.raises(TypeError, match="model is a torch.nn.Module; it was given str"):
         chapter14.Chain.from_module("mlp", F.l2_loss)
     nested = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Sequential(torch.nn.SyncBatchNorm(3)))
-    with pytest.raises(
-        TypeError, match="Chain.from_module: 1.0, a SyncBatchNorm, has no hand-written twin in chapter14.nn"
-    ):
+    with pytest.raises(TypeError, match="Chain.from_module: 1.0, a SyncBatchNorm, has no counterpart in chapter14.nn"):
         chapter14.Chain.from_module(nested, F.l2_loss)
     with pytest.raises(TypeError, match="PyTorch's and not written by hand"):
         chain = chapter14.Chain.from_module(torch.nn.Sequential(torch.nn.Linear(4, 3), Residual()), F.l2_loss)

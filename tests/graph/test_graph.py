@@ -147,9 +147,9 @@ def test_a_value_that_several_layers_read_is_a_branch():
 @pytest.mark.parametrize(
     "layers, message",
     [
-        ({"a": (F.relu, "z")}, "'a' reads 'z', which nobody writes"),
-        ({"a": (F.add, "x", "b"), "b": (F.relu, "a")}, "it goes in a circle"),
-        ({"a": (F.relu, "x"), "b": (F.tanh, "x")}, "one value, J, is read by none; here there are 2: a, b"),
+        ({"a": (F.relu, "z")}, "'a' reads 'z', which no layer writes"),
+        ({"a": (F.add, "x", "b"), "b": (F.relu, "a")}, "the layers form a cycle"),
+        ({"a": (F.relu, "x"), "b": (F.tanh, "x")}, "one value, J, is read by no layer; here there are 2: a, b"),
         ({"x": (F.relu, "x")}, "'x' is written twice"),
     ],
 )
@@ -168,7 +168,7 @@ def test_a_graph_says_what_it_was_not_given():
         graph.backward()
     many = chapter14.Graph("x", {"a": (F.relu, "x")})
     many.forward(x=torch.ones(2))
-    with pytest.raises(ValueError, match="no single number"):
+    with pytest.raises(ValueError, match="not a single number"):
         many.backward()
     with pytest.raises(ValueError, match="g has the shape of a"):
         many.backward(torch.ones(3))

@@ -15,7 +15,7 @@ from ..rule import Rule
 from .jacobian_product import JacobianProduct
 from .losses import PreallocatedLoss
 from .preallocated import PreallocatedLayer
-from .stages import leaves, loss_stage, stage, twin_of
+from .stages import counterpart_of, leaves, loss_stage, stage
 
 
 class Engine(ComputationGraph):
@@ -60,9 +60,9 @@ class Engine(ComputationGraph):
         PyTorch's or ours. relu'(0) is PyTorch's 0 where the relu is PyTorch's.
 
         Raises:
-            TypeError: a layer, or the loss, has no hand-written twin.
+            TypeError: a layer, or the loss, has no counterpart in chapter14.
         """
-        return cls([twin_of(f, name) for name, f in leaves(model)], twin_of(loss, "the loss"))
+        return cls([counterpart_of(f, name) for name, f in leaves(model)], counterpart_of(loss, "the loss"))
 
     def backward(self, free: bool = False) -> list[tuple]:
         raise NotImplementedError
@@ -137,7 +137,7 @@ class Engine(ComputationGraph):
                 )
 
     def _free(self, l: int) -> None:
-        """Drops x_l, g_l, and what layer l keeps; the loss's too."""
+        """Drops x_l, g_l, and the memory of layer l and of the loss."""
         self.x[l] = self.g[l] = None
         for f in (self.layers[l - 1], self.loss):
             if hasattr(f, "free"):

@@ -55,18 +55,18 @@ def loss_stage(loss: Any) -> Any:
     return BlockLoss(loss)
 
 
-def twin_of(f: Any, name: str) -> Any:
-    """Our twin of a layer or loss of PyTorch's: of our class, with the same attributes. One of ours is its own twin.
+def counterpart_of(f: Any, name: str) -> Any:
+    """The counterpart of a layer or loss of PyTorch: ours, with the same attributes. One of ours is returned as it is.
 
     Raises:
         TypeError: there is none.
     """
     kind = type(f)
     if isinstance(f, torch.nn.Module) and kind.__module__.startswith("torch.nn."):
-        twin = TorchReLU if kind is torch.nn.ReLU else getattr(nn, kind.__name__, None)
-        if twin is None or not issubclass(twin, kind):
-            raise TypeError(f"Chain.from_module: {name}, a {kind.__name__}, has no hand-written twin in chapter14.nn.")
-        made = twin.__new__(twin)
+        ours = TorchReLU if kind is torch.nn.ReLU else getattr(nn, kind.__name__, None)
+        if ours is None or not issubclass(ours, kind):
+            raise TypeError(f"Chain.from_module: {name}, a {kind.__name__}, has no counterpart in chapter14.nn.")
+        made = ours.__new__(ours)
         object.__setattr__(made, "__dict__", vars(f))  # shared: parameters and modes stay the same
         return made
     function = getattr(f, "__name__", "")

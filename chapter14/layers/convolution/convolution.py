@@ -5,10 +5,10 @@
     correlate        dJ/dW[m, c, k] = sum_np g[n, m, p] x_in[n, c, p s + k d - pad]         two images, a kernel
 
 with stride s, dilation d, over 1 to 3 axes. <g, conv(x, W)> is linear in each of g, x and W, and the three maps are its
-gradients. So the gradients of each map are the two others: only the order of the arguments is to be stated.
+gradients. So the gradients of each map are the two others, with the arguments in another order.
 
-The one fast kernel for `correlate` in ATen is `convolution_backward`, asked for the weight alone. It is used here as a
-forward primitive, a linear map like the others; it needs the shape of W, not its entries.
+ATen's one fast kernel for `correlate` is the weight gradient of `convolution_backward`. It is used here as a forward
+primitive, a linear map like the others; it needs the shape of W, not its entries.
 """
 
 from __future__ import annotations

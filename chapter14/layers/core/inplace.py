@@ -123,7 +123,7 @@ def _copy(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _place_in_memory(x: Tensor) -> tuple:
-    strides = [(n, step) for n, step in zip(x.shape, x.stride(), strict=True) if n != 1]
+    strides = [(n, step) for n, step in zip(x.shape, x.stride(), strict=True) if n != 1]  # of 1, it has no effect
     return x.dtype, x.is_conj(), x.is_neg(), x.storage_offset(), strides
 
 

@@ -3,7 +3,7 @@
     J = -log softmax(x)[y]              x scores [C], y a class
     J = -sum_c y[c] log softmax(x)[c]   y probabilities [C]
 
-Out of two layers: log_softmax, then `nll`, the entries at y. Together they go back as g_in = g (softmax(x) - y).
+It consists of two layers: log_softmax, then `nll`, the entries at y. Together, g_in = g (softmax(x) - y).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class NllTransposed(LinearMap):
     def forward(g, shape, y, weight, ignored, reduction):
         axis = 1 if len(shape) > 1 else 0
         w = counts(y, weight, ignored, torch.promote_types(g.dtype, torch.float32))
-        if reduction == "mean":  # w of those that count: where none does, there is no mean, and no gradient
+        if reduction == "mean":  # if none count, there is no mean, and no gradient
             w = torch.where(y == ignored, 0, w / w.sum())
         at = torch.where(y == ignored, 0, y).unsqueeze(axis)
         return g.new_zeros(shape).scatter(axis, at, (-w * g).to(g.dtype).unsqueeze(axis))
@@ -127,9 +127,9 @@ def _check_classes(loss: str, x: Tensor, y: Tensor, weight: Tensor | None) -> No
     if x.ndim == 0 or y.shape != (*x.shape[:axis], *x.shape[axis + 1 :]) or not _fits(weight, x):
         raise ShapeError(f"{loss}: it expects input [B, C, *], target [B, *], weight [C]; {_given(x, y, weight)}.")
     if y.is_floating_point() or y.dtype == torch.bool:
-        raise RuntimeError(f"{loss}: the classes are whole numbers; {_given(x, y, weight)}.")
+        raise RuntimeError(f"{loss}: the classes are integers; {_given(x, y, weight)}.")
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(f"{loss}: weight is a constant, for which there is no gradient; {_given(x, y, weight)}.")
+        raise RuntimeError(f"{loss}: weight is a constant, without a gradient; {_given(x, y, weight)}.")
 
 
 def _check_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, ignore_index: int) -> None:

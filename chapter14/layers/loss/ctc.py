@@ -1,14 +1,14 @@
-"""Connectionist temporal classification: how probable a sequence of labels is, however it lies along the time.
+"""Connectionist temporal classification: the probability of a sequence of labels, over all alignments with the time.
 
 A path has a label or a blank at each time; repeated labels count once, blanks not at all. With l' the labels, a blank
 before, between and after them, and x[t] the log probabilities,
 
     α[t][s] = x[t, l'[s]] + log (exp α[t-1][s] + exp α[t-1][s-1] + exp α[t-1][s-2])      the last where l'[s] ≠ l'[s-2]
     J       = -log sum of exp α[T] at the last blank and the last label
-    dJ/dx   = exp x - γ,    γ[t, c] = how probable it is that the path is at c at t:  exp (α + β - x + J)
+    dJ/dx   = exp x - γ,    γ[t, c] = the probability that the path is at c at t:  exp (α + β - x + J)
 
-β is α from behind. exp x is the slope of sum exp x - 1, which is 0 where x are log probabilities: torch adds it, and so
-the gradient has no part that leads away from these. α and β are made of layers: J has derivatives of every order.
+β is α from the end. exp x is the derivative of sum exp x - 1, which is 0 for log probabilities: torch adds it, so that
+the gradient has no component that leaves these. α and β consist of layers: J has derivatives of every order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..norm.softmax import logsumexp
 from ..pointwise.pointwise import exp
 from .loss import reduced, the_reduction
 
-NEVER = -1e30  # the logarithm of no probability: -inf has no slope
+NEVER = -1e30  # the logarithm of probability 0: -inf has no derivative
 
 
 class Ctc(Layer):
@@ -54,7 +54,7 @@ class Ctc(Layer):
 
 
 def _slope(x: Tensor, labels: Tensor, durations: Tensor, lengths: Tensor, blank: int, zero_infinity: bool) -> Tensor:
-    """dJ/dx: [T, N, C]; where there is no path at all, NaN, or 0 with `zero_infinity`."""
+    """dJ/dx [T, N, C]; NaN if no path is possible, or 0 with `zero_infinity`."""
     T, N, C = x.shape
     path, state = _path(labels, lengths, blank)
     at = path.expand(T, N, path.shape[-1])
@@ -67,7 +67,7 @@ def _slope(x: Tensor, labels: Tensor, durations: Tensor, lengths: Tensor, blank:
     ends = (state == 2 * lengths[:, None]) | (state == 2 * lengths[:, None] - 1)
     starts = (state < 2) & (state <= 2 * lengths[:, None])
     alpha = _forward(emitted, starts, skips, inside)
-    # From behind it is the same, with times and states turned around.
+    # From the end it is the same, with times and states reversed.
     beta = flip(_forward(flip(emitted, (0, 2)), ends.flip(1), _turned(skips), inside.flip(0)), (0, 2))
     both = minus(plus(alpha, beta), emitted)
     log_p = logsumexp(both, -1, keepdim=True)  # the same at every time, -J
@@ -91,15 +91,15 @@ def _path(labels: Tensor, lengths: Tensor, blank: int) -> tuple[Tensor, Tensor]:
 
 
 def _turned(skips: Tensor) -> Tensor:
-    """Which states can be reached over the one before, from behind: s from s + 2."""
+    """The skips of the reversed path: s can be reached from s + 2."""
     return torch.nn.functional.pad(skips, (0, 2))[:, 2:].flip(1)
 
 
 def _forward(emitted: Tensor, starts: Tensor, skips: Tensor, inside: Tensor) -> Tensor:
-    """α [T, N, S']: each begins at the first time that is inside."""
+    """α [T, N, S']: each path begins at the first time inside."""
     T, N, S = emitted.shape
     never = emitted.new_full((1, N, S), NEVER)
-    ways, before = [], never
+    alphas, before = [], never
     began = torch.zeros_like(inside[0])
     for t in range(T):
         now = narrow(emitted, 0, t, 1)
@@ -111,8 +111,8 @@ def _forward(emitted: Tensor, starts: Tensor, skips: Tensor, inside: Tensor) -> 
         before = plus(now, plus(keep(go_on, ~first.expand(1, N, S)), first * torch.where(start, 0.0, NEVER).to(now)))
         before = _or_never(before, inside[t][None, :, None].expand(1, N, S))
         began = began | inside[t]
-        ways.append(before)
-    return merge(*ways, dim=0)
+        alphas.append(before)
+    return merge(*alphas, dim=0)
 
 
 def _or_never(x: Tensor, mask: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Tensor | Sequence[int], target_lengths: Tensor | Sequence[int],
     blank: int = 0, reduction: str = "mean", zero_infinity: bool = False,
 ) -> Tensor:  # fmt: skip
-    """log_probs [T, N, C], targets [N, S], or all of them one after the other; lengths [N]. Or without N: one of each.
+    """log_probs [T, N, C], targets [N, S] or concatenated; lengths [N]. Or one datapoint, without N.
 
     The mean is of each J over its target's length. As `torch.nn.functional.ctc_loss`, with every order of derivative.
     """
@@ -145,11 +145,13 @@ def _as_lengths(lengths: Tensor | Sequence[int], device: torch.device) -> Tensor
 
 
 def _rows(targets: Tensor, lengths: Tensor) -> Tensor:
-    """Targets that lie one after the other as rows, [N, S]."""
+    """Concatenated targets as rows [N, S]."""
     if targets.ndim > 1:
         return targets
     if int(lengths.sum()) != targets.numel():
-        raise ShapeError(f"ctc_loss: targets are as many as their lengths say; it was given {in_words(targets)}.")
+        raise ShapeError(
+            f"ctc_loss: the number of targets is the sum of their lengths; it was given {in_words(targets)}."
+        )
     ends = lengths.cumsum(0)
     at = (ends - lengths)[:, None] + torch.arange(int(lengths.max()) if len(lengths) else 0, device=targets.device)
     at = torch.where(at < ends[:, None], at, 0)

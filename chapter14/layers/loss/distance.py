@@ -1,4 +1,4 @@
-"""How far apart, and how much alike.
+"""Distances, and cosine similarity.
 
     length               |d| = (sum_i |d_i|^p)^(1/p)          L = u^T,  u_i = sign d_i (|d_i| / |d|)^(p - 1)
     pairwise_distance    |a - b + ε|, row by row
@@ -6,7 +6,7 @@
     pdist                |x_i - x_j| where i < j
     cosine_similarity    c = <a, b> / (|a| |b|)               g_a = g (b / |b| - c a / |a|) / |a|
 
-Where d is 0, |d| has no slope; here it is 0, as torch has it. What is remembered are the points, never the differences.
+Where d is 0, |d| has no derivative; here it is 0, as in torch. The points are remembered, not their differences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .loss import in_one_shape
 
 
 class Length(Layer):
-    """|x| along one axis, which is kept with size 1."""
+    """|x| along one axis, whose size becomes 1."""
 
     autocast = "float32"
     letters = {"x": "..."}
@@ -51,7 +51,7 @@ class Length(Layer):
 
 
 def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
-    """u. Of the largest (p = ∞), where several are, each has its share."""
+    """u. Equal largest entries (p = ∞) share the gradient evenly."""
     if p == 0 or not d.numel():
         return torch.zeros_like(d)
     if p == 1:
@@ -67,13 +67,13 @@ def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
 
 
 def _power(x: Tensor, p: float) -> Tensor:
-    """x^p, and where x is 0, 0, as is all that is derived of it."""
+    """x^p; where x is 0, it and all its derivatives are 0."""
     there = x.detach() != 0
     return gate(power(plus(x, (~there).to(x.dtype)), p), there)
 
 
 class Floor(IdentityMap):
-    """x, and c where x is less. L is I there too, as in PyTorch where it clamps only for safety."""
+    """x, but at least c. L is I everywhere, as in PyTorch's clamps against division by 0."""
 
     @staticmethod
     def forward(x, c):
@@ -81,7 +81,7 @@ class Floor(IdentityMap):
 
 
 class Cosine(Layer):
-    """|a| and |b| are ε at least."""
+    """<a, b> / (|a| |b|), with |a| and |b| at least ε."""
 
     autocast = "float32"
     title = "cosine_similarity"
@@ -119,12 +119,12 @@ def _kept(x: Tensor, dim: int) -> tuple[int, ...]:
 
 
 def _dropped(x: Tensor, dim: int) -> Tensor:
-    """x without that axis, which is of one."""
+    """x without that axis, of size 1."""
     return reshape(x, [n for i, n in enumerate(x.shape) if i != dim % x.ndim]) if x.ndim else x
 
 
 class Cdist(Layer):
-    """a [..., P, M], b [..., R, M] → [..., P, R]. Where torch takes products instead of differences, so does this."""
+    """a [..., P, M], b [..., R, M] → [..., P, R]. It uses products instead of differences where torch does."""
 
     autocast = "float32"
     letters = {"a": "... P M", "b": "... R M"}

@@ -1,4 +1,4 @@
-"""Cross entropy of a linear layer (14.12) whose scores are never whole: those of a few datapoints at a time.
+"""Cross entropy of a linear layer (14.12), computed in chunks of datapoints: the scores are never held for all at once.
 
     z     = W x + b                    [C] = [C x N][N] + [C]
     J     = -sum_c q[c] log s[c]       s = softmax(z); q the target, w[y] at y, or w times probabilities
@@ -6,11 +6,10 @@
     g_in  = g_z W                      (14.18)
     dJ/dW = g_z^T x                    (14.29), over the datapoints their sum (14.11)
 
-Where there are many classes, z is by far the largest thing, and it is there twice more, as s and as g_z. Where J is
-one number, g is the same for all datapoints: so g_in, dJ/dW and dJ/db for g = 1 are computed on the way forward, from
-each z while it is there, and the way back has them times g. Where J is one for each datapoint, it computes each z
-again. What is computed ahead has no derivative of its own: a way back that is differentiated is that of `linear` and
-`softmax`, z whole.
+With many classes, z is by far the largest tensor, and s and g_z are as large. If J is one number, g is the same for all
+datapoints: the forward pass computes g_in, dJ/dW and dJ/db for g = 1 from each chunk of z, and the backward pass
+multiplies them by g. If J is one number a datapoint, the backward pass computes each chunk of z again. A backward pass
+that is differentiated uses `linear` and `softmax` of the whole z instead, as saved gradients have no derivative.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from ..linear.linear import Linear, gradient_factors, linear
 from ..norm.softmax import softmax
 from .cross_entropy import counts, cross_entropy
 
-#: So many scores at a time: in float32, 32 megabytes. With fewer, dJ/dW is gone through too often.
+#: Scores in a chunk: in float32, 32 megabytes. With fewer, dJ/dW is read and written too often.
 SCORES = 2**23
 
 
 class Classes(NamedTuple):
-    """q of some datapoints: a at y, and v besides, which is the same for all that count; k says which do."""
+    """q of some datapoints: a at y, plus v, the same for all that count; k is 1 for these and 0 for ignored ones."""
 
     y: Tensor
     k: Tensor
@@ -47,7 +46,7 @@ class Classes(NamedTuple):
 
     @classmethod
     def of(cls, y: Tensor, like: Tensor, weight: Tensor | None, ignored: int, smoothing: float) -> tuple[Classes, Any]:
-        """And the share of each datapoint in their mean."""
+        """The target, and the share of each datapoint in the mean."""
         w_y = counts(y, weight, ignored, like.dtype)
         v = None
         if smoothing:
@@ -74,7 +73,7 @@ class Classes(NamedTuple):
         return s.mul_(a + k * self.v.sum()).addcmul_(k, self.v, value=-1).scatter_add_(1, y, -a)
 
     def counted(self, share: Any) -> Tensor:
-        """The share [B] of each datapoint; 0 of one that is ignored, whatever the share is."""
+        """The share [B] of each datapoint in the mean; 0 for an ignored one."""
         return torch.where(self.k > 0, self.k * share, 0)
 
     def q(self, like: Tensor) -> Tensor:
@@ -91,7 +90,7 @@ class Probabilities(NamedTuple):
 
     @classmethod
     def of(cls, p: Tensor, like: Tensor, weight: Tensor | None, smoothing: float) -> tuple[Probabilities, Any]:
-        """And the share of each datapoint in their mean."""
+        """The target, and the share of each datapoint in the mean."""
         return cls(p, None if weight is None else weight.to(like), smoothing), 1 / len(p) if len(p) else math.nan
 
     def split(self, rows: int) -> Iterator[Probabilities]:
@@ -122,7 +121,7 @@ def the_target(y: Tensor, like: Tensor, weight: Tensor | None, ignored: int, smo
 
 
 class Ahead:
-    """dJ/dx, dJ/dW and dJ/db for g = 1, where they are wanted: `forward` leaves them here for `remember`."""
+    """dJ/dx, dJ/dW and dJ/db for g = 1, where needed: `forward` stores them here for `remember`."""
 
     def __init__(self, *inputs: Tensor | None):
         self.needs = [t is not None and t.requires_grad for t in inputs]
@@ -130,7 +129,7 @@ class Ahead:
 
 
 class LinearCrossEntropy(Layer):
-    """Of x [B, N], W [C, N], b [C] or None, to J [] or, where nothing is reduced, [B]; in float32 or wider."""
+    """x [B, N], W [C, N], b [C] or None → J [], or [B] without reduction; in float32 or wider."""
 
     title = "linear_cross_entropy"
     letters = {"x": "B N", "W": "C N", "b": "C"}
@@ -142,7 +141,7 @@ class LinearCrossEntropy(Layer):
         share = share if reduction == "mean" else 1.0
         g = None if ahead is None else target.counted(share)
         needs = (False,) * 3 if ahead is None else ahead.needs
-        J, *gradients = _there_and_back(x, W, b, target, g, needs)
+        J, *gradients = _in_chunks(x, W, b, target, g, needs)
         if ahead is not None:
             ahead.gradients = gradients
         return J if reduction == "none" else J.sum() * share
@@ -168,23 +167,23 @@ class LinearCrossEntropy(Layer):
         return *Linear.backward(needs, g_z, x, W), *(None,) * 6
 
     @staticmethod
-    def backward_once(needs, g, x, W, b, y, weight, ignored, smoothing, reduction, *ahead):
+    def backward_once(needs, g, x, W, b, y, weight, ignored, smoothing, reduction, *ahead):  # without the whole z
         if reduction == "none":
             target, _ = the_target(y, _like_scores(x, W), weight, ignored, smoothing)
-            _, *gradients = _there_and_back(x, W, b, target, g, needs)
+            _, *gradients = _in_chunks(x, W, b, target, g, needs)
             return *gradients, *(None,) * 6
         return *(d * g.to(d) if need else None for d, need in zip(ahead, needs[:3], strict=True)), *(None,) * 6
 
 
 def _like_scores(x: Tensor, W: Tensor) -> Tensor:
-    """A tensor of the scores' shape and dtype, and of no memory."""
+    """A tensor of the scores' shape and dtype that takes no memory."""
     return x.new_empty((), dtype=torch.promote_types(x.dtype, torch.float32)).expand(len(x), len(W))
 
 
-def _there_and_back(
+def _in_chunks(
     x: Tensor, W: Tensor, b: Tensor | None, target: Any, g: Tensor | None, needs: Sequence[bool]
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
-    """J [B]; and with g [B] what becomes of it: dJ/dx, dJ/dW and dJ/db, where they are needed."""
+    """J [B]; and for g [B], dJ/dx, dJ/dW and dJ/db, where needed."""
     like = _like_scores(x, W)
     rows = max(1, SCORES // max(len(W), 1))
     J, z = like.new_empty(len(x)), like.new_empty(min(rows, len(x)), len(W))
@@ -221,9 +220,9 @@ def linear_cross_entropy(
 ) -> Tensor:  # fmt: skip
     """`cross_entropy` of `linear`: input [B, N] or [N], linear_weight [C, *, N], linear_bias [C, *], target [B, *].
 
-    As `torch.nn.functional.linear_cross_entropy`. The scores [B, C] are never whole, whatever the `options`, which are
-    PyTorch's to save memory by. They are whole in derivatives of higher order, in forward mode, under torch.func and
-    torch.compile, and where there are axes *; or where probabilities for a target want a gradient.
+    As `torch.nn.functional.linear_cross_entropy`. The scores [B, C] are computed in chunks, whatever PyTorch's
+    `options` are. They are computed at once for derivatives of higher order, in forward mode, under torch.func and
+    torch.compile, with axes *, or if a target of probabilities requires a gradient.
     """
     C, *places, N = linear_weight.shape if linear_weight.ndim > 1 else (0, 0)
     fits = linear_weight.ndim > 1 and input.ndim in (1, 2) and input.shape[-1] == N and not (places and input.ndim == 1)
@@ -241,7 +240,7 @@ def linear_cross_entropy(
     floats = [t for t in (input, linear_weight, linear_bias) if t is not None]
     usual = _is_usual(floats, target, weight, reduction, label_smoothing) and not places
     if usual and is_eager(*floats, target, weight):
-        return _in_parts(input, linear_weight, linear_bias, target, weight, **how)
+        return _chunked(input, linear_weight, linear_bias, target, weight, **how)
     M = math.prod((C, *places))
     b = None if linear_bias is None else reshape(linear_bias, (M,))
     x = reshape(linear(input, reshape(linear_weight, (M, N)), b), scores)
@@ -251,7 +250,7 @@ def linear_cross_entropy(
 def _is_usual(
     given: Sequence[Tensor], y: Tensor, weight: Tensor | None, reduction: str, smoothing: float
 ) -> bool:  # fmt: skip
-    """Whether it is nothing that `linear` and `cross_entropy` would refuse, and no derivative by y or the weight."""
+    """Whether `linear` and `cross_entropy` accept the inputs, and neither y nor the weight requires a gradient."""
     x, W, *_ = given
     kinds = {(t.dtype, t.device) for t in given}
     floats = x.is_floating_point() and (len(kinds) == 1 or autocasting())
@@ -262,7 +261,7 @@ def _is_usual(
     return floats and (of_classes or of_probabilities) and fits and allowed
 
 
-def _in_parts(
+def _chunked(
     x: Tensor, W: Tensor, b: Tensor | None, y: Tensor, weight: Tensor | None, reduction: str, ignore_index: int,
     label_smoothing: float,
 ) -> Tensor:  # fmt: skip

@@ -1,4 +1,4 @@
-"""Loss layers (section 14.6.3): x_out is the cost J, and g_out is 1 when J is where the way back begins.
+"""Loss layers (section 14.6.3): x_out is the cost J, and g_out is 1 where the backward pass begins.
 
     J    = ‖ŷ - y‖²                 the L2 loss of one datapoint
     L^x  = 2 (ŷ - y)                [1 x |y|]     (14.34)
@@ -106,9 +106,10 @@ class L2Loss(Loss):
 
 
 def check_reduction(loss: str, reduction: str) -> None:
-    """
+    """Checks the name of a reduction.
+
     Raises:
-        ValueError: `reduction` is not one that torch's losses have.
+        ValueError: it is none of torch's.
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"{loss}: reduction is 'none', 'mean' or 'sum'; it was given {reduction!r}.")
@@ -132,10 +133,8 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
     return L2Loss.of(y_hat, y, reduction)
 
 
-# `size_average` and `reduce` are torch's old words for `reduction`.
-
-
 def the_reduction(loss: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction, from torch's deprecated `size_average` and `reduce` if they are given."""
     if size_average is not None or reduce is not None:
         return legacy_get_string(size_average, reduce)
     check_reduction(loss, reduction)
@@ -143,7 +142,7 @@ def the_reduction(loss: str, size_average: bool | None, reduce: bool | None, red
 
 
 def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
-    """J of each, or their sum, or their mean (14.11)."""
+    """The J_i, their sum, or their mean (14.11)."""
     if reduction == "none":
         return J
     if reduction == "sum":
@@ -153,7 +152,7 @@ def reduced(J: Tensor, reduction: str, loss: str) -> Tensor:
 
 
 def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in one shape, with torch's warning where they have two, and in one floating-point dtype."""
+    """Both broadcast to one shape, with torch's warning if they differ, and in one floating-point dtype."""
     if y_hat.shape != y.shape:
         warnings.warn(
             f"{loss}: input {list(y_hat.shape)} and target {list(y.shape)} differ in shape, so they broadcast.",
@@ -164,7 +163,7 @@ def alike(loss: str, y_hat: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def in_one_shape(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """They all, broadcast, and those of real numbers in the widest of their dtypes; under autocast, in float32."""
+    """The tensors, broadcast; those of floating point in the widest of their dtypes, under autocast in float32."""
     if torch._C._is_any_autocast_enabled():
         tensors = as_autocast("float32", tensors, cast)
     shape = torch.broadcast_shapes(*[t.shape for t in tensors])

@@ -171,7 +171,7 @@ def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: bool | None = None,
     reduce: bool | None = None, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """Alike where target [B] is 1, apart where it is -1: input1, input2 [B, M]; or one datapoint, [M] and [].
+    """1 - cos where target [B] is 1, cos - margin where it is -1: input1, input2 [B, M]; or one datapoint, [M] and [].
 
     As `torch.nn.functional.cosine_embedding_loss`.
     """

@@ -2,7 +2,7 @@
 
     mse_loss         J = d²                                            dJ/dŷ = 2 d
     l1_loss          J = |d|                                           dJ/dŷ = sign d
-    huber_loss       J = d²/2 where |d| < δ, else δ (|d| - δ/2)        dJ/dŷ = d, kept within [-δ, δ]
+    huber_loss       J = d²/2 where |d| < δ, else δ (|d| - δ/2)        dJ/dŷ = d, clamped to [-δ, δ]
     smooth_l1_loss   J = huber / β, with δ = β
 
 and dJ/dy = -dJ/dŷ. Then their mean, their sum, or none of these.

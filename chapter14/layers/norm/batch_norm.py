@@ -1,7 +1,7 @@
-"""Batch norm: each channel by its mean and spread over the batch and the places, or by those that it once learned.
+"""Batch norm: each channel by its mean and variance over the batch and the places, or by the running statistics.
 
-    where it trains    x_out = x^ w + b                       `standardize` has its L
-    afterwards         x_out = (x - μ) r w + b                affine: μ and r are constants
+    training     x_out = x^ w + b                       `standardize` has its L
+    evaluation   x_out = (x - μ) r w + b                affine: μ and r are constants
 
 Instance norm by running statistics is the same affine layer.
 """
@@ -21,11 +21,11 @@ from ..core.arrange import narrow, reshape
 from ..core.branch import broadcast_to, sum_to_size
 from ..core.cast import clone
 from .layer_norm import InstanceNorm
-from .standardize import Frame, Norm
+from .standardize import Norm, NormFrame
 
 
 class BatchNorm(Norm):
-    """The kernel updates the running statistics, which are nobody's input."""
+    """`forward` updates the running statistics, which have no gradient."""
 
     title = "batch_norm"
     aside = 3
@@ -37,7 +37,7 @@ class BatchNorm(Norm):
     @staticmethod
     def frame(shape, eps):
         B, C = shape[:2]
-        return Frame((B, C, math.prod(shape[2:])), (C, 1), (0, 2), eps)
+        return NormFrame((B, C, math.prod(shape[2:])), (C, 1), (0, 2), eps)
 
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
@@ -60,7 +60,7 @@ class BatchNorm(Norm):
 class BatchNormAtRest(Layer):
     """x_out = (x - μ) r w + b, where μ and r = (variance + ε)^(-1/2) are constants: L^x = diag r w, L^w = (x - μ) r.
 
-    What is remembered is there anyway: w and the running variance, and where w learns x and the running mean.
+    It saves no new tensors: w and the running variance, and if w learns, x and the running mean.
     """
 
     title = "batch_norm"
@@ -87,7 +87,7 @@ class BatchNormAtRest(Layer):
         )
 
     @staticmethod
-    def backward_once(needs, g, x, w, mean, variance, eps):
+    def backward_once(needs, g, x, w, mean, variance, eps):  # with faster sums, and a product in place
         def sums(t: Tensor) -> Tensor:  # several times faster than over all axes at once
             return t.reshape(*t.shape[:2], -1).sum(-1).sum(0)
 
@@ -140,11 +140,12 @@ def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor:  # fmt: skip
-    """input [B, C, ...], the rest [C]. As `torch.nn.functional.batch_norm`: where it trains, the running statistics are
+    """input [B, C, ...], the rest [C]. As `torch.nn.functional.batch_norm`: in training, the running statistics are
     updated in place.
 
     Raises:
-        ValueError: one value a channel has no spread to train by; `eps` is negative; or there is nothing to go by.
+        ValueError: in training there is one value a channel, which has no variance; `eps` is negative; or neither
+            training nor running statistics are given.
     """
     if training and input.ndim >= 2 and input.shape[0] * math.prod(input.shape[2:]) == 1:
         raise ValueError(f"batch_norm: it trains on more than one value a channel; it has input {in_words(input)}.")
@@ -165,7 +166,8 @@ def instance_norm(
     """input [B, C, ...], the rest [C]. As `torch.nn.functional.instance_norm`.
 
     Raises:
-        ValueError: one value a channel has no spread; `eps` is negative; or there is nothing to go by.
+        ValueError: there is one value a channel, which has no variance; `eps` is negative; or neither input nor running
+            statistics are used.
     """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(f"instance_norm: one place a channel has no spread; it was given input {in_words(input)}.")
@@ -180,12 +182,12 @@ def _by_running(
     eps: float,
 ) -> Tensor:  # fmt: skip
     if mean is None or variance is None:
-        raise ValueError(f"{layer}: it goes by running_mean and running_var, which are None.")
+        raise ValueError(f"{layer}: it needs running_mean and running_var, which are None.")
     return BatchNormAtRest.of(x, weight, bias, mean.detach(), variance.detach(), eps)
 
 
 def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """An empty x_out, to which all that is given leads, as in PyTorch."""
+    """An empty x_out that depends on weight and bias, as in PyTorch."""
     for p in (weight, bias):
         if p is not None:
             x = times(x, narrow(p, 0, 0, 1))

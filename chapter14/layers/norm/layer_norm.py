@@ -1,4 +1,4 @@
-"""Norms of each datapoint by itself, of which `standardize` says what they have in common.
+"""Norms of each datapoint by itself; `standardize` has what they share.
 
 layer_norm      means over the last axes; w and b an entry of these
 rms_norm        the same, not centred, and no b
@@ -18,7 +18,7 @@ from torch.nn import functional as native
 
 from ...layer.shape import ShapeError, check_floating, in_words
 from ..core.blocks import row_blocks
-from .standardize import Frame, Norm
+from .standardize import Norm, NormFrame
 
 
 class LayerNorm(Norm):
@@ -32,7 +32,7 @@ class LayerNorm(Norm):
     @staticmethod
     def frame(shape, axes, eps):
         N = math.prod(shape[len(shape) - axes :])
-        return Frame((math.prod(shape[: len(shape) - axes]), N), (N,), (-1,), eps)
+        return NormFrame((math.prod(shape[: len(shape) - axes]), N), (N,), (-1,), eps)
 
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
@@ -85,7 +85,7 @@ class GroupNorm(Norm):
     @staticmethod
     def frame(shape, groups, eps):
         B, C = shape[:2]
-        return Frame(
+        return NormFrame(
             (B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (-2, -1), eps
         )  # fmt: skip
 
@@ -109,7 +109,7 @@ class GroupNorm(Norm):
 
 
 class InstanceNorm(GroupNorm):
-    """Each channel a group of its own. The kernel updates the running statistics, which are nobody's input."""
+    """Each channel a group of its own. `forward` updates the running statistics, which have no gradient."""
 
     autocast = None
     title = "instance_norm"
@@ -155,7 +155,7 @@ def group_norm(
 
     Raises:
         ShapeError: they do not fit; it is both a ValueError and a RuntimeError.
-        ValueError: one value a group has no spread.
+        ValueError: there is one value a group, which has no variance.
     """
     shape = input.shape
     parameters = {name: p for name, p in (("weight", weight), ("bias", bias)) if p is not None}

@@ -4,8 +4,8 @@
     log_softmax(x) = x - logsumexp(x)                         L = I - 1 s^T
     logsumexp(x)   = log sum_j exp(x[j])                      L = s^T
 
-Softmax remembers s, which is its x_out: autograd hands that back with its own derivative, which is this layer's again.
-So does logsumexp remember its x_out: s = exp(x - x_out). log_softmax computes s from x in the backward pass.
+Softmax remembers its x_out, s, which autograd returns with its derivative, this layer's again. So does logsumexp:
+s = exp(x - x_out). log_softmax computes s from x in the backward pass.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Softmax(Layer):
         return _softmax_prime(g, conj(s), dim), None
 
     @staticmethod
-    def backward_once(needs, g, s, dim):
+    def backward_once(needs, g, s, dim):  # in blocks of rows: one pass over memory
         if s.ndim and dim % s.ndim == s.ndim - 1 and s.numel():
             N = s.shape[-1]
             g_in = torch.empty_like(s, memory_format=torch.contiguous_format)
@@ -81,7 +81,7 @@ class LogSoftmax(Layer):
         return minus(g, times(conj(Softmax.of(x, dim)), sum_along(g, dim))), None
 
     @staticmethod
-    def backward_once(needs, g, x, dim):
+    def backward_once(needs, g, x, dim):  # in place: one tensor instead of four
         return x.softmax(dim).mul_(g.sum(dim, keepdim=True).neg_()).add_(g), None
 
     @staticmethod
@@ -140,7 +140,7 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     smaller τ is. With `hard` it is one-hot, and its L that of the soft one."""
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps is of no effect.", stacklevel=2)
-    check_dense("gumbel_softmax", logits)  # before chance is drawn
+    check_dense("gumbel_softmax", logits)  # before random numbers are drawn
     noise = torch.empty_like(logits, memory_format=torch.legacy_contiguous_format).exponential_().log().neg()
     soft = Softmax.of(scale(plus(logits, noise), 1 / tau), dim)
     if not hard:

@@ -1,13 +1,12 @@
-"""What all norms have in common: x, measured from its own mean in units of its own spread.
+"""What all norms have in common: x is centred by its mean and scaled by its standard deviation.
 
     standardize    x^ = (x - μ) r,  μ = mean x,  r = (mean (x - μ)² + ε)^(-1/2)
                    g_in = r (g - mean g - x^ mean(g x^))           L is its own transpose
     norm           x_out = x^ w + b
                    g_in as above with g w for g;  dJ/dw = sum g x^;  dJ/db = sum g
 
-The norms differ in which entries a mean is over, and in what w and b are spread along. Where x is not centred, as in
-RMS norm, μ = 0 and mean g is left out. μ and r are computed again from x on the way back: what is remembered of them
-would carry no derivative of its own.
+The norms differ in the axes of the means and in the axes of w and b. Where x is not centred, as in RMS norm, μ = 0 and
+mean g is left out. The backward pass computes μ and r again from x: saved values of them would have no derivative.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from ..core.branch import broadcast_to, sum_to_size
 from ..core.complex import conj, conjugates
 
 
-class Frame(NamedTuple):
-    """How a norm sees x: in this shape, with w and b in that one, the means over these axes."""
+class NormFrame(NamedTuple):
+    """The shape in which a norm views x, the shape of w and b there, the axes of the means, and ε."""
 
     shape: tuple[int, ...]
     along: tuple[int, ...]
@@ -61,9 +60,9 @@ def standardize_prime(g: Tensor, x: Tensor, dims: Sequence[int], eps: float, cen
 
 
 class Norm(Layer):
-    """x_out = x^ w + b. A subclass has the kernel, says how it sees x, and has a way back in few passes.
+    """x_out = x^ w + b. A subclass has the kernel as `forward`, `frame`, and `few_passes`.
 
-    Its inputs are x, w, b, as many as `aside` says that only the kernel takes, and what `frame` asks for.
+    The inputs are x, w, b, then `aside` inputs that only `forward` uses, then those of `frame`.
     """
 
     letters = {"x": "...", "w": "...", "b": "..."}
@@ -72,14 +71,14 @@ class Norm(Layer):
     aside: ClassVar[int] = 0
 
     @staticmethod
-    def frame(shape: tuple[int, ...], *how: Any) -> Frame:
+    def frame(shape: tuple[int, ...], *how: Any) -> NormFrame:
         raise NotImplementedError
 
     @classmethod
     def few_passes(
         cls, needs: Sequence[bool], g: Tensor, x: Tensor, w: Tensor | None, eps: float
     ) -> tuple[Tensor | None, Tensor, Tensor]:
-        """g_in, dJ/dw and dJ/db, in plain torch operations; x as the norm sees it, and g and w with it."""
+        """g_in, dJ/dw and dJ/db in plain torch operations, in few passes; x, g and w in the frame's shapes."""
         raise NotImplementedError
 
     @classmethod

@@ -45,8 +45,9 @@ def declared(h: Callable, h_a: Binary, h_b: Binary, autocast: str = "widest") ->
 
 
 def _of_one_kind(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Integers beside other numbers get their dtype: in their own, what L is made of would overflow, or be rounded.
-    Real numbers beside complex ones become complex: log -1 is NaN, or iπ."""
+    """Integers get the dtype of a floating-point operand: in their own dtype, L would overflow or be rounded.
+
+    Real numbers become complex if the other operand is: log -1 is NaN, or iπ."""
     return (a, b) if a.dtype == b.dtype else (_as_kind(a, b), _as_kind(b, a))
 
 
@@ -155,7 +156,7 @@ def pow(input: Tensor, exponent: Tensor | float) -> Tensor:
     return power(input, exponent)
 
 
-# Of the plane: at the origin there is no angle, and PyTorch's derivative is 0
+# Functions of the plane. At the origin PyTorch's derivative is 0
 
 
 def _inverse_square(a: Tensor, b: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def _dropout(
         raise ValueError(f"{name}: p is a probability; it was given p={p}.")
     if not training or p == 0 or not x.numel():
         return x
-    check_dense(name, x)  # before chance is drawn
+    check_dense(name, x)  # before random numbers are drawn
     x_out = scale(x, 0) if p == 1 else _gated(name, x, p, features, alpha, batched)
     return in_place(x, x_out) if inplace else x_out
 

@@ -1,8 +1,8 @@
-"""Leaky relus: x where x > 0, else slope x; so h' = 1 or the slope, and one byte an entry tells which.
+"""Leaky relus: x where x > 0, else slope x; so h' = 1 or the slope, by a mask of one byte an entry.
 
 leaky_relu   the slope is a number
 prelu        it is learned, one or one a channel
-rrelu        in training it is drawn for each entry; else it is the mean of its range
+rrelu        in training it is random for each entry; else it is the mean of its range
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Prelu(Elementwise):
         return by_x, lambda: keep(x, ~(x.detach() >= 0))
 
     @staticmethod
-    def backward_once(needs, g, shapes, x, a):
+    def backward_once(needs, g, shapes, x, a):  # without the mask as numbers, and its product
         return (
             torch.where(_down(x), g * a, g) if needs[0] else None,
             x.clamp(max=0).mul_(g).sum_to_size(shapes[1] if shapes else x.shape) if needs[1] else None,
@@ -106,8 +106,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """As `leaky_relu`, with a slope between `lower` and `upper`: each entry its own by chance where it trains, else the
-    mean. As `torch.nn.functional.rrelu`; one seed, the same slopes.
+    """As `leaky_relu`, with a slope between `lower` and `upper`: random for each entry in training, else the mean.
+
+    As `torch.nn.functional.rrelu`, with the same slopes for the same seed.
 
     Raises:
         RuntimeError: `lower` is more than `upper`.
@@ -116,8 +117,8 @@ def rrelu(
         raise RuntimeError(f"rrelu: lower is at most upper; it was given {lower} and {upper}.")
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
-    check_dense("rrelu", input)  # before chance is drawn
+    check_dense("rrelu", input)  # before random numbers are drawn
     slopes = torch.empty_like(input)
-    with torch.no_grad():  # it writes the slopes, and 1 where x > 0
+    with torch.no_grad():  # writes the slopes, and 1 where x > 0
         torch._C._nn.rrelu_with_noise(input.detach(), slopes, lower, upper, True)  # type: ignore[attr-defined]
     return put(input, times(input, slopes), inplace)

@@ -5,9 +5,9 @@
     clamp       the same              and 0 where x is NaN; either bound may be missing
     threshold, hardshrink, softshrink, hardsigmoid, nan_to_num
 
-All that L needs is which entries are which: one bit an entry. Where the layers before learn, the layer behind keeps its
-x_in anyway, which is x_out here; so where the mask can be computed from x_out, that is remembered instead, and costs
-nothing. At a kink h' is what PyTorch has there.
+L needs a mask only: one bit an entry. If the layers before have parameters that learn, the next layer probably saves
+its x_in, which is x_out here; if the mask can be computed from x_out, then x_out is remembered instead, at no cost. At
+a kink h' is PyTorch's.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ class Gated(PointwiseLayer):
     def remember(cls, needs, inputs, x_out):
         x, *constants = inputs
         if not cls.output_has_mask(*constants):
-            kept = packed(cls.mask(x.detach(), *constants))
+            saved = packed(cls.mask(x.detach(), *constants))
         elif is_plain(x_out) and learns(x):
-            kept = x_out
+            saved = x_out
         else:
-            kept = packed(cls.mask_of_output(x_out.detach(), *constants))
-        return kept, x.shape, *constants
+            saved = packed(cls.mask_of_output(x_out.detach(), *constants))
+        return saved, x.shape, *constants
 
     @classmethod
-    def h_prime(cls, kept, shape, *constants):
-        return cls.mask_of_output(kept.detach(), *constants) if kept.is_floating_point() else unpacked(kept, shape)
+    def h_prime(cls, saved, shape, *constants):
+        return cls.mask_of_output(saved.detach(), *constants) if saved.is_floating_point() else unpacked(saved, shape)
 
     @classmethod
-    def backward_once(cls, needs, g, kept, shape, *constants):
-        bits = cls.mask_of_output(kept, *constants) if kept.is_floating_point() else kept
+    def backward_once(cls, needs, g, saved, shape, *constants):
+        bits = cls.mask_of_output(saved, *constants) if saved.is_floating_point() else saved
         return gated(g, bits), *(None for _ in constants)
 
     @classmethod
@@ -180,7 +180,7 @@ class Hardsigmoid(Gated):
 
 
 class NanToNum(Gated):
-    """NaN and infinities replaced by numbers, through which there is no gradient."""
+    """NaN and infinities replaced by numbers, which have no gradient."""
 
     title = "nan_to_num"
     forward = staticmethod(torch.nan_to_num)

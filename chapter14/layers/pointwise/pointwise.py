@@ -27,8 +27,9 @@ Unary = Callable[[Tensor], Tensor]
 class PointwiseLayer(Layer):
     """g_in = g_out h'(x_in), and forward mode is the same. A subclass states h and h'.
 
-    h' takes what `remember` gives: x and the constants, unless a subclass remembers something else. Of complex x, h' is
-    the derivative of h, and g_in is g_out times its conjugate, as in autograd.
+    h' takes what `remember` returns: x and the constants, unless a subclass remembers something else. For complex x, h'
+    is the derivative of h, and g_in is g_out times its conjugate, as in autograd. A subclass's `backward_once` computes
+    g h' in fewer passes over memory.
     """
 
     letters = {"x": "..."}
@@ -54,9 +55,9 @@ class PointwiseLayer(Layer):
 
 
 class ByItsOutput(PointwiseLayer):
-    """h' as a function of x_out = h(x_in): x_out is remembered, which the layer behind may remember too.
+    """h' as a function of x_out = h(x_in): x_out is remembered, which the next layer may remember too.
 
-    It is x_out itself, which autograd hands back with its own derivative; x_out.detach() would be a constant.
+    It is x_out itself, which autograd returns with its derivative; x_out.detach() would be a constant.
     """
 
     @classmethod

@@ -5,10 +5,10 @@
     var        x_out = sum (x - μ)² / (n - c)     L = 2 (x - μ) / (n - c)
     std        x_out = √var                       L = (x - μ) / (n - c) / x_out
     prod       x_out = product of x               L[j] = product of all x but x[j]
-    amax       x_out = max x                      L: one 1 a row; with k that are as large, k times 1/k
+    amax       x_out = max x                      L: one 1 a row; for k equal largest entries, k times 1/k
     norm       x_out = (sum |x|^p)^(1/p)          L = sign x (|x| / x_out)^(p-1)
 
-Going back, g is spread over the axes that it was summed from (section 14.7), and L weighs it.
+In the backward pass g is broadcast over the reduced axes (section 14.7) and multiplied by L.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Dim = int | Sequence[int] | None
 
 
 def _over(g: Tensor, shape: Sequence[int], dims: Axes) -> Tensor:
-    """g, with or without the axes that were reduced, spread over them."""
+    """g, with or without the reduced axes, broadcast over them."""
     kept = [1 if i in dims or not dims else n for i, n in enumerate(shape)]
     return broadcast_to(g if g.ndim == len(shape) else reshape(g, kept), shape)
 
@@ -63,9 +63,9 @@ def _count(shape: Sequence[int], dims: Axes) -> int:
 
 
 class Weighed(Layer):
-    """A reduction with L = `weights`, which has x's shape. g_in = g_out, spread, times the weights.
+    """A reduction with L = `weights`, in x's shape: g_in is g_out, broadcast, times the weights.
 
-    Of complex x, weights are of dx_out = sum weights dx, or, of a real x_out, of its real part; g_in has the conjugate.
+    For complex x, dx_out = sum weights dx, or its real part if x_out is real; g_in has the conjugate of the weights.
     """
 
     letters = {"x": "..."}
@@ -97,7 +97,7 @@ class Var(Weighed):
 
 
 class Std(Layer):
-    """√ of `Var`. PyTorch says 0 where all x are equal and √ has no derivative."""
+    """√ of `Var`. Where all x are equal, √ has no derivative, and PyTorch's is 0."""
 
     letters = {"x": "..."}
 
@@ -124,7 +124,7 @@ def _of_root(g: Tensor, root: Tensor) -> Tensor:
 
 
 class Prod(Weighed):
-    """Along one axis. All but x[j]: those before it, times those behind it; no division, so zeros are right."""
+    """Along one axis. All but x[j]: those before it times those after it. No division, so zeros are right."""
 
     autocast = "float32"
 
@@ -147,7 +147,7 @@ def _before(x: Tensor, dim: int) -> Tensor:
 
 
 class VectorNorm(Weighed):
-    """For p that is not 0 or infinite. Where x_out is 0, and for p < 1 where x is, the derivative is said to be 0."""
+    """For p that is not 0 or infinite. The derivative is 0 where x_out is 0, and for p < 1 also where x is 0."""
 
     title = "norm"
     autocast = "float32"
@@ -180,7 +180,7 @@ def _norm_prime(x: Tensor, dims: Axes, p: float) -> Tensor:
 class Equal(Layer):
     """x_out = choose(x), the value of some of x's entries: all that equal it share g evenly.
 
-    `nans` says whether NaN equals NaN; if not, g comes back as NaN, as it does for `torch.amax`.
+    `nans`: whether NaN equals NaN. If not, g_in is NaN, as for `torch.amax`.
     """
 
     letters = {"x": "..."}
@@ -260,7 +260,7 @@ def amin(x: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def _by(native: Callable, dim: Dim, keepdim: bool) -> Callable[[Tensor], Tensor]:
-    dims = () if dim is None else dim  # as it was said: of an empty x, torch wants to be told along which axis
+    dims = () if dim is None else dim  # as given: for an empty x, torch requires an explicit axis
     return lambda x: native(x, dims, keepdim)
 
 

@@ -1,11 +1,11 @@
-"""Scans: entry k of x_out is made of x_in's entries up to k.
+"""Scans: entry k of x_out depends on x_in's entries up to k.
 
     cumsum        y[k] = y[k-1] + x[k]
     cumprod       y[k] = y[k-1] x[k]
     recur         y[k] = a[k] y[k-1] + x[k]         with y[-1] = 0: cumsum has a = 1
     logcumsumexp  y[k] = log(e^y[k-1] + e^x[k])
 
-Each goes back as a recurrence that begins at the end, with t[k] = g_out[k] + a[k+1] t[k+1]: recur, reversed.
+Each backward pass is a recurrence from the end, t[k] = g_out[k] + a[k+1] t[k+1]: recur, reversed.
 
     recur         dJ/dx[k] = t[k],  dJ/da[k] = t[k] y[k-1]
     cumprod       a = x:                      g_in[k] = t[k] y[k-1]
@@ -41,7 +41,7 @@ class CumSum(LinearMap):
 class Recur(Layer):
     """In log n steps (Hillis and Steele): step i adds to each y the one 2^i before it, times the a between them.
 
-    In low precision one after the other: the products of many a leave float16 where y does not.
+    In low precision it is sequential: products of many a overflow float16 where y does not.
     """
 
     letters = {"a": "...", "x": "..."}

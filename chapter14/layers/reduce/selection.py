@@ -1,8 +1,8 @@
-"""Entries chosen along an axis, by their rank or by what came so far: max, sort, topk, median, cummax.
+"""Entries chosen along an axis, by their rank or by the entries before: max, sort, topk, median, cummax.
 
     x_out[k] = x_in[index[k]],  L[k, j] = 1 where j = index[k], else 0
 
-Once it is known which they are, the layer is linear, so that is all that it remembers. g goes back to where they were.
+For a given index the layer is linear, so it remembers the index only. g_in is g at the index, 0 elsewhere.
 """
 
 from __future__ import annotations
