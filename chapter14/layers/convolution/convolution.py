@@ -19,9 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.arrange import reshape
+from ..core.arithmetic import sum_to_channels
 from ..core.bilinear_map import BiasedMap, BilinearMap
-from ..core.branch import sum_to_size
 
 
 class Slide(NamedTuple):
@@ -47,10 +46,7 @@ _CONV_TRANSPOSE = torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_tra
 class _Convolution(BiasedMap):
     autocast = "lower"
 
-    @staticmethod
-    def transpose_bias(g):
-        M = g.shape[1]  # b branches to every datapoint and place (14.7)
-        return reshape(sum_to_size(g, (1, M, *(1 for _ in g.shape[2:]))), (M,))
+    transpose_bias = staticmethod(sum_to_channels)
 
 
 class Conv(_Convolution):

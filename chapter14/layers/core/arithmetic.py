@@ -18,6 +18,7 @@ from torch._C._functorch import is_batchedtensor
 
 from ...layer.base import Layer, LinearMap
 from ...layer.shape import check_floating
+from .arrange import reshape
 from .bilinear_map import BilinearMap
 from .bitmask import selected
 from .branch import broadcast_to, sum_to_size
@@ -47,16 +48,10 @@ class Plus(JointlyLinear):
         return sum_to_size(g, a_shape) if needs[0] else None, sum_to_size(g, b_shape) if needs[1] else None
 
 
-class Minus(JointlyLinear):
+class Minus(Plus):
     title = "sub"
-    autocast = "widest"
-    letters = {"a": "...", "b": "..."}
 
     forward = staticmethod(torch.sub)
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs[0].shape, inputs[1].shape
 
     @staticmethod
     def backward(needs, g, a_shape, b_shape):
@@ -222,6 +217,12 @@ def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
     """The sum over some axes, each kept with size 1; as `torch.sum` with `keepdim=True`."""
     dims = {d % max(x.ndim, 1) for d in ((dim,) if isinstance(dim, int) else dim)}
     return sum_to_size(x, [1 if i in dims else n for i, n in enumerate(x.shape)])
+
+
+def sum_to_channels(g: Tensor) -> Tensor:
+    """g [B, C, ...] → [C], summed over the other axes: the gradient of a bias that branches to them (14.7)."""
+    C = g.shape[1]
+    return reshape(sum_to_size(g, (1, C, *[1] * (g.ndim - 2))), (C,))
 
 
 def mean_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap, conj
+from .maps import each_others_transpose
 
 
 class ViewAsReal(LinearMap):
@@ -24,10 +25,6 @@ class ViewAsReal(LinearMap):
     def forward(x):
         return torch.view_as_real(x.resolve_conj())
 
-    @staticmethod
-    def transpose(g, shape):
-        return view_as_complex(g)
-
 
 class ViewAsComplex(LinearMap):
     view = True
@@ -36,9 +33,8 @@ class ViewAsComplex(LinearMap):
     def forward(x):
         return torch.view_as_complex(x if x.stride(-1) == 1 else x.contiguous())
 
-    @staticmethod
-    def transpose(g, shape):
-        return view_as_real(g)
+
+each_others_transpose(ViewAsReal, ViewAsComplex)
 
 
 def view_as_real(x: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ from torch.nn import functional as native
 
 from ...layer.base import Layer
 from ...layer.shape import ShapeError, check_floating, in_words
-from ..core.arithmetic import added, minus, times
+from ..core.arithmetic import added, minus, sum_to_channels, times
 from ..core.arrange import narrow, reshape
-from ..core.branch import broadcast_to, sum_to_size
+from ..core.branch import broadcast_to
 from ..core.cast import clone
 from .layer_norm import InstanceNorm
 from .standardize import Norm, NormFrame
@@ -81,8 +81,8 @@ class BatchNormAtRest(Layer):
         rest = AtRest(g, mean, variance, eps)
         return (
             times(g, rest.a(w)) if needs[0] else None,
-            _of_channels(times(g, rest.x_hat(x))) if needs[1] else None,
-            _of_channels(g) if needs[2] else None,
+            sum_to_channels(times(g, rest.x_hat(x))) if needs[1] else None,
+            sum_to_channels(g) if needs[2] else None,
             *[None] * 3,
         )
 
@@ -128,12 +128,6 @@ class AtRest:
     def x_hat(self, x: Tensor) -> Tensor:
         assert self.mean is not None
         return times(minus(x, self.along(self.mean)), self.r)
-
-
-def _of_channels(g: Tensor) -> Tensor:
-    """The sum over all but the channels: [C]."""
-    C = g.shape[1]
-    return reshape(sum_to_size(g, (1, C, *[1] * (g.ndim - 2))), (C,))
 
 
 def batch_norm(

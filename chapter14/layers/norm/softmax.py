@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.base import Layer, cast
+from ...layer.base import cast
 from ...layer.dense import check_dense
 from ...layer.shape import axes
 from ..core.arithmetic import minus, plus, scale, sum_along, times
@@ -25,13 +25,10 @@ from ..core.arrange import reshape
 from ..core.blocks import row_blocks
 from ..core.complex import conj
 from ..pointwise.pointwise import exp
+from ..reduce.scan import AlongAxis
 
 
-class Softmax(Layer):
-    autocast = "float32"
-    letters = {"x": "..."}
-    opmath = "derivatives"
-
+class Softmax(AlongAxis):
     forward = staticmethod(torch.softmax)
 
     @staticmethod
@@ -68,10 +65,7 @@ def _softmax_once(g: Tensor, s: Tensor, dim: int, into: Tensor | None = None) ->
     return sg.addcmul_(s, sg.sum(dim, keepdim=True), value=-1)
 
 
-class LogSoftmax(Layer):
-    autocast = "float32"
-    letters = {"x": "..."}
-    opmath = "derivatives"
+class LogSoftmax(AlongAxis):
     title = "log_softmax"
 
     forward = staticmethod(torch.log_softmax)
@@ -89,11 +83,7 @@ class LogSoftmax(Layer):
         return minus(tangents[0], sum_along(times(Softmax.of(x, dim), tangents[0]), dim))
 
 
-class LogSumExp(Layer):
-    autocast = "float32"
-    letters = {"x": "..."}
-    opmath = "derivatives"
-
+class LogSumExp(AlongAxis):
     @staticmethod
     def forward(x, dims):
         return x.logsumexp(dims, keepdim=True)

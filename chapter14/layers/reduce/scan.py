@@ -79,11 +79,15 @@ class Recur(Layer):
         return recur(a, added(dx, None if da is None else times(da, _shifted(recur(a, x, dim), dim))), dim)
 
 
-class CumProd(Layer):
+class AlongAxis(Layer):
+    """A layer of the entries along one axis."""
+
     autocast = "float32"
     letters = {"x": "..."}
     opmath = "derivatives"
 
+
+class CumProd(AlongAxis):
     forward = staticmethod(torch.cumprod)
 
     @staticmethod
@@ -97,11 +101,7 @@ class CumProd(Layer):
         return recur(x, times(tangents[0], _shifted(cumprod(x, dim), dim, 1)), dim)
 
 
-class LogCumSumExp(Layer):
-    autocast = "float32"
-    letters = {"x": "..."}
-    opmath = "derivatives"
-
+class LogCumSumExp(AlongAxis):
     forward = staticmethod(torch.logcumsumexp)
 
     @staticmethod
