@@ -75,10 +75,6 @@ def test_private_names_are_used_only_in_their_folder():
     assert {file: uses for file in LISTED if (uses := private_uses(file))} == {}
 
 
-#: Names that several classes still share.
-SHARED = {"Frame", "Layer", "Node", "ReLU"}
-
-
 def test_class_names_are_unique():
     """A module of `nn` may have the name of its layer in `layers`, as Linear."""
     folders = {}
@@ -86,7 +82,7 @@ def test_class_names_are_unique():
         for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 folders.setdefault(node.name, []).append(file.partition("/")[0])
-    assert {name for name, where in folders.items() if len(where) > 1 and sorted(where) != ["layers", "nn"]} <= SHARED
+    assert {name for name, where in folders.items() if len(where) > 1 and sorted(where) != ["layers", "nn"]} == set()
 
 
 def test_init_files_only_export():
