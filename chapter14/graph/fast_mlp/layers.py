@@ -98,7 +98,8 @@ def _numpy_linear(W: Tensor, b: Any, x: Tensor, x_out: Tensor, g_in: Tensor, g_o
     by_x, *_ = gradient_factors(g_, x_, W_)
     _, by_W, by_b = gradient_factors(step_, x_, W_, ones_)
     only_ = step_[0] if len(step_) == 1 else None
-    dot, multiply, add = np.dot, np.multiply, np.add
+    dot: Any = np.dot
+    multiply, add = np.multiply, np.add
 
     def forward() -> None:
         dot(x_, W_T, y_)

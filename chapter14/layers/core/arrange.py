@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from .maps import SymmetricMap, TransposedMap
 class Reshape(LinearMap):
     view = True
 
-    forward = staticmethod(torch.reshape)
+    forward: ClassVar[Any] = staticmethod(torch.reshape)
 
     @staticmethod
     def transpose(g, shape, _):

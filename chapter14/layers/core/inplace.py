@@ -222,8 +222,8 @@ def current(x: Tensor) -> Tensor:
         if (read := alias(x)) is None:
             return x
         whole, layer, arguments, version = read
-        base = current(whole)
-        return x if base is whole and whole._version == version else layer.of(base, *arguments)
+        now = current(whole)
+        return x if now is whole and whole._version == version else layer.of(now, *arguments)
     base = x._base
     if base is None or type(x.grad_fn).__name__ != _STALE or (layout := _layout(x, base)) is None:
         return x

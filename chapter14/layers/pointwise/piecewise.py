@@ -140,7 +140,7 @@ class Threshold(Gated):
 class Hardshrink(Gated):
     """x where |x| > λ, else 0."""
 
-    forward = staticmethod(native.hardshrink)
+    forward: ClassVar[Any] = staticmethod(native.hardshrink)
 
     @staticmethod
     def mask(x, lambd):
