@@ -18,8 +18,11 @@ def pytest_configure(config):
         config.addinivalue_line("filterwarnings", line)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
+        if item.get_closest_marker("slow") is None:
+            item.add_marker("fast")
         if reason := SKIPPED.get(item.nodeid.removeprefix("tests/")):
             item.add_marker(pytest.mark.skip(reason))
 

@@ -9,6 +9,8 @@ from PIL import Image
 import chapter14
 from chapter14.cli import main
 
+pytestmark = pytest.mark.slow
+
 LAYERS = """
 from chapter14 import Layer
 from chapter14.functional import mul, pow

@@ -8,6 +8,8 @@ import pytest
 
 import chapter14
 
+pytestmark = pytest.mark.slow
+
 
 def imported(code, folder):
     """The modules that a fresh process has imported after `code`."""

@@ -18,6 +18,8 @@ from chapter14.files import NotWritten
 from chapter14.models.load import load_network
 from chapter14.visualization.output.provenance import read_provenance
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
 
 

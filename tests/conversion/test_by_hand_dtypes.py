@@ -17,6 +17,8 @@ from chapter14 import by_hand
 from chapter14.checking.case import seed_cpu
 from chapter14.checking.pytorch_samples import operations, samples
 
+pytestmark = pytest.mark.slow
+
 #: Their entries are whatever is in memory.
 EMPTY = {"new_empty", "new_empty_strided", "empty_like"}
 

@@ -21,6 +21,8 @@ from chapter14.checking.torchvision_classifiers import OPTIONS
 from chapter14.conversion.by_hand import NotByHand
 from chapter14.conversion.convert import MODULES, Rerouted
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = {network.name: network for network in networks()}
 
 

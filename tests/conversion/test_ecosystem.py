@@ -15,6 +15,8 @@ from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 from chapter14 import audit, convert
 
+pytestmark = pytest.mark.slow
+
 
 def drawn(*shape: int, seed: int = 14) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -50,7 +52,7 @@ def there_and_back(f, model, x):
 def resnet():
     from torchvision import models
 
-    return models.resnet18(weights=None, num_classes=10)
+    return models.ResNet(models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=10)
 
 
 def vit():

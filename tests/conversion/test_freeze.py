@@ -9,6 +9,8 @@ from torch.nn import functional as native
 
 import chapter14
 
+pytestmark = pytest.mark.slow
+
 torch.manual_seed(14)
 
 

@@ -9,6 +9,8 @@ from torch.testing import assert_close
 
 from chapter14 import convert, freeze
 
+pytestmark = pytest.mark.slow
+
 
 def the_module(r):
     """A module, and the shapes of its inputs; None is a tensor of indices."""

@@ -18,6 +18,8 @@ from chapter14.layers.pool import window_index as window
 
 from ..table import CASES
 
+pytestmark = pytest.mark.slow
+
 
 def kept(name, size, training=False, frozen=False):
     """By ours and by PyTorch's."""

@@ -19,6 +19,7 @@ import chapter14.nn as ours
 from chapter14 import audit, convert, freeze
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:.*quantization.*"),
     pytest.mark.filterwarnings("ignore:.*torch.(ao.quantization|jit).* is deprecated"),
     pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning"),

@@ -16,6 +16,8 @@ import chapter14
 
 from .test_freeze import near, settled
 
+pytestmark = pytest.mark.slow
+
 torch.manual_seed(14)
 
 

@@ -14,6 +14,8 @@ from chapter14.drawing.layout import layout, ports
 from chapter14.drawing.trace import trace_model
 from chapter14.models.load import load_network
 
+pytestmark = pytest.mark.slow
+
 
 def labels(graph):
     return [" ".join(node.lines) for node in graph.nodes]

@@ -19,6 +19,8 @@ from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, t
 from chapter14.models.load import load_network
 from chapter14.models.state_dict import fingerprint
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "assets" / "figures"
 CAT = "14.23"  # depends on trained weights: its pixels are not compared

@@ -10,6 +10,8 @@ import chapter14
 
 from ..conversion.test_freeze import Small, chain_model, near, network, settled
 
+pytestmark = pytest.mark.slow
+
 torch.manual_seed(14)
 
 

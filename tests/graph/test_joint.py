@@ -22,6 +22,8 @@ from chapter14.layer.shape import ShapeError
 from chapter14.models import clip_file
 from chapter14.models.load import ASSETS
 
+pytestmark = pytest.mark.slow
+
 DOUBLE = torch.float64
 
 

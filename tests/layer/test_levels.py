@@ -16,6 +16,8 @@ from chapter14.functional import mul
 
 from ..table import CASES
 
+pytestmark = pytest.mark.slow
+
 #: One of each function's.
 EACH = list({re.split(r"\W", str(case))[0]: case for case in reversed(CASES)}.values())
 #: Those whose inputs are tuples with names, among others: how a kernel slides, a window, an image is read.

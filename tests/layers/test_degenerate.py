@@ -16,6 +16,8 @@ from torch.nn import functional as N
 import chapter14
 import chapter14.functional as F
 
+pytestmark = pytest.mark.slow
+
 
 class Native:
     def __getattr__(self, name):

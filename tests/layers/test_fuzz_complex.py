@@ -14,6 +14,8 @@ from torch.testing import assert_close
 import chapter14.functional as F
 from chapter14 import by_hand
 
+pytestmark = pytest.mark.slow
+
 Z, X, I = torch.complex128, torch.float64, torch.int64
 KINDS = [Z, Z, Z, torch.complex64, X, torch.float32, I, torch.uint8, torch.bool]
 NUMBERS = [2, -1.5, 0.5 + 1j, 3.0, True]

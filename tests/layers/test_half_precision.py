@@ -23,6 +23,8 @@ from chapter14.checking.memory import memory_at_most_native, memory_needed_gradi
 
 from ..table import CASES
 
+pytestmark = pytest.mark.slow
+
 LOW = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
 
 

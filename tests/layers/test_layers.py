@@ -4,13 +4,27 @@ import pytest
 
 import chapter14.functional as F
 from chapter14.checking.case import NotApplicable
-from chapter14.checking.checks import CHECKS
+from chapter14.checking.checks import (
+    CHECKS,
+    compiles,
+    finite_differences,
+    finite_differences_second_order,
+    half_precision_accuracy,
+    mixed_mode_orders,
+)
 
 from ..table import CASES
 
+#: The checks that most of the suite's time goes into.
+SLOW = compiles, finite_differences, finite_differences_second_order, half_precision_accuracy, mixed_mode_orders
+
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    "check",
+    [pytest.param(check, marks=[pytest.mark.slow] if check in SLOW else []) for check in CHECKS],
+    ids=lambda check: check.__name__,
+)
 def test_layer(check, case):
     if reason := case.skip.get(check.__name__):
         pytest.skip(reason)

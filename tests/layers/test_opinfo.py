@@ -10,6 +10,8 @@ import chapter14.nn as nn
 from chapter14.checking.pytorch_samples import count_module_samples, count_operation_samples, modules, operations
 from chapter14.conversion.by_hand import by_hand
 
+pytestmark = pytest.mark.slow
+
 #: Differentiable operations that PyTorch has samples of, and that have a counterpart here. A list, since PyTorch takes
 #: seconds to build its own: only the processes that run these tests do.
 SAMPLED = """

@@ -17,6 +17,8 @@ from torch.nn import functional as N
 import chapter14
 import chapter14.functional as F
 
+pytestmark = pytest.mark.slow
+
 INF, NAN = math.inf, math.nan
 #: Where pointwise functions have kinks, poles, ends of their domain, or overflow.
 POINTS = (

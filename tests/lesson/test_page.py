@@ -16,6 +16,8 @@ from chapter14.lesson.page import page
 
 from ..browser import contrast, luminance
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = Path(__file__).parents[2] / "docs" / "chapter.html"
 MODES = [*EXAMPLES, "data 0", "data 1"]
 

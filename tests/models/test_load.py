@@ -17,9 +17,12 @@ from chapter14.models.load import build_network, load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import channel, label, text, visualize
 
-pytestmark = pytest.mark.skipif(
-    None in map(importlib.util.find_spec, ("timm", "open_clip")), reason="timm or open_clip is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        None in map(importlib.util.find_spec, ("timm", "open_clip")), reason="timm or open_clip is not installed"
+    ),
+]
 
 TINY = {
     "embed_dim": 8,

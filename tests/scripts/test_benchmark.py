@@ -18,6 +18,8 @@ sys.path.insert(0, str(SCRIPTS))
 from benchmarks import limit, networks, results, tables  # noqa: E402
 from benchmarks.clock import Given, best, in_turns, row, times  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 ROOT = SCRIPTS.parent
 
 

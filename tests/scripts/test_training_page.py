@@ -13,10 +13,13 @@ import pytest
 
 from ..browser import contrast, luminance
 
-pytestmark = pytest.mark.skipif(
-    None in map(importlib.util.find_spec, ("onnx", "onnxruntime", "sklearn")),
-    reason="onnx, onnxruntime or scikit-learn is not installed",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        None in map(importlib.util.find_spec, ("onnx", "onnxruntime", "sklearn")),
+        reason="onnx, onnxruntime or scikit-learn is not installed",
+    ),
+]
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "training.html"

@@ -33,6 +33,8 @@ from chapter14.visualization.activations.hooks import PICTURE, activation_hooks,
 from chapter14.visualization.optimization.cost import Settings, cost_function
 from chapter14.visualization.optimization.descent import generators
 
+pytestmark = pytest.mark.slow
+
 torch.manual_seed(0)
 PHOTO = 0.5 * torch.randn(3, 9, 12)
 V = torch.randn(6)

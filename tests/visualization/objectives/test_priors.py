@@ -27,6 +27,8 @@ from chapter14.visualization import (
 )
 from chapter14.visualization.activations.hooks import PICTURE
 
+pytestmark = pytest.mark.slow
+
 PRIORS = {
     "total_variation": total_variation(),
     "l2": l2(),

@@ -25,6 +25,8 @@ from chapter14.visualization import (
 from chapter14.visualization.objectives.objective import Objective
 from chapter14.visualization.optimization import batch_size
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.scales.1", 7)]
 SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps
 

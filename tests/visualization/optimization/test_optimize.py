@@ -17,6 +17,8 @@ from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.optimization.recipe import OWN, photographic
 from chapter14.visualization.transforms.move import Jitter
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def network():

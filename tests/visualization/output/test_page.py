@@ -21,6 +21,8 @@ from chapter14.visualization.output.provenance import Provenance, save_with_prov
 
 from ...browser import contrast, luminance
 
+pytestmark = pytest.mark.slow
+
 NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 
 

@@ -24,6 +24,8 @@ from chapter14.visualization.output.provenance import (
 )
 from chapter14.visualization.output.render import to_image
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVES = [label("cat"), channel("image.scales.1", 7)]
 OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(48)}
 
