@@ -523,7 +523,7 @@ def test_visualize_of_one_network_from_many_threads():
     [
         (TensorHook, "register_hook in '1' belongs to autograd"),
         (question(QUESTIONS["grad_fn"]), "grad_fn in '1' belongs to autograd"),
-        (WritesThroughAnAlias, "written into in '1' that shares memory"),
+        (WritesThroughAnAlias, "shares memory with another is written into in '1'"),
     ],
 )
 def test_forward_backward_refuses_what_its_graph_cannot_state(middle, why):
