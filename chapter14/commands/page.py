@@ -167,7 +167,7 @@ def _objective(options: argparse.Namespace, network: Pretrained, size: tuple[int
     """The objective, after a check that the network has it."""
     objective = requested_objectives(options, network)[0].bare
     with objective_values(network, [objective]) as evaluate:
-        evaluate(torch.zeros(1, 3, *size))
+        evaluate(torch.zeros(1, network.channels, *size))
     return objective
 
 

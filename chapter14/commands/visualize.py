@@ -191,7 +191,7 @@ class Drawing:
                 self.last = step
                 self.by_hand = self.by_hand or f"{audit(step.J).fraction:.0%}"
                 if self.film:
-                    self.film(step)
+                    self.film(step._replace(x=render.channels_apart(step.x)))
                 bar.set_postfix(J=f"{step.J.mean().item():.3f}", refresh=False)
                 bar.update(len(step.J))
 
@@ -203,7 +203,7 @@ class Drawing:
         if self.last is None:
             print("Interrupted before the first step.", file=sys.stderr)
             return
-        images = [render.to_image(x, self.options.height) for x in self.last.x]
+        images = [render.to_image(x, self.options.height) for x in render.channels_apart(self.last.x)]
         if provenance.is_own_image(beside := self.out.with_suffix(".json")):
             beside.unlink()  # it describes an earlier picture
         render.save_image(render.side_by_side(images, self.options.columns), self.out)
@@ -228,7 +228,8 @@ class Drawing:
         described = provenance.describe(
             drawn, self.network, objectives, self.arguments, model=options.model, commands=commands, quality=quality
         )
-        pictures = map(render.importance_to_alpha, drawn.x, drawn.importance) if options.importance else drawn.x
+        x = render.channels_apart(drawn.x)
+        pictures = map(render.importance_to_alpha, x, drawn.importance) if options.importance else x
         for entry, x, path in zip(described, pictures, self.paths, strict=True):
             provenance.save_with_provenance(render.to_image(x, options.height), path, entry)
         if self.film:

@@ -6,7 +6,8 @@
     def trained():                                          # or the module, and options,
         return Net(), {"size": 64, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "labels": ["cat"]}
 
-The options are fields of `Pretrained`. For `chapter14 audit`, the second may be the inputs instead.
+The options are fields of `Pretrained`; without `channels`, pictures have those of the first convolution. For
+`chapter14 audit`, the second may be the inputs instead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 from torch import nn
 
-from .pretrained import Pretrained
+from .pretrained import Pretrained, input_channels
 from .state_dict import explaining_mismatch, local_file, read_state_dict
 
 FIELDS = {field.name for field in dataclasses.fields(Pretrained)} - {"model", "name"}
@@ -49,7 +50,8 @@ def load_from_file(path: Path, factory: str, weights: str | Path | None) -> Pret
     if not isinstance(size := options.get("size", 224), int) or size < 1:
         raise ValueError(f"{path}: the size that {factory}() returns is a number of pixels; it is {size!r}.")
     tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return Pretrained(model.eval(), **{"size": 224, "name": name} | tuples)
+    defaults = {"size": 224, "name": name, "channels": input_channels(model)}
+    return Pretrained(model.eval(), **defaults | tuples)
 
 
 def call_factory(path: Path, factory: str) -> tuple[nn.Module, Any]:

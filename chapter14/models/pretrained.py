@@ -24,7 +24,7 @@ HALF: RGB = (0.5, 0.5, 0.5)
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A network for pictures x [B, 3, H, W], entries from -1 to 1.
+    """A network for pictures x [B, 3, H, W], entries from -1 to 1; or with another number of `channels`.
 
     Args:
         model: a classifier; or, with `encode_image` and `encode_text`, as `chapter14.models.clip.CLIP` has them, a
@@ -47,6 +47,7 @@ class Pretrained:
     encode: Callable[[Tensor], Any] | None = None
     read: Callable[[Sequence[str]], Tensor] | None = None
     synonyms: tuple[tuple[str, ...], ...] = ()
+    channels: int = 3
 
     @property
     def reads(self) -> bool:
@@ -120,6 +121,12 @@ class Pretrained:
     @property
     def title(self) -> str:
         return self.name or type(self.model).__name__
+
+
+def input_channels(model: nn.Module) -> int:
+    """The channels of the pictures that a network takes: its first layer's, if that is a convolution; or else 3."""
+    first = next((m for m in model.modules() if next(m.parameters(recurse=False), None) is not None), None)
+    return first.in_channels if isinstance(first, nn.Conv2d) else 3
 
 
 def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> None:

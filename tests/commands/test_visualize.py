@@ -490,3 +490,21 @@ def test_a_direction_may_be_a_file(here):
 def test_a_record_is_json(here):
     visualize("a photo of a cat", "--out", "cat.png")
     assert json.loads((here / "cat.json").read_text())["objective"] == "a photo of a cat"
+
+
+@pytest.mark.parametrize("channels, mode, size", [(1, "L", (20, 16)), (2, "L", (40, 16)), (3, "RGB", (20, 16))])
+def test_a_network_of_other_channels(channels, mode, size, photo, here):
+    (here / "mine.py").write_text(
+        "import torch\n\n\ndef net():\n"
+        f"    return torch.nn.Sequential(torch.nn.Conv2d({channels}, 2, 3)), {{'size': 16}}\n"
+    )
+    words = ["--model", "mine.py:net", "--layer", "0", "--channel", "1", "--size", "16x20", "--height", "16"]
+    visualize(*words, "--out", "a.png", "--film", "a.gif")
+    with Image.open("a.png") as drawn:
+        assert (drawn.mode, drawn.size) == (mode, size)
+    if channels != 2:  # no photograph has two
+        (here / "photos").mkdir()
+        os.rename(photo, "photos/one.png")
+        more = ["--start", "photos/one.png", "--report", "--page", "b.html", "--photos", "photos"]
+        visualize(*words, *more, "--out", "b.png")
+        assert "one.png" in (here / "b.html").read_text()

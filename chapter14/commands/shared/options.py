@@ -226,7 +226,7 @@ def _of_layer(options: argparse.Namespace, network: Pretrained, layer: str, opti
     if option == "direction":
         return direction(layer, _vector(options.direction))
     size = picture_size(options, network)
-    x = read_photograph(getattr(options, option), size)
+    x = read_photograph(getattr(options, option), network, size)
     if option == "style":
         return style(layer, x)
     return (invert if option == "invert" else caricature)(layer, x, size=size)

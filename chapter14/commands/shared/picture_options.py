@@ -55,7 +55,7 @@ def make_image(options: argparse.Namespace, default: Image) -> Image:
         raise ValueError("--image maco has no --alpha: photographs have no spectrum of it.")
     if options.alpha and options.importance:
         raise ValueError("--alpha and --importance both determine the opacity: give one of them.")
-    image: Image = IMAGES[options.image]() if options.image else default
+    image: Image = IMAGES[options.image](channels=default.channels) if options.image else default
     bounded, decorrelated = options.bounded, options.decorrelated
     if isinstance(image, Bounded):
         bounded, image = True, image.image
@@ -115,20 +115,21 @@ def picture_size(options: argparse.Namespace, network: Pretrained) -> tuple[int,
 
 
 def start_picture(options: argparse.Namespace, network: Pretrained) -> Tensor | None:
-    return None if options.start is None else read_photograph(options.start, picture_size(options, network))
+    return None if options.start is None else read_photograph(options.start, network, picture_size(options, network))
 
 
-def read_photograph(path: Path, size: tuple[int, int]) -> Tensor:
-    """The middle of a photograph, resized to (height, width): x [3, H, W].
+def read_photograph(path: Path, network: Pretrained, size: tuple[int, int]) -> Tensor:
+    """The middle of a photograph, resized to (height, width): x [3, H, W], or [1, H, W] for a network of grey pictures.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or it cannot be read.
     """
     regular(path)
     try:
-        return load_photograph(path, size)
+        x = load_photograph(path, size)
     except Exception as error:  # for a broken file, Pillow raises errors of many kinds
         raise unreadable(path, error) from error
+    return x.mean(0, keepdim=True) if network.channels == 1 else x
 
 
 def is_number(word: str) -> bool:

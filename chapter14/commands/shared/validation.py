@@ -35,7 +35,7 @@ def load_second_network(options: argparse.Namespace, requested: Sequence[Request
         raise ValueError("--second needs --report.")
     second = load_network(options.second, options.second_weights, options.device)
     with objective_values(second, [request.bare for request in requested]) as evaluate:
-        evaluate(torch.zeros(1, 3, second.size, second.size))
+        evaluate(torch.zeros(1, second.channels, second.size, second.size))
     return second
 
 

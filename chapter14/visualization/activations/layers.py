@@ -75,4 +75,4 @@ def channels(network: Pretrained, layer: str, axis: int | None = None, size: Siz
 
 def _blank(network: Pretrained, size: Size) -> torch.Tensor:
     size = size or network.size
-    return torch.zeros(1, 3, *((size, size) if isinstance(size, int) else size)).to(network.like)
+    return torch.zeros(1, network.channels, *((size, size) if isinstance(size, int) else size)).to(network.like)

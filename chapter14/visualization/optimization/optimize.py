@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ... import functional as F
 from ...models.load import load_network
-from ...models.pretrained import Pretrained
+from ...models.pretrained import Pretrained, input_channels
 from ...models.state_dict import fingerprint
 from ..activations.hooks import PICTURE, frozen_parameters
 from ..images.colour import Alpha
@@ -40,9 +40,9 @@ class Visualization(NamedTuple):
 
     def image(self, height: int | None = None) -> PIL.Image.Image:
         """The pictures side by side, each resized to `height`."""
-        from ..output.render import side_by_side, to_image
+        from ..output.render import channels_apart, side_by_side, to_image
 
-        return side_by_side([to_image(x, height) for x in self.x], columns=8)
+        return side_by_side([to_image(x, height) for x in channels_apart(self.x)], columns=8)
 
     def save(self, path: str | Path, height: int | None = None) -> None:
         """Writes `image` in the format of the file's suffix, completely or not at all."""
@@ -215,7 +215,7 @@ def as_pretrained(model: str | Path | Pretrained | nn.Module, size: int | tuple[
         return load_network(model)
     if size is None:
         raise ValueError(f"visualize: {type(model).__name__} needs a size, of the pictures that it takes, in pixels.")
-    return Pretrained(model, size if isinstance(size, int) else max(size))
+    return Pretrained(model, size if isinstance(size, int) else max(size), channels=input_channels(model))
 
 
 def _start(

@@ -36,16 +36,19 @@ class Recipe:
 
 
 OWN = Recipe(Pixels(), TRANSFORMS, 60, (0.4, 0.6, 0.8), path_length=Pixels().path_length)
+NOISE = 0.3  # to start from: in plain grey, many neurons behind a relu are dead
 
 
-def photographic(height: int, width: int) -> Recipe:
+def photographic(height: int, width: int, channels: int = 3) -> Recipe:
     """For pictures of this size; an orthonormal transform's coefficients grow with it, and so does Adam's rate."""
-    image = Bounded(Decorrelated(Fourier(noise=0.02, decay=1.3)))
+    waves = Fourier(noise=NOISE, decay=1.3, channels=channels)
+    image = Bounded(Decorrelated(waves) if channels == 3 else waves)
     return Recipe(image, CROPS, 144, (), rate=0.08 / 8 * (height * width) ** 0.5)
 
 
 def default_recipe(network: Pretrained, size: tuple[int, int], image: Image | None, start: bool) -> Recipe:
     """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
     own = isinstance(network.model, CLIP) or start
-    recipe = OWN if own else photographic(*size)
+    n = network.channels
+    recipe = replace(OWN, image=Pixels(channels=n)) if own else photographic(*size, n)
     return recipe if image is None else replace(recipe, image=image, rate=None, path_length=image.path_length)

@@ -109,13 +109,17 @@ def find_photographs(folder: str | Path) -> list[Path]:
 
 @contextmanager
 def objective_values(network: Pretrained, objectives: Sequence[Objective]) -> Iterator[Callable[[Tensor], Tensor]]:
-    """x [B, C, H, W] → [B, O], the value of each objective for each picture; without gradients."""
+    """x [B, C, H, W] → [B, O], the value of each objective for each picture; without gradients.
+
+    A network of one channel sees pictures in grey.
+    """
     layers = frozenset[str]().union(*(o.layers for o in objectives))
     values = [o.bind(network) for o in objectives]
     with frozen_parameters(network.model), torch.no_grad(), activation_hooks(network, layers) as collect:
 
         def evaluate(x: Tensor) -> Tensor:
             x = x.to(network.like.device)
+            x = x.mean(1, keepdim=True) if network.channels == 1 else x
             x_l = collect(x) | {PICTURE: x}
             return torch.stack([value(x_l) for value in values], 1)
 

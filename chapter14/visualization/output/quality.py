@@ -87,8 +87,8 @@ def unseen_view(x: Tensor, i: int) -> Tensor:
     """The pictures under the i-th random transform: rotated, scaled, moved, recoloured, more than in the descent."""
     draws = generators([SEED] * len(x), i)
     x = Together([Rotate(25), Scale(0.7, 1.3), Jitter(max(x.shape[-1] // 6, 1))])(x, draws)
-    contrast = 0.7 + 0.6 * torch.rand(1, 3, 1, 1, generator=draws[0])
-    brightness = 0.3 * torch.randn(1, 3, 1, 1, generator=draws[0])
+    contrast = 0.7 + 0.6 * torch.rand(1, x.shape[1], 1, 1, generator=draws[0])
+    brightness = 0.3 * torch.randn(1, x.shape[1], 1, 1, generator=draws[0])
     return (x * contrast.to(x) + brightness.to(x)).clamp(-1, 1)
 
 

@@ -39,6 +39,11 @@ def to_image(x: Tensor, height: int | None = None) -> Image.Image:
     return image if height is None else with_height(image, height)
 
 
+def channels_apart(x: Tensor) -> Tensor:
+    """Pictures x [B, C, H, W] whose C is none of 1, 3 and 4 as grey ones, channel beside channel: [B, 1, H, C W]."""
+    return x if x.shape[1] in (1, 3, 4) else x.transpose(1, 2).flatten(2)[:, None]
+
+
 def with_height(image: Image.Image, height: int) -> Image.Image:
     return image.resize((max(round(height * image.width / image.height), 1), height), Image.Resampling.BICUBIC)
 
