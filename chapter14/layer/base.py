@@ -141,7 +141,7 @@ class LinearMap(Layer):
     conjugates = False
 
     @staticmethod
-    def transpose(g: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+    def transpose(g: Tensor, shape: torch.Size, /, *constants: Any) -> Tensor:
         raise NotImplementedError
 
     @staticmethod

@@ -188,7 +188,7 @@ def times(a: Tensor, b: Tensor) -> Tensor:
     return Times.of(a, b)
 
 
-def scale(x: Tensor, c: float) -> Tensor:
+def scale(x: Tensor, c: complex) -> Tensor:
     """c x, where c is a number."""
     return ScaleBy.of(x, c)
 

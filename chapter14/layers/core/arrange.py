@@ -28,7 +28,7 @@ class Reshape(LinearMap):
     forward: ClassVar[Any] = staticmethod(torch.reshape)
 
     @staticmethod
-    def transpose(g, shape, _):
+    def transpose(g: Tensor, shape: torch.Size, _: Sequence[int]) -> Tensor:
         return reshape(g, shape)
 
 

@@ -27,12 +27,12 @@ class BilinearMap(Layer):
     """
 
     @staticmethod
-    def transpose_a(g: Tensor, b: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+    def transpose_a(g: Tensor, b: Tensor, shape: torch.Size, /, *constants: Any) -> Tensor:
         """g L^a, of a's `shape`."""
         raise NotImplementedError
 
     @staticmethod
-    def transpose_b(g: Tensor, a: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+    def transpose_b(g: Tensor, a: Tensor, shape: torch.Size, /, *constants: Any) -> Tensor:
         """g L^b, of b's `shape`."""
         raise NotImplementedError
 
@@ -42,7 +42,8 @@ class BilinearMap(Layer):
         return a if needs[1] else None, b if needs[0] else None, a.shape, b.shape, *inputs[2:]
 
     @classmethod
-    def backward(cls, needs, g, a, b, a_shape, b_shape, *constants):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        a, b, a_shape, b_shape, *constants = remembered
         return (
             cls.transpose_a(g, conj(b), a_shape, *constants) if needs[0] else None,
             cls.transpose_b(g, conj(a), b_shape, *constants) if needs[1] else None,
@@ -70,7 +71,8 @@ class BiasedMap(BilinearMap):
         return x if needs[1] else None, W if needs[0] else None, x.shape, W.shape, *inputs[3:]
 
     @classmethod
-    def backward(cls, needs, g, x, W, x_shape, W_shape, *constants):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        x, W, x_shape, W_shape, *constants = remembered
         return (
             cls.transpose_a(g, conj(W), x_shape, *constants) if needs[0] else None,
             cls.transpose_b(g, conj(x), W_shape, *constants) if needs[1] else None,

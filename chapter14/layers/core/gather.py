@@ -9,6 +9,8 @@ Within the package, `pick`, `place` are gather and its transpose, onto zeros; `t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -68,7 +70,7 @@ def pick(x: Tensor, index: Tensor, dim: int = -1) -> Tensor:
     return Pick.of(x, index, dim)
 
 
-def place(x: Tensor, index: Tensor, dim: int, shape: torch.Size) -> Tensor:
+def place(x: Tensor, index: Tensor, dim: int, shape: Sequence[int]) -> Tensor:
     """x's entries, each added at its `index` along one axis of zeros. The transpose of `pick`."""
     return Place.of(x, shape, index, dim)
 

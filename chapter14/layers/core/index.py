@@ -12,6 +12,7 @@ An index is one tensor, or None for ":", for each of x's axes; a mask stands for
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Deposited(TransposedMap, of=Indexed):
 
 class IndexPut(WriteAt):
     @staticmethod
-    def forward(x, v, *index):
+    def forward(x: Tensor, v: Tensor, *index: Any) -> Tensor:
         return _write(x, index, v, False)
 
     @staticmethod

@@ -25,7 +25,7 @@ class SymmetricMap(LinearMap):
     """A linear map that is its own transpose."""
 
     @classmethod
-    def transpose(cls, g: Tensor, shape: torch.Size, *constants: Any) -> Tensor:
+    def transpose(cls, g: Tensor, shape: torch.Size, /, *constants: Any) -> Tensor:
         return cls.of(g, *constants)
 
 
@@ -33,11 +33,11 @@ class IdentityMap(LinearMap):
     """x_out has x_in's entries, plus a constant. x_out and its tangent have memory of their own."""
 
     @staticmethod
-    def transpose(g, shape, *constants):
+    def transpose(g: Tensor, shape: torch.Size, /, *constants: Any) -> Tensor:
         return g
 
     @staticmethod
-    def jvp(tangents, *inputs):
+    def jvp(tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
         return Copy.of(tangents[0], torch.preserve_format)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import warnings
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -51,12 +52,13 @@ class Loss(Elementwise):
         return shape[: len(shape) - cls.axes]
 
     @classmethod
-    def remember(cls, needs, inputs, x_out):
-        reduction, others = inputs[cls.tensors], inputs[: cls.tensors] + inputs[cls.tensors + 1 :]
-        return inputs[0].shape, reduction, *cls.kept(needs, *others)
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        *tensors, reduction = inputs[: cls.tensors + 1]
+        return inputs[0].shape, reduction, *cls.kept(needs, *tensors, *inputs[cls.tensors + 1 :])
 
     @classmethod
-    def backward(cls, needs, g, shape, reduction, *kept):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        shape, reduction, *kept = remembered
         each = cls.each(shape)
         share = cls.factor / (max(each.numel(), 1) if reduction == "mean" else 1)
         g = scale(g, share) if share != 1 else g
@@ -65,7 +67,7 @@ class Loss(Elementwise):
         return gradients(cls.partials(*kept), needs, g)
 
     @classmethod
-    def jvp(cls, tangents, *inputs):
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
         shape, reduction, *kept = cls.remember([t is not None for t in tangents], inputs, None)
         each = cls.each(shape)
         J = differential(cls.partials(*kept), tangents)

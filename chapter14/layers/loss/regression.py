@@ -10,6 +10,8 @@ and dJ/dy = -dJ/dŷ. Then their mean, their sum, or none of these.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as native
@@ -27,7 +29,7 @@ class _OfDifference(Loss):
     letters = {"y_hat": "...", "y": "..."}
 
     @staticmethod
-    def slope(d: Tensor, *constants: float) -> Tensor:
+    def slope(d: Tensor, *constants: Any) -> Tensor:
         """dJ/dŷ."""
         raise NotImplementedError
 

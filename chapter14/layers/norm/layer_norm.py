@@ -26,8 +26,8 @@ class LayerNorm(Norm):
     title = "layer_norm"
 
     @staticmethod
-    def forward(x, w, b, axes, eps):
-        return native.layer_norm(x, x.shape[x.ndim - axes :], w, b, eps)
+    def forward(x: Tensor, w: Tensor | None, b: Tensor | None, axes: int, eps: float) -> Tensor:
+        return native.layer_norm(x, [*x.shape[x.ndim - axes :]], w, b, eps)
 
     @staticmethod
     def frame(shape, axes, eps):
@@ -74,20 +74,8 @@ class RMSNorm(LayerNorm):
         return x * r, r
 
 
-class GroupNorm(Norm):
-    autocast: ClassVar[str | None] = "float32"
-    title = "group_norm"
-
-    @staticmethod
-    def forward(x, w, b, groups, eps):
-        return native.group_norm(x, groups, w, b, eps)
-
-    @staticmethod
-    def frame(shape, groups, eps):
-        B, C = shape[:2]
-        return NormFrame(
-            (B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (-2, -1), eps
-        )  # fmt: skip
+class _NormOfGroups(Norm):
+    """Means over a group of channels and all places."""
 
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
@@ -108,10 +96,23 @@ class GroupNorm(Norm):
         return g_in, g_w, g_b
 
 
-class InstanceNorm(GroupNorm):
+class GroupNorm(_NormOfGroups):
+    autocast = "float32"
+    title = "group_norm"
+
+    @staticmethod
+    def forward(x, w, b, groups, eps):
+        return native.group_norm(x, groups, w, b, eps)
+
+    @staticmethod
+    def frame(shape, groups, eps):
+        B, C = shape[:2]
+        return NormFrame((B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (-2, -1), eps)
+
+
+class InstanceNorm(_NormOfGroups):
     """Each channel a group of its own. `forward` updates the running statistics, which have no gradient."""
 
-    autocast = None
     title = "instance_norm"
     aside = 3
 

@@ -82,13 +82,14 @@ class Norm(Layer):
         raise NotImplementedError
 
     @classmethod
-    def remember(cls, needs, inputs, x_out):
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
         x, w, b, *how = inputs
         shapes = (None if w is None else w.shape, None if b is None else b.shape, x.shape)
         return x if needs[0] or needs[1] else None, w if needs[0] else None, *shapes, *how[cls.aside :]
 
     @classmethod
-    def backward(cls, needs, g, x, w, w_shape, b_shape, shape, *how):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        x, w, w_shape, b_shape, shape, *how = remembered
         frame, along, dims, eps = cls.frame(shape, *how)
         g = _in(frame, g)
         x, w = conjugates(_in(frame, x), _in(along, w))
@@ -108,11 +109,12 @@ class Norm(Layer):
         w = None if w is None else w.reshape(along).to(x.dtype)
         made = cls.few_passes(needs, g.reshape(frame), x.reshape(frame), w, eps)
         shapes = (shape, w_shape, b_shape)
-        gs = (t.view(s) if need else None for need, t, s in zip(needs[:3], made, shapes, strict=True))
+        gs = (t.view(s) if need and t is not None else None for need, t, s in zip(needs[:3], made, shapes, strict=True))
         return *gs, *[None] * (cls.aside + len(how))
 
     @classmethod
-    def jvp(cls, tangents, x, w, b, *how):
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
+        x, w, _, *how = inputs
         shape, (frame, along, dims, eps) = x.shape, cls.frame(x.shape, *how[cls.aside :])
         dx, dw, db = _in(frame, tangents[0]), _in(along, tangents[1]), _in(along, tangents[2])
         x, w = _in(frame, x), _in(along, w)
@@ -125,5 +127,5 @@ class Norm(Layer):
         return _in(shape, dx_out)
 
 
-def _in(shape: tuple[int, ...], x: Tensor | None) -> Tensor | None:
+def _in(shape: tuple[int, ...], x: Tensor | None) -> Any:  # None where x is
     return x if x is None or x.shape == shape else reshape(x, shape)

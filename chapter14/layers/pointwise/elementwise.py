@@ -83,17 +83,18 @@ class Elementwise(Layer):
         return inputs
 
     @classmethod
-    def remember(cls, needs, inputs, x_out):
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
         shapes = tuple(x.shape if isinstance(x, Tensor) else None for x in inputs)
         broadcast = any(shape is not None and shape != x_out.shape for shape in shapes)
         return shapes if broadcast else None, *cls.kept(needs, *inputs)
 
     @classmethod
-    def backward(cls, needs, g, shapes, *kept):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        shapes, *kept = remembered
         return gradients(cls.partials(*kept), needs, g, shapes)
 
     @classmethod
-    def jvp(cls, tangents, *inputs):
+    def jvp(cls, tangents: Sequence[Tensor | None], *inputs: Any) -> Any:
         partials = cls.partials(*cls.kept([t is not None for t in tangents], *inputs))
         shape = torch.broadcast_shapes(*(x.shape for x in inputs if isinstance(x, Tensor)))
         return differential(partials, [None if t is None else broadcast_to(t, shape) for t in tangents])

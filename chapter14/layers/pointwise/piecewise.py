@@ -12,6 +12,7 @@ a kink h' is PyTorch's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -46,7 +47,7 @@ class Gated(PointwiseLayer):
         raise NotImplementedError
 
     @classmethod
-    def remember(cls, needs, inputs, x_out):
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
         x, *constants = inputs
         if not cls.output_has_mask(*constants):
             saved = packed(cls.mask(x.detach(), *constants))
@@ -66,7 +67,8 @@ class Gated(PointwiseLayer):
         return gated(g, bits), *(None for _ in constants)
 
     @classmethod
-    def jvp(cls, tangents, x, *constants):
+    def jvp(cls, tangents: Sequence[Any], *inputs: Any) -> Any:
+        x, *constants = inputs
         return slope_times(cls.mask(x.detach(), *constants), tangents[0])
 
 

@@ -10,7 +10,7 @@ Each layer is its h and its h'. h' is written with layers, so h'' and all that f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -40,18 +40,20 @@ class PointwiseLayer(Layer):
         raise NotImplementedError
 
     @classmethod
-    def backward(cls, needs, g, *remembered):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
         slope = cls.h_prime(*remembered)
         g_in = slope_times(conj(slope) if isinstance(slope, Tensor) else slope, g)
         return g_in, *(None for _ in needs[1:])
 
     @classmethod
-    def jvp(cls, tangents, *inputs):
+    def jvp(cls, tangents: Sequence[Any], *inputs: Any) -> Any:
         return slope_times(cls.h_prime(*cls.remember((True,), inputs, None)), tangents[0])
 
     @classmethod
     def L(cls, *remembered):
-        return (torch.diag(cls.h_prime(*remembered).flatten()),)  # H', (14.30)
+        slope = cls.h_prime(*remembered)
+        assert isinstance(slope, Tensor)
+        return (torch.diag(slope.flatten()),)  # H', (14.30)
 
 
 class ByItsOutput(PointwiseLayer):
@@ -61,7 +63,7 @@ class ByItsOutput(PointwiseLayer):
     """
 
     @classmethod
-    def remember(cls, needs, inputs, x_out):
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
         return (x_out if x_out is not None else cls.of(*inputs),)
 
 

@@ -27,7 +27,7 @@ from .window_index import Corners, numbers, places
 
 _MAX = {1: native.max_pool1d, 2: native.max_pool2d, 3: native.max_pool3d}
 _MAX_PARTS = {1: native.adaptive_max_pool1d, 2: native.adaptive_max_pool2d, 3: native.adaptive_max_pool3d}
-_DRAWN = {2: native.fractional_max_pool2d, 3: native.fractional_max_pool3d}
+_DRAWN: dict[int, Any] = {2: native.fractional_max_pool2d, 3: native.fractional_max_pool3d}
 
 
 class MaxPool(Layer):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,16 +73,18 @@ class Weighed(Layer):
     opmath = "derivatives"
 
     @staticmethod
-    def weights(x, dims, *constants):
+    def weights(x: Tensor, dims: Axes, *constants: Any) -> Tensor:
         raise NotImplementedError
 
     @classmethod
-    def backward(cls, needs, g, x, dims, keepdim, *constants):
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        x, dims, _, *constants = remembered
         g_in = times(_over(g, x.shape, dims), conj(cls.weights(x, dims, *constants)))
         return g_in, *(None for _ in needs[1:])
 
     @classmethod
-    def jvp(cls, tangents, x, dims, keepdim, *constants):
+    def jvp(cls, tangents: Sequence[Any], *inputs: Any) -> Any:
+        x, dims, keepdim, *constants = inputs
         return sum(times(tangents[0], cls.weights(x, dims, *constants)), dims, keepdim)
 
 

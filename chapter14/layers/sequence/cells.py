@@ -92,7 +92,7 @@ class LSTMCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, c, W, b):
-        da, dc = lstm_back(*g, lstm_slopes(*conjugates(a, h, c, W, b)))
+        da, dc = lstm_back(g[0], g[1], lstm_slopes(*conjugates(a, h, c, W, b)))
         dh, dW, db = Linear.backward((needs[1], *needs[3:]), da, h, W)
         return da if needs[0] else None, dh, dc if needs[2] else None, dW, db
 

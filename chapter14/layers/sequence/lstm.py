@@ -64,8 +64,8 @@ class LSTMChain(Layer):
         da, dh, dc, dW, db, *_ = tangents
         sizes = [h.shape[0]] * T
         moves = [None] * T if da is None else split(da, sizes, dim=0)
-        before = zip(*_states(a, h, c, W, b, T, backwards), split(a, sizes, dim=0), strict=True)
-        before, x_out = list(before), [h] * T
+        before = list(zip(*_states(a, h, c, W, b, T, backwards), split(a, sizes, dim=0), strict=True))
+        x_out = [h] * T
         for k in _order(T, backwards):
             h_k, c_k, a_k = before[k]
             dh, dc = LSTMCell.jvp((moves[k], dh, dc, dW, db), a_k, h_k, c_k, W, b)
