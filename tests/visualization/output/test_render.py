@@ -114,7 +114,7 @@ def steps(n, B=1, size=8):
     """White that grows darker, step by step."""
     for i in range(n):
         x = torch.full((B, 3, size, size), 1 - 2 * i / (n - 1))
-        yield DescentStep(torch.zeros(B), x, x, x, torch.ones(B, dtype=torch.bool), i)
+        yield DescentStep(torch.zeros(B), x, x, x, torch.zeros(0, B), torch.ones(B, dtype=torch.bool), i)
 
 
 def shades(film):
