@@ -84,6 +84,7 @@ def test_calls(f):
     assert_close(*results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_calls_compiled(name):
     torch._dynamo.reset()

@@ -15,6 +15,8 @@ from chapter14.conversion import convert as conversion
 
 from ..interrupt import interrupted_at
 
+pytestmark = pytest.mark.slow
+
 
 class Net(torch.nn.Module):
     """Layers, a function, and what is written in place."""

@@ -40,6 +40,8 @@ from chapter14.visualization.output.provenance import KEY, Provenance, read_prov
 
 from ..interrupt import interrupted_at
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["--steps=1", "--cycles=none"]
 #: What runs where it is imported.
 MINE = """
