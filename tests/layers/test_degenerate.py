@@ -500,3 +500,14 @@ def test_einsum_of_whole_numbers_has_the_dtype_of_a_sum(equation, dtype):
 def test_cdist_names_the_dtype_that_it_does_not_take():
     with chapter14.by_hand(), pytest.raises(NotImplementedError, match="cdist"):
         torch.cdist(torch.ones(2, 3).half(), torch.ones(2, 3).half())
+
+
+@pytest.mark.parametrize("kernel", [1, 2])
+@pytest.mark.parametrize("batch", [0, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_conv_transpose_refuses_an_output_padding_that_is_not_less_than_stride_or_dilation(axes, batch, kernel):
+    """PyTorch's takes it for an empty batch."""
+    x, W = torch.randn(batch, 3, *[4] * axes), torch.randn(3, 2, *[kernel] * axes)
+    for ns in (F, N) if batch else (F,):
+        with pytest.raises(RuntimeError, match="output.padding"):
+            getattr(ns, f"conv_transpose{axes}d")(x, W, output_padding=1)

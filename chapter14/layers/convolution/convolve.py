@@ -66,18 +66,18 @@ def _conv_transpose(
     _check_kernel(f"conv_transpose{axes}d", weight, axes, bias)
     slide = Slide(per_axis(stride, axes), per_axis(padding, axes), per_axis(dilation, axes), groups)
     rest = per_axis(output_padding, axes)
-    run = _far if _is_far(rest, slide) else conv_transpose
+    if any(r >= max(s, d) for r, s, d in zip(rest, slide.stride, slide.dilation, strict=True)):
+        raise ShapeError(
+            f"conv_transpose{axes}d: output_padding is less than the stride or the dilation; it was given "
+            f"output_padding={output_padding}, stride={stride}, dilation={dilation}."
+        )
+    run = _far if any(r >= s for r, s in zip(rest, slide.stride, strict=True)) else conv_transpose
     return _on_batches(axes, f"conv_transpose{axes}d", lambda x: run(x, weight, bias, slide, rest), input)
 
 
-def _is_far(rest: Sequence[int], slide: Slide) -> bool:
-    """Whether the output is padded by a stride or more, which torch allows where the dilation is larger still."""
-    allowed = all(r < max(s, d) for r, s, d in zip(rest, slide.stride, slide.dilation, strict=True))
-    return allowed and any(r >= s for r, s in zip(rest, slide.stride, strict=True))
-
-
 def _far(x: Tensor, W: Tensor, b: Tensor | None, slide: Slide, rest: Sequence[int]) -> Tensor:
-    """`conv_transpose` without padding, which is then applied by cropping or padding x_out."""
+    """`conv_transpose` where the output is padded by a stride or more, which torch allows where the dilation is larger
+    still: without padding, which is then applied by cropping or padding x_out."""
     none = (0,) * len(rest)
     x_out = conv_transpose(x, W, None, Slide(slide.stride, none, slide.dilation, slide.groups), none)
     widths = [n for p, r in zip(reversed(slide.padding), reversed(rest), strict=True) for n in (-p, r - p)]
