@@ -661,3 +661,25 @@ def test_an_infinite_gradient_ends_at_a_mask(name, n):
     with chapter14.by_hand():
         found = gradient()
     torch.testing.assert_close(found, gradient(), equal_nan=True)
+
+
+@pytest.mark.parametrize(("dtype", "tiny"), [(torch.float64, 5e-324), (torch.float32, 1e-42)])
+@pytest.mark.parametrize(
+    ("name", "length", "slope"),
+    [
+        ("vector_norm", lambda x: F.vector_norm(x), 1),
+        ("pairwise_distance", lambda x: F.pairwise_distance(x, x.new_zeros(1), eps=0), 1),
+        ("cdist", lambda x: F.cdist(x[None], x.new_zeros(1, 1)), 1),
+        ("cosine_similarity", lambda x: F.cosine_similarity(x, x.new_ones(1), 0), 1e8),
+    ],
+)
+def test_the_direction_of_a_subnormal_vector_is_finite(name, length, slope, dtype, tiny):
+    x = torch.full((1,), tiny, dtype=dtype, requires_grad=True)
+    torch.testing.assert_close(torch.autograd.grad(length(x).sum(), x)[0], torch.full((1,), slope, dtype=dtype))
+
+
+def test_std_mean_of_equal_values_has_no_slope():
+    x = torch.full((5,), 0.4551815049976375, dtype=torch.float64, requires_grad=True)
+    with chapter14.by_hand():
+        std, mean = torch.std_mean(x)
+    assert std == 0 and not torch.autograd.grad(std, x)[0].any()

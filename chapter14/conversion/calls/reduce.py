@@ -195,7 +195,7 @@ CALLS = of_numbers({
     "var": _spread(reduce.var),
     "std": _spread(reduce.std),
     "var_mean": _spread(reduce.var, with_mean=True),
-    "std_mean": _spread(reduce.std, with_mean=True),
+    "std_mean": _spread(reduce.std_beside_mean, with_mean=True),
     "trace": trace,
     "linalg.vector_norm": norm_of_vector,
     "linalg.matrix_norm": norm_of_matrix,

@@ -25,6 +25,7 @@ from ..core.branch import broadcast_to
 from ..core.complex import conj
 from ..core.maps import IdentityMap
 from ..linear.matmul import matmul
+from ..pointwise.binary import divide
 from ..pointwise.pointwise import absolute, sign
 from ..reduce.reduce import vector_norm
 from .loss import in_one_shape
@@ -61,8 +62,8 @@ def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
         ends = (size == (size.amax(dim, keepdim=True) if p > 0 else size.amin(dim, keepdim=True))) | size.isnan()
         return times(sign(d), ends / ends.sum(dim, keepdim=True))
     n = Length.of(d, p, dim)
-    if p == 2:
-        return times(d, _power(n, -1))
+    if p == 2:  # not d times 1 / |d|, which is infinite where |d| is subnormal
+        return divide(d, plus(n, torch.zeros_like(n.detach()).masked_fill(n.detach() == 0, math.inf)))
     return times(times(d, _power(absolute(d), p - 2)), _power(n, 1 - p))
 
 

@@ -26,6 +26,7 @@ from ..core.arithmetic import keep, minus, plus, power, scale, times
 from ..core.arrange import flip, narrow, pad, reshape
 from ..core.branch import broadcast_to
 from ..core.complex import conj, real_dtype
+from ..pointwise.binary import divide
 from ..pointwise.pointwise import absolute, sign
 from ..pointwise.step_functions import flat
 from .scan import cumprod
@@ -116,9 +117,17 @@ class Std(Layer):
     def backward(needs, g, std, *inputs):
         return Var.backward(needs, _of_root(g, std), *inputs)
 
+    @classmethod
+    def jvp(cls, tangents, x, dims, keepdim, correction):
+        return _of_root(Var.jvp(tangents, x, dims, keepdim, correction), cls.of(x, dims, keepdim, correction))
+
+
+class StdBesideMean(Std):
+    """As `torch.std_mean` computes it: exactly 0 where all x are equal, which `torch.std` rounds."""
+
     @staticmethod
-    def jvp(tangents, x, dims, keepdim, correction):
-        return _of_root(Var.jvp(tangents, x, dims, keepdim, correction), Std.of(x, dims, keepdim, correction))
+    def forward(x, dims, keepdim, correction):
+        return torch.std_mean(x, dims, correction=correction, keepdim=keepdim)[0]
 
 
 def _of_root(g: Tensor, root: Tensor) -> Tensor:
@@ -170,10 +179,11 @@ def _norm_prime(x: Tensor, dims: Axes, p: float) -> Tensor:
         return sign(x)
     norm = VectorNorm.of(x, dims, True, p)
     there = norm.detach() != 0
+    if p == 2:  # not x times 1 / norm, which is infinite where norm is subnormal
+        return keep(divide(x, norm), there.expand(x.shape))
     if p > 2:  # then |x|^(p-2) is 0 where norm is, and L' too
         norm = plus(keep(norm, there), (~there).to(norm.dtype))
-    if p >= 2:
-        raised = x if p == 2 else times(x, power(absolute(x), p - 2))
+        raised = times(x, power(absolute(x), p - 2))
     else:
         raised = times(power(absolute(x), p - 1), sign(x))
         raised = raised if p > 1 else keep(raised, x.detach() != 0)
@@ -245,6 +255,12 @@ def std(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1
     """The standard deviation over some axes or all, as `torch.std`."""
     check_floating("std", x=x)
     return Std.of(x, axes(x, dim), keepdim, correction)
+
+
+def std_beside_mean(x: Tensor, dim: Dim = None, keepdim: bool = False, correction: float = 1) -> Tensor:
+    """The standard deviation over some axes or all, as `torch.std_mean`."""
+    check_floating("std_mean", x=x)
+    return StdBesideMean.of(x, axes(x, dim), keepdim, correction)
 
 
 def prod(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
