@@ -167,9 +167,14 @@ class CLIP(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        self.image = LiteTower(config) if config.kernels else ImageTower(config)
+        self.image = LiteTower(config) if self.adversarial else ImageTower(config)
         self.text = TextTower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(14.0)))
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether it is trained adversarially (training/adversarial.py): it has an EfficientNet-Lite tower."""
+        return bool(self.config.kernels)
 
     def encode_image(self, x: Tensor) -> Tensor:
         """x [B, 3, H, W] → f [B, D], of length 1."""

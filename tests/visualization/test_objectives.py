@@ -1,6 +1,7 @@
 """Objectives: each is what it says, rises in a few steps, its gradient by hand; and what they say when wrong."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch.nn as nn
 from torch.testing import assert_close
 
 import chapter14
+from chapter14.models.clip import CLIP
 from chapter14.models.load import load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import (
@@ -209,6 +211,22 @@ def test_from_one_to_another(network):
     assert_close(values[1], (values[0] + values[2]) / 2)
     with pytest.raises(ValueError, match="n is at least 2; it was given 1"):
         interpolate(a, b, 1)
+
+
+def test_a_network_trained_adversarially_tells_a_sentence_from_all_that_say_something_else():
+    network = load_network()
+    config = replace(network.model.config, size=32, widths=(2, 3), blocks=(1, 1), kernels=(3, 3), strides=(1, 2))
+    network = Pretrained(CLIP(config).eval(), 32, ("cat", "dog"), {"attributes": ["", "dark", "black and white"]})
+    x = torch.randn(2, 3, 32, 32)
+    others = {
+        "a photo of a cat": ["a photo of a dog", "a dark photo of a dog", "a black and white photo of a dog"],
+        "a dark photo": [f"a {kind}photo of a {name}" for name in network.labels for kind in ("", "black and white ")],
+    }
+    for prompt, against in others.items():
+        expected = value(network, text(prompt, against=against, softmax=True), x)
+        assert_close(value(network, text(prompt), x), expected)
+    node = network(x) @ network.sentences(["a photo of a cat"])[0]
+    assert_close(value(network, text("a photo of a cat", 0), x), node)
 
 
 def test_a_sentence_against_others():

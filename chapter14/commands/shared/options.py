@@ -63,8 +63,8 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
 
     add = group("options of the objective")
     add("--against", nargs="+", action="extend", default=[], metavar="PROMPT", help="sentences that it must not fit")
-    guidance = "how strongly a sentence is contrasted with other captions (%(default)s)"
-    add("--guidance", type=float, default=_default(text, "guidance"), help=guidance)
+    guidance = "how strongly a sentence is contrasted with other captions (3)"
+    add("--guidance", type=float, help=guidance)
     add("--softmax", action="store_true", help="its probability among the others")
     add("--to", metavar="PROMPT", help="from the sentence to this one, in --between pictures")
     add("--between", type=int, default=5, metavar="N", help="the number of pictures, including both (%(default)s)")

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...conversion.by_hand import by_hand
+from ...models.clip import CLIP
 from ...models.pretrained import Pretrained
 from ...models.vocabulary import THINGS, caption
 from ..activations.axes import channels_first
@@ -145,7 +146,9 @@ def label(which: str | int, softmax: bool = False) -> Objective:
     return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
 
-def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), softmax: bool = False) -> Objective:
+def text(
+    prompt: str, guidance: float | None = None, against: str | Sequence[str] = (), softmax: bool = False
+) -> Objective:
     """How well a sentence fits, compared with others.
 
     The node of a CLIP with the weights t + guidance (t - t~), where t is the sentence's vector and t~ the mean of the
@@ -153,8 +156,10 @@ def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), 
     diffusion models). With guidance 0 it is the sentence's own node, whose pictures show less.
 
     Args:
+        guidance: 3 by default; but for a network that was trained adversarially, `softmax` is the default.
         against: the other sentences; by default, captions of the network's classes that the sentence does not name, or
-            of common things, if the network has no classes and an open vocabulary.
+            of common things, if the network has no classes and an open vocabulary; for a network that was trained
+            adversarially, of its classes with each attribute, unless they say all that the sentence says.
         softmax: maximize the logarithm of the sentence's probability among `against`.
 
     Raises, once it is bound to a network:
@@ -166,19 +171,29 @@ def text(prompt: str, guidance: float = 3.0, against: str | Sequence[str] = (), 
         raise ValueError(f"{prompt!r}: softmax needs other sentences, `against`.")
 
     def bind(network: Pretrained) -> Value:
-        words = set(prompt.lower().split())
-        known = network.labels or (THINGS if network.read else ())
-        things = [name for name in known if not set(name.split()) <= words]
-        t, *rest = network.sentences([prompt, *(others or map(caption, things))])
-        if softmax:
+        adversarial = isinstance(network.model, CLIP) and network.model.adversarial
+        probability = softmax or (adversarial and guidance is None)
+        t, *rest = network.sentences([prompt, *(others or _others(network, prompt, probability))])
+        if probability and rest:
             W = torch.stack([t, *rest])
             return lambda x: _flat(F.narrow(F.log_softmax(F.linear(x[OUTPUT], W), 1), 1, 0, 1))
-        w = t + guidance * (t - torch.stack(rest).mean(0)) if rest else t
+        w = t + (3 if guidance is None else guidance) * (t - torch.stack(rest).mean(0)) if rest else t
         return lambda x: _flat(F.linear(x[OUTPUT], w[None]))
 
     name = f"{prompt} against {', '.join(others)}" if others else prompt
-    name += ", as a probability" if softmax else "" if guidance == 3 else f", guidance {guidance:g}"
+    name += ", as a probability" if softmax else "" if guidance is None else f", guidance {guidance:g}"
     return Objective(name, frozenset([OUTPUT]), bind)
+
+
+def _others(network: Pretrained, prompt: str, attributes: bool) -> list[str]:
+    """Captions that do not say all that the sentence says: of other things, and, if asked, with other attributes."""
+    words = set(prompt.lower().split())
+    things = network.labels or (THINGS if network.read else ())
+    if not attributes or "attributes" not in network.about:
+        return [caption(thing) for thing in things if not set(thing.split()) <= words]
+    captions = [caption(thing, attribute) for thing in things for attribute in network.about["attributes"]]
+    known = {word for said in (*things, *network.about["attributes"]) for word in said.split()}
+    return [other for other in captions if not words & known <= set(other.split())]
 
 
 def own(f: Callable[..., Tensor], *layers: str, name: str | None = None) -> Objective:

@@ -9,12 +9,13 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
+from chapter14.models.clip import CLIP
 from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
 from chapter14.visualization.optimization.descent import StepPlan, descend
 from chapter14.visualization.optimization.optimize import find_recipe
-from chapter14.visualization.optimization.recipe import OWN, photographic
+from chapter14.visualization.optimization.recipe import ADVERSARIAL, OWN, photographic
 from chapter14.visualization.transforms.move import Jitter
 
 pytestmark = pytest.mark.slow
@@ -152,6 +153,8 @@ def test_adam_takes_the_steps_of_torchs():
 def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
     other = Pretrained(convolutions(), 32)
     assert find_recipe(network) == OWN and find_recipe(other, start=torch.zeros(3, 32, 32)).image == OWN.image
+    config = replace(network.model.config, size=32, widths=(2, 3), blocks=(1, 1), kernels=(3, 3), strides=(1, 2))
+    assert find_recipe(Pretrained(CLIP(config), 32)) == ADVERSARIAL
     recipe = find_recipe(other)
     assert recipe == photographic(32, 32) and recipe.path_length is None and find_recipe(other, steps=3).steps == 3
     assert find_recipe(other, path_length=2.0) == replace(recipe, rate=None, path_length=2.0)
