@@ -2,13 +2,13 @@
 
 from torch import fx as _fx
 
-from .layers.convolution.convolve import conv1d as conv1d
-from .layers.convolution.convolve import conv2d as conv2d
-from .layers.convolution.convolve import conv3d as conv3d
-from .layers.convolution.convolve import conv_tbc as conv_tbc
-from .layers.convolution.convolve import conv_transpose1d as conv_transpose1d
-from .layers.convolution.convolve import conv_transpose2d as conv_transpose2d
-from .layers.convolution.convolve import conv_transpose3d as conv_transpose3d
+from .layers.convolution.conv_functions import conv1d as conv1d
+from .layers.convolution.conv_functions import conv2d as conv2d
+from .layers.convolution.conv_functions import conv3d as conv3d
+from .layers.convolution.conv_functions import conv_tbc as conv_tbc
+from .layers.convolution.conv_functions import conv_transpose1d as conv_transpose1d
+from .layers.convolution.conv_functions import conv_transpose2d as conv_transpose2d
+from .layers.convolution.conv_functions import conv_transpose3d as conv_transpose3d
 from .layers.convolution.unfold import fold as fold
 from .layers.convolution.unfold import unfold as unfold
 from .layers.core.arithmetic import add as add
@@ -75,10 +75,10 @@ from .layers.linear.linear import linear as linear
 from .layers.linear.linear import outer as outer
 from .layers.linear.matmul import addmm as addmm
 from .layers.linear.matmul import matmul as matmul
-from .layers.loss.binary import binary_cross_entropy as binary_cross_entropy
-from .layers.loss.binary import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from .layers.loss.binary import multilabel_soft_margin_loss as multilabel_soft_margin_loss
-from .layers.loss.binary import soft_margin_loss as soft_margin_loss
+from .layers.loss.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
+from .layers.loss.binary_cross_entropy import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from .layers.loss.binary_cross_entropy import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from .layers.loss.binary_cross_entropy import soft_margin_loss as soft_margin_loss
 from .layers.loss.cross_entropy import cross_entropy as cross_entropy
 from .layers.loss.cross_entropy import nll_loss as nll_loss
 from .layers.loss.ctc import ctc_loss as ctc_loss

@@ -21,7 +21,7 @@ from torch import nn
 
 import chapter14.functional as F
 import chapter14.nn as ours
-from chapter14.conversion.table import TWINS
+from chapter14.conversion.twins import TWINS
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 HERE = "by hand"

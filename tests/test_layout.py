@@ -1,4 +1,4 @@
-"""The layout page, docs/layout.md, is true: every file is on it, and imports only from files above it."""
+"""The layout page, docs/layout.md: every file is on it, with its docstring, and imports only from files above it."""
 
 import ast
 import re
@@ -11,12 +11,14 @@ PACKAGE = ROOT / "chapter14"
 
 
 def listed():
-    """The files on the page, in its order."""
+    """The files on the page, in its order, and what it says of each."""
     page = re.search(r"```layout\n(.*?)```", (ROOT / "docs/layout.md").read_text(encoding="utf-8"), re.S).group(1)
-    return [f"{line.split()[0]}.py" for line in page.splitlines() if not line.startswith("#")]
+    lines = [line.split(None, 1) for line in page.splitlines() if not line.startswith("#")]
+    return {f"{name}.py": description for name, description in lines}
 
 
-LISTED = listed()
+DESCRIBED = listed()
+LISTED = list(DESCRIBED)
 
 
 def imported(file):
@@ -39,6 +41,12 @@ def imported(file):
 def test_every_file_is_on_the_page_and_every_line_is_a_file():
     files = {p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py") if p.name != "__init__.py"}
     assert set(LISTED) == files and len(LISTED) == len(files)
+
+
+@pytest.mark.parametrize("file", LISTED)
+def test_the_page_has_the_first_line_of_the_docstring(file):
+    docstring = ast.get_docstring(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))
+    assert DESCRIBED[file] == docstring.partition("\n")[0]
 
 
 @pytest.mark.parametrize("i", range(len(LISTED)), ids=LISTED)

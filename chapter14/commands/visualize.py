@@ -26,6 +26,7 @@ from ..visualization.output import animation, provenance, render
 from ..visualization.output.provenance import Provenance
 from ..visualization.output.quality import measure_quality, quality_table
 from .page import NEAREST, write_page
+from .shared.check_outputs import load_second_network, validate_outputs
 from .shared.distributed import barrier, rank, world_size
 from .shared.options import (
     RequestedObjective,
@@ -36,7 +37,6 @@ from .shared.options import (
 )
 from .shared.picture_options import make_recipe, picture_size, start_picture
 from .shared.trust import MAX_SIDE, TRUST_HELP, check_trust, parse_command
-from .shared.validation import load_second_network, validate_outputs
 
 EXAMPLES = """
 examples:

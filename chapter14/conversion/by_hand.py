@@ -22,11 +22,11 @@ from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils._pytree import tree_leaves
 
-from ..layer.dense import check_dense, has_default_torch_function
+from ..layer.accepted_tensors import check_dense, has_default_torch_function
 from ..layer.recorder import AT_WORK, recorder
 from ..layers.core.inplace import current
 from .inplace import Hooks, top_hooks
-from .table import TWINS
+from .twins import TWINS
 
 _transformed = torch._C._are_functorch_transforms_active
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor, unwrap_if_dead
 
 from ..layer.base import Layer
-from ..layer.levels import legacy_level, legacy_unbatched
+from ..layer.func_levels import legacy_level, legacy_unbatched
 from ..layers.core.arrange import permute
 from ..layers.core.branch import broadcast_to
 from .layers import Unsupported

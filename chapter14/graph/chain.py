@@ -1,10 +1,10 @@
 """Backpropagation for chains (section 14.4): Algorithm 14.1. The numbers beside the code are its lines.
 
-x_l      = f_l(x_{l-1}, θ_l)         l = 1, ..., L       forward pass
-g_L      = loss'(x_L, y)
-g_{l-1}  = g_l L_l^x                 l = L, ..., 1       backward pass (14.10)
-dJ/dθ_l  = g_l L_l^θ                                     (14.8)
-θ_l      ← θ_l - η dJ/dθ_l                               update (14.9)
+ 6  x_l      = f_l(x_{l-1}, θ_l)         l = 1, ..., L       forward pass
+ 9  g_L      = loss'(x_L, y)
+12  g_{l-1}  = g_l L_l^x                 l = L, ..., 1       backward pass (14.10)
+13  dJ/dθ_l  = g_l L_l^θ                                     (14.8)
+    θ_l      ← θ_l - η dJ/dθ_l                               update (14.9)
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from torch import Tensor
 
 from ..layer.shape import ShapeError
-from .fast_mlp.engine import Engine
+from .chain_base import ChainBase
 from .rule import Rule
 
 
-class Chain(Engine):
+class Chain(ChainBase):
     """x_0 → f_1 → x_1 → ... → f_L → x_L → loss(x_L, y) = J. Autograd has no part in it.
 
     >>> chain = Chain([nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)], F.l2_loss)
@@ -26,8 +26,8 @@ class Chain(Engine):
     >>> gradients = chain.backward()  # chain.g is g_0, ..., g_L; g_0 is the gradient of the data
     >>> chain.update(lr=0.1)
 
-    A layer f_l holds its θ_l. It is a module or a function of `chapter14.nn` and `chapter14.functional`, a `Block`, or
-    an object with a block's methods (figure 14.11). The next pass reuses the memory of x and g: clone what you keep.
+    A layer f_l holds its θ_l: a module or function of `chapter14.nn` and `chapter14.functional`, or a `Block` such as
+    `LinearBlock` (figure 14.11). `ChainBase` sets up layers, loss, x and g. The next pass reuses the memory of x and g.
 
     The passes raise a ShapeError where x_{l-1} does not fit layer l or J is not one number, and a RuntimeError where
     they are called out of order, or where a module has other parameters than when the chain was made.
@@ -35,13 +35,13 @@ class Chain(Engine):
 
     def forward(self, x0: Tensor, y: Any) -> Tensor:
         """x_0 and y → J []."""
-        x, x[0] = self.x, self._start(x0)
+        self.x[0] = self._start(x0)
         try:
             for l, f in enumerate(self.layers, 1):  # 5
-                x[l] = f.forward(x[l - 1])  # 6
+                self.x[l] = f.forward(self.x[l - 1])  # 6
         except ShapeError as error:
             raise ShapeError(f"Chain, layer {l}: {error}") from error
-        J = self.loss.forward(x[-1], y)
+        J = self.loss.forward(self.x[-1], y)
         self._last = "forward"
         return J
 
@@ -51,7 +51,7 @@ class Chain(Engine):
         g, self.gradients = self.g, [()] * len(self.layers)
         g[-1] = self.loss.backward()  # 9
         for l in range(len(self.layers), 0, -1):  # 10
-            g[l - 1], *dJdtheta = self.layers[l - 1].backward(g[l])  # 11 to 13: f_l multiplies g_l by its L_l
+            g[l - 1], *dJdtheta = self.layers[l - 1].backward(g[l])  # 11 to 13: f_l multiplies g_l by L_l^x and L_l^θ
             self.gradients[l - 1] = tuple(dJdtheta)
             if free:
                 self._free(l)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .levels import unwrapped
+from .func_levels import unwrapped
 from .modes import transformed
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from torch import Tensor
 from .compiled import compiled_form
 from .dispatch import dispatcher
 from .eager import eager_form
-from .func import func_form
 from .node import Node
+from .torch_func import func_form
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, forward_ad
 
+from .accepted_tensors import PLAIN, check_dense
 from .alias import noted, writable
-from .dense import PLAIN, check_dense
-from .levels import Opaque
+from .func_levels import Opaque
 from .modes import autocasting, compiling, grad_enabled, in_function_mode, mode_ignores_layers, transformed
 from .precision import as_autocast, in_float32, is_low, low_precision, rounded
 from .recorder import AT_WORK, recorder

@@ -1,4 +1,4 @@
-"""A layer in plain eager mode."""
+"""A layer in plain eager mode: an autograd function that saves (node.py) what `remember` returns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .levels import in_func_vmap
+from .func_levels import in_func_vmap
 from .modes import autocasting, grad_enabled, is_differentiated, without_autocast
 from .node import Node, mark_integers, named, real_parts, save, save_reals, saved
 

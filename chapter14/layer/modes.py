@@ -10,7 +10,7 @@ import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .dense import PLAIN
+from .accepted_tensors import PLAIN
 from .recorder import AT_WORK, recorder
 
 transformed = torch._C._are_functorch_transforms_active

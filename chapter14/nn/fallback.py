@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from ..layer.dense import all_dense
+from ..layer.accepted_tensors import all_dense
 
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 import chapter14
 import chapter14.functional as F
 from chapter14 import by_hand
-from chapter14.layer.dense import NotDense
+from chapter14.layer.accepted_tensors import NotDense
 
 W = torch.randn(4, 4, generator=torch.Generator().manual_seed(14), dtype=torch.float64)
 BASE = torch.linspace(-1, 1.1, 12, dtype=torch.float64).reshape(3, 4)

@@ -18,7 +18,7 @@ from torch.nn.modules import module as torch_module
 
 from ...frozen.layers import Unsupported
 from ...frozen.receptive_field import ReceptiveField
-from ...layer.levels import forward_mode, is_batched
+from ...layer.func_levels import forward_mode, is_batched
 from ...layer.modes import autocasting, compiling, transformed
 from ..by_hand import by_hand
 from ..convert import Rerouted, convert, rerouted, unconverted

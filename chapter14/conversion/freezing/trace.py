@@ -21,7 +21,7 @@ from ...graph.joint import torch_functions as calls
 from ...graph.joint.memory_plan import remove_unused
 from ...graph.joint.tape import Tape
 from ...graph.joint.tensor_nodes import Values, lasting, memory_of
-from ...layer.levels import unwrapped
+from ...layer.func_levels import unwrapped
 from ...layer.modes import autocasting, transformed
 from .isolation import attributes, is_plain, isolated, random_state_restored, working_copy
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...layer.shape import ShapeError, check_shapes, in_words
-from ...layers.core.blocks import BLOCK
+from ...layers.core.cache_blocks import BLOCK
 from ...layers.linear.linear import gradient_factors
 from ...layers.pointwise.piecewise import Relu
 from ..rule import FactoredGradient

@@ -23,7 +23,7 @@ from .bilinear_map import BilinearMap
 from .bitmask import selected
 from .branch import broadcast_to, sum_to_size
 from .complex import conj
-from .maps import IdentityMap, JointlyLinear, SymmetricMap
+from .linear_maps import IdentityMap, JointlyLinear, SymmetricMap
 
 
 def added(*terms: Tensor | None) -> Tensor:

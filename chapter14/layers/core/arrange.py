@@ -19,7 +19,7 @@ from torch.nn import functional as native
 
 from ...layer.base import LinearMap, conj
 from ...layer.shape import ShapeError, in_words, several
-from .maps import SymmetricMap, TransposedMap
+from .linear_maps import SymmetricMap, TransposedMap
 
 
 class Reshape(LinearMap):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...layer.base import LinearMap
 from ...layer.shape import ShapeError, in_words
-from .maps import JointlyLinear
+from .linear_maps import JointlyLinear
 
 
 class Branch(LinearMap):

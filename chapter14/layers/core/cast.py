@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap, real
-from .maps import Copy
+from .linear_maps import Copy
 
 
 class Move(LinearMap):

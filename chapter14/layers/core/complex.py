@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap, conj
-from .maps import each_others_transpose
+from .linear_maps import each_others_transpose
 
 
 class ViewAsReal(LinearMap):

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer.base import LinearMap
 from .arithmetic import scale
 from .arrange import Take, axis, pad, reshape, take
-from .maps import TransposedMap, WriteAt
+from .linear_maps import TransposedMap, WriteAt
 
 
 class Pick(LinearMap):

@@ -21,7 +21,7 @@ from ...layer.base import Layer, LinearMap
 from .arithmetic import gate, keep, times
 from .branch import sum_to_size
 from .gather import ScatterAdd, padded_to, pick
-from .maps import TransposedMap, WriteAt
+from .linear_maps import TransposedMap, WriteAt
 from .view import part
 
 _read, _write = torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default

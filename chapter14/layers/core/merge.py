@@ -19,7 +19,7 @@ from torch import Tensor
 from ...layer.base import LinearMap, cast
 from ...layer.shape import ShapeError, in_words
 from .arrange import reshape
-from .maps import JointlyLinear
+from .linear_maps import JointlyLinear
 
 
 class Merge(JointlyLinear):

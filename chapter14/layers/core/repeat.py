@@ -13,7 +13,7 @@ from torch import Tensor
 from ...layer.base import LinearMap
 from .arrange import reshape
 from .branch import sum_to_size
-from .maps import SymmetricMap, TransposedMap
+from .linear_maps import SymmetricMap, TransposedMap
 
 
 class Repeat(LinearMap):

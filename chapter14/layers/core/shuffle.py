@@ -13,7 +13,7 @@ from torch.nn import functional as native
 from ...layer.base import LinearMap
 from ...layer.shape import ShapeError, in_words
 from .arrange import reshape
-from .maps import each_others_transpose
+from .linear_maps import each_others_transpose
 
 
 class PixelShuffle(LinearMap):

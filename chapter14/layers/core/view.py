@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer.base import LinearMap
 from ...layer.shape import several
 from .arrange import Reshape, put, reshape, take
-from .maps import TransposedMap, WriteAt
+from .linear_maps import TransposedMap, WriteAt
 
 
 class View(Reshape):

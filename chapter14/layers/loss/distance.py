@@ -23,7 +23,7 @@ from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum
 from ..core.arrange import put, reshape, take, transpose
 from ..core.branch import broadcast_to
 from ..core.complex import conj
-from ..core.maps import IdentityMap
+from ..core.linear_maps import IdentityMap
 from ..linear.matmul import matmul
 from ..pointwise.binary import divide
 from ..pointwise.pointwise import absolute, sign

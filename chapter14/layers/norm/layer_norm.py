@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.shape import ShapeError, check_floating, in_words
-from ..core.blocks import row_blocks
+from ..core.cache_blocks import row_blocks
 from .standardize import Norm, NormFrame
 
 

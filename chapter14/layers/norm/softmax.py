@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
+from ...layer.accepted_tensors import check_dense
 from ...layer.base import cast
-from ...layer.dense import check_dense
 from ...layer.shape import axes
 from ..core.arithmetic import minus, plus, scale, sum_along, times
 from ..core.arrange import reshape
-from ..core.blocks import row_blocks
+from ..core.cache_blocks import row_blocks
 from ..core.complex import conj
 from ..pointwise.pointwise import exp
 from ..reduce.scan import AlongAxis

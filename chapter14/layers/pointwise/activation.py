@@ -20,7 +20,7 @@ from torch.nn import functional as native
 from ...layer.base import Layer
 from ..core.arithmetic import keep, minus, plus, scale, shift, times
 from ..core.arrange import narrow
-from ..core.blocks import by_block
+from ..core.cache_blocks import by_block
 from ..core.merge import merge
 from .pointwise import PointwiseLayer, erf, exp, sigmoid, tanh
 from .saturating import applied, softplus

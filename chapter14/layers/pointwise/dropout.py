@@ -15,11 +15,11 @@ import warnings
 import torch
 from torch import Tensor
 
-from ...layer.dense import check_dense
+from ...layer.accepted_tensors import check_dense
 from ...layer.shape import check_floating, in_words
 from ..core.arithmetic import numbers, plus, scale
 from ..core.inplace import in_place
-from ..core.maps import SymmetricMap
+from ..core.linear_maps import SymmetricMap
 
 _ALPHA = 1.7580993408473766
 

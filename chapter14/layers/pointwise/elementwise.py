@@ -21,7 +21,7 @@ from ..core.arithmetic import added, keep, times
 from ..core.bitmask import selected
 from ..core.branch import broadcast_to, sum_to_size
 from ..core.complex import conj
-from ..core.maps import SymmetricMap
+from ..core.linear_maps import SymmetricMap
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.dense import check_dense
+from ...layer.accepted_tensors import check_dense
 from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import keep, numbers, plus, times
 from ..core.arrange import reshape

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..core.arithmetic import keep, plus, power, scale, shift, times
-from ..core.blocks import by_block
+from ..core.cache_blocks import by_block
 from ..core.cast import clone
 from ..core.inplace import in_place
 from .pointwise import PointwiseLayer, absolute, exp, sigmoid, tanh

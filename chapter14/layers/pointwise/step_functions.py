@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..core.maps import IdentityMap
+from ..core.linear_maps import IdentityMap
 from .elementwise import Elementwise
 from .pointwise import PointwiseLayer
 

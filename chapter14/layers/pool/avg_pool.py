@@ -18,7 +18,7 @@ from torch.nn import functional as native
 from ...layer.base import LinearMap
 from ...layer.shape import ShapeError, in_words
 from ..core.dimensions import Sizes, in_dimensions, per_axis
-from ..core.maps import TransposedMap
+from ..core.linear_maps import TransposedMap
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
 _PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}

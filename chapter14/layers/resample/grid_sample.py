@@ -24,7 +24,7 @@ from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, sum_along, times
 from ..core.arrange import reshape
 from ..core.bilinear_map import BilinearMap
-from ..core.maps import TransposedMap
+from ..core.linear_maps import TransposedMap
 from ..core.merge import stack
 from .grid_points import Reading, by_axis, corners
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...layer.base import LinearMap
 from ...layer.shape import in_words, several
-from ..core.maps import TransposedMap
+from ..core.linear_maps import TransposedMap
 from ..pool.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap
-from ..core.blocks import row_blocks
-from ..core.maps import TransposedMap
+from ..core.cache_blocks import row_blocks
+from ..core.linear_maps import TransposedMap
 
 
 class Warp(LinearMap):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core.complex import view_as_complex, view_as_real
-from ..core.maps import SymmetricMap
+from ..core.linear_maps import SymmetricMap
 from .fft import irfft, rfft
 
 

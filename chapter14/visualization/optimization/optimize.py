@@ -18,8 +18,8 @@ from ...models.state_dict import fingerprint
 from ..activations.hooks import PICTURE, frozen_parameters
 from ..images.colour import Alpha
 from ..images.image import Image
-from ..objectives.identity import identity
 from ..objectives.objective import Objective, text
+from ..objectives.objective_hash import identity
 from ..transforms.transform import Together, Transform
 from .batch_size import largest_batch
 from .checkpoint import Checkpoint

@@ -3,7 +3,7 @@
 import pytest
 from torch.testing import assert_close
 
-import chapter14.layers.core.blocks
+import chapter14.layers.core.cache_blocks
 from chapter14.checking.case import forward_and_backward
 
 from ...table import CASES
@@ -14,5 +14,5 @@ IN_BLOCKS = "gelu mish hardswish softplus elu softmax softmin layer_norm rms_nor
 @pytest.mark.parametrize("case", [case for case in CASES if str(case).split(",")[0] in IN_BLOCKS], ids=str)
 def test_block_by_block(case, monkeypatch):
     at_once = forward_and_backward(case.ours, case.draw(7))
-    monkeypatch.setattr(chapter14.layers.core.blocks, "BLOCK", 10)
+    monkeypatch.setattr(chapter14.layers.core.cache_blocks, "BLOCK", 10)
     assert_close(forward_and_backward(case.ours, case.draw(7)), at_once)

@@ -1,4 +1,4 @@
-"""A hash of an objective, which tells whether two of the same name are equal: a checkpoint continues only its own."""
+"""A hash of an objective: a checkpoint is continued only by the objective that it is of."""
 
 from __future__ import annotations
 

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...layer.shape import check_real
-from ..block import ComputationGraph
-from ..rule import Rule
-from .jacobian_product import JacobianProduct
-from .losses import PreallocatedLoss
-from .preallocated import PreallocatedLayer
-from .stages import counterpart_of, leaves, loss_stage, stage
+from ..layer.shape import check_real
+from .block import ComputationGraph
+from .fast_mlp.jacobian_product import JacobianProduct
+from .fast_mlp.losses import PreallocatedLoss
+from .fast_mlp.preallocated import PreallocatedLayer
+from .fast_mlp.stages import counterpart_of, leaves, loss_stage, stage
+from .rule import Rule
 
 
-class Engine(ComputationGraph):
+class ChainBase(ComputationGraph):
     """The base of `Chain`.
 
     Attributes:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from chapter14.visualization import channel, direction, own, text
-from chapter14.visualization.objectives.identity import identity
+from chapter14.visualization.objectives.objective_hash import identity
 
 V = torch.tensor([1.0, 2.0])
 

@@ -9,7 +9,7 @@ import torch._C._functorch as functorch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from .levels import forward_mode, in_func_vmap, jvp_level, opened, primal, unbatched
+from .func_levels import forward_mode, in_func_vmap, jvp_level, opened, primal, unbatched
 from .modes import grad_enabled, without_autocast
 from .node import Node, mark_integers, named, real_parts, save, save_reals, saved
 
