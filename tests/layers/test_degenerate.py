@@ -511,3 +511,18 @@ def test_conv_transpose_refuses_an_output_padding_that_is_not_less_than_stride_o
     for ns in (F, N) if batch else (F,):
         with pytest.raises(RuntimeError, match="output.padding"):
             getattr(ns, f"conv_transpose{axes}d")(x, W, output_padding=1)
+
+
+def test_conv_transpose_with_an_empty_output_has_a_gradient_of_zeros():
+    x, W = torch.randn(2, 2, 1, 3, requires_grad=True), torch.randn(2, 2, 2, 1, requires_grad=True)
+    x_out = F.conv_transpose2d(x, W, padding=1)
+    assert x_out.shape == N.conv_transpose2d(x, W, padding=1).shape == (2, 2, 0, 1)
+    for g, p in zip(torch.autograd.grad(x_out.sum(), (x, W)), (x, W), strict=True):
+        assert g.shape == p.shape and not g.any()
+
+
+@pytest.mark.parametrize("widths", [(-3, 1), (1, -3), (-1, 1, -2, 1)])
+def test_circular_padding_refuses_to_repeat_nothing(widths):
+    """PyTorch's returns memory that nobody has written."""
+    with pytest.raises(chapter14.layer.shape.ShapeError, match="nothing to repeat"):
+        F.pad(torch.randn(1, 1, 2, 3), (*widths, 0, 0)[:4], mode="circular")

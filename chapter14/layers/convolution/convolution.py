@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..core.arithmetic import sum_to_channels
 from ..core.bilinear_map import BiasedMap, BilinearMap
+from ..core.branch import broadcast_to, sum_to_size
 
 
 class Slide(NamedTuple):
@@ -79,6 +80,8 @@ class ConvTranspose(_Convolution):
 
     @staticmethod
     def transpose_a(g, W, shape, slide, rest):
+        if not g.numel():  # all is cropped, and torch's kernel takes no axis of 0
+            return broadcast_to(sum_to_size(g, [1] * g.ndim), shape)
         return conv(g, W, None, slide)
 
     @staticmethod

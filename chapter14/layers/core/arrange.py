@@ -240,6 +240,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             raise ShapeError(
                 f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
             )
+        if mode == "circular" and max(sides) > 0 and sum(max(-w, 0) for w in sides) >= n:
+            raise ShapeError(
+                f"pad: mode='circular' has nothing to repeat of an axis of {n}; it was given {tuple(pad)}."
+            )
     return Border.of(input, tuple(pad), mode)
 
 
