@@ -144,7 +144,7 @@ class Drawing:
         self.last: DescentStep | None = None
         self.by_hand = ""
         start = start_picture(options, network)
-        self.recipe = make_recipe(options, network, start)
+        self.recipe = make_recipe(options, network, [request.objective for request in requested], start)
         self.film = animation.Film(max(self.recipe.steps // 40, 1)) if options.film else None
         self.arguments: dict[str, Any] = {
             name: getattr(options, name) for name in ("count", "seed", "through_relu", "batch", "compile")

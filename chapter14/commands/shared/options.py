@@ -24,7 +24,7 @@ from ...visualization.objectives.objective import Objective, channel, interpolat
 from ...visualization.objectives.priors import blur, l2, mean_alpha, natural_spectrum, total_variation
 from ...visualization.objectives.reference import caricature, invert, style
 from ...visualization.optimization.optimize import visualize
-from ...visualization.optimization.recipe import OWN, photographic
+from ...visualization.optimization.recipe import OWN, STEPS
 from ...visualization.transforms.presets import JITTER, NOISE
 from .picture_options import IMAGES, is_number, picture_size, read_photograph
 
@@ -112,10 +112,9 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add = group("descent")
     add("--seed", type=int, default=_default(visualize, "seed"), help="determines the picture (%(default)s)")
     add("--count", type=int, default=_default(visualize, "count"), help="the number of seeds (%(default)s)")
-    own, others = OWN, photographic(224, 224)
-    add("--steps", type=int, help=f"of the first descent ({own.steps}; of other networks {others.steps})")
+    add("--steps", type=int, help=f"of the first descent ({OWN.steps}; of other networks {STEPS})")
     cycles = "then descents from a mixture of this share of the picture with noise, or none"
-    add("--cycles", help=f"{cycles} ({','.join(map(str, own.cycles))}; of other networks none)")
+    add("--cycles", help=f"{cycles} ({','.join(map(str, OWN.cycles))}; of other networks none)")
     length = "the sum of the lengths of the steps; 1 is the distance from white noise to a photograph (the image's)"
     add("--path-length", type=float, metavar="LENGTH", help=length)
     add("--rate", type=float, help="Adam's, on the image's parameters, instead of steps of given lengths")

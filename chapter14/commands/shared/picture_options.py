@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from ...models.pretrained import Pretrained
 from ...visualization.images.colour import Alpha, Bounded, Decorrelated, Grey
 from ...visualization.images.fourier import MACO, Fourier
 from ...visualization.images.image import Image, Pixels, Pyramid
+from ...visualization.objectives.objective import Objective
 from ...visualization.optimization.optimize import find_recipe
 from ...visualization.optimization.recipe import Recipe
 from ...visualization.output.dataset_examples import load_photograph
@@ -31,10 +32,18 @@ MAX_AMOUNT = 1e6  # larger positions in a picture are not exact in float32
 TRANSFORMS = ("robust", "pad", "jitter", "rotate", "scale", "crop", "colour", "blur", "noise", "no_flip")
 
 
-def make_recipe(options: argparse.Namespace, network: Pretrained, start: Tensor | None) -> Recipe:
+def make_recipe(
+    options: argparse.Namespace, network: Pretrained, objectives: Sequence[Objective], start: Tensor | None
+) -> Recipe:
     """The arguments of `visualize` that the options or else the network determine."""
     find = functools.partial(
-        find_recipe, network, picture_size(options, network), options.steps, parse_cycles(options), start=start
+        find_recipe,
+        network,
+        objectives,
+        picture_size(options, network),
+        options.steps,
+        parse_cycles(options),
+        start=start,
     )
     default, rate = find(), options.rate
     if rate is None and options.path_length is None and options.image is None:

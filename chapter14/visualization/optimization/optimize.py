@@ -127,7 +127,8 @@ def visualize(
     given = [objective] if isinstance(objective, str | Objective) else objective
     if not given:
         raise ValueError("visualize: there is no objective.")
-    recipe = find_recipe(network, size, steps, cycles, image, start, path_length, rate, transforms)
+    objectives = [text(o) if isinstance(o, str) else o for o in given]
+    recipe = find_recipe(network, objectives, size, steps, cycles, image, start, path_length, rate, transforms)
     image, steps, cycles, transforms = recipe.image, recipe.steps, recipe.cycles, recipe.transforms
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
         raise ValueError(f"visualize: count, steps and batch are at least 1; they are {count}, {steps} and {batch}.")
@@ -136,7 +137,7 @@ def visualize(
             "visualize: cycles are at least 0 and below 1, and through_relu at least 0; "
             f"they are {cycles} and {through_relu}."
         )
-    objectives = [text(o) if isinstance(o, str) else o for o in given for _ in range(count)]
+    objectives = [o for o in objectives for _ in range(count)]
     seeds = [seed + i for _ in given for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _start(network, len(seeds), size, recipe, start)
@@ -168,6 +169,7 @@ def visualize(
 
 def find_recipe(
     network: Pretrained,
+    objectives: Sequence[Objective],
     size: int | tuple[int, int] | None = None,
     steps: int | None = None,
     cycles: Sequence[float] | None = None,
@@ -180,7 +182,9 @@ def find_recipe(
     """The recipe that `visualize` follows with these arguments, defaults included."""
     if path_length is not None and rate is not None:
         raise ValueError("visualize: path_length is of steps of given lengths, and rate is Adam's; give one of them.")
-    recipe = default_recipe(network, _sides(network.size if size is None else size), image, start is not None)
+    recipe = default_recipe(
+        network, objectives, _sides(network.size if size is None else size), image, start is not None
+    )
     own = path_length is None and rate is None
     return Recipe(
         recipe.image,

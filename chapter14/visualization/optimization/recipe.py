@@ -4,10 +4,12 @@
                     lengths, and descents from mixtures of the picture with noise
     ADVERSARIAL     for a CLIP that was trained adversarially, whose gradient is smooth: a pyramid in decorrelated
                     colours, and steps of given lengths
-    photographic    for every other network: Fourier coefficients in decorrelated colours, bounded, by Adam, seen in
-                    crops of several sizes
+    output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
+                    bounded, by Adam, seen in crops of several sizes, at half the picture's size if the network takes it
+    inner_recipe    for another network's layer inside, whose places must stay: the same, with lucid's transforms, from
+                    noise
 
-docs/recipe.md has the measurements that chose the second. Lucid (Olah, Mordvintsev, Schubert, 2017) has the same
+docs/recipe.md has the measurements behind `output_recipe`. Lucid (Olah, Mordvintsev, Schubert, 2017) has the same
 parameterization and rule.
 """
 
@@ -16,13 +18,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from ...models.clip import CLIP
 from ...models.pretrained import Pretrained
+from ..activations.hooks import OUTPUT, PICTURE, activations
 from ..images.colour import Bounded, Decorrelated
 from ..images.fourier import Fourier
 from ..images.image import Image, Pixels, Pyramid
+from ..objectives.objective import Objective
 from ..transforms.move import Flip
-from ..transforms.presets import CROPS, TRANSFORMS
+from ..transforms.presets import ROBUST, TRANSFORMS
 from ..transforms.transform import Transform
 from ..transforms.warp import ResizedCrop
 
@@ -39,27 +45,55 @@ class Recipe:
     path_length: float | None = None
 
 
+STEPS = 200  # of the recipes for other networks
 OWN = Recipe(Pixels(), TRANSFORMS, 60, (0.4, 0.6, 0.8), path_length=Pixels().path_length)
 ADVERSARIAL = Recipe(
     Decorrelated(Pyramid(noise=0.1)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 48, (), path_length=1.8
 )
-NOISE = 0.3  # to start from: in plain grey, many neurons behind a relu are dead
+NOISE = 0.02
+INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
 
 
-def photographic(height: int, width: int, channels: int = 3) -> Recipe:
-    """For pictures of this size; an orthonormal transform's coefficients grow with it, and so does Adam's rate."""
-    waves = Fourier(noise=NOISE, decay=1.3, channels=channels)
-    image = Bounded(Decorrelated(waves) if channels == 3 else waves)
-    return Recipe(image, CROPS, 144, (), rate=0.08 / 8 * (height * width) ** 0.5)
+def output_recipe(network: Pretrained, size: tuple[int, int]) -> Recipe:
+    """For pictures of this size, (height, width)."""
+    half = (size[0] // 2, size[1] // 2)
+    crop = ResizedCrop(0.35, 1, half if _takes(network, half) else None, degrees=10)
+    return _photographic(network, size, (Flip(), crop), NOISE)
 
 
-def default_recipe(network: Pretrained, size: tuple[int, int], image: Image | None, start: bool) -> Recipe:
+def inner_recipe(network: Pretrained, size: tuple[int, int]) -> Recipe:
+    """For pictures of this size, (height, width)."""
+    return _photographic(network, size, ROBUST, INNER_NOISE)
+
+
+def _photographic(network: Pretrained, size: tuple[int, int], transforms: Sequence[Transform], noise: float) -> Recipe:
+    waves = Fourier(noise=noise, decay=1.3, channels=network.channels)
+    image = Bounded(Decorrelated(waves) if network.channels == 3 else waves)
+    # an orthonormal transform's coefficients grow with the size of the picture, and so does Adam's rate
+    return Recipe(image, transforms, STEPS, (), rate=0.08 / 8 * (size[0] * size[1]) ** 0.5)
+
+
+def _takes(network: Pretrained, size: tuple[int, int]) -> bool:
+    """Whether a network takes pictures of this size, without resizing them."""
+    if network.fixed or min(size) < 32:
+        return False
+    try:
+        activations(network, frozenset([OUTPUT]), torch.zeros(1, network.channels, *size))
+    except ValueError:
+        return False
+    return True
+
+
+def default_recipe(
+    network: Pretrained, objectives: Sequence[Objective], size: tuple[int, int], image: Image | None, start: bool
+) -> Recipe:
     """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
-    n = network.channels
     if isinstance(network.model, CLIP) and network.model.adversarial:
         recipe = ADVERSARIAL
-    elif isinstance(network.model, CLIP) or start:
-        recipe = replace(OWN, image=Pixels(channels=n))
+    elif start or isinstance(network.model, CLIP):
+        recipe = replace(OWN, image=Pixels(channels=network.channels))
+    elif frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}:
+        recipe = output_recipe(network, size)
     else:
-        recipe = photographic(*size, n)
+        recipe = inner_recipe(network, size)
     return recipe if image is None else replace(recipe, image=image, rate=None, path_length=image.path_length)

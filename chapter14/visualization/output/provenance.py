@@ -26,7 +26,7 @@ from ...files import marked, regular, whole
 from ...models.pretrained import Pretrained
 from ...models.state_dict import fingerprint
 from ...version import __version__
-from ..objectives.objective import Objective
+from ..objectives.objective import Objective, text
 from ..optimization.checkpoint import differences
 from ..optimization.optimize import Visualization, as_pretrained, find_recipe, visualize
 from .render import check_image_path, readable_formats, save_image, unreadable
@@ -35,7 +35,7 @@ KEY = "chapter14"
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 MAX_BYTES = 2**24
 #: Arguments of `visualize` whose default depends on the network.
-RECIPE = [name for name in inspect.signature(find_recipe).parameters if name != "network"]
+RECIPE = [name for name in inspect.signature(find_recipe).parameters if name not in ("network", "objectives")]
 #: Arguments of `visualize` that are stored elsewhere, or do not affect the picture.
 OMITTED = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
 
@@ -86,7 +86,8 @@ def describe(
     call.apply_defaults()
     count, seed = call.arguments["count"], call.arguments["seed"]
     own = {name: call.arguments[name] for name in RECIPE}
-    recipe = find_recipe(as_pretrained(network, own["size"]), **own)
+    objectives = [text(o) if isinstance(o, str) else o for o in several]
+    recipe = find_recipe(as_pretrained(network, own["size"]), objectives, **own)
     given = call.arguments | {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     arguments = {name: _to_json(value) for name, value in given.items() if name not in OMITTED}
     module = network.model if isinstance(network, Pretrained) else network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .colour import Noise
 from .move import Flip, Jitter, Pad
 from .transform import Transform
-from .warp import Affine, ResizedCrop
+from .warp import Affine
 
 #: The default of `visualize` for the embedded network.
 JITTER, NOISE = Jitter(1), Noise(0.05)
@@ -13,6 +13,3 @@ TRANSFORMS: tuple[Transform, ...] = (JITTER, Flip(), NOISE)
 
 #: Those of lucid (Olah, Mordvintsev, Schubert, 2017), for networks of large pictures; the picture keeps its size.
 ROBUST: tuple[Transform, ...] = (Pad(12), Jitter(8), Affine(10, 0.9, 1.1), Jitter(4), Pad(-12))
-
-#: The default for other networks: what is recognized at several sizes and places, and is not the noise of one view.
-CROPS: tuple[Transform, ...] = (Flip(), ResizedCrop(0.25, 1, degrees=10))

@@ -11,11 +11,11 @@ import chapter14
 import chapter14.nn as nn
 from chapter14.models.clip import CLIP
 from chapter14.models.load import Pretrained, load_network
-from chapter14.visualization import DeadNeuron, Pixels, channel, label, neuron, text, visualize
+from chapter14.visualization import DeadNeuron, Pixels, ResizedCrop, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
 from chapter14.visualization.optimization.descent import StepPlan, descend
 from chapter14.visualization.optimization.optimize import find_recipe
-from chapter14.visualization.optimization.recipe import ADVERSARIAL, OWN, photographic
+from chapter14.visualization.optimization.recipe import ADVERSARIAL, OWN, inner_recipe, output_recipe
 from chapter14.visualization.transforms.move import Jitter
 
 pytestmark = pytest.mark.slow
@@ -151,16 +151,35 @@ def test_adam_takes_the_steps_of_torchs():
 
 
 def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
-    other = Pretrained(convolutions(), 32)
-    assert find_recipe(network) == OWN and find_recipe(other, start=torch.zeros(3, 32, 32)).image == OWN.image
+    other, out = Pretrained(convolutions(), 64), [label(1)]
+    assert find_recipe(network, out) == OWN and find_recipe(other, out, start=torch.zeros(3, 64, 64)).image == OWN.image
     config = replace(network.model.config, size=32, widths=(2, 3), blocks=(1, 1), kernels=(3, 3), strides=(1, 2))
-    assert find_recipe(Pretrained(CLIP(config), 32)) == ADVERSARIAL
-    recipe = find_recipe(other)
-    assert recipe == photographic(32, 32) and recipe.path_length is None and find_recipe(other, steps=3).steps == 3
-    assert find_recipe(other, path_length=2.0) == replace(recipe, rate=None, path_length=2.0)
-    assert find_recipe(other, image=Pixels()) == replace(recipe, image=Pixels(), rate=None, path_length=0.9)
+    assert find_recipe(Pretrained(CLIP(config), 32), out) == ADVERSARIAL
+    recipe = find_recipe(other, out)
+    assert recipe == output_recipe(other, (64, 64)) and recipe.path_length is None
+    assert (
+        find_recipe(other, [channel("0", 1)])
+        == inner_recipe(other, (64, 64))
+        == find_recipe(other, [*out, neuron("0", 1)])
+    )
+    assert find_recipe(other, out, steps=3) == replace(recipe, steps=3)
+    assert find_recipe(other, out, path_length=2.0) == replace(recipe, rate=None, path_length=2.0)
+    assert find_recipe(other, out, image=Pixels()) == replace(recipe, image=Pixels(), rate=None, path_length=0.9)
     with pytest.raises(ValueError, match="give one of them"):
-        find_recipe(other, path_length=1.0, rate=0.1)
+        find_recipe(other, out, path_length=1.0, rate=0.1)
+
+
+def test_crops_are_seen_at_half_the_size_where_the_network_takes_it():
+    """So one object fills the picture; but not by a network of one size, which it would stop from running."""
+    one_size = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 5)).double()
+    for model, fixed, size in (
+        (convolutions(), False, (32, 32)),
+        (convolutions(), True, None),
+        (one_size, False, None),
+    ):
+        recipe = find_recipe(Pretrained(model, 64, fixed=fixed), [label(1)])
+        assert [t.size for t in recipe.transforms if isinstance(t, ResizedCrop)] == [size]
+    assert chapter14.visualize(one_size, label(1), size=64, steps=2).history[1] < 0
 
 
 def test_how_much_of_its_noise_is_left(network):
