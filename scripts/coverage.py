@@ -110,8 +110,10 @@ is.
 
 Integers have no gradient. Some functions accept them where PyTorch has no kernel, and compute what the definition says:
 `max_pool1d`, `conv_transpose` with a kernel of size 1, `softmin` of bool and uint8 (which PyTorch negates with
-overflow), `kron` of a transposed matrix. `scaled_dot_product_attention` and `instance_norm` reject them even if they
-are empty.
+overflow), `kron` of a transposed matrix, and `dot` and `addbmm` of bool matrices without entries.
+`scaled_dot_product_attention`, `instance_norm` and the mean of `multi_margin_loss` reject them even if they are empty,
+before they look at anything else; so do `soft_margin_loss` and `scaled_dot_product_attention` of empty complex tensors.
+`softmin` of bool along an axis that is not there raises `IndexError`.
 """
 
 #: Names that torch.nn.functional imports, and that are not functions of tensors.

@@ -526,3 +526,10 @@ def test_circular_padding_refuses_to_repeat_nothing(widths):
     """PyTorch's returns memory that nobody has written."""
     with pytest.raises(chapter14.layer.shape.ShapeError, match="nothing to repeat"):
         F.pad(torch.randn(1, 1, 2, 3), (*widths, 0, 0)[:4], mode="circular")
+
+
+@pytest.mark.parametrize("log_target", [True, False])
+def test_kl_div_of_integers_raises_as_native(log_target):
+    for ns in (F, N):
+        with chapter14.by_hand(), pytest.raises(RuntimeError, match="Integral|floating-point"):
+            ns.kl_div(torch.ones(2, dtype=torch.int64), torch.ones(2), reduction="sum", log_target=log_target)

@@ -87,3 +87,35 @@ def test_far_from_0_the_float32_gradient_is_as_exact_as_that_of_torch(name, offs
         if t is not None:
             error, at_most = (((m - t).abs().max() / t.abs().max()).item() for m in (o, n))
             assert error <= max(2 * at_most, 1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(2, 7), (2, 7, 1)])
+def test_batch_norm_reads_a_weight_that_is_not_contiguous(shape, training):
+    """PyTorch's backward pass reads what lies between the weight's entries, docs/native_faults.md."""
+    torch.manual_seed(0)
+    x, g = torch.randn(2, *shape, dtype=torch.float64)
+    memory = torch.randn(14, dtype=torch.float64)
+
+    def g_in(weight):
+        leaf = x.clone().requires_grad_()
+        x_out = F.batch_norm(leaf, torch.zeros(7).double(), torch.ones(7).double(), weight, training=training)
+        return torch.autograd.grad(x_out, leaf, g)
+
+    assert_close(g_in(memory[::2]), g_in(memory[::2].contiguous()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("name", ["group_norm", "layer_norm", "instance_norm"])
+def test_the_gradient_of_few_values_is_not_rounding_noise(name, dtype):
+    """PyTorch's is up to a hundred times too large, or NaN, docs/native_faults.md."""
+    torch.manual_seed(0)
+    x, g = torch.randn(2, 5, 3, 2, dtype=torch.float64).to(dtype)
+    how = {"group_norm": (3,), "layer_norm": ([2],), "instance_norm": ()}[name]
+    gradients = []
+    for ns, to in ((F, dtype), (N, torch.float64)):
+        leaf = x.to(to).requires_grad_()
+        gradients += torch.autograd.grad(getattr(ns, name)(leaf, *how), leaf, g.to(to))
+    assert_close(gradients[0].double(), gradients[1], rtol=2 * torch.finfo(dtype).eps, atol=1e-4)
+    one = torch.randn(5, 1, dtype=dtype, requires_grad=True)
+    assert not torch.autograd.grad(F.group_norm(one, 1).sum(), one)[0].any()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ... import functional as F
 from ...layer.base import cast
+from ...layer.shape import check_floating
 from ...layers.loss.likelihood import KlDiv
 from ...layers.loss.loss import REDUCTIONS, in_one_shape
 from .operands import Calls
@@ -78,6 +79,7 @@ def embedding(
 
 def kl_div(input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False) -> Tensor:
     """`functional.kl_div` without its warning about the mean."""
+    check_floating("kl_div", input=input, target=target)
     return KlDiv.of(*in_one_shape(input, target), REDUCTIONS[reduction], log_target)
 
 
