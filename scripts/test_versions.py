@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def oldest() -> str:
-    """What pyproject.toml promises, as "2.7"."""
+    """What pyproject.toml promises, as "2.9"."""
     promised = re.search(r'"torch>=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert promised, "pyproject.toml says nothing of torch>="
     return promised[1]

@@ -44,7 +44,7 @@ class ByHand(TorchFunctionMode):
     def __init__(self, strict: bool = False):
         super().__init__()
         self.strict = strict
-        self.native: dict[str, int] = {}  # not a Counter: the Dynamo of PyTorch 2.7 cannot trace it
+        self.native: dict[str, int] = {}
         self.blocks = 0  # number of open blocks that share this mode
         self.outer_hooks: Hooks | None = None  # set before the first block
 

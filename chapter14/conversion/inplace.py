@@ -14,13 +14,10 @@ from ..layers.core.inplace import in_place
 
 Hooks = tuple[Callable[[Tensor], Any], Callable[[Any], Tensor]]
 
-#: PyTorch 2.7 has no function that returns the hooks.
-_top_hooks = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", lambda ignore_is_tracing: None)
-
 
 def top_hooks() -> Hooks | None:
     """The innermost `saved_tensors_hooks` that are set on this thread: (pack, unpack)."""
-    return _top_hooks(False)
+    return torch._C._autograd._top_saved_tensors_default_hooks(False)
 
 
 def _forms() -> Iterator[tuple[Callable, Callable]]:

@@ -107,7 +107,7 @@ class BackwardPath:
     """The layers between x_out and the leaves (x_in and θ), as the forward pass recorded them."""
 
     def __init__(self, name: str, x_out: Sequence[Tensor], leaves: Sequence[Any]):
-        self.x_out = x_out  # up to torch 2.7, a node does not outlive its tensor
+        self.x_out = x_out  # up to PyTorch 2.9, a node does not outlive its tensor
         self.ends = [get_gradient_edge(x) if x.requires_grad else None for x in x_out]
         self.leaves = leaves
         self.nodes = _last_to_first([end.node for end in self.ends if end])

@@ -91,7 +91,8 @@ def several(value: Any) -> tuple[Any, ...]:
     if isinstance(value, int):
         return (value,)
     numbers = value if isinstance(value, Sequence) else (value,)
-    return tuple(n if isinstance(n, int | torch.SymInt) else operator.index(n) for n in numbers)
+    integers = (int, torch.SymInt)  # not a union: the Dynamo of PyTorch 2.9 does not trace one
+    return tuple(n if isinstance(n, integers) else operator.index(n) for n in numbers)
 
 
 def axes(x: Tensor, dim: int | Sequence[int] | None) -> tuple[int, ...]:

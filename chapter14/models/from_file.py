@@ -91,7 +91,7 @@ def import_file(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"its_{file.stem}", file)  # a name that hides no package
     if spec is None or spec.loader is None:
         raise ValueError(f"{file}: it is not a Python file.")
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # Dynamo of PyTorch 2.7 looks it up there
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # pickle looks it up there
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

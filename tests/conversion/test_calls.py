@@ -138,11 +138,9 @@ def test_result_type():
     assert not wrong
 
 
-needs_grouped_mm = pytest.mark.skipif(not hasattr(torch, "_grouped_mm"), reason="PyTorch 2.7 has no grouped_mm")
 SHAPES_IN_GROUPS = [((6, 8), (3, 8, 16)), ((8, 8), (8, 16)), ((3, 8, 16), (16, 8)), ((3, 8, 16), (3, 16, 8))]
 
 
-@needs_grouped_mm
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("shapes", SHAPES_IN_GROUPS, ids=str)
 def test_grouped_mm(shapes, dtype):
@@ -156,7 +154,6 @@ def test_grouped_mm(shapes, dtype):
     assert_close(*results)
 
 
-@needs_grouped_mm
 def test_rows_of_no_group():
     a, b = drawn(6, 4), drawn(3, 4, 2)
     with by_hand(strict=True):
@@ -165,7 +162,6 @@ def test_rows_of_no_group():
     assert not x_out[4:].any() and not g_in[4:].any() and g_in[:4].all()
 
 
-@needs_grouped_mm
 @pytest.mark.parametrize(
     "ends", [[2, 2, 7], [4, 2, 6], [-1, 2, 6], [2, 6]], ids=["too far", "out of order", "negative", "too few"]
 )

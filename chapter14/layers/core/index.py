@@ -140,8 +140,6 @@ def indexed(x: Tensor, index: Sequence[Tensor | None]) -> Tensor:
 
 def index_put(input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False) -> Tensor:
     """input, but `values` at the index, or `values` added there; as `torch.index_put`. They broadcast."""
-    while len(indices) > 1 and indices[-1] is None:  # with it, PyTorch 2.7 applies a mask along the last axis
-        indices = indices[:-1]
     return (IndexPutAdd if accumulate else IndexPut).of(input, values, *indices)
 
 

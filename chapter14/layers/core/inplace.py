@@ -193,7 +193,7 @@ def _that_writes(layer: Any) -> Callable[..., Tensor]:
 
 
 def _refused(x: Tensor, y: Tensor) -> bool:
-    """Whether x is one of several views of one function, where PyTorch 2.7 reports an internal error for a Function."""
+    """Whether autograd refuses to write into x: one of several views of a function, or a view made in no_grad mode."""
     return torch.is_grad_enabled() and (x.requires_grad or y.requires_grad) and not _made_alone(x)
 
 
