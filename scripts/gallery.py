@@ -20,6 +20,7 @@ from chapter14.visualization.output.render import contact_sheet, save_image, to_
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144
 LAYERS = ("image.scales.0", "image.scales.1", "image.scales.2")
+LITE_LAYERS = ("image.net.stages.1", "image.net.stages.3", "image.net.stages.5")
 CHANNELS = 8
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
     parser.add_argument("--out", type=Path, default=ASSETS, help="a folder")
-    parser.add_argument("--steps", type=int, default=60, help="steps of the first descent (60)")
+    parser.add_argument("--steps", type=int, help="of the first descent")
     options = parser.parse_args()
     network = load_network(options.model)
 
@@ -49,7 +50,8 @@ def main() -> None:
         [f"{attribute} {label}" + (" *" if (label, attribute) in HELD_OUT else "") for label, attribute in pairs],
         SEEDS,
     )
-    places = [(layer, i) for layer in LAYERS for i in range(CHANNELS)]
+    layers = LITE_LAYERS if network.model.adversarial else LAYERS
+    places = [(layer, i) for layer in layers for i in range(CHANNELS)]
     draw("channels.png", [channel(*place) for place in places], [f"{layer[6:]}, {i}" for layer, i in places], 1)
 
 

@@ -3,7 +3,7 @@
     OWN             for the embedded network, whose gradient leads from noise to a picture: pixels, steps of given
                     lengths, and descents from mixtures of the picture with noise
     ADVERSARIAL     for a CLIP that was trained adversarially, whose gradient is smooth: a pyramid in decorrelated
-                    colours, and steps of given lengths
+                    colours, random crops, steps of given lengths, and descents from mixtures with noise
     output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
                     bounded, by Adam, seen in crops of several sizes, at half the picture's size if the network takes it
     inner_recipe    for another network's layer inside, whose places must stay: the same, with lucid's transforms, from
@@ -48,7 +48,7 @@ class Recipe:
 STEPS = 200  # of the recipes for other networks
 OWN = Recipe(Pixels(), TRANSFORMS, 60, (0.4, 0.6, 0.8), path_length=Pixels().path_length)
 ADVERSARIAL = Recipe(
-    Decorrelated(Pyramid(noise=0.1)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 48, (), path_length=1.8
+    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 32, (0.4, 0.7), path_length=2.5
 )
 NOISE = 0.02
 INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
