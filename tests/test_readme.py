@@ -41,12 +41,14 @@ def _rows(text):
 
 
 def _defined(file):
-    """The names in a file: functions, classes, and methods with their class."""
+    """The names in a file: functions, classes, and methods and attributes with their class."""
     found = set()
     for node in ast.parse((ROOT / "chapter14" / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
-            found |= {f"{node.name}.{inner.name}" for inner in node.body if isinstance(inner, ast.FunctionDef)}
+            for inner in getattr(node, "body", []):
+                targets = getattr(inner, "targets", [getattr(inner, "target", inner)])
+                found |= {f"{node.name}.{getattr(t, 'name', None) or getattr(t, 'id', '')}" for t in targets}
     return found
 
 

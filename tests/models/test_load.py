@@ -15,7 +15,7 @@ import chapter14
 from chapter14.models import from_torchvision
 from chapter14.models.load import build_network, load_network
 from chapter14.models.pretrained import Pretrained
-from chapter14.visualization import channel, label, text, visualize
+from chapter14.visualization import Pixels, channel, label, text, visualize
 
 pytestmark = [
     pytest.mark.slow,
@@ -262,7 +262,8 @@ def test_open_clip_offline_says_what_to_fetch(tiny, offline, monkeypatch):
 def test_open_clip_draws_by_hand(objective, tiny):
     torch.manual_seed(0)
     network, audits = load_network(f"open_clip:{tiny}", "random"), []
-    drawn = visualize(network, objective, count=2, size=40, steps=8, cycles=(), on_step=lambda s: audits.append(s.J))
+    plain = {"image": Pixels(), "transforms": (), "cycles": ()}  # J falls at each step
+    drawn = visualize(network, objective, count=2, size=40, steps=8, on_step=lambda s: audits.append(s.J), **plain)
     assert (drawn.history[-1] < drawn.history[0]).all() and drawn.x.shape == (2, 3, 40, 40)
     assert chapter14.audit(audits[0]).fraction == 1
 
@@ -357,7 +358,7 @@ def test_torchscript_is_refused(tmp_path):
         ("open_clip:tiny-of-ours", None, ValueError, "which weights?"),
         ("resnet18", None, FileNotFoundError, "torchvision:NAME, timm:NAME, open_clip:NAME"),
         ("embedded", "random", ValueError, "it has its own weights"),
-        ("MINE:wrong", None, ValueError, "wrong() returns a dict with keys among about, encode, fixed, labels, mean"),
+        ("MINE:wrong", None, ValueError, "wrong() returns a dict with keys among about, channels, encode, fixed,"),
         ("MINE:number", None, ValueError, "number() returns a torch.nn.Module, or (module, inputs); it returned int"),
         ("MINE:nothing", None, ValueError, "it has no function 'nothing'"),
         ("MINE:fails", None, ValueError, "mine.py: fails() fails. RuntimeError: my weights are gone"),

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap, conj
-from .linear_maps import each_others_transpose
 
 
 class ViewAsReal(LinearMap):
@@ -25,6 +24,10 @@ class ViewAsReal(LinearMap):
     def forward(x):
         return torch.view_as_real(x.resolve_conj())
 
+    @staticmethod
+    def transpose(g, shape):
+        return view_as_complex(g)
+
 
 class ViewAsComplex(LinearMap):
     view = True
@@ -33,8 +36,9 @@ class ViewAsComplex(LinearMap):
     def forward(x):
         return torch.view_as_complex(x if x.stride(-1) == 1 else x.contiguous())
 
-
-each_others_transpose(ViewAsReal, ViewAsComplex)
+    @staticmethod
+    def transpose(g, shape):
+        return view_as_real(g)
 
 
 def view_as_real(x: Tensor) -> Tensor:

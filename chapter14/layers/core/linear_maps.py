@@ -59,12 +59,6 @@ class TransposedMap(LinearMap):
             cls.transpose = staticmethod(lambda g, _, shape, *constants: of.of(g, *constants))  # type: ignore[assignment, method-assign]
 
 
-def each_others_transpose(A: Any, B: Any) -> None:
-    """Declares A^T = B and B^T = A, for layers with the same constants."""
-    A.transpose = staticmethod(lambda g, _, *constants: B.of(g, *constants))
-    B.transpose = staticmethod(lambda g, _, *constants: A.of(g, *constants))
-
-
 class JointlyLinear(Layer):
     """Linear in several inputs together: x_out = A a + B b. Then the tangent of x_out is the layer, of theirs."""
 

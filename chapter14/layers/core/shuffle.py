@@ -13,7 +13,6 @@ from torch.nn import functional as native
 from ...layer.base import LinearMap
 from ...layer.shape import ShapeError, in_words
 from .arrange import reshape
-from .linear_maps import each_others_transpose
 
 
 class PixelShuffle(LinearMap):
@@ -21,14 +20,19 @@ class PixelShuffle(LinearMap):
 
     forward = staticmethod(native.pixel_shuffle)
 
+    @staticmethod
+    def transpose(g, shape, r):
+        return PixelUnshuffle.of(g, r)
+
 
 class PixelUnshuffle(LinearMap):
     title = "pixel_unshuffle"
 
     forward = staticmethod(native.pixel_unshuffle)
 
-
-each_others_transpose(PixelShuffle, PixelUnshuffle)
+    @staticmethod
+    def transpose(g, shape, r):
+        return PixelShuffle.of(g, r)
 
 
 class ChannelShuffle(LinearMap):

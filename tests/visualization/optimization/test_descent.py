@@ -178,7 +178,8 @@ def test_one_that_stays_dead_is_not_said_to_live():
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU())
     with torch.no_grad():
         model[0].bias.copy_(torch.tensor([0.0, -1e4, 0.0]))
-    asleep = visualize(model, [channel("1", i) for i in range(3)], size=8, through_relu=4, steps=6, cycles=())
+    plain = {"image": Pixels(), "transforms": (), "cycles": ()}
+    asleep = visualize(model, [channel("1", i) for i in range(3)], size=8, through_relu=4, steps=6, **plain)
     assert asleep.alive.tolist() == [True, False, True] and asleep.history[-1, 1] == 0
 
 
@@ -301,6 +302,7 @@ def test_one_layer_is_looked_at_through_one_chain(layer):
         relu_network(torch.nn.ReLU()),
         channel(layer, 0),
         size=8,
+        image=Pixels(),  # decorrelated colours are a convolution too
         on_step=lambda step: audits.append(chapter14.audit(step.J).by_hand),
         **SHORT,
     )
