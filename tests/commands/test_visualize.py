@@ -1,5 +1,6 @@
 """`chapter14 visualize` and its options: what is asked for is drawn, kept, gone on with, and drawn again."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,9 +14,12 @@ from PIL import Image
 from chapter14.cli import main
 from chapter14.commands import visualize as command
 from chapter14.commands.shared.options import command_words, requested_objectives
+from chapter14.commands.shared.picture_options import make_recipe
 from chapter14.commands.shared.signals import interrupt_on_signals
 from chapter14.files import NotWritten
-from chapter14.models.load import load_network
+from chapter14.models.load import ASSETS, load_network
+from chapter14.visualization import text
+from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.output.provenance import read_provenance
 
 pytestmark = pytest.mark.slow
@@ -37,6 +41,14 @@ def photo(here):
 
 def visualize(*arguments, status=0):
     assert main(["visualize", *SHORT, *map(str, arguments)]) == status
+
+
+@pytest.mark.parametrize("model", ["embedded", str(ASSETS / "clip96.safetensors")])
+def test_without_options_the_recipe_is_that_of_python(model):
+    network, objectives = load_network(model), [text("a photo of a dog")]
+    ours, python = make_recipe(options(), network, objectives, None), find_recipe(network, objectives)
+    assert repr(ours.transforms) == repr([*python.transforms])
+    assert dataclasses.replace(ours, transforms=python.transforms) == python
 
 
 PHOTOGRAPHS = ("--invert", "--caricature", "--style", "--start")

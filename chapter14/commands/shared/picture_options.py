@@ -45,15 +45,16 @@ def make_recipe(
         parse_cycles(options),
         start=start,
     )
-    default, rate = find(), options.rate
-    if rate is None and options.path_length is None and options.image is None:
-        rate = default.rate
+    default = find()
+    image, rate, path_length = make_image(options, default.image), options.rate, options.path_length
+    if rate is None and path_length is None:
+        rate = None if options.image else default.rate
+        path_length = default.path_length if image == default.image else None  # another image, its own
     if any(getattr(options, name) not in (None, False) for name in TRANSFORMS):
         transforms = make_transforms(options)
     else:
         transforms = [*([Composite()] if options.alpha else []), *default.transforms]
-    image = make_image(options, default.image)
-    return find(image=image, path_length=options.path_length, rate=rate, transforms=transforms)
+    return find(image=image, path_length=path_length, rate=rate, transforms=transforms)
 
 
 def make_image(options: argparse.Namespace, default: Image) -> Image:
