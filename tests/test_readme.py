@@ -46,7 +46,7 @@ def _defined(file):
     for node in ast.parse((ROOT / "chapter14" / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
-            for inner in getattr(node, "body", []):
+            for inner in node.body if isinstance(node, ast.ClassDef) else []:
                 targets = getattr(inner, "targets", [getattr(inner, "target", inner)])
                 found |= {f"{node.name}.{getattr(t, 'name', None) or getattr(t, 'id', '')}" for t in targets}
     return found

@@ -1,4 +1,4 @@
-"""A hash of an objective: a checkpoint is continued only by the objective that it is of."""
+"""A hash of an objective: a checkpoint resumes only with the objective that wrote it."""
 
 from __future__ import annotations
 
