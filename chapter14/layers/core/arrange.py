@@ -19,7 +19,7 @@ from torch.nn import functional as native
 
 from ...layer.base import LinearMap, conj
 from ...layer.shape import ShapeError, in_words, several
-from .linear_maps import SymmetricMap, TransposedMap
+from .linear_maps import SymmetricMap
 
 
 class Reshape(LinearMap):
@@ -112,11 +112,19 @@ class Take(LinearMap):
     def forward(x, index, dim):
         return x.index_select(dim, index)
 
+    @staticmethod
+    def transpose(g, shape, index, dim):
+        return Put.of(g, shape, index, dim)
 
-class Put(TransposedMap, of=Take):
+
+class Put(LinearMap):
     @staticmethod
     def forward(g, shape, index, dim):
         return g.new_zeros(shape).index_add(dim, index, g)
+
+    @staticmethod
+    def transpose(g, _, shape, index, dim):
+        return Take.of(g, index, dim)
 
 
 def reshape(x: Tensor, shape: Sequence[int]) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer.base import LinearMap
 from .arithmetic import scale
 from .arrange import Take, axis, pad, reshape, take
-from .linear_maps import TransposedMap, WriteAt
+from .linear_maps import WriteAt
 
 
 class Pick(LinearMap):
@@ -25,11 +25,19 @@ class Pick(LinearMap):
     def forward(x, index, dim):
         return x.gather(dim, index)
 
+    @staticmethod
+    def transpose(g, shape, index, dim):
+        return Place.of(g, shape, index, dim)
 
-class Place(TransposedMap, of=Pick):
+
+class Place(LinearMap):
     @staticmethod
     def forward(g, shape, index, dim):
         return g.new_zeros(()).expand(shape).scatter_add(dim, index, g)  # expanded: the zeros are written once
+
+    @staticmethod
+    def transpose(g, _, shape, index, dim):
+        return Pick.of(g, index, dim)
 
 
 class ScatterAdd(WriteAt):

@@ -21,7 +21,7 @@ from ...layer.base import Layer, LinearMap
 from .arithmetic import gate, keep, times
 from .branch import sum_to_size
 from .gather import ScatterAdd, padded_to, pick
-from .linear_maps import TransposedMap, WriteAt
+from .linear_maps import WriteAt
 from .view import part
 
 _read, _write = torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default
@@ -32,11 +32,19 @@ class Indexed(LinearMap):
     def forward(x, *index):
         return _read(x, index)
 
+    @staticmethod
+    def transpose(g, shape, *index):
+        return Deposited.of(g, shape, *index)
 
-class Deposited(TransposedMap, of=Indexed):
+
+class Deposited(LinearMap):
     @staticmethod
     def forward(g, shape, *index):
         return _write(g.new_zeros(shape), index, g, True)
+
+    @staticmethod
+    def transpose(g, _, shape, *index):
+        return Indexed.of(g, *index)
 
 
 class IndexPut(WriteAt):

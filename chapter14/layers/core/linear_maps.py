@@ -3,7 +3,6 @@
     LinearMap       x_out = A x           g_in = A^T g                  `transpose`, in layer/base.py
     SymmetricMap    A^T = A               g_in = A g
     IdentityMap     A = I                 g_in = g
-    TransposedMap   A = B^T               g_in = B g                    declares a pair: B's transpose too
     JointlyLinear   x_out = A a + B b     g_a = A^T g, g_b = B^T g
     WriteAt         x_out = x, with v written, or added, at some entries
 
@@ -47,16 +46,6 @@ class Copy(IdentityMap):
     @staticmethod
     def forward(x, memory_format):
         return x.clone(memory_format=memory_format)
-
-
-class TransposedMap(LinearMap):
-    """The transpose of the layer `of`: `forward(g, shape, *constants)`, where of's inputs are x [shape], *constants."""
-
-    def __init_subclass__(cls, of: Any = None, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if of is not None:
-            of.transpose = staticmethod(lambda g, shape, *constants: cls.of(g, shape, *constants))
-            cls.transpose = staticmethod(lambda g, _, shape, *constants: of.of(g, *constants))  # type: ignore[assignment, method-assign]
 
 
 class JointlyLinear(Layer):

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap
+from ...layer.modes import compiling
 from .arrange import reshape
 from .branch import sum_to_size
-from .linear_maps import SymmetricMap, TransposedMap
+from .linear_maps import SymmetricMap
 
 
 class Repeat(LinearMap):
@@ -34,10 +35,16 @@ class WindowsAlong(LinearMap):
 
     @staticmethod
     def forward(x, dim, size, step):
-        return x.unfold(dim, size, step)
+        windows = x.unfold(dim, size, step)
+        # the compiler would copy g into the strides of x_out, where entries of overlapping windows share memory
+        return windows.contiguous() if step < size and compiling() else windows
+
+    @staticmethod
+    def transpose(g, shape, dim, size, step):
+        return OverlapAdd.of(g, shape, dim, size, step)
 
 
-class OverlapAdd(TransposedMap, of=WindowsAlong):
+class OverlapAdd(LinearMap):
     @staticmethod
     def forward(x, shape, dim, size, step):
         if not shape:
@@ -47,6 +54,10 @@ class OverlapAdd(TransposedMap, of=WindowsAlong):
         rows = x.permute(dim, x.ndim - 1, *others).reshape(at.numel(), *(x.shape[i] for i in others))
         x_out = x.new_zeros((shape[dim], *rows.shape[1:])).index_add(0, at.reshape(-1), rows)
         return x_out.permute(*range(1, dim + 1), 0, *range(dim + 1, len(shape)))
+
+    @staticmethod
+    def transpose(g, _, shape, dim, size, step):
+        return WindowsAlong.of(g, dim, size, step)
 
 
 class Triangle(SymmetricMap):

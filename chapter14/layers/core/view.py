@@ -17,7 +17,7 @@ from torch import Tensor
 from ...layer.base import LinearMap
 from ...layer.shape import several
 from .arrange import Reshape, put, reshape, take
-from .linear_maps import TransposedMap, WriteAt
+from .linear_maps import WriteAt
 
 
 class View(Reshape):
@@ -50,6 +50,10 @@ class Part(LinearMap):
     def forward(x, how, arguments):
         return _seen(x, how, arguments)
 
+    @staticmethod
+    def transpose(g, shape, how, arguments):
+        return Whole.of(g, shape, how, arguments)
+
 
 def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
     if how == "as_strided":
@@ -59,12 +63,16 @@ def _seen(x: Tensor, how: str, arguments: Sequence[Any]) -> Tensor:
     return getattr(x, how)(*arguments)
 
 
-class Whole(TransposedMap, of=Part):
+class Whole(LinearMap):
     @staticmethod
     def forward(g, shape, how, arguments):
         x_out = g.new_zeros(shape)
         _seen(x_out, how, arguments).copy_(g)
         return x_out
+
+    @staticmethod
+    def transpose(g, _, shape, how, arguments):
+        return Part.of(g, how, arguments)
 
 
 class Replaced(WriteAt):

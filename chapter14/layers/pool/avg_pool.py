@@ -18,7 +18,6 @@ from torch.nn import functional as native
 from ...layer.base import LinearMap
 from ...layer.shape import ShapeError, in_words
 from ..core.dimensions import Sizes, in_dimensions, per_axis
-from ..core.linear_maps import TransposedMap
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
 _PARTS = {1: native.adaptive_avg_pool1d, 2: native.adaptive_avg_pool2d, 3: native.adaptive_avg_pool3d}
@@ -103,8 +102,12 @@ class AvgPool(LinearMap):
     def forward(x, windows):
         return windows.mean(x)
 
+    @staticmethod
+    def transpose(g, shape, windows):
+        return AvgPoolTranspose.of(g, shape, windows)
 
-class AvgPoolTranspose(TransposedMap, of=AvgPool):
+
+class AvgPoolTranspose(LinearMap):
     """Each entry of g, distributed over its window."""
 
     opmath = "all"
@@ -114,6 +117,10 @@ class AvgPoolTranspose(TransposedMap, of=AvgPool):
         for axis in reversed(range(len(windows.size))):  # the last first: then the large tensors are read in whole rows
             g = windows.distribute(g, axis, shape[axis - len(windows.size)])
         return g
+
+    @staticmethod
+    def transpose(g, _, shape, windows):
+        return AvgPool.of(g, windows)
 
 
 # torch's functions.

@@ -24,7 +24,6 @@ from ...layer.shape import ShapeError, in_words
 from ..core.arithmetic import added, sum_along, times
 from ..core.arrange import reshape
 from ..core.bilinear_map import BilinearMap
-from ..core.linear_maps import TransposedMap
 from ..core.merge import stack
 from .grid_points import Reading, by_axis, corners
 
@@ -144,8 +143,12 @@ class AffineGrid(LinearMap):
 
     forward = staticmethod(torch.affine_grid_generator)
 
+    @staticmethod
+    def transpose(g, shape, size, align_corners):
+        return AffineGridTranspose.of(g, shape, size, align_corners)
 
-class AffineGridTranspose(TransposedMap, of=AffineGrid):
+
+class AffineGridTranspose(LinearMap):
     """The grid of the identity has the points (x, y) themselves."""
 
     @staticmethod
@@ -155,6 +158,10 @@ class AffineGridTranspose(TransposedMap, of=AffineGrid):
         points = torch.affine_grid_generator(identity, (1, *size[1:]), align_corners).reshape(-1, axes)
         ones = points.new_ones(points.shape[0], 1)
         return g.reshape(g.shape[0], points.shape[0], axes).mT @ torch.cat([points, ones], -1)
+
+    @staticmethod
+    def transpose(g, _, shape, size, align_corners):
+        return AffineGrid.of(g, size, align_corners)
 
 
 def grid_sample(

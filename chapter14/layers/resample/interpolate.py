@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ...layer.base import LinearMap
 from ...layer.shape import in_words, several
-from ..core.linear_maps import TransposedMap
 from ..pool.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 
@@ -45,8 +44,12 @@ class Interpolate(LinearMap):
     def forward(x, size, method):
         return _kernel(x, size, method)
 
+    @staticmethod
+    def transpose(g, shape, size, method):
+        return InterpolateTranspose.of(g, shape, size, method)
 
-class InterpolateTranspose(TransposedMap, of=Interpolate):
+
+class InterpolateTranspose(LinearMap):
     """A^T g, from the last axis to the first."""
 
     opmath = "all"
@@ -64,6 +67,10 @@ class InterpolateTranspose(TransposedMap, of=Interpolate):
             else:
                 x_out = _by_band(x_out, _matrix(n, m, one, g), dim)
         return x_out.movedim(-1, 1) if channels_last else x_out
+
+    @staticmethod
+    def transpose(g, _, shape, size, method):
+        return Interpolate.of(g, size, method)
 
 
 def _kernel(x: Tensor, size: Sequence[int], method: Method) -> Tensor:

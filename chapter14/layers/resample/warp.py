@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ...layer.base import LinearMap
 from ..core.cache_blocks import row_blocks
-from ..core.linear_maps import TransposedMap
 
 
 class Warp(LinearMap):
@@ -27,11 +26,19 @@ class Warp(LinearMap):
         bilinear, border = 0, 1
         return torch.grid_sampler(x.to(dtype), points.to(dtype), bilinear, border, False).to(x.dtype)
 
+    @staticmethod
+    def transpose(g, shape, grid):
+        return WarpTranspose.of(g, shape, grid)
 
-class WarpTranspose(TransposedMap, of=Warp):
+
+class WarpTranspose(LinearMap):
     @staticmethod
     def forward(g, shape, grid):
         return torch.cat([_splat(its, points, shape[-2:]) for its, points in row_blocks(g, grid)])
+
+    @staticmethod
+    def transpose(g, _, shape, grid):
+        return Warp.of(g, grid)
 
 
 def _splat(g: Tensor, grid: Tensor, size: Sequence[int]) -> Tensor:
