@@ -29,6 +29,7 @@ class Case:
         module: (our module, PyTorch's, the arguments of their constructors), where there is one.
         skip: check → the reason why it is not run on this layer.
         title: the name to report, if it is not the name of `ours`.
+        names: those of the inputs, as their author calls them.
     """
 
     ours: Callable
@@ -38,6 +39,7 @@ class Case:
     module: tuple = ()
     skip: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
+    names: Sequence[str] = ()
 
     def __str__(self) -> str:
         return self.title or self.ours.__name__
@@ -53,15 +55,20 @@ class Case:
             raise NotApplicable("there is no reference to compare with")
         return self.native
 
-    def draw(self, n: int = 3, dtype: torch.dtype = torch.float64, device: str = "cpu") -> tuple:
-        """Draws the inputs for a batch of n, with the same values on every call."""
-        rng = torch.Generator().manual_seed(14)
+    def draw(self, n: int = 3, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 14) -> tuple:
+        """Draws the inputs for a batch of n, with the same values on every call with one seed."""
+        rng = torch.Generator().manual_seed(seed)
 
         def draw(*shape: int) -> Tensor:
             return torch.randn(shape, generator=rng, dtype=torch.float64).to(device, dtype).requires_grad_()
 
         inputs = self.inputs(draw, n)
         return tuple(t.to(device) if isinstance(t, Tensor) and t.device.type != device else t for t in inputs)
+
+    def names_of(self, inputs: tuple) -> tuple[str, ...]:
+        """The name of each input; a number where its author names none."""
+        numbered = (f"input {i}" for i in range(len(self.names), len(inputs)))
+        return *self.names[: len(inputs)], *numbered
 
     @property
     def in_dims(self) -> tuple[int | None, ...]:

@@ -26,9 +26,11 @@ from .memory import (
     memory_needed_gradients_only,
     memory_not_overwritten,
 )
+from .raw_backward import raw_gradients
 
 CHECKS = [
     forward_agrees,
+    raw_gradients,
     backward_agrees,
     finite_differences,
     finite_differences_second_order,

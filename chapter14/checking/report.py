@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from torch import Tensor
-
-from ..layer.base import Layer
 from .case import Case, Draw, NotApplicable
 from .checks import CHECKS
+from .subject import make_case
 
 RIGHT, NOT_APPLICABLE, WRONG = "right", "-", "WRONG"
 
@@ -71,13 +68,11 @@ def verdict(case: Case, check: Callable[[Case], None]) -> Verdict:
     return Verdict(str(case), name, RIGHT)
 
 
-def check(
-    f: Callable | type[Layer], inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None = None
-) -> Report:
+def check(f: Callable | type, inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None = None) -> Report:
     """Runs every check of `chapter14.checking.checks` on a layer. The report prints as a table.
 
     Args:
-        f: a `Layer`, or a function made of layers.
+        f: a `Layer`, a `torch.autograd.Function` or its `apply`, or a function made of layers.
         inputs: the inputs of f. Gradients are checked for the floating-point tensors that have `requires_grad`, or for
             all of them if none has; other values are passed on. Or, so that batches of any size can be drawn, a
             function (draw, n) → the inputs for a batch of n, where draw(*shape) is a tensor that requires a gradient.
@@ -90,37 +85,3 @@ def check(
     if report.wrong:
         raise ChecksFailed(report)
     return report
-
-
-def make_case(f: Callable | type[Layer], inputs: tuple | Callable[[Draw, int], tuple], like: Callable | None) -> Case:
-    """The case for the arguments of `check`.
-
-    Raises:
-        TypeError: f is not callable, or there is no floating-point input.
-    """
-    title = getattr(f, "__name__", type(f).__name__)
-    if isinstance(f, type) and issubclass(f, Layer):
-        like, f = like or f.forward, f.of
-    if not callable(f):
-        raise TypeError(f"check: f must be a Layer, or a function made of layers; got {f!r}.")
-    if not callable(inputs):
-        inputs = _fixed_inputs(tuple(inputs))
-    return Case(f, like, inputs, title=title)
-
-
-def _fixed_inputs(inputs: tuple) -> Callable[[Draw, int], tuple]:
-    """A function that gives the same inputs for every n, in the dtype of the draw."""
-    tensors = [t for t in inputs if isinstance(t, Tensor) and t.is_floating_point()]
-    if not tensors:
-        raise TypeError("check: no floating-point tensor among the inputs, so there is no gradient to check.")
-    with_grad = {id(t) for t in tensors if t.requires_grad} or {id(t) for t in tensors}
-
-    def copies(draw: Draw, n: int) -> tuple:
-        def copy(t: Any) -> Any:
-            if not any(t is s for s in tensors):
-                return t
-            return t.detach().to(draw(1)).clone().requires_grad_(id(t) in with_grad)
-
-        return tuple(copy(t) for t in inputs)
-
-    return copies

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..checking.case import Case
 from ..checking.checks import CHECKS
-from ..checking.report import Report, make_case, verdict
+from ..checking.report import Report, verdict
+from ..checking.subject import make_case
 from ..layer.base import Layer
 from ..models.from_file import import_file
 

@@ -53,6 +53,14 @@ class SumForgotten(Right):
         return F.mul(g, w), F.reshape(F.narrow(F.mul(g, x), 0, 0, 1), w_shape)
 
 
+class NotSummed(Right):
+    """autograd sums dJ/dw over the datapoints, so that its value is right."""
+
+    @staticmethod
+    def backward(needs, g, x, w, w_shape):
+        return F.mul(g, w) if needs[0] else None, F.mul(g, x) if needs[1] else None
+
+
 class NoWayBackFromTheWayBack(Right):
     @staticmethod
     def backward(needs, g, x, w, w_shape):
@@ -205,6 +213,7 @@ def product(layer, module=()):
 WRONG = {
     "forward_agrees": product(OffByALittle),
     "backward_agrees": product(BackTooFar),
+    "raw_gradients": product(NotSummed),
     "finite_differences": product(SumForgotten),
     "finite_differences_second_order": product(NoWayBackFromTheWayBack),
     "backward_uses_layers_only": product(NativeWayBack),
