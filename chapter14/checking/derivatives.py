@@ -10,6 +10,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.testing import assert_close
 
 from .case import Case, float_outputs, forward_and_backward, requires_grad
+from .diagnosis import diagnosed
 from .mixed_mode_orders import wrong_orders
 
 
@@ -25,17 +26,20 @@ def forward_agrees(case: Case) -> None:
 
 def backward_agrees(case: Case) -> None:
     """g_in equals PyTorch's."""
-    assert_close(forward_and_backward(case.ours, case.draw()), forward_and_backward(case.reference, case.draw()))
+    with diagnosed(case):
+        assert_close(forward_and_backward(case.ours, case.draw()), forward_and_backward(case.reference, case.draw()))
 
 
 def finite_differences(case: Case) -> None:
     """L agrees with finite differences in reverse mode, in forward mode, and for a batch of g_out."""
-    gradcheck(case.ours, case.draw(2), check_forward_ad=True, check_batched_grad=True)
+    with diagnosed(case):
+        gradcheck(case.ours, case.draw(2), check_forward_ad=True, check_batched_grad=True)
 
 
 def finite_differences_second_order(case: Case) -> None:
     """The derivative of the backward pass agrees with finite differences."""
-    gradgradcheck(case.ours, case.draw(2), check_fwd_over_rev=True, check_batched_grad=True)
+    with diagnosed(case, order=2):
+        gradgradcheck(case.ours, case.draw(2), check_fwd_over_rev=True, check_batched_grad=True)
 
 
 def forward_mode_agrees(case: Case) -> None:
