@@ -9,7 +9,9 @@ normalized as in training; and resized, if the network takes one size only.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +36,11 @@ class Pretrained:
         name: for error messages.
         mean, std: of each channel of its training pictures, where 0 is black and 1 is white.
         encode: x → f [B, D], in place of `model.encode_image`. read: sentences → t [T, D], for `model.encode_text`.
+        given: its other inputs, by the names of its arguments: tensors of one row, [1, ...], which all pictures share,
+            and values of other types. x is the first argument that is not given.
+
+    Raises:
+        ValueError: the network has no argument of a name that is given, or none left for x; or a tensor has more rows.
     """
 
     model: nn.Module
@@ -48,6 +55,22 @@ class Pretrained:
     read: Callable[[Sequence[str]], Tensor] | None = None
     synonyms: tuple[tuple[str, ...], ...] = ()
     channels: int = 3
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.given:
+            self._check_given()
+
+    def _check_given(self) -> None:
+        names, title = self._arguments(), self.title
+        if unknown := [name for name in self.given if names and name not in names]:
+            raise ValueError(f"{title}: it has no argument {unknown[0]!r} to be given; it has {', '.join(names)}.")
+        if not set(names) - self.given.keys():
+            raise ValueError(f"{title}: every argument that it names is given, {', '.join(self.given)}; none is left.")
+        for name, value in self.given.items():
+            if isinstance(value, Tensor) and value.ndim and len(value) != 1:
+                shape = list(value.shape)
+                raise ValueError(f"{title}: {name} is given as one row [1, ...], for all pictures; it is {shape}.")
 
     @property
     def reads(self) -> bool:
@@ -56,8 +79,18 @@ class Pretrained:
 
     def __call__(self, x: Tensor) -> Any:
         """x → the network's output."""
-        encode: Any = self.encode or getattr(self.model, "encode_image", self.model)
-        return encode(self.preprocess(x))
+        return self.one_input(self.preprocess(x))
+
+    @functools.cached_property
+    def one_input(self) -> OneInput:
+        """The network as a module of preprocessed pictures alone."""
+        return OneInput(self.model, self.encode, self.given, self._arguments() if self.given else ())
+
+    def _arguments(self) -> list[str]:
+        """The names of the network's arguments."""
+        call: Any = self.encode or getattr(self.model, "encode_image", self.model.forward)
+        kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+        return [p.name for p in inspect.signature(call).parameters.values() if p.kind in kinds]
 
     def preprocess(self, x: Tensor) -> Tensor:
         """x as the network was trained to see it; if its size is fixed, without keeping the proportions."""
@@ -66,8 +99,8 @@ class Pretrained:
         if (self.mean, self.std) == (HALF, HALF):
             return x
         mean, std = torch.tensor(self.mean).to(x), torch.tensor(self.std).to(x)
-        a, b = 0.5 / std, (0.5 - mean) / std
-        return F.add(F.mul(x, a[:, None, None]), b[:, None, None])
+        a, b = ((c.view(-1, *(1 for _ in x.shape[2:]))) for c in (0.5 / std, (0.5 - mean) / std))
+        return F.add(F.mul(x, a), b)
 
     def sentences(self, sentences: Sequence[str]) -> Tensor:
         """T sentences → exp(logit_scale) t [T, D]: the weights of a linear layer whose nodes score each sentence.
@@ -123,10 +156,54 @@ class Pretrained:
         return self.name or type(self.model).__name__
 
 
+class OneInput(nn.Module):
+    """A network as a module with one input: preprocessed pictures → its output; its other arguments are `given`.
+
+    Args: as those of `Pretrained`. arguments: the names of all, if any is given.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        encode: Callable[..., Any] | None = None,
+        given: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] = (),
+    ):
+        super().__init__()
+        self.model, self.encode, self.given = model, encode, dict(given or {})
+        self.free = next((name for name in arguments if name not in self.given), "")
+
+    def forward(self, x: Tensor) -> Any:
+        encode: Any = self.encode or getattr(self.model, "encode_image", self.model)
+        if not self.given:
+            return encode(x)
+        return encode(**{self.free: x}, **{name: _rows(value, x) for name, value in self.given.items()})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a copy of this module has all that the network consists of: `encode` is a method of the model."""
+        method = self.encode
+        while isinstance(method, functools.partial):
+            method = method.func
+        return method is None or getattr(method, "__self__", None) is self.model
+
+
+def _rows(value: Any, x: Tensor) -> Any:
+    """A given value for each picture of x [B, ...]: a tensor [1, ...] as [B, ...]."""
+    if not isinstance(value, Tensor) or not value.ndim:
+        return value
+    return value.to(x.device).expand(x.shape[0], *value.shape[1:])
+
+
 def input_channels(model: nn.Module) -> int:
     """The channels of the pictures that a network takes: its first layer's, if that is a convolution; or else 3."""
-    first = next((m for m in model.modules() if next(m.parameters(recurse=False), None) is not None), None)
+    first = first_layer(model)
     return first.in_channels if isinstance(first, nn.Conv2d) else 3
+
+
+def first_layer(model: nn.Module) -> nn.Module | None:
+    """The first module with parameters of its own."""
+    return next((m for m in model.modules() if next(m.parameters(recurse=False), None) is not None), None)
 
 
 def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> None:

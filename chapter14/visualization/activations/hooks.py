@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...conversion.freezing.freeze import freeze
-from ...models.pretrained import Pretrained, did_you_mean
+from ...models.pretrained import Pretrained, did_you_mean, first_layer
 from .axes import by_picture, tokens_first
 
 OUTPUT = "output"  # as a layer's name: the network's output
@@ -69,7 +69,7 @@ def activation_hooks(
             f"{', '.join(unknown)}: the network has no such layer.{did_you_mean(unknown[0], known)} "
             f"`chapter14 visualize --list` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
         )
-    turned = tokens_first(network.model)
+    turned, one_input = tokens_first(network.model), network.one_input  # here, as Dynamo reads no cached property
     x_l: dict[str, Any] = {}
 
     def keep(name: str) -> Callable[..., None]:
@@ -88,7 +88,7 @@ def activation_hooks(
         x_l.clear()
         if layers != {PICTURE}:
             try:
-                x_l[OUTPUT] = network(x)
+                x_l[OUTPUT] = one_input(network.preprocess(x))
             except AllLayersSeen:
                 pass
             except MODEL_ERRORS as error:
@@ -109,17 +109,17 @@ def activation_hooks(
 def frozen_chain(
     network: Pretrained, layers: frozenset[str], precision: torch.dtype | None, at: Position | None = None
 ) -> Callable[[Tensor], dict[str, Tensor] | None] | None:
-    """The same as `activation_hooks`, by `freeze`; None for several layers, or if the network reads sentences.
+    """The same as `activation_hooks`, by `freeze`; None for several layers, or if `encode` is not the network's own.
 
     `at`: computes one position of the layer from its receptive field; returns None if that is the whole picture.
     """
     inner = layers - {PICTURE}
-    if len(inner) != 1 or network.reads or network.encode is not None:
+    if len(inner) != 1 or not network.one_input.is_whole:
         return None
     (layer,) = inner
     if layer not in {OUTPUT, *(name for name, _ in network.model.named_modules())}:
         return None
-    frozen = freeze(network.model, None if layer == OUTPUT else layer, precision, at)
+    frozen = freeze(network.one_input, None if layer == OUTPUT else f"model.{layer}", precision, at)
     turned = tokens_first(network.model)
 
     def collect(x: Tensor) -> dict[str, Tensor] | None:
@@ -151,9 +151,16 @@ def model_error(network: Pretrained, x: Tensor, error: Exception) -> Exception:
     """The error to raise for one of a network; the same, if it lacks a layer by hand, or GPU memory."""
     if isinstance(error, NotImplementedError | torch.OutOfMemoryError):
         return error
-    H, W = x.shape[-2:]
-    pictures = f"pictures of {H} x {W} pixels"
+    H, W = x.shape[-2:] if x.ndim == 4 else (network.size, network.size)
+    what = f"pictures of {H} x {W} pixels" if x.ndim == 4 else f"x {list(x.shape)}"
     if is_out_of_memory(error):
-        return MemoryError(f"{network.title}: {len(x)} {pictures} take more memory than there is.")
+        number = f"{len(x)} " if x.ndim == 4 else ""
+        return MemoryError(f"{network.title}: {number}{what} take more memory than there is.")
     other = "" if H == W == network.size else f"; it was made for {network.size} x {network.size}"
-    return ValueError(f"{network.title}: it cannot take {pictures}{other}. {type(error).__name__}: {error}")
+    hint = ""
+    if x.ndim == 4 and isinstance(first := first_layer(network.model), nn.Conv1d | nn.Conv3d | nn.Linear):
+        kind = type(first).__name__
+        hint = f" Its first layer is a {kind}. Inputs that are no pictures are drawn in Python, by image=Array(shape)."
+    if isinstance(error, TypeError) and "missing" in str(error):
+        hint = " A network of several inputs needs the others, `given` by name."
+    return ValueError(f"{network.title}: it cannot take {what}{other}. {type(error).__name__}: {error}{hint}")

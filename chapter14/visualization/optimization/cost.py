@@ -57,7 +57,7 @@ def cost_function(network: Pretrained, objectives: Sequence[Objective], settings
     With `priors=False`, J is the same, without the gradient of objectives of the picture itself.
 
     Raises, when it is called:
-        ValueError: the network cannot take pictures of this size.
+        ValueError: the network cannot take pictures of this size; or an objective does not depend on x.
     """
     objective, transform = per_picture(objectives), Together(settings.transforms)
     value = objective.bind(network)
@@ -77,7 +77,10 @@ def cost_function(network: Pretrained, objectives: Sequence[Objective], settings
         def J(step: int, x: Tensor, draws: Sequence[Generator], priors: bool = True) -> Tensor:
             def cost(value: Value, seen: dict[str, Tensor]) -> Tensor:
                 x_l = {layer: cast(x_out, x.dtype) for layer, x_out in seen.items()}
-                return F.mul(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
+                found = F.mul(value(x_l | {PICTURE: x if priors else x.detach()}), -1)
+                if x.requires_grad and not found.requires_grad:
+                    raise ValueError(f"{objective.name}: its value does not depend on what is drawn.")
+                return found
 
             x_in = transform(x, draws)
             for chain, chain_value in chains if step >= settings.through_relu else ():
