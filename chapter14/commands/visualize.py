@@ -191,7 +191,7 @@ class Drawing:
                 self.last = step
                 self.by_hand = self.by_hand or f"{audit(step.J).fraction:.0%}"
                 if self.film:
-                    self.film(step._replace(x=render.channels_apart(step.x)))
+                    self.film(step)
                 bar.set_postfix(J=f"{step.J.mean().item():.3f}", refresh=False)
                 bar.update(len(step.J))
 

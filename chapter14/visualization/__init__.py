@@ -3,10 +3,12 @@ from .activations.layers import layers as layers
 from .activations.layers import table as table
 from .images.colour import Alpha as Alpha
 from .images.colour import Bounded as Bounded
+from .images.colour import Chroma as Chroma
 from .images.colour import Decorrelated as Decorrelated
 from .images.colour import Grey as Grey
 from .images.fourier import MACO as MACO
 from .images.fourier import Fourier as Fourier
+from .images.image import Array as Array
 from .images.image import Image as Image
 from .images.image import Pixels as Pixels
 from .images.image import Pyramid as Pyramid
@@ -31,6 +33,7 @@ from .objectives.reference import style as style
 from .optimization.descent import DeadNeuron as DeadNeuron
 from .optimization.optimize import Visualization as Visualization
 from .optimization.optimize import visualize as visualize
+from .transforms.colour import AddChannels as AddChannels
 from .transforms.colour import Blur as Blur
 from .transforms.colour import Colour as Colour
 from .transforms.colour import Composite as Composite

@@ -5,6 +5,8 @@
     [B, C, H, W]    C channels at H x W places, in a convolutional network
     [B, H, W, C]    the same, channels last: if H x W has the proportions of the picture or is square, and W x C has not
 
+So it is where the network is applied to pictures [B, C, H, W]. Where it is applied to a sequence or a volume, only
+[B, N] is told by its shape, and `axis` says it of others: 1 in a convolutional network, 2 for [B, T, N].
 The first axis counts the pictures. A transformer's [T, B, N], with tokens first, is transposed.
 """
 
@@ -63,6 +65,8 @@ def channels_first(x: Tensor, layer: str, picture: Tensor, axis: int | None = No
     if x.ndim < 2 or axis is not None and not (0 < axis < x.ndim or 1 - x.ndim <= axis < 0):
         which = "channels" if axis is None else f"axis {axis}"
         raise ValueError(f"{layer}: its x_out {list(x.shape)} has no {which} besides its pictures.")
+    if axis is None and x.ndim > 2 and picture.ndim != 4:
+        raise ValueError(f"{layer}: which axis of its x_out {list(x.shape)} has the channels? Give it, as in axis=1.")
     axis = channel_axis(x.shape, picture.shape) if axis is None else axis % x.ndim
     return x if axis == 1 else F.permute(x, (0, axis, *(i for i in range(1, x.ndim) if i != axis)))
 

@@ -1,6 +1,7 @@
-"""The channels of an image: decorrelated colours, grey, alpha; and their range.
+"""The channels of an image: decorrelated colours, chroma alone, grey, alpha; and their range.
 
     x = C θ, pixel by pixel         C [3, N], and θ is another image's picture
+    x = C [b, θ]                    Chroma: of the coefficients of COLOURS, the first is given
     x = tanh θ                      Bounded
 
 The first channels of x are its colours; further channels, as alpha, are left unchanged.
@@ -15,11 +16,15 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from .image import Image
+from ...models.state_dict import fingerprint
+from .image import Array, Image
 
 #: The principal components of the colours of the embedded network's training photographs, as columns, scaled so that
 #: the longest has length 1: brightness, red against blue, green against magenta.
 COLOURS = torch.tensor([[0.57, 0.18, 0.05], [0.58, 0.00, -0.10], [0.59, -0.18, 0.05]], dtype=torch.float64)
+
+#: How much colours vary in chroma, as a share of how much they vary in all; root mean square.
+CHROMA = float(COLOURS[:, 1:].norm() / COLOURS.norm())
 
 MOST = 0.99
 
@@ -82,6 +87,54 @@ class Decorrelated(WrappedImage):
             raise ValueError(f"Decorrelated: colours have three channels; {self.image} has {self.channels}.")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Chroma(WrappedImage):
+    """The colours of `photograph` [3, H, W] are drawn, and its brightness is kept: its coefficients of COLOURS[:, 0].
+
+    `image` has two channels, the other coefficients. Brightness is kept where no colour leaves the range from -1 to 1.
+    """
+
+    photograph: Tensor
+    C, C_inverse = COLOURS, torch.linalg.inv(COLOURS)
+
+    def __post_init__(self) -> None:
+        x, channels = self.photograph, self.image.channels
+        if x.ndim != 3 or len(x) != 3 or channels < 2:
+            given = f"{list(x.shape)} and {channels} channels"
+            raise ValueError(f"Chroma: a photograph [3, H, W], and an image of two channels; it was given {given}.")
+
+    def __repr__(self) -> str:
+        return f"Chroma(image={self.image}, photograph={fingerprint({'': self.photograph})})"
+
+    @property
+    def channels(self) -> int:
+        return self.image.channels + 1
+
+    @property
+    def noise(self) -> float:
+        return CHROMA * self.image.noise
+
+    @property
+    def path_length(self) -> float:
+        return CHROMA * self.image.path_length
+
+    def parameters(self, x: Tensor) -> Tensor:
+        return self.image.parameters(mix_channels(x, self.C_inverse)[:, 1:])
+
+    def picture(self, theta: Tensor) -> Tensor:
+        return self._mixed(self.image.picture(theta), mix_channels(self.photograph[None], self.C_inverse)[:, :1])
+
+    def jvp(self, theta: Tensor, change: Tensor) -> Tensor:
+        d = self.image.jvp(theta, change)
+        return self._mixed(d, d.new_zeros(1, 1, *d.shape[2:]))
+
+    def _mixed(self, chroma: Tensor, brightness: Tensor) -> Tensor:
+        if brightness.shape[2:] != chroma.shape[2:]:
+            sizes = " x ".join(map(str, brightness.shape[2:])), " x ".join(map(str, chroma.shape[2:]))
+            raise ValueError(f"Chroma: the photograph has {sizes[0]} pixels, and the picture {sizes[1]}.")
+        return mix_channels(F.merge(brightness.to(chroma).expand(len(chroma), -1, -1, -1), chroma, dim=1), self.C)
+
+
 @dataclass(frozen=True)
 class Grey(WrappedImage):
     """`image`, with one channel of its picture for all three colours; a picture with colours starts from their mean."""
@@ -122,6 +175,10 @@ class Bounded(WrappedImage):
     A picture to start from is limited to MOST.
     """
 
+    def __post_init__(self) -> None:
+        if isinstance(self.image, Chroma):
+            raise ValueError("Bounded(Chroma(...)) changes the brightness; Chroma(Bounded(...)) keeps it.")
+
     def parameters(self, x: Tensor) -> Tensor:
         return self.image.parameters(torch.atanh(x.clamp(-MOST, MOST)))
 
@@ -133,8 +190,31 @@ class Bounded(WrappedImage):
         return F.mul(F.add(F.mul(x, F.mul(x, -1)), 1), self.image.jvp(theta, change))
 
 
-def unbounded(image: Image) -> Image:
-    """`image` without Bounded."""
+def linear_part(image: Image) -> Image:
+    """`image` without Bounded, and with a brightness of 0 in Chroma; MACO, which is not linear, stays."""
     if isinstance(image, Bounded):
-        return image.image
-    return replace(image, image=unbounded(image.image)) if isinstance(image, WrappedImage) else image
+        return linear_part(image.image)
+    if isinstance(image, Chroma):
+        image = replace(image, photograph=torch.zeros_like(image.photograph))
+    return replace(image, image=linear_part(image.image)) if isinstance(image, WrappedImage) else image
+
+
+def array_shape(image: Image) -> tuple[int, ...] | None:
+    """The shape of an Array's x, which may be Bounded; None for pictures.
+
+    Raises:
+        ValueError: an image of pictures is given an Array.
+    """
+    inner = image
+    while isinstance(inner, WrappedImage):
+        inner = inner.image
+    if not isinstance(inner, Array):
+        return None
+    if image != inner and image != Bounded(inner):
+        raise ValueError(f"{image}: an Array has no colours; Bounded(Array(...)) is all that there is.")
+    return inner.shape
+
+
+def in_range(image: Image, x: Tensor) -> Tensor:
+    """x with colours from -1 to 1; an Array as it is."""
+    return x.clamp(-1, 1) if array_shape(image) is None else x

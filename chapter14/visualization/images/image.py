@@ -1,6 +1,7 @@
 """Parameterizations of an image: gradient descent on the data (14.9) descends in θ, and the image is x = image(θ).
 
     Pixels          x = θ
+    Array           x = θ, of any shape: a vector, a sequence, a volume
     Pyramid         x = sum_k U_k θ_k       θ_k of 1 / 2^k the size, U_k upsamples it to the size of x
     Fourier         x = F s θ               Fourier coefficients, s ~ 1 / frequency          (fourier.py)
     MACO            x = F A exp(iπ|k| θ)    their phases alone                               (fourier.py)
@@ -9,8 +10,9 @@
     Bounded         x = tanh(another image's picture)                                        (colour.py)
 
 x is a layer's output, so dJ/dθ = dJ/dx L^θ, (14.8). The larger the derivative of x by a parameter, the faster it moves:
-in a pyramid and in Fourier coarse structures move faster than fine ones, as they vary more in photographs. Entries of x
-from -1 to 1 are colours; during the descent x may leave that range, unless it is `Bounded`.
+in a pyramid and in Fourier coarse structures move faster than fine ones, as they vary more in photographs. Entries of a
+picture from -1 to 1 are colours; during the descent x may leave that range, unless it is `Bounded`. An `Array` has no
+range.
 """
 
 from __future__ import annotations
@@ -66,6 +68,33 @@ class Pixels(LinearImage):
     noise: float = 0.8
     path_length: float = 0.9
     channels: int = 3
+
+    def parameters(self, x: Tensor) -> Tensor:
+        return x
+
+    def picture(self, theta: Tensor) -> Tensor:
+        return theta
+
+
+@dataclass(frozen=True)
+class Array(LinearImage):
+    """Data that is no picture, x [B, *shape]: a vector [N], a sequence [C, T], a volume [C, D, H, W].
+
+    Its entries have no range; those of `Bounded(Array(shape))` are from -1 to 1. `path_length` is in units of √(1.3 N)
+    for N entries, as for pictures.
+    """
+
+    shape: tuple[int, ...]
+    noise: float = 0.1
+    path_length: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not self.shape or not all(isinstance(n, int) and n > 0 for n in self.shape):
+            raise ValueError(f"Array: shape is of one x, as (1, 16000); it was given {self.shape!r}.")
+
+    @property
+    def channels(self) -> int:
+        return self.shape[0]
 
     def parameters(self, x: Tensor) -> Tensor:
         return x

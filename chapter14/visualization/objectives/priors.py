@@ -1,6 +1,6 @@
 """Regularizers: objectives of the picture itself, to be minimized.
 
-    total_variation     mean |x[i + 1, j] - x[i, j]| + |x[i, j + 1] - x[i, j]|
+    total_variation     mean |x[i + 1, j] - x[i, j]| + |x[i, j + 1] - x[i, j]|, and so along every axis of an Array
     l2                  mean x^2
     blur                mean (x - k * x)^2, with a Gaussian k
     natural_spectrum    mean (log |S| - log A)^2, S the Fourier transform of x, A of photographs; each with a floor
@@ -12,6 +12,7 @@ transforms; each is a mean, whose scale does not depend on the size of the pictu
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from torch import Tensor
@@ -30,18 +31,21 @@ FLOOR = 0.2  # added to both amplitudes, as noise: otherwise the logs of the sma
 def total_variation() -> Objective:
     """The mean absolute difference of neighbouring pixels, downwards and to the right."""
 
-    def value(x: Tensor) -> Tensor:
-        H, W = x.shape[2:]
-        down = F.sub(F.narrow(x, 2, 1, H - 1), F.narrow(x, 2, 0, H - 1))
-        right = F.sub(F.narrow(x, 3, 1, W - 1), F.narrow(x, 3, 0, W - 1))
-        return F.add(mean_per_picture(F.absolute(down)), mean_per_picture(F.absolute(right)))
+    def along(x: Tensor, dim: int) -> Tensor:
+        n = x.shape[dim] - 1
+        return mean_per_picture(F.absolute(F.sub(F.narrow(x, dim, 1, n), F.narrow(x, dim, 0, n))))
 
-    return _of_picture("total variation", value)
+    def value(x: Tensor) -> Tensor:
+        if x.ndim < 3:
+            raise ValueError(f"total_variation: the entries of a vector have no neighbours; x is {list(x.shape)}.")
+        return functools.reduce(F.add, [along(x, dim) for dim in range(2, x.ndim)])
+
+    return _of_data("total variation", value)
 
 
 def l2() -> Objective:
     """The mean squared distance from grey."""
-    return _of_picture("distance from grey", lambda x: mean_per_picture(F.square(x)))
+    return _of_data("distance from grey", lambda x: mean_per_picture(F.square(x)))
 
 
 def blur(sigma: float = 1.0) -> Objective:
@@ -82,4 +86,13 @@ def mean_alpha() -> Objective:
 
 
 def _of_picture(name: str, value: Callable[[Tensor], Tensor]) -> Objective:
+    def of_picture(x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"{name}: it is of a picture [B, C, H, W]; this x is {list(x.shape)}.")
+        return value(x)
+
+    return _of_data(name, of_picture)
+
+
+def _of_data(name: str, value: Callable[[Tensor], Tensor]) -> Objective:
     return Objective(name, frozenset([PICTURE]), lambda network: lambda x: value(x[PICTURE]))

@@ -21,7 +21,7 @@ import torch
 from torch import Generator, Tensor
 
 from ... import functional as F
-from ..images.colour import unbounded
+from ..images.colour import in_range, linear_part
 from ..images.image import Image
 from ..transforms.transform import randn
 
@@ -79,9 +79,9 @@ def generators(seeds: Sequence[int], step: int) -> list[Generator]:
 
 def white_noise(image: Image, x: Tensor, draws: Sequence[Generator]) -> Tensor:
     """White noise in θ, as pictures of x's shape, with the standard deviation `image.noise`."""
-    linear = unbounded(image)  # the noise is scaled down to small entries, where tanh is linear
+    linear = linear_part(image)  # the noise is scaled down to small entries, where tanh is linear
     noise = linear.picture(randn(linear.parameters(x).shape, draws).to(x))
-    return noise * (image.noise / noise.square().flatten(1).mean(1).sqrt()).view(-1, 1, 1, 1)
+    return noise * (image.noise / noise.square().flatten(1).mean(1).sqrt()).view(-1, *(1 for _ in noise.shape[1:]))
 
 
 def descend(
@@ -111,7 +111,7 @@ def descend(
     for i, move in list(enumerate(plan))[begin:]:
         draws = generators(seeds, i)
         if move.mix is not None:
-            x = image.picture(theta).clamp(-1, 1) if i else x
+            x = in_range(image, image.picture(theta)) if i else x
             theta = image.parameters(move.mix * x + (1 - move.mix) * white_noise(image, x, draws))
             moments, t = torch.zeros_like(moments), 0
         t += 1

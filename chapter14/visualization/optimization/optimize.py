@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,36 +17,41 @@ from ...models.load import load_network
 from ...models.pretrained import Pretrained, input_channels
 from ...models.state_dict import fingerprint
 from ..activations.hooks import PICTURE, frozen_parameters
-from ..images.colour import Alpha
+from ..images.colour import Alpha, array_shape, in_range, linear_part
 from ..images.image import Image
 from ..objectives.objective import Objective, text
 from ..objectives.objective_hash import identity
+from ..transforms.colour import added_channels
 from ..transforms.transform import Together, Transform
 from .batch_size import largest_batch
 from .checkpoint import Checkpoint
 from .cost import CostFunction, Settings, cost_function
 from .descent import DeadNeuron, DescentStep, StepPlan, descend, generators, plan_steps, white_noise
-from .recipe import Recipe, default_recipe
+from .recipe import STEPS, Recipe, default_recipe
 
 if TYPE_CHECKING:
     import PIL.Image
 
 
 class Visualization(NamedTuple):
-    x: Tensor  # [B, C, H, W], entries from -1 to 1
+    x: Tensor  # [B, C, H, W], entries from -1 to 1; [B, *shape] of an Array
     history: Tensor  # [steps, B], J before each step
     alive: Tensor  # [B], whether J had a gradient at the first step; with through_relu, at the first step after those
-    importance: Tensor  # [B, 1, H, W], |dJ/dx|, averaged over channels and steps
+    importance: Tensor  # [B, 1, H, W], |dJ/dx|, averaged over channels and steps; of an Array [B, 1, ...]
     noise: Tensor  # [B], the correlation of x with the noise that its last descent began with; 0 without noise
 
     def image(self, height: int | None = None) -> PIL.Image.Image:
-        """The pictures side by side, each resized to `height`."""
+        """The pictures side by side, each resized to `height`.
+
+        Raises:
+            ValueError: x is not pictures.
+        """
         from ..output.render import channels_apart, side_by_side, to_image
 
         return side_by_side([to_image(x, height) for x in channels_apart(self.x)], columns=8)
 
     def save(self, path: str | Path, height: int | None = None) -> None:
-        """Writes `image` in the format of the file's suffix, completely or not at all."""
+        """Writes `image` in the format of the file's suffix, completely or not at all; errors as those of `image`."""
         from ..output.render import save_image
 
         save_image(self.image(height), path)
@@ -54,8 +60,10 @@ class Visualization(NamedTuple):
         """Opens `image` in the system's viewer."""
         self.image().show()
 
-    def _repr_png_(self) -> bytes:
-        """What a notebook shows."""
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows; None where x is not pictures, which it then shows as text."""
+        if self.x.ndim != 4:
+            return None
         file = io.BytesIO()
         self.image().save(file, "PNG")
         return file.getvalue()
@@ -72,6 +80,7 @@ def visualize(
     size: int | tuple[int, int] | None = None,
     image: Image | None = None,
     start: Tensor | None = None,
+    given: Mapping[str, Any] | None = None,
     path_length: float | None = None,
     rate: float | None = None,
     transforms: Sequence[Transform] | None = None,
@@ -100,9 +109,12 @@ def visualize(
             a x + (1 - a) noise, and a descent follows that is shorter by the factor 1 - a.
         size: of the pictures, in pixels, or (height, width); by default the network's.
         image: the parameterization: `Pixels()`, `Pyramid()`, `Fourier()`, `MACO()`; in `Decorrelated(...)` colours, in
-            `Grey(...)`, `Bounded(...)`, or with `Alpha(...)`.
+            `Grey(...)`, `Bounded(...)`, or with `Alpha(...)`; `Chroma(...)` of a photograph. Or `Array(shape)`, for
+            data that is no picture: then x is [B, *shape], without transforms by default, and there is no `size`.
         start: a picture [C, H, W] or pictures [B, C, H, W], entries from -1 to 1, to start from instead of noise, in a
             single descent of `steps`.
+        given: the network's other inputs, by the names of its arguments: tensors of one row, [1, ...], which all
+            pictures share, and values of other types. x is the first argument that is not given.
         path_length: the sum of the lengths of the first descent's steps, in units of the distance from white noise to
             a photograph; with an image, by default the image's.
         rate: of Adam on the image's parameters, instead of steps of given lengths.
@@ -120,14 +132,14 @@ def visualize(
         DeadNeuron: dJ/dx is 0 at the start, for every picture.
         FloatingPointError: J or dJ/dx is NaN or infinite.
         FileNotFoundError: there is no such file of weights, or nothing to resume.
-        ValueError: the network has no such layer, class or word, or cannot take pictures of this size; `image` does not
-            fit `start`, or has alpha and no background; the checkpoint belongs to another call.
+        ValueError: the network has no such layer, class, word or argument, or cannot take pictures of this size;
+            `image` does not fit `start`, or has alpha and no background; the checkpoint belongs to another call.
     """
-    network = as_pretrained(model, size)
-    given = [objective] if isinstance(objective, str | Objective) else objective
-    if not given:
+    network = as_pretrained(model, size, image, given)
+    several = [objective] if isinstance(objective, str | Objective) else objective
+    if not several:
         raise ValueError("visualize: there is no objective.")
-    objectives = [text(o) if isinstance(o, str) else o for o in given]
+    objectives = [text(o) if isinstance(o, str) else o for o in several]
     recipe = find_recipe(network, objectives, size, steps, cycles, image, start, path_length, rate, transforms)
     image, steps, cycles, transforms = recipe.image, recipe.steps, recipe.cycles, recipe.transforms
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
@@ -138,7 +150,7 @@ def visualize(
             f"they are {cycles} and {through_relu}."
         )
     objectives = [o for o in objectives for _ in range(count)]
-    seeds = [seed + i for _ in given for i in range(count)]
+    seeds = [seed + i for _ in several for i in range(count)]
     settings = Settings(transforms, through_relu, precision, compile)
     x, plan = _start(network, len(seeds), size, recipe, start)
     _check_image(image, x, transforms)
@@ -164,7 +176,7 @@ def visualize(
         x = torch.cat([image.picture(theta.detach()) for theta in thetas])
         noise = _noise(image, x, seeds, plan)
     history = torch.cat([torch.stack(J) for J in Js], 1)
-    return Visualization(x.clamp(-1, 1), history, torch.cat(alive), torch.cat(importance) / len(history), noise)
+    return Visualization(in_range(image, x), history, torch.cat(alive), torch.cat(importance) / len(history), noise)
 
 
 def find_recipe(
@@ -182,9 +194,13 @@ def find_recipe(
     """The recipe that `visualize` follows with these arguments, defaults included."""
     if path_length is not None and rate is not None:
         raise ValueError("visualize: path_length is of steps of given lengths, and rate is Adam's; give one of them.")
-    recipe = default_recipe(
-        network, objectives, _sides(network.size if size is None else size), image, start is not None
-    )
+    if image is not None and array_shape(image) is not None:
+        recipe = Recipe(image, (), STEPS, (), path_length=image.path_length)
+    else:
+        sides = _sides(network.size if size is None else size)
+        drawn = max(network.channels - added_channels(transforms or ()), 1)
+        seen = dataclasses.replace(network, channels=drawn) if drawn != network.channels else network
+        recipe = default_recipe(seen, objectives, sides, image, start is not None)
     own = path_length is None and rate is None
     return Recipe(
         recipe.image,
@@ -202,24 +218,36 @@ def number_of_steps(recipe: Recipe) -> int:
 
 
 def _noise(image: Image, x: Tensor, seeds: Sequence[int], plan: Sequence[StepPlan]) -> Tensor:
-    """[B], the correlation of the pictures with the noise that their last descent began with."""
+    """[B], the correlation of the pictures with the noise that their last descent began with; not of what is given."""
     last = max((i for i, step in enumerate(plan) if step.mix is not None), default=None)
     if last is None:
         return x.new_zeros(len(x))
     noise = torch.cat([white_noise(image, own[None], generators([s], last)) for own, s in zip(x, seeds, strict=True)])
+    linear = linear_part(image)
+    x = linear.picture(linear.parameters(x))
     a, b = (t - t.mean(1, keepdim=True) for t in (x.flatten(1), noise.flatten(1)))
     return torch.nn.functional.cosine_similarity(a, b)
 
 
-def as_pretrained(model: str | Path | Pretrained | nn.Module, size: int | tuple[int, int] | None) -> Pretrained:
+def as_pretrained(
+    model: str | Path | Pretrained | nn.Module,
+    size: int | tuple[int, int] | None,
+    image: Image | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Pretrained:
     """The network that `visualize` draws for."""
-    if isinstance(model, Pretrained):
-        return model
-    if not isinstance(model, nn.Module):
-        return load_network(model)
-    if size is None:
-        raise ValueError(f"visualize: {type(model).__name__} needs a size, of the pictures that it takes, in pixels.")
-    return Pretrained(model, size if isinstance(size, int) else max(size), channels=input_channels(model))
+    is_array = image is not None and array_shape(image) is not None
+    if is_array and size is not None:
+        raise ValueError(f"visualize: size is of pictures, and {image} has a shape; it was given {size!r}.")
+    if isinstance(model, nn.Module):
+        if size is None and not is_array:
+            name = type(model).__name__
+            raise ValueError(f"visualize: {name} needs a size, of the pictures that it takes, in pixels.")
+        side = size if isinstance(size, int) else max(size or (0,))
+        network = Pretrained(model, side, channels=input_channels(model))
+    else:
+        network = model if isinstance(model, Pretrained) else load_network(model)
+    return dataclasses.replace(network, given={**network.given, **given}) if given else network
 
 
 def _start(
@@ -229,16 +257,19 @@ def _start(
     recipe: Recipe,
     start: Tensor | None,
 ) -> tuple[Tensor, list[StepPlan]]:
-    """x [B, C, H, W] before the first step, and the steps."""
+    """x [B, C, H, W] before the first step, or [B, *shape]; and the steps."""
+    shape = array_shape(recipe.image)
     if start is not None:
-        if start.ndim not in (3, 4):
-            raise ValueError(f"visualize: start is [C, H, W], or [B, C, H, W]; it is {list(start.shape)}.")
-        if start.ndim == 4 and len(start) not in (1, count):
+        axes = "C, H, W" if shape is None else ", ".join(map(str, shape))
+        n = 3 if shape is None else len(shape)
+        if start.ndim not in (n, n + 1) or shape not in (None, start.shape[-n:]):
+            raise ValueError(f"visualize: start is [{axes}], or [B, {axes}]; it is {list(start.shape)}.")
+        if start.ndim > n and len(start) not in (1, count):
             raise ValueError(f"visualize: start is one picture, or one for each of {count}; it has {len(start)}.")
-        x = start.to(network.like).expand(count, *start.shape[-3:])
+        x = start.to(network.like).expand(count, *start.shape[-n:])
     else:
-        sides = _sides(network.size if size is None else size)
-        x = torch.zeros(count, recipe.image.channels, *sides).to(network.like)
+        shape = shape or (recipe.image.channels, *_sides(network.size if size is None else size))
+        x = torch.zeros(count, *shape).to(network.like)
     plan = plan_steps(recipe.steps, recipe.cycles, x[0].numel(), recipe.path_length, recipe.rate)
     return x, plan if start is None else [step._replace(mix=None) for step in plan]
 
@@ -256,7 +287,7 @@ def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> No
         raise ValueError(f"visualize: {image} has {image.channels} channels, and start has {channels}.")
     if alpha:
         seen = Together(transforms)(image.picture(image.parameters(x[:1])), generators([0], 0))
-        if seen.shape[1] == image.channels:
+        if seen.shape[1] == image.channels + added_channels(transforms):
             raise ValueError("visualize: a picture with alpha needs a background: transforms=(Composite(), ...).")
 
 
@@ -308,6 +339,7 @@ def _call(
     identities = {id(o): identity(o) for o in objectives}  # once for each objective, which may have many pictures
     return {
         "weights": fingerprint(network.model.state_dict()),
+        "given": {name: identity(value) for name, value in network.given.items()},
         "objectives": [f"{o.name} ({identities[id(o)]})" for o in objectives],
         "seeds": list(seeds),
         "image": repr(image),

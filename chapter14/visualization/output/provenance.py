@@ -87,10 +87,12 @@ def describe(
     count, seed = call.arguments["count"], call.arguments["seed"]
     own = {name: call.arguments[name] for name in RECIPE}
     objectives = [text(o) if isinstance(o, str) else o for o in several]
-    recipe = find_recipe(as_pretrained(network, own["size"]), objectives, **own)
-    given = call.arguments | {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    arguments = {name: _to_json(value) for name, value in given.items() if name not in OMITTED}
-    module = network.model if isinstance(network, Pretrained) else network
+    pretrained = as_pretrained(network, own["size"], own["image"], call.arguments["given"])
+    recipe = find_recipe(pretrained, objectives, **own)
+    followed = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    values = call.arguments | followed | {"given": pretrained.given or None}
+    arguments = {name: _to_json(value) for name, value in values.items() if name not in OMITTED}
+    module = pretrained.model
     weights, versions = fingerprint(module.state_dict()), current_versions()
     return [
         Provenance(
@@ -239,6 +241,8 @@ def _is_simple(value: Any, depth: int = 4) -> bool:
 
 
 def _to_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return [f"{name}: {_to_json(v)}" for name, v in value.items()]
     if isinstance(value, list | tuple):
         return [_to_json(v) for v in value]
     if isinstance(value, Tensor):

@@ -40,7 +40,13 @@ def to_image(x: Tensor, height: int | None = None) -> Image.Image:
 
 
 def channels_apart(x: Tensor) -> Tensor:
-    """Pictures x [B, C, H, W] whose C is none of 1, 3 and 4 as grey ones, channel beside channel: [B, 1, H, C W]."""
+    """Pictures x [B, C, H, W] whose C is none of 1, 3 and 4 as grey ones, channel beside channel: [B, 1, H, C W].
+
+    Raises:
+        ValueError: x is not pictures.
+    """
+    if x.ndim != 4:
+        raise ValueError(f"x {list(x.shape)} is not pictures [B, C, H, W], and cannot be shown as an image.")
     return x if x.shape[1] in (1, 3, 4) else x.transpose(1, 2).flatten(2)[:, None]
 
 

@@ -1,8 +1,9 @@
-"""Transforms that change the values of pixels: noise, colour, blur; and the background of a picture with alpha.
+"""Transforms that change the values of pixels: noise, colour, blur; and their channels: further ones, a background.
 
 Noise        x_out = x + n
 Colour       x_out = contrast (saturation x + (1 - saturation) mean of x's channels) + brightness
 Blur         x_out = k * x, with a Gaussian k, along each axis in turn
+AddChannels  x_out = [x, given]
 Composite    x_out = a x + (1 - a) background,   a = (1 + alpha) / 2
 """
 
@@ -17,9 +18,10 @@ from torch import Generator, Tensor
 
 from ... import functional as F
 from ...layer.shape import in_words
+from ...models.state_dict import fingerprint
 from ..images.colour import from_components
 from ..images.fourier import Fourier
-from .transform import randn, uniform
+from .transform import Transform, randn, uniform
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Noise:
     """Adds normal noise of a standard deviation."""
 
     sigma: float
+    any_shape = True
 
     def __post_init__(self) -> None:
         if self.sigma < 0:
@@ -88,6 +91,33 @@ def gaussian_blur(x: Tensor, sigma: Tensor, largest: float) -> Tensor:
     x_out = F.pad(F.reshape(x, (1, B * C, H, W)), (radius,) * 4, "replicate")
     x_out = F.conv2d(F.conv2d(x_out, k[..., None], groups=B * C), k[..., None, :], groups=B * C)
     return F.reshape(x_out, x.shape)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AddChannels:
+    """Channels that are not drawn, but given, [C, H, W]: after those of x, or from the channel `first` on.
+
+    Before the other transforms, so that they move with the picture: `transforms=(AddChannels(depth), Jitter(4))`.
+    """
+
+    given: Tensor
+    first: int | None = None
+    any_shape = True
+
+    def __repr__(self) -> str:
+        return f"AddChannels(given={list(self.given.shape)} {fingerprint({'': self.given})}, first={self.first})"
+
+    def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
+        given, first = self.given.to(x), x.shape[1] if self.first is None else self.first
+        if given.shape[1:] != x.shape[2:] or not 0 <= first <= x.shape[1]:
+            raise ValueError(f"{self}: it does not fit x {in_words(x)}.")
+        before, after = F.split(x, [first, x.shape[1] - first], 1)
+        return F.merge(before, given.expand(len(x), *given.shape), after, dim=1)
+
+
+def added_channels(transforms: Sequence[Transform]) -> int:
+    """How many channels transforms add."""
+    return sum(len(transform.given) for transform in transforms if isinstance(transform, AddChannels))
 
 
 @dataclass(frozen=True)

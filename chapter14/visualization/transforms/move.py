@@ -18,15 +18,16 @@ from .transform import randn
 
 
 class Rolled(LinearMap):
-    """Each picture rolled by own own shifts, (down, right)."""
+    """Each picture rolled by own own shifts: one for each axis after its channels, as (down, right)."""
 
     @staticmethod
     def forward(x, shifts):
-        return torch.stack([own.roll(shift, (1, 2)) for own, shift in zip(x, shifts, strict=True)])
+        axes = range(1, x.ndim - 1)
+        return torch.stack([own.roll(shift, tuple(axes)) for own, shift in zip(x, shifts, strict=True)])
 
     @staticmethod
     def transpose(g, shape, shifts):
-        return Rolled.of(g, tuple((-down, -right) for down, right in shifts))
+        return Rolled.of(g, tuple(tuple(-n for n in shift) for shift in shifts))
 
 
 class Flipped(LinearMap):
@@ -71,17 +72,21 @@ class Uncropped(LinearMap):
 
 @dataclass(frozen=True)
 class Jitter:
-    """Rolls the picture by up to `pixels` along each axis."""
+    """Rolls the picture, or a sequence or volume, by up to `pixels` along each axis."""
 
     pixels: int
+    any_shape = True
 
     def __post_init__(self) -> None:
         if self.pixels < 0:
             raise ValueError(f"Jitter: pixels is at least 0; it was given {self.pixels}.")
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
-        drawn = [torch.randint(-self.pixels, self.pixels + 1, (2,), generator=generator) for generator in generators]
-        return Rolled.of(x, tuple((int(down), int(right)) for down, right in drawn))
+        n = x.ndim - 2
+        if not n:
+            raise ValueError(f"{self}: a vector has no axis to roll along; x is {in_words(x)}.")
+        drawn = [torch.randint(-self.pixels, self.pixels + 1, (n,), generator=generator) for generator in generators]
+        return Rolled.of(x, tuple(tuple(shift.tolist()) for shift in drawn))
 
 
 @dataclass(frozen=True)

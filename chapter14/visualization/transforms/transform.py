@@ -23,21 +23,31 @@ from ...conversion.by_hand import by_hand
 
 
 class Transform(Protocol):
-    """x [B, C, H, W], with B generators → x_out [B, ...], of any size and number of channels."""
+    """x [B, C, H, W], with B generators → x_out [B, ...], of any size and number of channels.
+
+    Those of the package that take an `Array`, too, have the attribute `any_shape`.
+    """
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Together:
-    """Transforms in sequence; the user's own run inside `by_hand`."""
+    """Transforms in sequence; the user's own run inside `by_hand`.
+
+    Raises:
+        ValueError: one of the package's is only for pictures, and x is none.
+    """
 
     transforms: Sequence[Transform]
+    any_shape = True
 
     def __call__(self, x: Tensor, generators: Sequence[Generator]) -> Tensor:
         for transform in self.transforms:
-            # the package's own consist of layers already
-            with nullcontext() if type(transform).__module__.startswith("chapter14.") else by_hand():
+            own = type(transform).__module__.startswith("chapter14.")
+            if own and x.ndim != 4 and not hasattr(transform, "any_shape"):
+                raise ValueError(f"{transform}: it is for pictures [B, C, H, W]; this x is {list(x.shape)}.")
+            with nullcontext() if own else by_hand():  # the package's own consist of layers already
                 x = transform(x, generators)
         return x
 
