@@ -3,169 +3,74 @@
 A module owns the parameters and passes them to the layer as inputs, (14.1). Containers are torch's.
 """
 
-from torch.nn import Identity as Identity
-from torch.nn import Module as Module
-from torch.nn import ModuleDict as ModuleDict
-from torch.nn import ModuleList as ModuleList
-from torch.nn import Parameter as Parameter
-from torch.nn import ParameterDict as ParameterDict
-from torch.nn import ParameterList as ParameterList
-from torch.nn import Sequential as Sequential
-from torch.nn import init as init
-from torch.nn import utils as utils
-
+# isort: off
+# fmt: off
+from torch.nn import (
+    Identity as Identity, Module as Module, ModuleDict as ModuleDict, ModuleList as ModuleList, Parameter as Parameter,
+    ParameterDict as ParameterDict, ParameterList as ParameterList, Sequential as Sequential, init as init,
+    utils as utils,
+)
 from .. import functional as functional
 from .activation import ReLU as ReLU
-from .arrange import Flatten as Flatten
-from .arrange import Unflatten as Unflatten
+from .arrange import Flatten as Flatten, Unflatten as Unflatten
 from .attention import MultiheadAttention as MultiheadAttention
-from .chapter import Branch as Branch
-from .chapter import L2Loss as L2Loss
-from .chapter import Merge as Merge
-from .chapter import Pointwise as Pointwise
-from .linear import LazyLinear as LazyLinear
-from .linear import Linear as Linear
-from .loss import AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss
-from .loss import LinearCrossEntropyLoss as LinearCrossEntropyLoss
-from .loss import TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss
-from .mirror import CELU as CELU
-from .mirror import ELU as ELU
-from .mirror import GELU as GELU
-from .mirror import GLU as GLU
-from .mirror import SELU as SELU
-from .mirror import AdaptiveAvgPool1d as AdaptiveAvgPool1d
-from .mirror import AdaptiveAvgPool2d as AdaptiveAvgPool2d
-from .mirror import AdaptiveAvgPool3d as AdaptiveAvgPool3d
-from .mirror import AdaptiveMaxPool1d as AdaptiveMaxPool1d
-from .mirror import AdaptiveMaxPool2d as AdaptiveMaxPool2d
-from .mirror import AdaptiveMaxPool3d as AdaptiveMaxPool3d
-from .mirror import AlphaDropout as AlphaDropout
-from .mirror import AvgPool1d as AvgPool1d
-from .mirror import AvgPool2d as AvgPool2d
-from .mirror import AvgPool3d as AvgPool3d
-from .mirror import BCELoss as BCELoss
-from .mirror import BCEWithLogitsLoss as BCEWithLogitsLoss
-from .mirror import Bilinear as Bilinear
-from .mirror import ChannelShuffle as ChannelShuffle
-from .mirror import CircularPad1d as CircularPad1d
-from .mirror import CircularPad2d as CircularPad2d
-from .mirror import CircularPad3d as CircularPad3d
-from .mirror import ConstantPad1d as ConstantPad1d
-from .mirror import ConstantPad2d as ConstantPad2d
-from .mirror import ConstantPad3d as ConstantPad3d
-from .mirror import Conv1d as Conv1d
-from .mirror import Conv2d as Conv2d
-from .mirror import Conv3d as Conv3d
-from .mirror import ConvTranspose1d as ConvTranspose1d
-from .mirror import ConvTranspose2d as ConvTranspose2d
-from .mirror import ConvTranspose3d as ConvTranspose3d
-from .mirror import CosineEmbeddingLoss as CosineEmbeddingLoss
-from .mirror import CosineSimilarity as CosineSimilarity
-from .mirror import CrossEntropyLoss as CrossEntropyLoss
-from .mirror import CTCLoss as CTCLoss
-from .mirror import Dropout as Dropout
-from .mirror import Dropout1d as Dropout1d
-from .mirror import Dropout2d as Dropout2d
-from .mirror import Dropout3d as Dropout3d
-from .mirror import Embedding as Embedding
-from .mirror import EmbeddingBag as EmbeddingBag
-from .mirror import FeatureAlphaDropout as FeatureAlphaDropout
-from .mirror import Fold as Fold
-from .mirror import FractionalMaxPool2d as FractionalMaxPool2d
-from .mirror import FractionalMaxPool3d as FractionalMaxPool3d
-from .mirror import GaussianNLLLoss as GaussianNLLLoss
-from .mirror import GroupNorm as GroupNorm
-from .mirror import Hardshrink as Hardshrink
-from .mirror import Hardsigmoid as Hardsigmoid
-from .mirror import Hardswish as Hardswish
-from .mirror import Hardtanh as Hardtanh
-from .mirror import HingeEmbeddingLoss as HingeEmbeddingLoss
-from .mirror import HuberLoss as HuberLoss
-from .mirror import InstanceNorm1d as InstanceNorm1d
-from .mirror import InstanceNorm2d as InstanceNorm2d
-from .mirror import InstanceNorm3d as InstanceNorm3d
-from .mirror import KLDivLoss as KLDivLoss
-from .mirror import L1Loss as L1Loss
-from .mirror import LayerNorm as LayerNorm
-from .mirror import LazyConv1d as LazyConv1d
-from .mirror import LazyConv2d as LazyConv2d
-from .mirror import LazyConv3d as LazyConv3d
-from .mirror import LazyConvTranspose1d as LazyConvTranspose1d
-from .mirror import LazyConvTranspose2d as LazyConvTranspose2d
-from .mirror import LazyConvTranspose3d as LazyConvTranspose3d
-from .mirror import LazyInstanceNorm1d as LazyInstanceNorm1d
-from .mirror import LazyInstanceNorm2d as LazyInstanceNorm2d
-from .mirror import LazyInstanceNorm3d as LazyInstanceNorm3d
-from .mirror import LeakyReLU as LeakyReLU
-from .mirror import LocalResponseNorm as LocalResponseNorm
-from .mirror import LogSigmoid as LogSigmoid
-from .mirror import LogSoftmax as LogSoftmax
-from .mirror import LPPool1d as LPPool1d
-from .mirror import LPPool2d as LPPool2d
-from .mirror import LPPool3d as LPPool3d
-from .mirror import MarginRankingLoss as MarginRankingLoss
-from .mirror import MaxPool1d as MaxPool1d
-from .mirror import MaxPool2d as MaxPool2d
-from .mirror import MaxPool3d as MaxPool3d
-from .mirror import MaxUnpool1d as MaxUnpool1d
-from .mirror import MaxUnpool2d as MaxUnpool2d
-from .mirror import MaxUnpool3d as MaxUnpool3d
-from .mirror import Mish as Mish
-from .mirror import MSELoss as MSELoss
-from .mirror import MultiLabelMarginLoss as MultiLabelMarginLoss
-from .mirror import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss
-from .mirror import MultiMarginLoss as MultiMarginLoss
-from .mirror import NLLLoss as NLLLoss
-from .mirror import NLLLoss2d as NLLLoss2d
-from .mirror import PairwiseDistance as PairwiseDistance
-from .mirror import PixelShuffle as PixelShuffle
-from .mirror import PixelUnshuffle as PixelUnshuffle
-from .mirror import PoissonNLLLoss as PoissonNLLLoss
-from .mirror import PReLU as PReLU
-from .mirror import ReflectionPad1d as ReflectionPad1d
-from .mirror import ReflectionPad2d as ReflectionPad2d
-from .mirror import ReflectionPad3d as ReflectionPad3d
-from .mirror import ReLU6 as ReLU6
-from .mirror import ReplicationPad1d as ReplicationPad1d
-from .mirror import ReplicationPad2d as ReplicationPad2d
-from .mirror import ReplicationPad3d as ReplicationPad3d
-from .mirror import RMSNorm as RMSNorm
-from .mirror import RReLU as RReLU
-from .mirror import Sigmoid as Sigmoid
-from .mirror import SiLU as SiLU
-from .mirror import SmoothL1Loss as SmoothL1Loss
-from .mirror import SoftMarginLoss as SoftMarginLoss
-from .mirror import Softmax as Softmax
-from .mirror import Softmax2d as Softmax2d
-from .mirror import Softmin as Softmin
-from .mirror import Softplus as Softplus
-from .mirror import Softshrink as Softshrink
-from .mirror import Softsign as Softsign
-from .mirror import Tanh as Tanh
-from .mirror import Tanhshrink as Tanhshrink
-from .mirror import Threshold as Threshold
-from .mirror import TripletMarginLoss as TripletMarginLoss
-from .mirror import Unfold as Unfold
-from .mirror import Upsample as Upsample
-from .mirror import UpsamplingBilinear2d as UpsamplingBilinear2d
-from .mirror import UpsamplingNearest2d as UpsamplingNearest2d
-from .mirror import ZeroPad1d as ZeroPad1d
-from .mirror import ZeroPad2d as ZeroPad2d
-from .mirror import ZeroPad3d as ZeroPad3d
-from .norm import BatchNorm1d as BatchNorm1d
-from .norm import BatchNorm2d as BatchNorm2d
-from .norm import BatchNorm3d as BatchNorm3d
-from .norm import LazyBatchNorm1d as LazyBatchNorm1d
-from .norm import LazyBatchNorm2d as LazyBatchNorm2d
-from .norm import LazyBatchNorm3d as LazyBatchNorm3d
-from .recurrent import GRU as GRU
-from .recurrent import LSTM as LSTM
-from .recurrent import RNN as RNN
-from .recurrent import GRUCell as GRUCell
-from .recurrent import LSTMCell as LSTMCell
-from .recurrent import RNNCell as RNNCell
-from .transformer import Transformer as Transformer
-from .transformer import TransformerDecoder as TransformerDecoder
-from .transformer import TransformerDecoderLayer as TransformerDecoderLayer
-from .transformer import TransformerEncoder as TransformerEncoder
-from .transformer import TransformerEncoderLayer as TransformerEncoderLayer
+from .chapter import Branch as Branch, L2Loss as L2Loss, Merge as Merge, Pointwise as Pointwise
+from .linear import LazyLinear as LazyLinear, Linear as Linear
+from .loss import (
+    AdaptiveLogSoftmaxWithLoss as AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss as LinearCrossEntropyLoss,
+    TripletMarginWithDistanceLoss as TripletMarginWithDistanceLoss,
+)
+from .mirror import (
+    CELU as CELU, ELU as ELU, GELU as GELU, GLU as GLU, Hardshrink as Hardshrink, Hardsigmoid as Hardsigmoid,
+    Hardswish as Hardswish, Hardtanh as Hardtanh, LeakyReLU as LeakyReLU, LogSigmoid as LogSigmoid,
+    LogSoftmax as LogSoftmax, Mish as Mish, PReLU as PReLU, ReLU6 as ReLU6, RReLU as RReLU, SELU as SELU,
+    Sigmoid as Sigmoid, SiLU as SiLU, Softmax as Softmax, Softmax2d as Softmax2d, Softmin as Softmin,
+    Softplus as Softplus, Softshrink as Softshrink, Softsign as Softsign, Tanh as Tanh, Tanhshrink as Tanhshrink,
+    Threshold as Threshold,
+    Bilinear as Bilinear, Embedding as Embedding, EmbeddingBag as EmbeddingBag,
+    Conv1d as Conv1d, Conv2d as Conv2d, Conv3d as Conv3d, ConvTranspose1d as ConvTranspose1d,
+    ConvTranspose2d as ConvTranspose2d, ConvTranspose3d as ConvTranspose3d, LazyConv1d as LazyConv1d,
+    LazyConv2d as LazyConv2d, LazyConv3d as LazyConv3d, LazyConvTranspose1d as LazyConvTranspose1d,
+    LazyConvTranspose2d as LazyConvTranspose2d, LazyConvTranspose3d as LazyConvTranspose3d, Fold as Fold,
+    Unfold as Unfold,
+    AdaptiveAvgPool1d as AdaptiveAvgPool1d, AdaptiveAvgPool2d as AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d as AdaptiveAvgPool3d, AdaptiveMaxPool1d as AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d as AdaptiveMaxPool2d, AdaptiveMaxPool3d as AdaptiveMaxPool3d, AvgPool1d as AvgPool1d,
+    AvgPool2d as AvgPool2d, AvgPool3d as AvgPool3d, FractionalMaxPool2d as FractionalMaxPool2d,
+    FractionalMaxPool3d as FractionalMaxPool3d, LPPool1d as LPPool1d, LPPool2d as LPPool2d, LPPool3d as LPPool3d,
+    MaxPool1d as MaxPool1d, MaxPool2d as MaxPool2d, MaxPool3d as MaxPool3d, MaxUnpool1d as MaxUnpool1d,
+    MaxUnpool2d as MaxUnpool2d, MaxUnpool3d as MaxUnpool3d,
+    CircularPad1d as CircularPad1d, CircularPad2d as CircularPad2d, CircularPad3d as CircularPad3d,
+    ConstantPad1d as ConstantPad1d, ConstantPad2d as ConstantPad2d, ConstantPad3d as ConstantPad3d,
+    ReflectionPad1d as ReflectionPad1d, ReflectionPad2d as ReflectionPad2d, ReflectionPad3d as ReflectionPad3d,
+    ReplicationPad1d as ReplicationPad1d, ReplicationPad2d as ReplicationPad2d, ReplicationPad3d as ReplicationPad3d,
+    ZeroPad1d as ZeroPad1d, ZeroPad2d as ZeroPad2d, ZeroPad3d as ZeroPad3d,
+    ChannelShuffle as ChannelShuffle, PixelShuffle as PixelShuffle, PixelUnshuffle as PixelUnshuffle,
+    Upsample as Upsample, UpsamplingBilinear2d as UpsamplingBilinear2d, UpsamplingNearest2d as UpsamplingNearest2d,
+    GroupNorm as GroupNorm, InstanceNorm1d as InstanceNorm1d, InstanceNorm2d as InstanceNorm2d,
+    InstanceNorm3d as InstanceNorm3d, LayerNorm as LayerNorm, LazyInstanceNorm1d as LazyInstanceNorm1d,
+    LazyInstanceNorm2d as LazyInstanceNorm2d, LazyInstanceNorm3d as LazyInstanceNorm3d,
+    LocalResponseNorm as LocalResponseNorm, RMSNorm as RMSNorm,
+    AlphaDropout as AlphaDropout, Dropout as Dropout, Dropout1d as Dropout1d, Dropout2d as Dropout2d,
+    Dropout3d as Dropout3d, FeatureAlphaDropout as FeatureAlphaDropout,
+    CosineSimilarity as CosineSimilarity, PairwiseDistance as PairwiseDistance,
+    BCELoss as BCELoss, BCEWithLogitsLoss as BCEWithLogitsLoss, CosineEmbeddingLoss as CosineEmbeddingLoss,
+    CrossEntropyLoss as CrossEntropyLoss, CTCLoss as CTCLoss, GaussianNLLLoss as GaussianNLLLoss,
+    HingeEmbeddingLoss as HingeEmbeddingLoss, HuberLoss as HuberLoss, KLDivLoss as KLDivLoss, L1Loss as L1Loss,
+    MarginRankingLoss as MarginRankingLoss, MSELoss as MSELoss, MultiLabelMarginLoss as MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss, MultiMarginLoss as MultiMarginLoss, NLLLoss as NLLLoss,
+    NLLLoss2d as NLLLoss2d, PoissonNLLLoss as PoissonNLLLoss, SmoothL1Loss as SmoothL1Loss,
+    SoftMarginLoss as SoftMarginLoss, TripletMarginLoss as TripletMarginLoss,
+)
+from .norm import (
+    BatchNorm1d as BatchNorm1d, BatchNorm2d as BatchNorm2d, BatchNorm3d as BatchNorm3d,
+    LazyBatchNorm1d as LazyBatchNorm1d, LazyBatchNorm2d as LazyBatchNorm2d, LazyBatchNorm3d as LazyBatchNorm3d,
+)
+from .recurrent import (
+    GRU as GRU, LSTM as LSTM, RNN as RNN, GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell,
+)
+from .transformer import (
+    Transformer as Transformer, TransformerDecoder as TransformerDecoder,
+    TransformerDecoderLayer as TransformerDecoderLayer, TransformerEncoder as TransformerEncoder,
+    TransformerEncoderLayer as TransformerEncoderLayer,
+)
