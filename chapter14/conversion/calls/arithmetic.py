@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ...layers.pointwise import binary, compare
 from ...layers.pointwise.binary import divide, divide_by, exponential, raised
 from ...layers.pointwise.remainder import divide_rounded, remainder
 from ...layers.pointwise.transcendental import reciprocal
-from .operands import of_numbers, of_reals, on_tensors, promoted, tensors
+from .operands import by_name, of_numbers, of_reals, on_tensors, promoted, tensors
 
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
@@ -125,15 +126,14 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return compare.clamp(x, low, high)
 
 
-def maximum(input: Tensor, other: Tensor) -> Tensor:
-    return compare.maximum(*promoted(input, other))
+def _of_promoted(layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The layer as a call of two operands of which neither may be a number."""
+    return lambda input, other: layer(*promoted(input, other))
 
 
-def minimum(input: Tensor, other: Tensor) -> Tensor:
-    return compare.minimum(*promoted(input, other))
+maximum, minimum = _of_promoted(compare.maximum), _of_promoted(compare.minimum)
 
-
-CALLS = of_numbers({
+CALLS = of_numbers(by_name(float_power, ldexp, lerp) | {
     "add __add__ __radd__": add,
     "sub subtract __sub__": sub,
     "rsub __rsub__": lambda input, other, alpha=1: sub(other, input, alpha=alpha),
@@ -142,12 +142,9 @@ CALLS = of_numbers({
     "__rtruediv__ __rdiv__": lambda input, other: div(other, input),
     "pow __pow__": pow,
     "__rpow__": lambda input, other: pow(other, input),
-    "float_power": float_power,
     "neg negative __neg__": lambda input: scale(input, -1),
     "addcmul": lambda input, tensor1, tensor2, *, value=1: add(input, mul(tensor1, tensor2), alpha=value),
     "addcdiv": lambda input, tensor1, tensor2, *, value=1: add(input, div(tensor1, tensor2), alpha=value),
-    "lerp": lerp,
-    "ldexp": ldexp,
     "logaddexp": on_tensors(binary.logaddexp),
     "torch.where": where,
     "Tensor.where": lambda input, condition, other: where(condition, input, other),
@@ -164,8 +161,8 @@ CALLS = of_numbers({
     "special.xlog1py": on_tensors(binary.xlog1py),
     "maximum": maximum,
     "minimum": minimum,
-    "fmax": lambda input, other: compare.fmax(*promoted(input, other)),
-    "fmin": lambda input, other: compare.fmin(*promoted(input, other)),
+    "fmax": _of_promoted(compare.fmax),
+    "fmin": _of_promoted(compare.fmin),
     "clamp clip": clamp,
     "clamp_min": lambda input, min: clamp(input, min),
     "clamp_max": lambda input, max: clamp(input, None, max),

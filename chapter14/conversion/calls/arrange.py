@@ -16,7 +16,7 @@ from ...layers.core.cast import clone
 from ...layers.core.inplace import turn_in_place
 from ...layers.core.repeat import Repeat, WindowsAlong
 from ...layers.core.view import Squeeze, Unsqueeze, View, embedded
-from .operands import each, sizes
+from .operands import by_name, each, sizes
 
 
 def _of_sizes(layer: Callable[[Tensor, tuple[int, ...]], Tensor], name: str) -> Callable[..., Tensor]:
@@ -159,49 +159,31 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return clone(F.diagonal(input, diagonal), torch.contiguous_format)
 
 
-CALLS = {
-    "as_strided": F.as_strided,
-    "diagonal": F.diagonal,
-    "flatten": F.flatten,
-    "narrow": F.narrow,
-    "roll": F.roll,
-    "tril": F.tril,
-    "triu": F.triu,
-    "unflatten": F.unflatten,
-    "unsqueeze": F.unsqueeze,
+CALLS = by_name(
+    F.as_strided, F.diagonal, F.flatten, F.narrow, F.roll, F.squeeze, F.tril, F.triu, F.unflatten, F.unsqueeze,
+    broadcast_tensors, diag, mT, narrow_copy, ravel, repeat_interleave, rot90, t, t_, view,
+) | {
     "reshape": _of_sizes(F.reshape, "shape"),
     "reshape_as": lambda input, other: F.reshape(input, other.shape),
-    "view": view,
     "view_as": lambda input, other: View.of(input, tuple(other.shape)),
-    "ravel": ravel,
     "permute": _of_sizes(F.permute, "dims"),
     "transpose swapaxes swapdims": transpose,
-    "t": t,
     "T": lambda input: F.permute(input, tuple(reversed(range(input.ndim)))),
-    "mT": mT,
     "movedim moveaxis": movedim,
-    "squeeze": F.squeeze,
     "squeeze_": lambda input, dim=None: turn_in_place(input, "squeeze_", Squeeze, dim),
     "unsqueeze_": lambda input, dim: turn_in_place(input, "unsqueeze_", Unsqueeze, dim),
     "transpose_ swapaxes_ swapdims_":
         lambda input, dim0, dim1: turn_in_place(input, "transpose_", Transpose, dim0, dim1),
-    "t_": t_,
-    "expand": _of_sizes(_expand, "size"),
-    "broadcast_to": _of_sizes(_expand, "size"),
+    "expand broadcast_to": _of_sizes(_expand, "size"),
     "expand_as": lambda input, other: BroadcastTo.of(input, other.shape),
-    "broadcast_tensors": broadcast_tensors,
     **{f"atleast_{n}d": _atleast(n) for n in (1, 2, 3)},
     "flip": _of_sizes(F.flip, "dims"),
     "fliplr": lambda input: _flipped(input, "fliplr", 1),
     "flipud": lambda input: _flipped(input, "flipud", 0),
-    "rot90": rot90,
     "select": lambda input, dim, index: F.select(input, dim, int(index)),
-    "narrow_copy": narrow_copy,
     "Tensor.unfold": lambda input, dimension, size, step: WindowsAlong.of(input, axis(input, dimension), size, step),
     "repeat": _of_sizes(Repeat.of, "repeats"),
     "tile": _of_sizes(tile, "dims"),
-    "repeat_interleave": repeat_interleave,
-    "diag": diag,
     "diag_embed": lambda input, offset=0, dim1=-2, dim2=-1: embedded(input, offset, dim1, dim2),
     "diagflat": lambda input, offset=0: embedded(F.reshape(input, (-1,)), offset, 0, 1),
     "linalg.diagonal": lambda A, *, offset=0, dim1=-2, dim2=-1: F.diagonal(A, offset, dim1, dim2),

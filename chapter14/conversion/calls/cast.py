@@ -11,7 +11,7 @@ from torch import Tensor
 from ... import functional as F
 from ...layers.core.cast import clone, moved
 from ...layers.core.complex import ViewAsComplex, conj, view_as_real
-from .operands import of_numbers
+from .operands import by_name, of_numbers
 
 
 def _in(dtype: torch.dtype) -> Callable[..., Tensor]:
@@ -97,28 +97,19 @@ def H(input: Tensor) -> Tensor:
     return conj(F.transpose(input, 0, -1) if input.ndim else input)
 
 
-CALLS = of_numbers({
+CALLS = of_numbers(by_name(contiguous, cuda, to, type) | {
     "half": _in(torch.float16),
     "bfloat16": _in(torch.bfloat16),
     "float": _in(torch.float32),
     "double": _in(torch.float64),
     "cfloat": _in(torch.complex64),
     "cdouble": _in(torch.complex128),
-    "cuda": cuda,
     "cpu": lambda input, **kwargs: to(input, "cpu", **kwargs),
     "type_as": lambda input, other: to(input, other),
-    "type": type,
-    "to": to,
     "clone": lambda input, *, memory_format=None: clone(input, memory_format or torch.preserve_format),
-    "contiguous": contiguous,
-}) | {
-    "view_as_real": view_as_real,
-    "view_as_complex": view_as_complex,
+}) | by_name(H, imag, polar, view_as_complex, view_as_real) | {
     "real": lambda input: F.select(view_as_real(input), -1, 0) if input.is_complex() else input,
-    "imag": imag,
     "complex": from_parts,
-    "polar": polar,
     "conj conj_physical": conj,
     "mH adjoint": mH,
-    "H": H,
 }  # fmt: skip

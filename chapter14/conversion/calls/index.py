@@ -19,6 +19,7 @@ from ...layers.core.arrange import axis
 from ...layers.core.index import ScatterExtreme, indexed
 from ...layers.core.inplace import in_place
 from ...layers.core.view import Part, Replaced, part
+from .operands import by_name
 
 _transformed = torch._C._are_functorch_transforms_active
 _MASKS = (torch.bool, torch.uint8)
@@ -265,31 +266,16 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return in_place(input, F.broadcast_to(_in_dtype_of(input, src.to(input.device)), input.shape))
 
 
-CALLS = {
+CALLS = by_name(
+    F.gather, F.index_add, F.index_put, F.index_select, F.scatter_add, as_strided_scatter, copy_, fill, index_copy,
+    index_fill, index_reduce, masked_fill, masked_scatter, masked_select, put, scatter, scatter_reduce, slice_scatter,
+    take_along_dim,
+) | {
     "__getitem__": get,
     "__setitem__": set_at,
-    "gather": F.gather,
-    "index_add": F.index_add,
-    "index_put": F.index_put,
-    "index_select": F.index_select,
-    "scatter_add": F.scatter_add,
     "take": lambda input, index: indexed(F.reshape(input, (-1,)), (index,)),
-    "put": put,
-    "take_along_dim": take_along_dim,
-    "masked_select": masked_select,
-    "masked_fill": masked_fill,
-    "masked_scatter": masked_scatter,
-    "index_copy": index_copy,
-    "index_fill": index_fill,
-    "scatter": scatter,
-    "scatter_reduce": scatter_reduce,
-    "index_reduce": index_reduce,
     "select_scatter": lambda input, src, dim, index: _replaced(input, src, "select", dim, index),
-    "slice_scatter": slice_scatter,
     "diagonal_scatter":
         lambda input, src, offset=0, dim1=0, dim2=1: _replaced(input, src, "diagonal", offset, dim1, dim2),
-    "as_strided_scatter": as_strided_scatter,
-    "fill": fill,
     "zero_": lambda input: in_place(input, like(input, 0).expand(input.shape)),
-    "copy_": copy_,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from ... import functional as F
 from ...layers.core.arrange import axis as axis_of
 from ...layers.core.merge import Merge, of_one_dtype
 from .arrange import at_least
-from .operands import each
+from .operands import by_name, each
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Tensor:
@@ -165,26 +165,17 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return F.reshape(F.mul(x, y), [i * j for i, j in zip(a, b, strict=True)])
 
 
-CALLS = {
+CALLS = by_name(
+    F.stack, F.unbind, block_diag, cartesian_prod, chunk, column_stack, combinations, hstack, kron, meshgrid,
+    tensor_split, unsafe_chunk,
+) | {
     "cat concat concatenate": cat,
-    "stack": F.stack,
-    "hstack": hstack,
     "vstack row_stack": lambda tensors: cat(_of_at_least(2, tensors), 0),
     "dstack": lambda tensors: cat(_of_at_least(3, tensors), 2),
-    "column_stack": column_stack,
     "split split_with_sizes": split,
     "unsafe_split unsafe_split_with_sizes": unsafe_split,
-    "unsafe_chunk": unsafe_chunk,
-    "chunk": chunk,
-    "tensor_split": tensor_split,
     "hsplit": _split_along("hsplit", 1, lambda x: 0 if x.ndim == 1 else 1),
     "vsplit": _split_along("vsplit", 2, lambda x: 0),
     "dsplit": _split_along("dsplit", 3, lambda x: 2),
-    "unbind": F.unbind,
     "Tensor.__iter__": lambda input: iter(F.unbind(input, 0)) if input.ndim else NotImplemented,
-    "meshgrid": meshgrid,
-    "cartesian_prod": cartesian_prod,
-    "combinations": combinations,
-    "block_diag": block_diag,
-    "kron": kron,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from ...layer.shape import ShapeError, in_words
 from ...layers.core.arithmetic import minus, times
 from ...layers.core.arrange import roll
 from ...layers.linalg.inverse import Inverse, solve_ex
-from .operands import of_reals
+from .operands import by_name, of_reals
 
 
 def _named(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,32 +105,26 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return linalg_cross(input, other, dim=dim)
 
 
-CALLS = {
+CALLS = by_name(F.cholesky_inverse, cross) | by_name(
+    F.cholesky, F.solve, F.solve_triangular, pinv, tensorinv, tensorsolve, place="linalg.",
+) | {
     "linalg.inv inverse": F.inverse,
     "linalg.inv_ex": _named("linalg_inv_ex", lambda A, *, check_errors=False: Inverse.of(A, check_errors)),
-    "linalg.pinv": pinv,
     "pinverse": lambda input, rcond=1e-15: F.pinv(input, rtol=rcond),
-    "linalg.solve": F.solve,
     "linalg.solve_ex": _named("linalg_solve_ex", solve_ex),
-    "linalg.solve_triangular": F.solve_triangular,
     "triangular_solve": _named("triangular_solve", triangular_solve),
-    "linalg.cholesky": F.cholesky,
     "cholesky": lambda input, upper=False: F.cholesky(input, upper=upper),
     "linalg.cholesky_ex": _named("linalg_cholesky_ex", F.cholesky_ex),
     "cholesky_solve": lambda input, input2, upper=False: F.cholesky_solve(input, input2, upper),
-    "cholesky_inverse": F.cholesky_inverse,
     "linalg.matrix_exp matrix_exp": F.matrix_exp,
     "linalg.matrix_power matrix_power": F.matrix_power,
-    "linalg.tensorinv": tensorinv,
-    "linalg.tensorsolve": tensorsolve,
     "linalg.cross": linalg_cross,
-    "cross": cross,
 } | of_reals({
     "linalg.det det": F.det,
     "logdet": F.logdet,
+    "linalg.eigvalsh": F.eigvalsh,
     "slogdet": _named("slogdet", F.slogdet),
     "linalg.slogdet": _named("linalg_slogdet", F.slogdet),
-    "linalg.eigvalsh": F.eigvalsh,
     "linalg.eigh": _named("linalg_eigh", F.eigh),
     "linalg.svdvals": lambda A, *, driver=None: F.svdvals(A) if driver is None else NotImplemented,
     "linalg.svd": _named("linalg_svd", linalg_svd),

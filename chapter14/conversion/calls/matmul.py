@@ -14,9 +14,9 @@ from ...layers.core.branch import broadcast_to
 from ...layers.core.complex import conj
 from ...layers.linear.einsum import einsum
 from ...layers.linear.grouped import grouped_mm
-from ...layers.linear.matmul import MatMul, addmm, matmul, scaled
+from ...layers.linear.matmul import AddMM, MatMul, matmul, scaled
 from ...layers.reduce.reduce import sum
-from .operands import promoted
+from .operands import by_name, promoted
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -58,20 +58,20 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return times(*promoted(reshape(input, (-1, 1) if input.numel() else (0, 1)), vec2))
 
 
-def addmm_(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     check_shapes("addmm", mat1=(mat1, "N M"), mat2=(mat2, "M P"))
-    return addmm(input, mat1, mat2, beta, alpha)
+    return AddMM.of(input, mat1, mat2, beta, alpha)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     check_shapes("baddbmm", batch1=(batch1, "B N M"), batch2=(batch2, "B M P"))
-    return addmm(input, batch1, batch2, beta, alpha)
+    return AddMM.of(input, batch1, batch2, beta, alpha)
 
 
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     check_shapes("addbmm", batch1=(batch1, "B N M"), batch2=(batch2, "B M P"))
     (B, N, M), P = batch1.shape, batch2.shape[-1]
-    return addmm(input, reshape(permute(batch1, (1, 0, 2)), (N, B * M)), reshape(batch2, (B * M, P)), beta, alpha)
+    return AddMM.of(input, reshape(permute(batch1, (1, 0, 2)), (N, B * M)), reshape(batch2, (B * M, P)), beta, alpha)
 
 
 def _added_to(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tensor:
@@ -109,25 +109,16 @@ def tensordot(a: Tensor, b: Tensor, dims_a: Any, dims_b: Any) -> Tensor:
     )  # fmt: skip
 
 
-CALLS = {
+CALLS = by_name(addbmm, addmm, baddbmm, bmm, dot, einsum, inner, mm, mv) | {
     "matmul __matmul__ linalg.matmul": matmul,
     "__rmatmul__": lambda other, input: matmul(input, other),
-    "mm": mm,
-    "bmm": bmm,
-    "mv": mv,
-    "dot": dot,
     "vdot": lambda input, other: dot(conj(input), other),
     "linalg.vecdot": vecdot,
-    "inner": inner,
     "outer ger": outer,
-    "addmm": addmm_,
-    "baddbmm": baddbmm,
-    "addbmm": addbmm,
     "addmv": lambda input, mat, vec, *, beta=1, alpha=1: _added_to(input, mv(mat, vec), beta, alpha),
     "addr": lambda input, vec1, vec2, *, beta=1, alpha=1: _added_to(input, outer(vec1, vec2), beta, alpha),
     "chain_matmul": lambda *matrices: multi_dot(matrices),
     "linalg.multi_dot": multi_dot,
-    "einsum": einsum,
     "_VF.tensordot": tensordot,
     "torch._grouped_mm?": lambda input, mat2, offs=None, bias=None, out_dtype=None:
         grouped_mm(input, mat2, offs=offs, bias=bias, out_dtype=out_dtype),

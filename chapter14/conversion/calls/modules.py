@@ -16,7 +16,7 @@ from ...layer.base import cast
 from ...layer.shape import check_floating
 from ...layers.loss.likelihood import KlDiv
 from ...layers.loss.loss import REDUCTIONS, in_one_shape
-from .operands import Calls
+from .operands import Calls, by_name
 
 
 def _batched(norm: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -100,25 +100,19 @@ def _dropout(name: str) -> Calls:
     return {f"_VF.{name}": lambda input, p, train: layer(input, p, train)}
 
 
-CALLS = {
-    "_VF.rms_norm": F.rms_norm,
+CALLS = by_name(
+    F.cdist, F.gru, F.gru_cell, F.lstm, F.lstm_cell, F.rnn_relu, F.rnn_relu_cell, F.rnn_tanh, F.rnn_tanh_cell,
+    native_batch_norm, native_group_norm, native_layer_norm,
+) | by_name(F.rms_norm, embedding, kl_div, place="_VF.") | {
     "_VF.layer_norm": lambda input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True:
         F.layer_norm(input, normalized_shape, weight, bias, eps),
     "_VF.group_norm": lambda input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True:
         F.group_norm(input, num_groups, weight, bias, eps),
     "_VF.batch_norm": _batched(F.batch_norm),
     "_VF.instance_norm": _batched(F.instance_norm),
-    "native_layer_norm": native_layer_norm,
-    "native_group_norm": native_group_norm,
-    "native_batch_norm": native_batch_norm,
-    "_VF.embedding": embedding,
-    "cdist": F.cdist,
-    "_VF.kl_div": kl_div,
 }  # fmt: skip
 for _name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"):
     CALLS |= _dropout(_name)
-for _name in ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"):
-    CALLS |= {_name: getattr(F, _name)}
 CALLS |= (
     _loss("binary_cross_entropy_with_logits", "input target weight pos_weight reduction")
     | _loss("cosine_embedding_loss", "input1 input2 target margin reduction")

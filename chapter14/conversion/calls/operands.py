@@ -15,6 +15,11 @@ from ...layer.shape import several
 Calls = dict[str, Callable]
 
 
+def by_name(*functions: Callable, place: str = "") -> Calls:
+    """The functions as calls of the same name, anywhere in torch or only in such a place: "special.", "linalg."."""
+    return {place + f.__name__: f for f in functions}
+
+
 def of_numbers(calls: Calls) -> Calls:
     """The calls, for real and complex tensors. Of integers and booleans alone, or with a result of such a dtype, a call
     has no gradient and returns NotImplemented. NumPy's `axis` and `keepdims` become `dim` and `keepdim`."""

@@ -24,7 +24,7 @@ from ...layers.pointwise.transcendental import reciprocal, sqrt
 from ...layers.reduce import reduce
 from ...layers.reduce.reduce import Dim, amax, amin, mean, sum, vector_norm
 from .arithmetic import div, mul, sub
-from .operands import in_dtype, of_numbers, of_reals, with_dtype
+from .operands import by_name, in_dtype, of_numbers, of_reals, with_dtype
 
 
 def nansum(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -188,7 +188,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return clamp(divide(divide(C, reshape(column, (n, 1))), reshape(row, (1, n))), -1, 1)
 
 
-CALLS = of_numbers({
+CALLS = of_numbers(by_name(cov, norm_except_dim, renorm, trace) | {
     "sum": with_dtype(sum),
     "mean": with_dtype(mean),
     "prod": with_dtype(prod),
@@ -196,25 +196,17 @@ CALLS = of_numbers({
     "std": _spread(reduce.std),
     "var_mean": _spread(reduce.var, with_mean=True),
     "std_mean": _spread(reduce.std_beside_mean, with_mean=True),
-    "trace": trace,
     "linalg.vector_norm": norm_of_vector,
     "linalg.matrix_norm": norm_of_matrix,
     "linalg.norm": norm,
     "dist": lambda input, other, p=2: vector_norm(minus(input, other), p),
-    "renorm": renorm,
-    "norm_except_dim": norm_except_dim,
     "_weight_norm": weight_norm,
     "logsumexp special.logsumexp": softmax.logsumexp,
-    "cov": cov,
-}) | of_reals({
+}) | of_reals(by_name(amax, amin, aminmax, corrcoef) | {
     "nansum": with_dtype(nansum),
     "nanmean": with_dtype(nanmean),
-    "amax": amax,
-    "amin": amin,
-    "aminmax": aminmax,
     "torch.softmax Tensor.softmax special.softmax":
         lambda input, dim, dtype=None: softmax.softmax(input, dim, dtype=dtype),
     "torch.log_softmax Tensor.log_softmax special.log_softmax":
         lambda input, dim, dtype=None: softmax.log_softmax(input, dim, dtype=dtype),
-    "corrcoef": corrcoef,
 })  # fmt: skip

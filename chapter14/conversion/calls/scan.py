@@ -18,7 +18,7 @@ from ...layers.reduce import scan
 from ...layers.reduce.reduce import evenly, sum
 from ...layers.reduce.selection import chosen
 from .arithmetic import maximum, minimum, mul
-from .operands import of_numbers, of_reals, with_dtype
+from .operands import by_name, of_numbers, of_reals, with_dtype
 
 
 def diff(
@@ -93,23 +93,19 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return _named(torch.topk, input, dim, k, dim, largest, sorted)
 
 
-CALLS = of_numbers({
+CALLS = of_numbers(by_name(scan.logcumsumexp, diff) | {
     "cumsum": with_dtype(scan.cumsum),
     "cumprod": with_dtype(scan.cumprod),
-    "logcumsumexp": scan.logcumsumexp,
-    "diff": diff,
     "trapezoid trapz": lambda y, x=None, *, dx=1, dim=-1: sum(_areas(y, x, dx, dim), dim),
     "cumulative_trapezoid": lambda y, x=None, *, dx=1, dim=-1: scan.cumsum(_areas(y, x, dx, dim), dim),
-}) | of_reals({
+}) | of_reals(by_name(sort, topk) | {
     "max": _extreme(torch.max, maximum),
     "min": _extreme(torch.min, minimum),
     "median": _one_of(torch.median),
     "nanmedian": _one_of(torch.nanmedian),
     "mode": _one_of(torch.mode, -1),
     "kthvalue": lambda input, k, dim=-1, keepdim=False: _named(torch.kthvalue, input, dim, k, dim, keepdim),
-    "sort": sort,
     "msort": lambda input: sort(input, 0)[0],
-    "topk": topk,
     "cummax": lambda input, dim: _named(torch.cummax, input, dim, dim),
     "cummin": lambda input, dim: _named(torch.cummin, input, dim, dim),
 })  # fmt: skip
