@@ -10,7 +10,7 @@ a and b broadcast, which is a branch (section 14.7): in the backward pass `sum_t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -152,6 +152,18 @@ class Keep(SymmetricMap):
         return selected(x, mask)
 
 
+# The layers as functions, with which backward passes are written. a and b broadcast, c and p are numbers.
+
+plus: Callable[[Tensor, Tensor], Tensor] = Plus.of  # a + b
+minus: Callable[[Tensor, Tensor], Tensor] = Minus.of  # a - b
+times: Callable[[Tensor, Tensor], Tensor] = Times.of  # a b
+scale: Callable[[Tensor, complex], Tensor] = ScaleBy.of  # c x
+shift: Callable[[Tensor, float], Tensor] = Shift.of  # x + c
+power: Callable[[Tensor, float], Tensor] = Power.of  # x^p
+gate: Callable[[Tensor, Tensor], Tensor] = Gate.of  # x times the bool mask [*x], as 1 or 0
+keep: Callable[[Tensor, Tensor], Tensor] = Keep.of  # x where the bool mask [*x] is True, else 0
+
+
 def add(input: Tensor, other: Tensor | float) -> Tensor:
     """input + other, broadcast, as `torch.add`."""
     if isinstance(other, Tensor):
@@ -171,46 +183,6 @@ def mul(input: Tensor, other: Tensor | float) -> Tensor:
     if isinstance(other, Tensor):
         return times(input, other)
     return scale(input, other)
-
-
-def plus(a: Tensor, b: Tensor) -> Tensor:
-    """a + b, broadcast."""
-    return Plus.of(a, b)
-
-
-def minus(a: Tensor, b: Tensor) -> Tensor:
-    """a - b, broadcast."""
-    return Minus.of(a, b)
-
-
-def times(a: Tensor, b: Tensor) -> Tensor:
-    """a b, entry by entry, broadcast."""
-    return Times.of(a, b)
-
-
-def scale(x: Tensor, c: complex) -> Tensor:
-    """c x, where c is a number."""
-    return ScaleBy.of(x, c)
-
-
-def shift(x: Tensor, c: float) -> Tensor:
-    """x + c, where c is a number."""
-    return Shift.of(x, c)
-
-
-def power(x: Tensor, p: float) -> Tensor:
-    """x^p, entry by entry, where p is a number."""
-    return Power.of(x, p)
-
-
-def gate(x: Tensor, mask: Tensor) -> Tensor:
-    """x times the bool mask [*x], as 1 or 0."""
-    return Gate.of(x, mask)
-
-
-def keep(x: Tensor, mask: Tensor) -> Tensor:
-    """x where the bool mask [*x] is True, else 0, even where x is NaN or infinite."""
-    return Keep.of(x, mask)
 
 
 def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:

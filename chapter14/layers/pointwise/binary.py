@@ -106,9 +106,7 @@ def divide(a: Tensor, b: Tensor) -> Tensor:
     return Divide.of(*_of_one_kind(a, b))
 
 
-def divide_by(x: Tensor, c: float) -> Tensor:
-    """x / c, where c is a number."""
-    return DivideBy.of(x, c)
+divide_by: Callable[[Tensor, float], Tensor] = DivideBy.of
 
 
 # a^b. At a = 0 and at b = 0 the partial derivatives are limits, as in PyTorch
@@ -207,6 +205,5 @@ class Lerp(Elementwise):
         return lambda: shift(scale(w, -1), 1), lambda: w, lambda: minus(b, a)
 
 
-def lerp(a: Tensor, b: Tensor, w: Tensor) -> Tensor:
-    """From a, where w is 0, to b, where it is 1; broadcast, as `torch.lerp`."""
-    return Lerp.of(a, b, w)
+#: From a, where w is 0, to b, where it is 1; broadcast, as `torch.lerp`.
+lerp: Callable[[Tensor, Tensor, Tensor], Tensor] = Lerp.of

@@ -37,9 +37,8 @@ class Flat(PointwiseLayer):
         return 0
 
 
-def flat(x: Tensor, h: Callable[[Tensor], Tensor]) -> Tensor:
-    """h(x), entry by entry, for an h made of steps."""
-    return Flat.of(x, h)
+#: h(x), entry by entry, for an h made of steps.
+flat: Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor] = Flat.of
 
 
 class Frac(IdentityMap):
