@@ -61,9 +61,7 @@ def convert(model: nn.Module, inplace: bool = False) -> nn.Module:
         raise TypeError(f"convert: model is a torch.nn.Module; it was given {type(model).__name__}.")
     if scripted := [name for name, m in model.named_modules() if isinstance(m, torch.jit.ScriptModule)]:
         where = ", ".join(repr(name) for name in scripted[:3])
-        raise TypeError(
-            f"convert: {where} is TorchScript, whose calls cannot be replaced. Convert the model it was made from."
-        )
+        raise TypeError(f"convert: {where} is TorchScript, which cannot be converted. Convert its original model.")
     model = model if inplace else copied(model)
     quantized = _quantized(model)
     done: list[Callable[[], None]] = []

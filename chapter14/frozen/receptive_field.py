@@ -56,9 +56,7 @@ class ReceptiveField(nn.Module):
         """The position of a computed image."""
         if not isinstance(x_l, Tensor) or x_l.ndim != 4:
             given = list(x_l.shape) if isinstance(x_l, Tensor) else type(x_l).__name__
-            raise ValueError(
-                f"freeze: at={self.position} is a position in images [B, M, H, W]; the network returns {given}."
-            )
+            raise ValueError(f"freeze: at is a position in images [B, M, H, W]; the network returns {given}.")
         for axis, (i, _) in enumerate(self._at(tuple(x_l.shape[2:]))):
             x_l = narrow(x_l, 2 + axis, i, 1)
         return x_l

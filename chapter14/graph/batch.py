@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ..layer.shape import in_words
+from ..layer.shape import was_given
 
 
 def per_datapoint_gradients(
@@ -56,5 +56,4 @@ def _parameters(model: nn.Module) -> dict[str, Tensor]:
 
 def _must_be_batches(function: str, x: Tensor, y: Tensor) -> None:
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        given = f"x {in_words(x)}, y {in_words(y)}"
-        raise ValueError(f"{function}: x [B, ...] and y [B, ...] are as many datapoints; it was given {given}.")
+        raise ValueError(f"{function}: x [B, ...] and y [B, ...] are as many datapoints; {was_given(x=x, y=y)}")

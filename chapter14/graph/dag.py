@@ -77,9 +77,8 @@ class Graph(ComputationGraph):
             ShapeError: a layer does not fit what it reads.
         """
         if set(inputs) != set(self.inputs):
-            raise TypeError(
-                f"Graph: forward takes {', '.join(self.inputs)}; it was given {', '.join(inputs) or 'none'}."
-            )
+            given = ", ".join(inputs) or "none"
+            raise TypeError(f"Graph: forward takes {', '.join(self.inputs)}; it was given {given}.")
         self._last = ""
         self.x = dict(inputs)
         for name in self.order:
@@ -130,9 +129,7 @@ class Graph(ComputationGraph):
     def _first_g(self, g: Tensor | None) -> Tensor:
         J = self.x[self.J]
         if g is None and J.numel() != 1:
-            raise ValueError(
-                f"Graph: {self.J} is {in_words(J)}, not a single number; backward needs its g, in that shape."
-            )
+            raise ValueError(f"Graph: {self.J} is {in_words(J)}, not a single number; give backward its g.")
         if g is not None and g.shape != J.shape:
             raise ValueError(f"Graph: g has the shape of {self.J}, {in_words(J)}; it was given {in_words(g)}.")
         return torch.ones_like(J) if g is None else g
@@ -146,9 +143,7 @@ class Graph(ComputationGraph):
         for name, read in self.reads.items():
             if unknown := [value for value in read if value not in written]:
                 there = ", ".join(written)
-                raise ValueError(
-                    f"Graph: {name!r} reads {unknown[0]!r}, which no layer writes. The values are {there}."
-                )
+                raise ValueError(f"Graph: {name!r} reads {unknown[0]!r}, which is not among the values {there}.")
 
     def _in_order(self) -> list[str]:
         """The layers, each after those that it reads."""
@@ -161,9 +156,8 @@ class Graph(ComputationGraph):
             if finished:
                 order.append(path.pop())
             elif name in path:
-                raise ValueError(
-                    f"Graph: the layers form a cycle, {' -> '.join([*path[path.index(name) :], name][::-1])}."
-                )
+                cycle = [*path[path.index(name) :], name][::-1]
+                raise ValueError(f"Graph: the layers form a cycle, {' -> '.join(cycle)}.")
             elif name not in order:
                 path.append(name)
                 ahead.append((name, True))
@@ -177,7 +171,5 @@ class Graph(ComputationGraph):
             raise ValueError(f"Graph: no layer reads the input {unread[0]!r}.")
         ends = [value for values in self.writes.values() for value in values if value not in read]
         if len(ends) != 1:
-            raise ValueError(
-                f"Graph: one value, J, is read by no layer; here there are {len(ends)}: {', '.join(ends)}."
-            )
+            raise ValueError(f"Graph: one value, J, is read by no layer; here are {len(ends)}: {', '.join(ends)}.")
         return ends[0]

@@ -23,6 +23,11 @@ def in_words(value: Any) -> str:
     return f"{list(value.shape)}" + ("" if dtype == "float32" else f" {dtype}")
 
 
+def was_given(**values: Any) -> str:
+    """ "it was given x [2, 3], mode 'same'.": how an error ends; None is left out."""
+    return f"it was given {', '.join(f'{name} {in_words(x)}' for name, x in values.items() if x is not None)}."
+
+
 def misfit(axes: Mapping[str, str], inputs: Sequence[Any]) -> str | None:
     """The first input whose shape is not its axes, as in "... M N"; one letter is one size. None: all fit."""
     size: dict[str, int] = {}
@@ -41,12 +46,9 @@ def misfit(axes: Mapping[str, str], inputs: Sequence[Any]) -> str | None:
 
 def the_call(layer: str, axes: Mapping[str, str], inputs: Sequence[Any]) -> str:
     """What the layer expects and what it was given, in its own letters."""
-    pairs = [
-        (name, words, value) for (name, words), value in zip(axes.items(), inputs, strict=False) if value is not None
-    ]
+    pairs = [(*of, value) for of, value in zip(axes.items(), inputs, strict=False) if value is not None]
     expects = ", ".join(f"{name} [{words.replace(' ', ', ')}]" for name, words, _ in pairs)
-    given = ", ".join(f"{name} {in_words(value)}" for name, _, value in pairs)
-    return f"It expects {expects}; it was given {given}." if pairs else ""
+    return f"It expects {expects}; {was_given(**{name: value for name, _, value in pairs})}" if pairs else ""
 
 
 def check_floating(layer: str, **tensors: Tensor) -> None:
@@ -56,8 +58,7 @@ def check_floating(layer: str, **tensors: Tensor) -> None:
         NotImplementedError: one of them has integers, which have no mean and no gradient.
     """
     if not all(t.is_floating_point() or t.is_complex() for t in tensors.values()):
-        given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items())
-        raise NotImplementedError(f"{layer}: it expects floating-point tensors; it was given {given}.")
+        raise NotImplementedError(f"{layer}: it expects floating-point tensors; {was_given(**tensors)}")
 
 
 def check_real(layer: str, **tensors: Tensor | None) -> None:
@@ -67,9 +68,8 @@ def check_real(layer: str, **tensors: Tensor | None) -> None:
         NotImplementedError: one of them is complex.
     """
     if any(t is not None and t.is_complex() for t in tensors.values()):
-        given = ", ".join(f"{name} {in_words(t)}" for name, t in tensors.items() if t is not None)
         raise NotImplementedError(
-            f"{layer}: it takes real numbers, and no complex ones; it was given {given}. Give it the real and the "
+            f"{layer}: it takes real numbers, and no complex ones; {was_given(**tensors)} Give it the real and the "
             "imaginary part, x.real and x.imag, or abs(x)."
         )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layer.shape import several
+from ...layer.shape import several, was_given
 from ...layers.core.arrange import Transpose, axis
 from ...layers.core.branch import BroadcastTo
 from ...layers.core.cast import clone
@@ -49,9 +49,7 @@ def mT(input: Tensor) -> Tensor:
     if input.ndim == 0:
         return NotImplemented  # torch returns it with a warning
     if input.ndim < 2:
-        raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
-        )
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor")
     return F.transpose(input, -2, -1)
 
 
@@ -59,10 +57,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     source, destination = map(several, (source, destination))
     of = {axis(input, d): axis(input, s) for s, d in zip(source, destination, strict=False)}
     if not len(source) == len(destination) == len(of) == len(set(of.values())):
-        raise RuntimeError(
-            f"movedim: it expects source and destination of one length, without repeats; it was given {source}, "
-            f"{destination}"
-        )
+        given = f"it was given {source}, {destination}."
+        raise RuntimeError(f"movedim: it expects source and destination of one length, without repeats; {given}")
     others = iter(i for i in range(input.ndim) if i not in of.values())
     return F.permute(input, [of[i] if i in of else next(others) for i in range(input.ndim)]) if of else input
 
@@ -108,9 +104,7 @@ def _flipped(input: Tensor, name: str, dim: int) -> Tensor:
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if len(dims) != 2 or input.ndim < 2:
-        raise RuntimeError(
-            f"rot90: it expects two dims, and two axes or more; it was given dims={dims}, {input.ndim} axes"
-        )
+        raise RuntimeError(f"rot90: it expects two dims, and two axes or more; {was_given(input=input, dims=dims)}")
     a, b = (axis(input, d) for d in dims)
     if a == b:
         raise RuntimeError(f"rot90: expected rotation dims to be different, but got dims={dims}")

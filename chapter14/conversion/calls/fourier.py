@@ -27,9 +27,7 @@ def _dims(x: Tensor, s: Sizes, dim: Dims) -> tuple[int, ...]:
         raise IndexError(f"fft: there is no axis {dim} in a tensor of {x.ndim} axes.")
     dims = tuple(d % x.ndim for d in dims)
     if len({*dims}) < len(dims) or (s is not None and len(s) != len(dims)):
-        raise RuntimeError(
-            f"fft: it expects different axes in dim, and one size in s for each; given s={s}, dim={dim}."
-        )
+        raise RuntimeError(f"fft: it expects different axes in dim, and a size in s for each; given s={s}, dim={dim}.")
     return dims
 
 

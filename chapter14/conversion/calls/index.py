@@ -114,10 +114,8 @@ def _in_dtype_of(x: Tensor, value: Tensor) -> Tensor:
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     if index.numel() != source.numel() or source.dtype != input.dtype:
-        raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, and source the dtype of input; "
-            f"got {source.numel()} of {source.dtype}, and {index.numel()}"
-        )
+        expected = "source and index to have the same number of elements, and source the dtype of input"
+        raise RuntimeError(f"put_(): Expected {expected}; got {source.numel()} of {source.dtype}, and {index.numel()}")
     row, index = F.reshape(input, (-1,)), index.reshape(-1)
     if index.numel() and not -row.numel() <= int(index.min()) <= int(index.max()) < row.numel():
         raise IndexError(f"put_(): an index is out of range for {row.numel()} entries")
@@ -181,9 +179,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     value = like(input, value)
     if value.ndim:
-        raise RuntimeError(
-            f"index_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} dimension(s)."
-        )
+        raise RuntimeError(f"index_fill_ only supports a 0-dimensional value tensor, but got {value.ndim} dimension(s)")
     dim = axis(input, dim)
     if input.ndim == 0:
         return F.reshape(index_fill(F.reshape(input, (1,)), 0, index, value), ())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
+from ...layer.shape import was_given
 from ...layers.core.arrange import axis as axis_of
 from ...layers.core.merge import Merge, of_one_dtype
 from .arrange import at_least
@@ -94,12 +95,11 @@ def _split_along(name: str, least: int, dim: Callable[[Tensor], int]) -> Callabl
         at = next(v for v in (indices_or_sections, indices, sections) if v is not None)
         if input.ndim < least:
             raise RuntimeError(f"torch.{name} requires a tensor with at least {least} dimension, but got {input.ndim}")
-        n = input.shape[dim(input)]
+        axis = dim(input)
+        n = input.shape[axis]
         if isinstance(at, int) and (at <= 0 or n % at):
-            raise RuntimeError(
-                f"torch.{name} attempted to split along dimension {dim(input)}, of {n}, in {at} sections"
-            )
-        return tensor_split(input, at, dim(input))
+            raise RuntimeError(f"torch.{name} attempted to split along dimension {axis}, of {n}, in {at} sections")
+        return tensor_split(input, at, axis)
 
     return call
 
@@ -137,9 +137,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     if input.ndim != 1 or r < 0:
-        raise RuntimeError(
-            f"combinations: it expects a vector and r of 0 or more; it was given {list(input.shape)}, {r}"
-        )
+        raise RuntimeError(f"combinations: it expects a vector, and r of 0 or more; {was_given(input=input, r=r)}")
     if r == 0:
         return input.new_empty(0)
     index = torch.combinations(torch.arange(len(input), device=input.device), r, with_replacement)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ... import functional as F
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ...layers.core.arithmetic import minus, times
 from ...layers.core.arrange import roll
 from ...layers.linalg.inverse import Inverse, solve_ex
@@ -66,9 +66,7 @@ def tensorinv(input: Tensor, ind: int = 2) -> Tensor:
     """The inverse of input as a matrix: the first `ind` axes by the others."""
     rows, columns = input.shape[: max(ind, 0)], input.shape[max(ind, 0) :]
     if ind <= 0 or rows.numel() != columns.numel():
-        raise RuntimeError(
-            f"tensorinv: the first ind={ind} axes of {list(input.shape)} are not the rows of a square matrix."
-        )
+        raise RuntimeError(f"tensorinv: axes [:{ind}] have as many entries as the rest; {was_given(input=input)}")
     return F.reshape(F.inverse(F.reshape(input, (rows.numel(), columns.numel()))), (*columns, *rows))
 
 
@@ -78,9 +76,7 @@ def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
     A, B = F.permute(input, (*(d for d in range(input.ndim) if d not in last), *last)), other
     columns = A.shape[B.ndim :]
     if columns.numel() != B.numel() or A.numel() != B.numel() ** 2:
-        raise RuntimeError(
-            f"tensorsolve: A {list(A.shape)} is not a square matrix with a row for each entry of B {list(B.shape)}."
-        )
+        raise RuntimeError(f"tensorsolve: A is a square matrix with a row for each entry of B; {was_given(A=A, B=B)}")
     x_out = F.solve(F.reshape(A, (B.numel(), columns.numel())), F.reshape(B, (B.numel(),)))
     return F.reshape(x_out, columns)
 
@@ -88,10 +84,8 @@ def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """Entry k is a[k+1] b[k+2] - a[k+2] b[k+1], indices modulo 3."""
     if input.ndim != other.ndim or not (input.shape[dim] == other.shape[dim] == 3):
-        raise ShapeError(
-            f"cross: it expects as many axes, and 3 entries along dim={dim}; it was given input "
-            f"{in_words(input)}, other {in_words(other)}."
-        )
+        given = was_given(input=input, other=other)
+        raise ShapeError(f"cross: it expects as many axes, and 3 entries along dim={dim}; {given}")
     a, b = ([roll(x, -k, dim) for k in (1, 2)] for x in (input, other))
     return minus(times(a[0], b[1]), times(a[1], b[0]))
 
@@ -100,7 +94,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """Without `dim`: along the first axis of 3 entries."""
     if dim is None:
         if 3 not in input.shape:
-            raise ShapeError(f"cross: no axis has 3 entries; it was given input {in_words(input)}.")
+            raise ShapeError(f"cross: no axis has 3 entries; {was_given(input=input)}")
         dim = input.shape.index(3)
     return linalg_cross(input, other, dim=dim)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...layer.shape import ShapeError, check_shapes
+from ...layer.shape import ShapeError, check_shapes, was_given
 from ...layers.core.arithmetic import plus, times
 from ...layers.core.arrange import axis, permute, reshape
 from ...layers.core.branch import broadcast_to
@@ -47,9 +47,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     if input.ndim == 0 or other.ndim == 0:
         return times(input, other)
     if input.shape[-1] != other.shape[-1]:
-        raise ShapeError(
-            f"inner: it expects input [..., N], other [..., N]; it was given {list(input.shape)}, {list(other.shape)}."
-        )
+        given = was_given(input=input, other=other)
+        raise ShapeError(f"inner: it expects input [..., N], other [..., N]; {given}")
     return tensordot(input, other, [-1], [-1])
 
 
@@ -86,10 +85,8 @@ def multi_dot(tensors: Any) -> Tensor:
     """Always multiplies the two neighbours whose product costs least."""
     tensors = list(tensors)
     if len(tensors) < 2 or any(t.ndim != 2 for t in tensors[1:-1]) or any(t.ndim not in (1, 2) for t in tensors):
-        raise ShapeError(
-            "multi_dot: it expects two or more matrices, of which the first and the last may be vectors; it was given "
-            f"{[list(t.shape) for t in tensors]}."
-        )
+        given = f"it was given {[list(t.shape) for t in tensors]}."
+        raise ShapeError(f"multi_dot: it expects two or more matrices; the first and the last may be vectors; {given}")
     while len(tensors) > 1:
         costs = [a.numel() * (b.shape[-1] if b.ndim > 1 else 1) for a, b in pairwise(tensors)]
         i = costs.index(min(costs))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...layer.shape import ShapeError, check_shapes, in_words
+from ...layer.shape import ShapeError, check_shapes, was_given
 from ...layers.core.cache_blocks import BLOCK
 from ...layers.linear.linear import gradient_factors
 from ...layers.pointwise.piecewise import Relu
@@ -39,8 +39,7 @@ class LinearStage(PreallocatedLayer):
     def shape_out(self, x_in: Tensor) -> tuple[int, ...]:
         check_shapes("linear", x=(x_in, "... N"), W=(self.W, "M N"), b=(self.b, "M"))
         if any(t.dtype != x_in.dtype for t in self.theta):
-            given = f"x {in_words(x_in)}, W {in_words(self.W)}"
-            raise ShapeError(f"linear: x, W and b have one dtype. It was given {given}.")
+            raise ShapeError(f"linear: x, W and b have one dtype; {was_given(x=x_in, W=self.W, b=self.b)}")
         return *x_in.shape[:-1], len(self.W)
 
     def kernel(self, x: Tensor, x_out: Tensor, g_in: Tensor, g_out: Tensor) -> Kernel:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, in_words, was_given
 from ..block import Block
 from .preallocated import TINY, PreallocatedLayer, seen_by_numpy
 
@@ -72,8 +72,7 @@ class SquaredErrorLoss(PreallocatedLoss):
             self._slope = 2 * self._one_nth
             self._shape, self._dtype = shape, y_hat.dtype
         if y.shape != shape:
-            given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
-            raise ShapeError(f"{self.name}: y_hat and y have one shape. It was given {given}.")
+            raise ShapeError(f"{self.name}: y_hat and y have one shape; {was_given(y_hat=y_hat, y=y)}")
         torch.sub(y_hat, y, out=self._error)
         J = torch.dot(self._vector, self._vector)
         J = J if self._is_sum else J.mul_(self._one_nth)

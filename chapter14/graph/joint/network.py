@@ -49,9 +49,8 @@ class ForwardBackward(nn.Module):
         recorded, (theta, buffers) = self._ready(x, y)
         xs, form = tree_flatten(x)
         with _without_autograd():
-            J, gradients, g_0 = recorded.module(
-                *_tensors(xs), *_tensors(tree_leaves(y)), *theta.values(), *buffers.values()
-            )
+            inputs = *_tensors(xs), *_tensors(tree_leaves(y)), *theta.values(), *buffers.values()
+            J, gradients, g_0 = recorded.module(*inputs)
         names = [name for name, p in theta.items() if p.requires_grad]
         left = iter(g_0)
         g_x = tree_unflatten([next(left) if isinstance(t, Tensor) else None for t in xs], form)
@@ -134,9 +133,7 @@ class ForwardBackward(nn.Module):
         theta: dict[str, Tensor] = {_name(n): p for n, p in self.named_parameters()}
         buffers = {_name(n): b for n, b in self.named_buffers()}
         if len(theta) + len(buffers) < sum(1 for _ in (*self.parameters(), *self.buffers())):
-            raise ValueError(
-                "forward_backward: the model has a module 'loss', whose parameters have the names of the loss's."
-            )
+            raise ValueError("forward_backward: parameters of the model's module 'loss' have the names of the loss's.")
         return theta, buffers
 
     def _key(self, x: Any, y: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ...layer.base import cast
-from ...layer.shape import ShapeError, check_shapes, in_words
+from ...layer.shape import ShapeError, check_shapes, was_given
 from ..core.arithmetic import plus
 from ..core.arrange import pad, permute, reshape
 from ..core.dimensions import Sizes, in_dimensions, per_axis
@@ -21,19 +21,15 @@ def _on_batches(axes: int, name: str, run: Callable[[Tensor], Tensor], x: Tensor
     if x.ndim == axes + 1:
         x_out = run(reshape(x, (1, *x.shape)))
         return reshape(x_out, x_out.shape[1:])
-    raise ShapeError(
-        f"{name}: x does not fit. It expects x [B, C{', *' * axes}] or [C{', *' * axes}]; it was given x {in_words(x)}."
-    )
+    words = ", *" * axes
+    raise ShapeError(f"{name}: x does not fit. It expects x [B, C{words}] or [C{words}]; {was_given(x=x)}")
 
 
 def _check_kernel(name: str, weight: Tensor, axes: int, bias: Tensor | None) -> None:
     if bias is not None and bias.is_complex() and not weight.is_complex():
         raise TypeError(f"{name}: a complex bias needs a complex weight; it was given a real one. Make it complex too.")
     if weight.ndim != axes + 2:
-        raise ShapeError(
-            f"{name}: the kernel does not fit. It expects weight [M, C{', *' * axes}]; it was given weight "
-            f"{in_words(weight)}."
-        )
+        raise ShapeError(f"{name}: it expects weight [M, C{', *' * axes}]; {was_given(weight=weight)}")
 
 
 def _conv(

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap, conj
-from ...layer.shape import ShapeError, in_words, several
+from ...layer.shape import ShapeError, several, was_given
 from .linear_maps import SymmetricMap
 
 
@@ -234,24 +234,17 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     if mode == "constant":
         return ConstantPad.of(input, tuple(pad), value or 0)
     if mode not in _WIDEST:
-        raise NotImplementedError(
-            f"pad: mode is 'constant', 'reflect', 'replicate' or 'circular'; it was given {mode!r}."
-        )
+        raise NotImplementedError(f"pad: mode is 'constant', {', '.join(map(repr, _WIDEST))}; it was given {mode!r}.")
     if len(pad) % 2 or len(pad) // 2 not in (input.ndim - 1, input.ndim - 2) or value:
-        raise NotImplementedError(
-            f"pad: mode={mode!r} pads all axes but batch and channels, and takes no value; it was given input "
-            f"{in_words(input)}, pad={tuple(pad)}, value={value}."
-        )
+        given = was_given(input=input, pad=tuple(pad), value=value)
+        raise NotImplementedError(f"pad: mode={mode!r} pads all axes but batch and channels, without a value; {given}")
     for i, sides in enumerate(zip(pad[::2], pad[1::2], strict=True), start=1):
         n = input.shape[-i]
         if max(sides) > _WIDEST[mode](n):
-            raise ShapeError(
-                f"pad: mode={mode!r} pads an axis of {n} by {_WIDEST[mode](n)} at most; it was given {tuple(pad)}."
-            )
+            most = _WIDEST[mode](n)
+            raise ShapeError(f"pad: mode={mode!r} pads an axis of {n} by {most} at most; it was given {tuple(pad)}.")
         if mode == "circular" and max(sides) > 0 and sum(max(-w, 0) for w in sides) >= n:
-            raise ShapeError(
-                f"pad: mode='circular' has nothing to repeat of an axis of {n}; it was given {tuple(pad)}."
-            )
+            raise ShapeError(f"pad: mode='circular' has nothing to repeat of an axis of {n}; it was given {pad}.")
     return Border.of(input, tuple(pad), mode)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from .arrange import reshape
 
 
@@ -54,7 +54,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     r = _factor("pixel_shuffle", input, upscale_factor)
     *batch, C, H, W = input.shape
     if C % r**2:
-        raise ShapeError(f"pixel_shuffle: {r}² has to divide the channels; it was given input {in_words(input)}.")
+        raise ShapeError(f"pixel_shuffle: {r}² has to divide the channels; {was_given(input=input)}")
     if not input.numel():  # whose shape the kernel keeps
         return reshape(input, (*batch, C // r**2, H * r, W * r))
     return PixelShuffle.of(input, r)
@@ -69,7 +69,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     r = _factor("pixel_unshuffle", input, downscale_factor)
     *batch, C, H, W = input.shape
     if H % r or W % r:
-        raise ShapeError(f"pixel_unshuffle: {r} has to divide H and W; it was given input {in_words(input)}.")
+        raise ShapeError(f"pixel_unshuffle: {r} has to divide H and W; {was_given(input=input)}")
     if not input.numel():
         return reshape(input, (*batch, C * r**2, H // r, W // r))
     return PixelUnshuffle.of(input, r)
@@ -77,9 +77,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 def _factor(name: str, input: Tensor, r: int) -> int:
     if input.ndim < 3 or r <= 0:
-        raise ShapeError(
-            f"{name}: it expects input [..., C, H, W] and a positive factor; it was given {in_words(input)}, {r}."
-        )
+        raise ShapeError(f"{name}: it expects input [..., C, H, W], factor > 0; {was_given(input=input, factor=r)}")
     return r
 
 
@@ -90,8 +88,6 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         ShapeError: there are fewer than three axes, or `groups` does not divide the channels.
     """
     if input.ndim < 3 or groups <= 0 or input.shape[1] % groups:
-        raise ShapeError(
-            f"channel_shuffle: it expects input [B, C, ...] and groups that divide C; it was given {in_words(input)}, "
-            f"groups={groups}."
-        )
+        given = was_given(input=input, groups=groups)
+        raise ShapeError(f"channel_shuffle: it expects input [B, C, ...] and groups that divide C; {given}")
     return ChannelShuffle.of(input, groups) if input.numel() else reshape(input, input.shape)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, check_shapes, in_words
+from ...layer.shape import ShapeError, check_shapes, was_given
 from ..core.arithmetic import added, plus, scale
 from ..core.arrange import adjoint, reshape, transpose
 from ..core.branch import branch, sum_to_size
@@ -96,9 +96,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     As `torch.linalg.solve_triangular`; batch axes broadcast.
     """
     if A.ndim < 2 or B.ndim < 2 or A.shape[-1] != A.shape[-2]:
-        raise ShapeError(
-            f"solve_triangular: it expects A [..., N, N], B [..., N, K]; it was given A {in_words(A)}, B {in_words(B)}."
-        )
+        raise ShapeError(f"solve_triangular: it expects A [..., N, N], B [..., N, K]; {was_given(A=A, B=B)}")
     if not left:
         x_out = solve_triangular(transpose(A), transpose(B), upper=not upper, unitriangular=unitriangular)
         return transpose(x_out)
@@ -122,7 +120,7 @@ def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """B [..., N, K], a Cholesky factor L [..., N, N] → the x with L L^T x = B, as `torch.cholesky_solve`."""
     if B.ndim < 2:
-        raise ShapeError(f"cholesky_solve: it expects B [..., N, K]; it was given B {in_words(B)}.")
+        raise ShapeError(f"cholesky_solve: it expects B [..., N, K]; {was_given(B=B)}")
     L = adjoint(L) if upper else L
     L, also = branch(L)
     half = solve_triangular(L, B, upper=False)

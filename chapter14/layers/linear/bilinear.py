@@ -12,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, check_shapes, in_words
+from ...layer.shape import ShapeError, check_shapes, was_given
 from ..core.arithmetic import added, times
 from ..core.arrange import permute, reshape
 from ..core.branch import broadcast_to, sum_to_size
@@ -72,8 +72,6 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """input1 [..., I], input2 [..., J], weight [M, I, J], bias [M] → [..., M]. As `torch.nn.functional.bilinear`."""
     check_shapes("bilinear", weight=(weight, "M I J"), bias=(bias, "M"))
     if input1.shape[:-1] != input2.shape[:-1]:
-        raise ShapeError(
-            "bilinear: the batch axes differ. It expects input1 [..., I], input2 [..., J]; it was given "
-            f"input1 {in_words(input1)}, input2 {in_words(input2)}."
-        )
+        given = was_given(input1=input1, input2=input2)
+        raise ShapeError(f"bilinear: the batch axes differ. It expects input1 [..., I], input2 [..., J]; {given}")
     return Bilinear.of(input1, input2, weight, bias)

@@ -107,10 +107,8 @@ def _sizes(axes: Sequence[Axes], operands: Sequence[Tensor]) -> dict:
         of_x = dict(zip(words, x.shape, strict=True))
         for a, n in zip(words, x.shape, strict=True):
             if of_x[a] != n or (size.setdefault(a, n) != n and 1 not in (n, size[a])):
-                raise ShapeError(
-                    f"einsum: axis {_in_letters([a])} has different sizes; it was given "
-                    + ", ".join(in_words(x) for x in operands)
-                )
+                given = ", ".join(map(in_words, operands))
+                raise ShapeError(f"einsum: axis {_in_letters([a])} has different sizes; it was given {given}.")
             size[a] = n if size[a] == 1 else size[a]
     return size
 

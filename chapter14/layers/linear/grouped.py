@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...layer.modes import compiling
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arrange import transpose
 from ..core.bilinear_map import BilinearMap
 from ..core.bitmask import is_plain
@@ -70,13 +70,9 @@ def _group_by_group(a: Tensor, b: Tensor, offs: Tensor) -> Tensor:
 
 
 def grouped_mm(
-    mat_a: Tensor,
-    mat_b: Tensor,
-    *,
-    offs: Tensor | None = None,
-    bias: Tensor | None = None,
+    mat_a: Tensor, mat_b: Tensor, *, offs: Tensor | None = None, bias: Tensor | None = None,
     out_dtype: torch.dtype | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """mat_a [T, K], mat_b [G, K, N], offs [G] → [T, N], and its other forms, as `torch.nn.functional.grouped_mm`.
 
     Raises:
@@ -87,17 +83,15 @@ def grouped_mm(
         raise NotImplementedError("grouped_mm: a bias, and an out_dtype other than mat_a's, are not supported.")
     if mat_a.dtype != mat_b.dtype:
         raise RuntimeError(f"grouped_mm: it expects one dtype; it was given {mat_a.dtype} and {mat_b.dtype}.")
-    shapes = f"it was given mat_a {in_words(mat_a)}, mat_b {in_words(mat_b)}, offs {in_words(offs)}."
+    given = was_given(mat_a=mat_a, mat_b=mat_b, offs=offs)
     ndims, offsets = (mat_a.ndim, mat_b.ndim), None if offs is None else offs.shape
     if ndims == (3, 3) and offs is None:
         if mat_a.shape[0] != mat_b.shape[0] or mat_a.shape[2] != mat_b.shape[1]:
-            raise ShapeError(f"grouped_mm: it expects mat_a [G, M, K], mat_b [G, K, N]; {shapes}")
+            raise ShapeError(f"grouped_mm: it expects mat_a [G, M, K], mat_b [G, K, N]; {given}")
         return MatMul.of(mat_a, mat_b)
     if ndims not in ((2, 3), (2, 2), (3, 2)) or offs is None or offs.dtype != torch.int32 or offs.ndim != 1:
-        raise ShapeError(
-            f"grouped_mm: it expects tensors of 2 or 3 axes, and offs [G] int32 unless both have 3; {shapes}"
-        )
+        raise ShapeError(f"grouped_mm: it expects 2 or 3 axes, and offs [G] int32 unless both have 3; {given}")
     groups = [x.shape[:1] for x in (mat_a, mat_b) if x.ndim == 3]
     if mat_a.shape[-1] != mat_b.shape[-2] or any(n != offsets for n in groups) or not offs.numel():
-        raise ShapeError(f"grouped_mm: it expects as many offs as matrices, and equal sizes to sum over; {shapes}")
+        raise ShapeError(f"grouped_mm: it expects as many offs as matrices, and equal sizes to sum over; {given}")
     return GroupedMM.of(mat_a, mat_b, offs)

@@ -14,7 +14,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.shape import ShapeError, check_floating, check_real, in_words
+from ...layer.shape import ShapeError, check_floating, check_real, was_given
 from ..core.arithmetic import keep, mean_along, minus, plus, power, scale, shift, times
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to
@@ -152,4 +152,4 @@ def soft_margin_loss(
 
 def _check_one_shape(loss: str, x: Tensor, y: Tensor) -> None:
     if x.shape != y.shape:
-        raise ShapeError(f"{loss}: input and target have one shape. It was given {in_words(x)}, {in_words(y)}.")
+        raise ShapeError(f"{loss}: input and target have one shape; {was_given(input=x, target=y)}")

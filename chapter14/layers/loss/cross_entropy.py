@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, plus, scale, shift, sum_along, times
 from ..core.arrange import reshape
 from ..core.branch import branch, sum_to_size
@@ -125,19 +125,17 @@ def _added_up(logs: Tensor, weight: Tensor | None) -> Tensor:
 def _check_classes(loss: str, x: Tensor, y: Tensor, weight: Tensor | None) -> None:
     axis = _class_axis(x)
     if x.ndim == 0 or y.shape != (*x.shape[:axis], *x.shape[axis + 1 :]) or not _fits(weight, x):
-        raise ShapeError(f"{loss}: it expects input [B, C, *], target [B, *], weight [C]; {_given(x, y, weight)}.")
+        raise ShapeError(f"{loss}: it expects input [B, C, *], target [B, *], weight [C]; {_given(x, y, weight)}")
     if y.is_floating_point() or y.dtype == torch.bool:
-        raise RuntimeError(f"{loss}: the classes are integers; {_given(x, y, weight)}.")
+        raise RuntimeError(f"{loss}: the classes are integers; {_given(x, y, weight)}")
     if weight is not None and weight.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(f"{loss}: weight is a constant, without a gradient; {_given(x, y, weight)}.")
+        raise RuntimeError(f"{loss}: weight is a constant, without a gradient; {_given(x, y, weight)}")
 
 
 def _check_probabilities(x: Tensor, y: Tensor, weight: Tensor | None, ignore_index: int) -> None:
     if y.shape != x.shape or not _fits(weight, x):
-        raise ShapeError(
-            f"cross_entropy: it expects input [B, C, *], target of classes [B, *] or of probabilities [B, C, *], "
-            f"weight [C]; {_given(x, y, weight)}."
-        )
+        targets = "target of classes [B, *] or of probabilities [B, C, *]"
+        raise ShapeError(f"cross_entropy: it expects input [B, C, *], {targets}, weight [C]; {_given(x, y, weight)}")
     if ignore_index >= 0:
         raise RuntimeError("cross_entropy: ignore_index is for targets of classes; it was given probabilities.")
 
@@ -147,5 +145,4 @@ def _fits(weight: Tensor | None, x: Tensor) -> bool:
 
 
 def _given(x: Tensor, y: Tensor, weight: Tensor | None) -> str:
-    extra = "" if weight is None else f", weight {in_words(weight)}"
-    return f"it was given input {in_words(x)}, target {in_words(y)}{extra}"
+    return was_given(input=x, target=y, weight=weight)

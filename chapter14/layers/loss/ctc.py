@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, minus, plus, times
 from ..core.arrange import flip, narrow, pad, reshape
 from ..core.branch import sum_to_size
@@ -129,7 +129,7 @@ def ctc_loss(
     """
     reduction = the_reduction("ctc_loss", None, None, reduction)
     if log_probs.ndim not in (2, 3):
-        raise ShapeError(f"ctc_loss: it expects log_probs [T, N, C], or [T, C]; it was given {in_words(log_probs)}.")
+        raise ShapeError(f"ctc_loss: it expects log_probs [T, N, C], or [T, C]; {was_given(log_probs=log_probs)}")
     T, *batch, C = log_probs.shape
     x = reshape(log_probs, (T, 1, C)) if not batch else log_probs
     durations, lengths = (_as_lengths(n, x.device) for n in (input_lengths, target_lengths))
@@ -149,9 +149,7 @@ def _rows(targets: Tensor, lengths: Tensor) -> Tensor:
     if targets.ndim > 1:
         return targets
     if int(lengths.sum()) != targets.numel():
-        raise ShapeError(
-            f"ctc_loss: the number of targets is the sum of their lengths; it was given {in_words(targets)}."
-        )
+        raise ShapeError(f"ctc_loss: the lengths of targets add up to their number; {was_given(targets=targets)}")
     ends = lengths.cumsum(0)
     at = (ends - lengths)[:, None] + torch.arange(int(lengths.max()) if len(lengths) else 0, device=targets.device)
     at = torch.where(at < ends[:, None], at, 0)

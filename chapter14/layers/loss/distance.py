@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import put, reshape, take, transpose
 from ..core.branch import broadcast_to
@@ -206,7 +206,7 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = _IF_NECESSARY) -> Tensor:
     """Each row of x1 from each row of x2: [..., P, M], [..., R, M] → [..., P, R]. As `torch.cdist`."""
     if x1.ndim < 2 or x2.ndim < 2 or x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(f"cdist: it expects x1 [..., P, M], x2 [..., R, M]; {_given(x1, x2)}.")
+        raise ShapeError(f"cdist: it expects x1 [..., P, M], x2 [..., R, M]; {was_given(x1=x1, x2=x2)}")
     batch = torch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     return Cdist.of(*(broadcast_to(x, (*batch, *x.shape[-2:])) for x in (x1, x2)), p, compute_mode or _IF_NECESSARY)
 
@@ -219,9 +219,5 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """<x1, x2> / (|x1| |x2|) along `dim`; they broadcast. As `torch.nn.functional.cosine_similarity`."""
     if not (x1.is_floating_point() or x2.is_floating_point()):
-        raise RuntimeError(f"cosine_similarity: it expects floating-point tensors; {_given(x1, x2)}.")
+        raise RuntimeError(f"cosine_similarity: it expects floating-point tensors; {was_given(x1=x1, x2=x2)}")
     return Cosine.of(*in_one_shape(x1, x2), dim, eps)
-
-
-def _given(x1: Tensor, x2: Tensor) -> str:
-    return f"it was given x1 {in_words(x1)}, x2 {in_words(x2)}"

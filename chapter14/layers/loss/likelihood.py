@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.shape import ShapeError, check_floating, check_real, in_words
+from ...layer.shape import ShapeError, check_floating, check_real, was_given
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, times
 from ..core.arrange import reshape
 from ..pointwise.pointwise import exp, log
@@ -162,7 +162,5 @@ def _variance(x: Tensor, var: Tensor | float) -> Tensor:
         return reshape(v, (*v.shape, 1))
     if v.ndim == x.ndim and sum(m for n, m in zip(x.shape, v.shape, strict=True) if n != m) == 1:
         return v
-    raise ShapeError(
-        f"gaussian_nll_loss: var has the shape of input, or 1 on one of its axes, or its axes but the last; it was "
-        f"given input {in_words(x)}, var {in_words(v)}."
-    )
+    fits = "the shape of input, or 1 on one of its axes, or its axes but the last"
+    raise ShapeError(f"gaussian_nll_loss: var has {fits}; {was_given(input=x, var=v)}")

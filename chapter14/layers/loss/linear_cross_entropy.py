@@ -25,7 +25,7 @@ from torch.nn import functional as native
 from ...layer.base import Layer, cast
 from ...layer.modes import autocasting, is_eager
 from ...layer.precision import as_autocast
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import minus, times
 from ..core.arrange import reshape
 from ..linear.linear import Linear, gradient_factors, linear
@@ -227,10 +227,9 @@ def linear_cross_entropy(
     C, *places, N = linear_weight.shape if linear_weight.ndim > 1 else (0, 0)
     fits = linear_weight.ndim > 1 and input.ndim in (1, 2) and input.shape[-1] == N and not (places and input.ndim == 1)
     if not fits or (linear_bias is not None and linear_bias.shape != (C, *places)):
-        given = ", ".join(in_words(t) for t in (input, linear_weight, linear_bias))
         raise ShapeError(
-            f"linear_cross_entropy: it expects input [B, N], linear_weight [C, *, N], linear_bias [C, *], or input [N] "
-            f"and no *; it was given {given}."
+            "linear_cross_entropy: it expects input [B, N], linear_weight [C, *, N], linear_bias [C, *], or input [N] "
+            f"and no *; {was_given(input=input, linear_weight=linear_weight, linear_bias=linear_bias)}"
         )
     scores = (*input.shape[:-1], C, *places)
     if target.shape == scores and ignore_index is not None:

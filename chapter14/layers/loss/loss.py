@@ -21,7 +21,7 @@ from torch.nn._reduction import legacy_get_string
 
 from ...layer.base import cast
 from ...layer.precision import as_autocast
-from ...layer.shape import ShapeError, check_floating, in_words
+from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.arithmetic import minus, scale
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to, sum_to_size
@@ -130,8 +130,7 @@ def l2_loss(y_hat: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
     check_reduction("l2_loss", reduction)
     check_floating("l2_loss", y_hat=y_hat, y=y)
     if y_hat.shape != y.shape:
-        given = f"y_hat {in_words(y_hat)}, y {in_words(y)}"
-        raise ShapeError(f"l2_loss: y_hat and y have one shape. It was given {given}.")
+        raise ShapeError(f"l2_loss: y_hat and y have one shape; {was_given(y_hat=y_hat, y=y)}")
     return L2Loss.of(y_hat, y, reduction)
 
 

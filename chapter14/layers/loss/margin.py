@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import reshape
 from ..core.branch import branch, broadcast_to
@@ -35,11 +35,9 @@ class MultiMargin(Loss):
 
     @staticmethod
     def forward(x, y, reduction, p, margin, weight):
-        if not len(x):  # where the kernel leaves a sum as it finds it
-            return reduced(
-                native.multi_margin_loss(x, y, p, margin, weight, reduction="none"), reduction, "multi_margin_loss"
-            )
-        return native.multi_margin_loss(x, y, p, margin, weight, reduction=reduction)
+        by_kernel = reduction if len(x) else "none"  # of an empty x, the kernel leaves a sum as it finds it
+        J = native.multi_margin_loss(x, y, p, margin, weight, reduction=by_kernel)
+        return J if len(x) else reduced(J, reduction, "multi_margin_loss")
 
     @staticmethod
     def partials(x, y, p, margin, weight):
@@ -110,8 +108,8 @@ def margin_ranking_loss(
     """max(0, margin - target (input1 - input2)). As `torch.nn.functional.margin_ranking_loss`."""
     reduction = the_reduction("margin_ranking_loss", size_average, reduce, reduction)
     if not input1.ndim == input2.ndim == target.ndim:
-        given = f"input1 {in_words(input1)}, input2 {in_words(input2)}, target {in_words(target)}"
-        raise ShapeError(f"margin_ranking_loss: they have equally many axes. It was given {given}.")
+        given = was_given(input1=input1, input2=input2, target=target)
+        raise ShapeError(f"margin_ranking_loss: they have equally many axes; {given}")
     d, y = in_one_shape(minus(*in_one_shape(input1, input2)), target)
     J = clamp(shift(times(scale(y, -1), d), margin), 0)
     return reduced(J, reduction, "margin_ranking_loss")
@@ -147,7 +145,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss: p is 1 or 2; it was given {p}.")
     if weight is not None and weight.ndim != 1:
-        raise ShapeError(f"multi_margin_loss: weight is [C]; it was given weight {in_words(weight)}.")
+        raise ShapeError(f"multi_margin_loss: weight is [C]; {was_given(weight=weight)}")
     return MultiMargin.of(_at_least_a_row(input), target, reduction, p, margin, weight)
 
 
@@ -177,8 +175,8 @@ def cosine_embedding_loss(
     """
     reduction = the_reduction("cosine_embedding_loss", size_average, reduce, reduction)
     if not input1.ndim == input2.ndim == target.ndim + 1:
-        given = f"input1 {in_words(input1)}, input2 {in_words(input2)}, target {in_words(target)}"
-        raise ShapeError(f"cosine_embedding_loss: it expects [B, M], [B, M], [B], or [M], [M], []; {given}.")
+        given = was_given(input1=input1, input2=input2, target=target)
+        raise ShapeError(f"cosine_embedding_loss: it expects [B, M], [B, M], [B], or [M], [M], []; {given}")
     a, b = in_one_shape(input1, input2)
     return CosineEmbedding.of(a, b, target, reduction, margin)
 
@@ -214,8 +212,8 @@ def _triplet(loss, distance, anchor, positive, negative, margin, swap, reduction
     if margin <= 0:
         raise ValueError(f"{loss}: margin is positive; it was given {margin}.")
     if not anchor.ndim == positive.ndim == negative.ndim:
-        given = f"anchor {in_words(anchor)}, positive {in_words(positive)}, negative {in_words(negative)}"
-        raise ShapeError(f"{loss}: they have equally many axes. It was given {given}.")
+        given = was_given(anchor=anchor, positive=positive, negative=negative)
+        raise ShapeError(f"{loss}: they have equally many axes; {given}")
     anchor, again = branch(anchor)
     if swap:
         (positive, p), (negative, n) = branch(positive), branch(negative)

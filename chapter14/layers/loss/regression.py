@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import cast
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import minus, power, scale, times
 from ..core.branch import branch, sum_to_size
 from ..pointwise.compare import clamp
@@ -170,5 +170,4 @@ def _weighted(loss: str, J: Tensor, weight: Tensor, y_hat: Tensor, reduction: st
 
 def _check_weight(loss: str, weight: Tensor, y_hat: Tensor) -> None:
     if weight.shape != y_hat.shape:
-        given = f"weight {in_words(weight)}, input {in_words(y_hat)}"
-        raise ShapeError(f"{loss}: weight has the shape of input. It was given {given}.")
+        raise ShapeError(f"{loss}: weight has the shape of input; {was_given(weight=weight, input=y_hat)}")

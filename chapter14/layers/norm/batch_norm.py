@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, check_floating, in_words
+from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.arithmetic import added, minus, sum_to_channels, times
 from ..core.arrange import narrow, reshape
 from ..core.branch import broadcast_to
@@ -142,7 +142,7 @@ def batch_norm(
             training nor running statistics are given.
     """
     if training and input.ndim >= 2 and input.shape[0] * math.prod(input.shape[2:]) == 1:
-        raise ValueError(f"batch_norm: it trains on more than one value a channel; it has input {in_words(input)}.")
+        raise ValueError(f"batch_norm: it trains on more than one value a channel; {was_given(input=input)}")
     if not input.numel():
         return _of_nothing(input, weight, bias)
     _check("batch_norm", input, eps, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
@@ -164,7 +164,7 @@ def instance_norm(
             statistics are used.
     """
     if use_input_stats and math.prod(input.shape[2:]) == 1:
-        raise ValueError(f"instance_norm: one place a channel has no spread; it was given input {in_words(input)}.")
+        raise ValueError(f"instance_norm: one place a channel has no spread; {was_given(input=input)}")
     _check("instance_norm", input, eps, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if use_input_stats:
         return InstanceNorm.of(input, weight, bias, running_mean, running_var, momentum, eps)
@@ -189,10 +189,8 @@ def _of_nothing(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
 
 
 def _check(layer: str, x: Tensor, eps: float, **owned: Tensor | None) -> None:
-    given = {name: p for name, p in owned.items() if p is not None}
-    if x.ndim < 2 or any(p.shape != x.shape[1:2] for p in given.values()):
-        words = ", ".join(f"{name} {in_words(p)}" for name, p in {"input": x, **given}.items())
-        raise ShapeError(f"{layer}: it expects input [B, C, ...], and the rest [C]; it was given {words}.")
+    if x.ndim < 2 or any(p is not None and p.shape != x.shape[1:2] for p in owned.values()):
+        raise ShapeError(f"{layer}: it expects input [B, C, ...], and the rest [C]; {was_given(input=x, **owned)}")
     check_floating(layer, input=x)
     if eps < 0:
         raise ValueError(f"{layer}: eps is positive; it was given eps={eps}.")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
-from ...layer.shape import ShapeError, check_floating, in_words
+from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.cache_blocks import row_blocks
 from .standardize import Norm, NormFrame
 
@@ -142,9 +142,7 @@ def rms_norm(
     _check_last_axes("rms_norm", normalized_shape, input=input, weight=weight)
     check_floating("rms_norm", input=input)
     if weight is not None and weight.is_complex() and not input.is_complex():
-        raise TypeError(
-            "rms_norm: a complex weight is for complex input; it was given real input. Make it complex too."
-        )
+        raise TypeError("rms_norm: a complex weight is for complex input, not for real input. Make it complex too.")
     eps = torch.finfo(torch.promote_types(input.dtype, torch.float32)).eps if eps is None else eps
     return RMSNorm.of(input, weight, None, len(normalized_shape), eps)
 
@@ -162,12 +160,10 @@ def group_norm(
     parameters = {name: p for name, p in (("weight", weight), ("bias", bias)) if p is not None}
     fits = input.ndim >= 2 and num_groups > 0 and shape[1] % num_groups == 0
     if not fits or any(p.shape != shape[1:2] for p in parameters.values()):
-        words = ", ".join(f"{name} {in_words(p)}" for name, p in {"input": input, **parameters}.items())
-        raise ShapeError(
-            f"group_norm: it expects input [B, C, ...], the rest [C], C in {num_groups} groups; it was given {words}."
-        )
+        given = was_given(input=input, **parameters)
+        raise ShapeError(f"group_norm: it expects input [B, C, ...], the rest [C], C in {num_groups} groups; {given}")
     if shape[0] * (shape[1] // num_groups) * math.prod(shape[2:]) == 1:
-        raise ValueError(f"group_norm: one value a group has no spread; it was given input {in_words(input)}.")
+        raise ValueError(f"group_norm: one value a group has no spread; {was_given(input=input)}")
     return GroupNorm.of(input, weight, bias, num_groups, eps)
 
 
@@ -177,7 +173,5 @@ def _check_last_axes(layer: str, normalized_shape: Sequence[int], input: Tensor,
     if not fits or any(p is not None and p.shape != shape for p in parameters.values()):
         sizes = ", ".join(str(n) for n in shape)
         expected = ", ".join(f"{name} [{sizes}]" for name in parameters)
-        given = ", ".join(f"{name} {in_words(p)}" for name, p in parameters.items())
-        raise ShapeError(
-            f"{layer}: it expects input [..., {sizes}], {expected}; it was given input {in_words(input)}, {given}."
-        )
+        given = was_given(input=input, **parameters)
+        raise ShapeError(f"{layer}: it expects input [..., {sizes}], {expected}; {given}")

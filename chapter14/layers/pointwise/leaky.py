@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.accepted_tensors import check_dense
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, numbers, plus, times
 from ..core.arrange import reshape
 from ..core.branch import broadcast_to
@@ -95,10 +95,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     channels = input.shape[1] if input.ndim >= 2 else 1
     if weight.ndim > 1 or weight.numel() not in (1, channels):
-        raise ShapeError(
-            f"prelu: it expects input [B, C, ...], weight [1] or [C]; it was given input {in_words(input)}, "
-            f"weight {in_words(weight)}."
-        )
+        given = was_given(input=input, weight=weight)
+        raise ShapeError(f"prelu: it expects input [B, C, ...], weight [1] or [C]; {given}")
     along = [weight.numel() if i == 1 else 1 for i in range(input.ndim)]
     return Prelu.of(input, reshape(weight, along))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.dimensions import Sizes, in_dimensions, per_axis
 
 _AVG = {1: native.avg_pool1d, 2: native.avg_pool2d, 3: native.avg_pool3d}
@@ -153,10 +153,8 @@ def parts(axes: int, pool: str, input: Tensor, output_size: Any) -> tuple[int, .
     """`output_size`, one number an axis; None stands for the size of the axis."""
     wanted = (output_size,) * axes if isinstance(output_size, (int, type(None))) else tuple(output_size)
     if len(wanted) != axes or input.ndim not in (axes + 1, axes + 2):
-        given = f"input {in_words(input)}, output_size {output_size}"
-        raise ShapeError(
-            f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; it was given {given}."
-        )
+        given = was_given(input=input, output_size=output_size)
+        raise ShapeError(f"{pool}{axes}d: it pools the last {axes} axes of a batch, or of one datapoint; {given}")
     return tuple(n if o is None else o for n, o in zip(input.shape[-axes:], wanted, strict=True))
 
 

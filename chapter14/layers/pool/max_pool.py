@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer, LinearMap
-from ...layer.shape import ShapeError, check_floating, in_words
+from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.arrange import reshape
 from ..core.dimensions import Sizes, in_dimensions, per_axis
 from ..core.gather import pick, place
@@ -133,10 +133,8 @@ def _max_unpool(
     size = per_axis(kernel_size, axes)
     stride = size if stride is None or stride == () else per_axis(stride, axes)
     if input.shape != indices.shape or input.ndim not in (axes + 1, axes + 2):
-        given = f"input {in_words(input)}, indices {in_words(indices)}"
-        raise ShapeError(
-            f"max_unpool{axes}d: input and indices have one shape, with {axes} last axes; it was given {given}."
-        )
+        given = was_given(input=input, indices=indices)
+        raise ShapeError(f"max_unpool{axes}d: input and indices have one shape, with {axes} last axes; {given}")
     shape = native._unpool_output_size(input, list(size), list(stride), list(per_axis(padding, axes)), output_size)  # type: ignore[attr-defined]
     flat = torch.Size((*input.shape[:-axes], torch.Size(shape).numel()))
     return reshape(Unpool.of(_flat(input, axes), _flat(indices, axes), flat), (*input.shape[:-axes], *shape))
@@ -154,9 +152,8 @@ def _fractional_max_pool(
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name}: it takes output_size or output_ratio; it was given neither.")
     if input.ndim not in (axes + 1, axes + 2):
-        raise ShapeError(
-            f"{name}: it pools the last {axes} axes of a batch, or of one datapoint; it was given {in_words(input)}."
-        )
+        given = was_given(input=input)
+        raise ShapeError(f"{name}: it pools the last {axes} axes of a batch, or of one datapoint; {given}")
     if output_size is None:
         ratio = (output_ratio,) * axes if isinstance(output_ratio, (int, float)) else output_ratio
         if len(ratio) != axes:

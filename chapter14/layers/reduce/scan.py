@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import Layer, LinearMap
-from ...layer.shape import ShapeError, axes, in_words
+from ...layer.shape import ShapeError, axes, was_given
 from ..core.arithmetic import added, keep, minus, times
 from ..core.arrange import axis, flip, narrow, pad, reshape
 from ..core.complex import conj, conjugates
@@ -164,6 +164,5 @@ def recur(a: Tensor, x: Tensor, dim: int = -1) -> Tensor:
         ShapeError: a and x differ in shape.
     """
     if a.shape != x.shape:
-        given = f"a {in_words(a)}, x {in_words(x)}"
-        raise ShapeError(f"recur: a and x have one shape. It was given {given}.")
+        raise ShapeError(f"recur: a and x have one shape; {was_given(a=a, x=x)}")
     return Recur.of(a, x, axis(x, dim))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import Layer, LinearMap
-from ...layer.shape import ShapeError, in_words
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import added, sum_along, times
 from ..core.arrange import reshape
 from ..core.bilinear_map import BilinearMap
@@ -172,10 +172,8 @@ def grid_sample(
     As `torch.nn.functional.grid_sample`; align_corners=None is False.
     """
     if mode not in _MODES or padding_mode not in _PADDINGS:
-        raise ValueError(
-            f"grid_sample: mode is one of {_MODES}, padding_mode one of {_PADDINGS}; it was given mode={mode!r}, "
-            f"padding_mode={padding_mode!r}."
-        )
+        given = was_given(mode=mode, padding_mode=padding_mode)
+        raise ValueError(f"grid_sample: mode is one of {_MODES}, padding_mode one of {_PADDINGS}; {given}")
     return GridSample.of(input, grid, Reading(mode, padding_mode, bool(align_corners)))
 
 
@@ -188,8 +186,6 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         raise NotImplementedError(f"affine_grid: size is (B, C, H, W) or (B, C, D, H, W); it was given {tuple(size)}.")
     axes = len(size) - 2
     if not theta.is_floating_point() or theta.ndim != 3 or theta.shape[1:] != (axes, axes + 1) or min(size) <= 0:
-        raise ShapeError(
-            f"affine_grid: it expects floating-point theta [B, {axes}, {axes + 1}] and a positive size; "
-            f"it was given theta {in_words(theta)}, size={tuple(size)}."
-        )
+        expected = f"floating-point theta [B, {axes}, {axes + 1}] and a positive size"
+        raise ShapeError(f"affine_grid: it expects {expected}; {was_given(theta=theta, size=tuple(size))}")
     return AffineGrid.of(theta, tuple(size), bool(align_corners))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import LinearMap
-from ...layer.shape import in_words, several
+from ...layer.shape import several, was_given
 from ..pool.avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 
@@ -131,9 +131,7 @@ def interpolate(
     axes = input.ndim - 2
     _check(input, mode, align_corners, antialias)
     if (size is None) == (scale_factor is None):
-        raise ValueError(
-            f"interpolate: it expects size or scale_factor; it was given size={size}, scale_factor={scale_factor}."
-        )
+        raise ValueError(f"interpolate: it expects size or scale_factor; it was given {size} and {scale_factor}.")
     scales: tuple[float | None, ...] = (None,) * axes
     if size is None:
         factors = _each(scale_factor, axes, input, "scale_factor")
@@ -155,10 +153,8 @@ def _each(value, axes: int, input: Tensor, name: str) -> list:
     if not isinstance(value, (list, tuple)):
         return [value] * axes
     if len(value) != axes:
-        raise ValueError(
-            f"interpolate: {name} is one number, or one for each axis after the channels; it was given input "
-            f"{in_words(input)}, {name}={value}."
-        )
+        given = was_given(input=input, **{name: value})
+        raise ValueError(f"interpolate: {name} is one number, or one for each axis after the channels; {given}")
     return list(value)
 
 
@@ -166,18 +162,15 @@ def _check(input: Tensor, mode: str, align_corners: bool | None, antialias: bool
     if mode not in _AXES and align_corners is not None:
         raise ValueError(f"interpolate: align_corners is for {', '.join(_AXES)}; it was given mode={mode!r}.")
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.ndim == 4):
-        raise ValueError(
-            "interpolate: antialias=True is for bilinear, bicubic and lanczos, and for images; it was given "
-            f"input {in_words(input)}, mode={mode!r}."
-        )
+        given = was_given(input=input, mode=mode)
+        raise ValueError(f"interpolate: antialias=True is for bilinear, bicubic and lanczos, and for images; {given}")
     if mode == "lanczos" and (align_corners or not antialias):
         raise ValueError("interpolate: mode='lanczos' goes with antialias=True, and not with align_corners=True.")
     known = mode in _AXES or mode in ("nearest", "nearest-exact", "area")
     if not known or input.ndim - 2 not in _AXES.get(mode, (1, 2, 3)):
         raise NotImplementedError(
             "interpolate: nearest, nearest-exact and area take 1 to 3 axes, linear takes 1, bilinear, bicubic and "
-            f"lanczos 2, trilinear 3, after batch and channels; it was given input {in_words(input)}, "
-            f"mode={mode!r}."
+            f"lanczos 2, trilinear 3, after batch and channels; {was_given(input=input, mode=mode)}"
         )
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, check_floating, check_real, in_words
+from ...layer.shape import ShapeError, check_floating, check_real, was_given
 from ..core.arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
 from ..core.arrange import take, transpose
 from ..core.branch import broadcast_to, sum_to_size
@@ -132,19 +132,15 @@ def scaled_dot_product_attention(
     if attn_mask is not None and is_causal:
         raise RuntimeError("scaled_dot_product_attention: it takes attn_mask or is_causal=True; it was given both.")
     if not 0 <= dropout_p <= 1:
-        raise RuntimeError(
-            f"scaled_dot_product_attention: dropout_p is a probability; it was given dropout_p={dropout_p}."
-        )
+        raise RuntimeError(f"scaled_dot_product_attention: dropout_p is a probability; it was given {dropout_p}.")
     check_floating("scaled_dot_product_attention", query=query, key=key, value=value)
     check_real("scaled_dot_product_attention", query=query, key=key, value=value)
     if enable_gqa:  # each head of keys and values serves several heads of queries: a branch
         key, value = (_repeat_heads(t, query.shape[-3]) for t in (key, value))
     if min(t.ndim for t in (query, key, value)) < 2:
-        given = ", ".join(in_words(t) for t in (query, key, value))
-        raise ShapeError(
-            "scaled_dot_product_attention: it expects query [..., T, D], key [..., S, D], value [..., S, E]; it was "
-            f"given {given}."
-        )
+        expected = "query [..., T, D], key [..., S, D], value [..., S, E]"
+        given = was_given(query=query, key=key, value=value)
+        raise ShapeError(f"scaled_dot_product_attention: it expects {expected}; {given}")
     by = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
     stays = _dropout_mask(query, key, attn_mask, dropout_p) if dropout_p else None
     up = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
@@ -160,7 +156,5 @@ def _dropout_mask(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor
 
 def _repeat_heads(t: Tensor, heads: int) -> Tensor:
     if heads % t.shape[-3]:
-        raise RuntimeError(
-            f"scaled_dot_product_attention: {t.shape[-3]} heads of keys do not divide {heads} heads of queries."
-        )
+        raise RuntimeError(f"scaled_dot_product_attention: {t.shape[-3]} key heads do not divide {heads} query heads.")
     return take(t, torch.arange(t.shape[-3], device=t.device).repeat_interleave(heads // t.shape[-3]), -3)

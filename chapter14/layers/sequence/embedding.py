@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...layer.base import Layer
-from ...layer.shape import check_shapes, in_words
+from ...layer.shape import check_shapes, was_given
 from ..core.arithmetic import added, keep, sum_along, times
 from ..core.arrange import narrow, put, reshape, take
 from ..core.gather import pick
@@ -182,17 +182,14 @@ def _prepared(name, index, weight, padding_idx, max_norm, norm_type, sparse) -> 
 
 def _check_bag(input, weight, offsets, mode, scale_grad_by_freq, c) -> None:
     if mode not in _MODES or (mode == "max" and scale_grad_by_freq):
-        raise ValueError(
-            f"embedding_bag: mode is 'sum', 'mean', or, without scale_grad_by_freq, 'max'; it was given {mode!r}, "
-            f"scale_grad_by_freq={scale_grad_by_freq}."
-        )
+        given = was_given(mode=mode, scale_grad_by_freq=scale_grad_by_freq)
+        raise ValueError(f"embedding_bag: mode is 'sum', 'mean', or, without scale_grad_by_freq, 'max'; {given}")
     lists = (input.ndim == 1 and offsets is not None and offsets.ndim == 1) or (input.ndim == 2 and offsets is None)
     if not lists or weight.ndim != 2 or (c is not None and c.shape != input.shape):
-        tensors = {"input": input, "weight": weight, "offsets": offsets, "per_sample_weights": c}
         raise ValueError(
             "embedding_bag: it expects input [B, n], or input [n] with offsets [B], weight [V, D], and "
-            "per_sample_weights in input's shape; it was given "
-            + ", ".join(f"{name} {in_words(x)}" for name, x in tensors.items() if x is not None)
+            "per_sample_weights in input's shape; "
+            + was_given(input=input, weight=weight, offsets=offsets, per_sample_weights=c)
         )
     if c is not None and mode != "sum":
         raise NotImplementedError(f"embedding_bag: per_sample_weights need mode='sum'; it was given {mode!r}.")

@@ -94,10 +94,8 @@ def _fitting(mask: Tensor | None, B: int, heads: int, T: int, S: int) -> Tensor 
     if mask is None:
         return None
     if mask.shape not in ((T, S), (B * heads, T, S)):
-        raise RuntimeError(
-            f"multi_head_attention_forward: attn_mask is [{T}, {S}] or [{B * heads}, {T}, {S}]; "
-            f"it was given {list(mask.shape)}."
-        )
+        fits = f"[{T}, {S}] or [{B * heads}, {T}, {S}]"
+        raise RuntimeError(f"multi_head_attention_forward: attn_mask is {fits}; it was given {list(mask.shape)}.")
     return reshape(mask, (1, 1, T, S) if mask.ndim == 2 else (B, heads, T, S))
 
 
