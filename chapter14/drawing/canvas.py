@@ -161,17 +161,9 @@ class Canvas:
         return Picture(self._figure, self.texts, self.numbers)
 
     def text(
-        self,
-        x: float,
-        y: float,
-        label: str,
-        size: float = 10.5,
-        colour: str = INK,
-        align: str = "center",
-        weight: str = "normal",
-        background: str | None = None,
-        family: str = FONT,
-    ) -> Rect:
+        self, x: float, y: float, label: str, size: float = 10.5, colour: str = INK, align: str = "center",
+        weight: str = "normal", background: str | None = None, family: str = FONT,
+    ) -> Rect:  # fmt: skip
         """One line of text; `$...$` is an equation. `background` is a colour behind it."""
         w, h = _text_size(label, size, weight, family)
         frame = Rect(x + {"left": w / 2, "center": 0, "right": -w / 2}[align], y, w, h)
@@ -206,31 +198,25 @@ class Canvas:
         self.text(x, y, label, size=9, colour=ON_COLOUR)
 
     def arrow(
-        self,
-        points: Sequence[Point],
-        colour: str,
-        dotted: bool = False,
-        head: bool = True,
-        curved: Point | None = None,
+        self, points: Sequence[Point], colour: str, dotted: bool = False, curved: Point | None = None,
         width: float = 2.4,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """An arrow along points; with `curved`, a smooth curve that starts and ends in that direction."""
         from matplotlib.patches import PathPatch, Polygon
 
         *_, before, tip = points
         distance = math.hypot(tip[0] - before[0], tip[1] - before[1])
         along = curved or ((tip[0] - before[0]) / distance, (tip[1] - before[1]) / distance)
-        length, half = (0.125, 0.062) if head else (0.0, 0.0)
+        length, half = 0.125, 0.062
         base = (tip[0] - length * along[0], tip[1] - length * along[1])
         path = _path([*points[:-1], base], curved)
         for lw, shade, z in ((width + 1.1, OUTLINE, 1.0), (width, colour, 1.1)):
             dashes = {"ls": (0, (1.6 * width / lw, 1.2 * width / lw))} if dotted else {}
             look = {"fc": "none", "ec": shade, "lw": lw, "zorder": z, "capstyle": "butt"}
             self._axes.add_artist(PathPatch(path, clip_on=False, **look, **dashes))
-        if head:
-            side = (-along[1] * half, along[0] * half)
-            corners = [(base[0] + side[0], base[1] + side[1]), tip, (base[0] - side[0], base[1] - side[1])]
-            self._axes.add_artist(Polygon(corners, fc=colour, ec=OUTLINE, lw=0.6, zorder=1.2, clip_on=False))
+        side = (-along[1] * half, along[0] * half)
+        corners = [(base[0] + side[0], base[1] + side[1]), tip, (base[0] - side[0], base[1] - side[1])]
+        self._axes.add_artist(Polygon(corners, fc=colour, ec=OUTLINE, lw=0.6, zorder=1.2, clip_on=False))
         self._corners += points
 
     def brace(self, left: float, right: float, y: float, label: str) -> None:

@@ -5,138 +5,101 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..files import whole
 from . import figures_backward, figures_dag, figures_data, figures_mlp, figures_network
-from .canvas import Picture, with_default_style
+from .canvas import Canvas, Picture, with_default_style
+from .items import WIDTH
 
 
 class Figure(NamedTuple):
     """`computed` names the values that running code computes."""
 
-    draw: Callable[[], Picture]
+    draw: Callable[..., None]  # on a canvas
     caption: str
     computed: str
 
 
+# fmt: off
 FIGURES: Mapping[str, Figure] = {
-    "14.1": Figure(
-        figures_backward.mlp,
+    "14.1": Figure(figures_backward.mlp,
         "A neural net is a sequence of layers, a computation graph. Here: a two-layer MLP.",
-        "z, h, ŷ and J, by `Graph`.",
-    ),
-    "14.2": Figure(
-        figures_backward.forward_of_a_layer,
-        "The forward operation of a layer (14.1). Its inputs are data and parameters.",
-        "x_out.",
-    ),
-    "14.3": Figure(
-        figures_backward.reuse,
+        "z, h, ŷ and J, by `Graph`."),
+    "14.2": Figure(figures_backward.forward_of_a_layer,
+        "The forward operation of a layer (14.1). Its inputs are data and parameters.", "x_out."),
+    "14.3": Figure(figures_backward.reuse,
         "A sequential computation graph; the same graph as a tree, with data and parameters as leaves; and the "
         "products (14.2) and (14.3), with their shared factors on grey.",
         "both passes by `Graph`, each factor by `jacobian`, the number of multiplications by `graph/product_count.py`.",
     ),
-    "14.4": Figure(
-        figures_backward.generic_layer,
+    "14.4": Figure(figures_backward.generic_layer,
         "A generic layer. The braces span the part of the graph that determines L, g_out and g_in.",
-        "L^x and L^θ by `jacobian`, g_out and g_in by `Graph`.",
-    ),
-    "14.5": Figure(
-        figures_backward.backward_of_a_layer,
+        "L^x and L^θ by `jacobian`, g_out and g_in by `Graph`."),
+    "14.5": Figure(figures_backward.backward_of_a_layer,
         "The backward operation of a layer: from g_out to g_in (14.10) and ∂J/∂θ (14.8).",
-        "L^x, L^θ and all three gradients.",
-    ),
-    "14.6": Figure(
-        figures_backward.forward_pass, "The forward pass, lines 5 and 6 of Algorithm 14.1.", "each x_l and J."
-    ),
-    "14.7": Figure(
-        figures_backward.backward_pass, "The backward pass, lines 9 to 13 of Algorithm 14.1.", "each g_l and ∂J/∂θ_l."
-    ),
-    "14.8": Figure(
-        figures_mlp.products_of_linear,
+        "L^x, L^θ and all three gradients."),
+    "14.6": Figure(figures_backward.forward_pass, "The forward pass, lines 5 and 6 of Algorithm 14.1.",
+        "each x_l and J."),
+    "14.7": Figure(figures_backward.backward_pass, "The backward pass, lines 9 to 13 of Algorithm 14.1.",
+        "each g_l and ∂J/∂θ_l."),
+    "14.8": Figure(figures_mlp.products_of_linear,
         "A linear layer without bias, forward and backward (14.18). Forward, W is on the left; backward, on the right.",
-        "x_out and g_in.",
-    ),
-    "14.9": Figure(
-        figures_mlp.product_of_the_gradient,
-        "The gradient of a linear layer's W is an outer product (14.29), here [N × M] as in the chapter.",
-        "∂J/∂W.",
-    ),
-    "14.10": Figure(
-        figures_mlp.linear_layer,
-        "A linear layer, forward and backward. Here ∂J/∂W has the shape of W.",
-        "x_out, g_in, ∂J/∂W and ∂J/∂b.",
-    ),
-    "14.11": Figure(
-        figures_mlp.code_of_linear,
-        "The linear layer as code: `LinearBlock` of `graph/mlp.py`.",
-        "the results in the last two lines.",
-    ),
-    "14.12": Figure(
-        figures_mlp.product_of_pointwise,
+        "x_out and g_in."),
+    "14.9": Figure(figures_mlp.product_of_the_gradient,
+        "The gradient of a linear layer's W is an outer product (14.29), here [N × M] as in the chapter.", "∂J/∂W."),
+    "14.10": Figure(figures_mlp.linear_layer, "A linear layer, forward and backward. Here ∂J/∂W has the shape of W.",
+        "x_out, g_in, ∂J/∂W and ∂J/∂b."),
+    "14.11": Figure(figures_mlp.code_of_linear, "The linear layer as code: `LinearBlock` of `graph/mlp.py`.",
+        "the results in the last two lines."),
+    "14.12": Figure(figures_mlp.product_of_pointwise,
         "The backward operation of a pointwise layer, here relu, as a matrix product (14.31).",
-        "H' by `jacobian`, g_in by `relu`.",
-    ),
-    "14.13": Figure(
-        figures_mlp.pointwise_layer, "A pointwise layer, forward and backward (14.33).", "x_out and g_in of a relu."
-    ),
+        "H' by `jacobian`, g_in by `relu`."),
+    "14.13": Figure(figures_mlp.pointwise_layer, "A pointwise layer, forward and backward (14.33).",
+        "x_out and g_in of a relu."),
     "14.14": Figure(figures_mlp.loss_layer, "An L2 loss, forward and backward (14.35).", "J and g_in."),
-    "14.15": Figure(
-        figures_mlp.forward_through_an_mlp,
-        "The forward pass through the MLP of figure 14.1.",
-        "z, h, ŷ and J, by `Graph`.",
-    ),
-    "14.16": Figure(
-        figures_mlp.backward_through_an_mlp,
+    "14.15": Figure(figures_mlp.forward_through_an_mlp, "The forward pass through the MLP of figure 14.1.",
+        "z, h, ŷ and J, by `Graph`."),
+    "14.16": Figure(figures_mlp.backward_through_an_mlp,
         "The backward pass through the same MLP (14.36). The weights are transposed, and relu becomes a gating matrix.",
-        "each g by `Graph`, each matrix by `backward_network`.",
-    ),
-    "14.17": Figure(
-        figures_network.bigger_network,
+        "each g by `Graph`, each matrix by `backward_network`."),
+    "14.17": Figure(figures_network.bigger_network,
         "Backpropagation through a three-layer MLP is just a bigger network. Solid lines compute data and their "
         "gradients, dotted lines parameter gradients.",
-        "the graph that `forward_backward` records, and its values. Transposes and masks are not shown.",
-    ),
+        "the graph that `forward_backward` records, and its values. Transposes and masks are not shown."),
     "14.18": Figure(figures_dag.merge_and_branch, "The merge (14.37) and branch (14.38) layers.", "x_out."),
-    "14.19": Figure(
-        figures_dag.merge_and_branch_backward,
+    "14.19": Figure(figures_dag.merge_and_branch_backward,
         "Merge and branch, forward and backward. Backward, merge splits g_out (14.41) and branch sums (14.46).",
-        "x_out and g_in of each.",
-    ),
-    "14.20": Figure(
-        figures_dag.dag,
+        "x_out and g_in of each."),
+    "14.20": Figure(figures_dag.dag,
         "A DAG of layers, branch and merge, forward and backward. Here each g_l is a column, like x_l.",
-        "every x and g by `Graph`, the positions by the layout of `chapter14.draw`.",
-    ),
-    "14.21": Figure(
-        figures_dag.sharing,
+        "every x and g by `Graph`, the positions by the layout of `chapter14.draw`."),
+    "14.21": Figure(figures_dag.sharing,
         "Sharing a parameter is branching it: the gradients of its copies are summed (14.47).",
-        "the gradient of each copy and their sum, for a θ that two linear layers share.",
-    ),
-    "14.22": Figure(
-        figures_dag.one_block,
+        "the gradient of each copy and their sum, for a θ that two linear layers share."),
+    "14.22": Figure(figures_dag.one_block,
         "J as one block, forward and backward. Data and parameters play symmetric roles.",
-        "J and all four gradients of the MLP of figure 14.1.",
-    ),
-    "14.23": Figure(
-        figures_data.optimal_image,
+        "J and all four gradients of the MLP of figure 14.1."),
+    "14.23": Figure(figures_data.optimal_image,
         "The image that maximizes the node for “a photo of a cat” in the package's small CLIP: gradient descent on "
         "the data, starting from noise.",
-        "all steps by `chapter14.visualize`.",
-    ),
+        "all steps by `chapter14.visualize`."),
 }
+# fmt: on
 
 
-def figure(number: str) -> Picture:
-    """A figure of the chapter.
+@with_default_style
+def figure(number: str, **options: Any) -> Picture:
+    """A figure of the chapter; `options` are its function's, such as the `steps` of 14.23.
 
     Raises:
         ValueError: the chapter has no such figure, or matplotlib is not installed.
     """
     if number not in FIGURES:
         raise ValueError(f"figure {number}: the chapter has figures 14.1 to 14.{len(FIGURES)}.")
-    return with_default_style(FIGURES[number].draw)()
+    canvas = Canvas()
+    FIGURES[number].draw(canvas, **options)
+    return canvas.picture(WIDTH)
 
 
 def stem(number: str) -> str:

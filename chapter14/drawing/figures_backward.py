@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..graph.product_count import with_reuse, without_reuse
-from .canvas import Canvas, Picture, Rect
+from .canvas import Canvas, Rect
 from .items import (
-    WIDTH,
     Box,
     Item,
     Matrix,
@@ -25,10 +24,9 @@ from .numbers import chain, chain_jacobians, example
 from .style import BACK, DATA, GRADIENT, MUTED, PARAMS, SHARED, two_decimals
 
 
-def mlp() -> Picture:
+def mlp(canvas: Canvas) -> None:
     """14.1"""
     x, _ = example("chain")
-    canvas = Canvas()
     items: list[Item] = [
         column("$x$", x["x_0"]), Box("linear"), column("$z$", x["x_1"]), Box("relu"), column("$h$", x["x_2"]),
         Box("linear"), column("$\\hat{y}$", x["x_3"]), Box("$L_2$"), column("$J$", x["J"]),
@@ -37,25 +35,21 @@ def mlp() -> Picture:
     for place, name in ((1, "W_1"), (5, "W_2")):
         named_input_above(canvas, f"${name}$", x[name], frames[place])
     input_below(canvas, column("$y$", x["y"]), frames[7])
-    return canvas.picture(WIDTH)
 
 
-def forward_of_a_layer() -> Picture:
+def forward_of_a_layer(canvas: Canvas) -> None:
     """14.2"""
     x, _ = chain()
-    canvas = Canvas()
     items: list[Item] = [column("$x_{in}$", x["x_0"]), Box("$f$", w=0.9), column("$x_{out}$", x["x_1"])]
     frames = draw_row(canvas, items, 0, gap=0.55, arrows=DATA)
     input_above(canvas, Matrix("$\\theta$", x["theta_1"], PARAMS), frames[1])
     canvas.text(2.6, 0, "$x_{out} = f(x_{in}, \\theta)$")
     canvas.text(2.6, 0.3, "here $\\tanh(\\theta\\, x_{in})$", size=9, colour=MUTED)
-    return canvas.picture(WIDTH)
 
 
-def reuse() -> Picture:
+def reuse(canvas: Canvas) -> None:
     """14.3"""
     x, g = chain()
-    canvas = Canvas()
     items: list[Item] = [column("$x_0$", x["x_0"])]
     for l in (1, 2, 3):
         items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
@@ -73,7 +67,6 @@ def reuse() -> Picture:
         0, 5.2, f"Multiplications for the three parameter gradients: {without} with each chain rule on its own, "
         f"{once} when the grey product is reused.", size=9, colour=MUTED,
     )  # fmt: skip
-    return canvas.picture(WIDTH)
 
 
 def _tree(canvas: Canvas, y: float) -> None:
@@ -109,10 +102,9 @@ def _chain_rule(canvas: Canvas, l: int, y: float, g: dict, L_x: list[Tensor], L_
         canvas.text(frames[-1].right + 0.3, y, f"grey: $g_2$ = ({value})", size=9.5, align="left")
 
 
-def generic_layer() -> Picture:
+def generic_layer(canvas: Canvas) -> None:
     """14.4"""
     x, g = chain()
-    canvas = Canvas()
     dots = Sign("$\\cdots$", passed=True, w=0.3)
     items: list[Item] = [
         dots, column("$x_{in}$", x["x_1"]), Box("$f$", w=0.9), column("$x_{out}$", x["x_2"]), dots, Box("$L_2$"),
@@ -130,14 +122,12 @@ def generic_layer() -> Picture:
         Sign("", w=0.3), Matrix("$L^\\theta$", L_theta[1], PARAMS),
     ]  # fmt: skip
     draw_row(canvas, items, 2.1, at.x + 1.1)
-    return canvas.picture(WIDTH)
 
 
-def backward_of_a_layer() -> Picture:
+def backward_of_a_layer(canvas: Canvas) -> None:
     """14.5"""
     x, g = chain()
     L_x, L_theta = chain_jacobians(x)
-    canvas = Canvas()
     items: list[Item] = [row("$g_{in}$", g["x_1"]), Box("$f$ backward", w=2.1), row("$g_{out}$", g["x_2"])]
     frames = draw_row(canvas, items, 0, gap=0.5, arrows=BACK, backward=True)
     input_above(canvas, Matrix("$L^x$", L_x[1], PARAMS), frames[1], dx=-0.7)
@@ -145,13 +135,11 @@ def backward_of_a_layer() -> Picture:
     output_below(canvas, row("$\\partial J/\\partial \\theta$", g["theta_2"].reshape(-1), GRADIENT), frames[1])
     canvas.text(2.4, 0.65, "$g_{in} = g_{out} L^x$")
     canvas.text(2.4, 1.0, "$\\partial J/\\partial \\theta = g_{out} L^\\theta$")
-    return canvas.picture(WIDTH)
 
 
-def forward_pass() -> Picture:
+def forward_pass(canvas: Canvas) -> None:
     """14.6"""
     x, _ = chain()
-    canvas = Canvas()
     items: list[Item] = [column("$x_0$", x["x_0"])]
     for l in (1, 2, 3):
         items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
@@ -160,13 +148,11 @@ def forward_pass() -> Picture:
     for l in (1, 2, 3):
         input_above(canvas, Matrix(f"$\\theta_{l}$", x[f"theta_{l}"], PARAMS), frames[2 * l - 1])
     input_above(canvas, column("$y$", x["y"]), frames[7], DATA)
-    return canvas.picture(WIDTH)
 
 
-def backward_pass() -> Picture:
+def backward_pass(canvas: Canvas) -> None:
     """14.7"""
     _, g = chain()
-    canvas = Canvas()
     items: list[Item] = [row("$g_0$", g["x_0"])]
     for l in (1, 2, 3):
         items += [Box(f"$f'_{l}$", w=0.5), row(f"$g_{l}$", g[f"x_{l}"])]
@@ -175,4 +161,3 @@ def backward_pass() -> Picture:
     for l in (1, 2, 3):
         name = f"$\\partial J/\\partial \\theta_{l}$"
         output_below(canvas, Matrix(name, g[f"theta_{l}"], GRADIENT), frames[2 * l - 1])
-    return canvas.picture(WIDTH)

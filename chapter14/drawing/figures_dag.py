@@ -7,8 +7,8 @@ from torch import Tensor
 from .. import functional as F
 from ..graph.block import Block
 from ..lesson.examples import EXAMPLES
-from .canvas import Canvas, Picture, Point, Rect
-from .items import WIDTH, Box, Item, Matrix, Sign, column, draw_row, named_box, row
+from .canvas import Canvas, Point, Rect
+from .items import Box, Item, Matrix, Sign, column, draw_row, named_box, row
 from .layout import layout, ports
 from .numbers import example, float64
 from .style import BACK, DATA, GRADIENT, PARAMS
@@ -19,25 +19,22 @@ G_MERGED = float64([0.25, -0.75, 1.5])
 G_A, G_B = float64([0.5, 1]), float64([-1.25, 0.5])
 
 
-def merge_and_branch() -> Picture:
+def merge_and_branch(canvas: Canvas) -> None:
     """14.18"""
-    canvas = Canvas()
     for middle, label in zip(MIDDLES, ("merge", "branch"), strict=True):
         canvas.text(middle, -1.4, label, weight="bold")
     _merge(canvas, MIDDLES[0], A, B, F.merge(A, B))
     a, b = F.branch(X)
     _branch(canvas, MIDDLES[1], X, a, b)
-    return canvas.picture(WIDTH)
 
 
-def merge_and_branch_backward() -> Picture:
+def merge_and_branch_backward(canvas: Canvas) -> None:
     """14.19"""
     merge, branch = Block(F.merge), Block(F.branch)
     merged, branched = merge.forward(A, B), branch.forward(X)
     g_a, g_b = merge.backward(G_MERGED)
     (g_in,) = branch.backward(G_A, G_B)
     assert g_a is not None and g_b is not None and g_in is not None, "all are floating-point tensors"
-    canvas = Canvas()
     for middle, label in zip(MIDDLES, ("forward", "backward"), strict=True):
         canvas.text(middle, -1.4, label, weight="bold")
     _merge(canvas, MIDDLES[0], A, B, merged)
@@ -46,7 +43,6 @@ def merge_and_branch_backward() -> Picture:
     _branch(canvas, MIDDLES[0], X, branched[0], branched[1], y=2.75)
     _branch(canvas, MIDDLES[1], g_in, G_A, G_B, y=2.75, backward=True)
     canvas.text(MIDDLES[1] - 0.95, 3.5, "$g_{in} = g_{out}^a + g_{out}^b$", size=9.5)
-    return canvas.picture(WIDTH)
 
 
 def _merge(canvas: Canvas, x: float, a: Tensor, b: Tensor, out: Tensor, y: float = 0.0, backward: bool = False) -> None:
@@ -75,13 +71,11 @@ def _arrow(canvas: Canvas, start: Point, end: Point, colour: str, backward: bool
     canvas.arrow([end, start] if backward else [start, end], colour)
 
 
-def dag() -> Picture:
+def dag(canvas: Canvas) -> None:
     """14.20"""
     x, g = example("dag")
-    canvas = Canvas()
     _graph(canvas, x, 0.0, backward=False)
     _graph(canvas, g, 3.1, backward=True)
-    return canvas.picture(WIDTH)
 
 
 def _graph(canvas: Canvas, values: dict[str, Tensor], top: float, backward: bool) -> None:
@@ -131,10 +125,9 @@ def _value(canvas: Canvas, name: str, value: Tensor, x: float, y: float, backwar
     return column(f"${g_name if backward else name}$", value, BACK if backward else DATA).draw(canvas, x, y)
 
 
-def sharing() -> Picture:
+def sharing(canvas: Canvas) -> None:
     """14.21"""
     _, g = example("shared")
-    canvas = Canvas()
     for middle, copies in zip(MIDDLES, (False, True), strict=True):
         _two_layers(canvas, middle, copies)
     canvas.text(0, -0.5, "=", size=14)
@@ -144,7 +137,6 @@ def sharing() -> Picture:
         Matrix("$\\partial J/\\partial \\theta^2$", g["W^2"], GRADIENT),
     ]  # fmt: skip
     draw_row(canvas, items, 1.45)
-    return canvas.picture(WIDTH)
 
 
 def _two_layers(canvas: Canvas, middle: float, copies: bool) -> None:
@@ -164,10 +156,9 @@ def _two_layers(canvas: Canvas, middle: float, copies: bool) -> None:
         canvas.arrow([(copy.x, copy.bottom), (layer.x, layer.top - 0.02)], PARAMS)
 
 
-def one_block() -> Picture:
+def one_block(canvas: Canvas) -> None:
     """14.22"""
     x, g = example("data")
-    canvas = Canvas()
     for middle, label in zip(MIDDLES, ("forward", "backward"), strict=True):
         canvas.text(middle, -2.3, label, weight="bold")
     for middle, values, backward in ((MIDDLES[0], x, False), (MIDDLES[1], g, True)):
@@ -182,4 +173,3 @@ def one_block() -> Picture:
         colour = BACK if backward else DATA
         frame = column("$g_J$" if backward else "$J$", values["J"], colour).draw(canvas, block.right + 0.55, 0)
         _arrow(canvas, (block.right + 0.02, 0), (frame.left - 0.02, 0), colour, backward)
-    return canvas.picture(WIDTH)

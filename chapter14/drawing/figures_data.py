@@ -9,8 +9,7 @@ from ..models.load import load_network
 from ..models.state_dict import fingerprint
 from ..visualization.optimization.optimize import visualize
 from ..visualization.output.render import to_image
-from .canvas import Canvas, Picture, Rect
-from .items import WIDTH
+from .canvas import Canvas, Rect
 from .style import DATA, MUTED, two_decimals
 
 SENTENCE = "a photo of a cat"
@@ -18,13 +17,12 @@ STAGES = (0, 0.12, 0.24, 0.36, 0.64, 1)  # the images shown, as fractions of all
 SIDE, PIXELS = 1.23, 144
 
 
-def optimal_image(steps: int = 60) -> Picture:
+def optimal_image(canvas: Canvas, steps: int = 60) -> None:
     """14.23"""
     network = load_network("embedded")
     images: list[Tensor] = []
     drawn = visualize(network, SENTENCE, steps=steps, on_step=lambda step: images.append(step.x[0].detach().clone()))
     J = drawn.history[:, 0].double()
-    canvas = Canvas()
     for i, at in enumerate(round(share * (len(J) - 1)) for share in STAGES):
         x = (i - (len(STAGES) - 1) / 2) * (SIDE + 0.1)
         frame = Rect(x, 0, SIDE, SIDE)
@@ -38,7 +36,6 @@ def optimal_image(steps: int = 60) -> Picture:
         size=9, colour=MUTED,
     )  # fmt: skip
     canvas.numbers["J"] = J
-    return canvas.picture(WIDTH)
 
 
 def _curve(canvas: Canvas, J: Tensor, top: float, height: float) -> None:

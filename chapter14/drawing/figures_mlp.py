@@ -12,74 +12,60 @@ from torch import Tensor
 from .. import functional as F
 from ..graph import mlp as algorithms
 from ..layer.jacobians import jacobian
-from .canvas import Canvas, Picture
-from .items import WIDTH, Box, Item, Matrix, Sign, column, draw_row, input_above, output_below, row
+from .canvas import Canvas
+from .items import Box, Item, Matrix, Sign, column, draw_row, input_above, output_below, row
 from .numbers import G_OUT, X_IN, OneLayer, W, b, example, float64, linear, run_layer
 from .style import BACK, DATA, GRADIENT, INK, MUTED, PARAMS, two_decimals
 
 MIDDLES = (-2.1, 2.1)  # of the forward pass and the backward pass, side by side
 
 
-def products_of_linear() -> Picture:
+def products_of_linear(canvas: Canvas) -> None:
     """14.8"""
     layer = run_layer(lambda x, W: F.linear(x, W), X_IN, G_OUT, W)
-    canvas = Canvas()
     _headings(canvas, -0.95)
     forward: list[Item] = [
-        column("$x_{out}$", layer.x_out),
-        Sign("="),
-        Matrix("$W$", W, PARAMS),
-        column("$x_{in}$", X_IN),
-    ]
+        column("$x_{out}$", layer.x_out), Sign("="), Matrix("$W$", W, PARAMS), column("$x_{in}$", X_IN)
+    ]  # fmt: skip
     backward: list[Item] = [row("$g_{in}$", layer.g_in), Sign("="), row("$g_{out}$", G_OUT), Matrix("$W$", W, PARAMS)]
     draw_row(canvas, forward, 0, MIDDLES[0], gap=0.16)
     draw_row(canvas, backward, 0, MIDDLES[1], gap=0.16)
-    return canvas.picture(WIDTH)
 
 
-def product_of_the_gradient() -> Picture:
+def product_of_the_gradient(canvas: Canvas) -> None:
     """14.9"""
     dJdW = _present(linear().gradients[0]).mT  # [N x M], as in the chapter
-    canvas = Canvas()
     name = "$\\partial J/\\partial W$"
     items: list[Item] = [Matrix(name, dJdW, GRADIENT), Sign("="), column("$x_{in}$", X_IN), row("$g_{out}$", G_OUT)]
     draw_row(canvas, items, 0)
-    return canvas.picture(WIDTH)
 
 
-def linear_layer() -> Picture:
+def linear_layer(canvas: Canvas) -> None:
     """14.10"""
     layer = linear()
     dJdW, dJdb = map(_present, layer.gradients)
-    canvas = Canvas()
     _headings(canvas, -2.25)
     forward: list[Item] = [column("$x_{in}$", X_IN), Box("linear"), column("$x_{out}$", layer.x_out)]
     _, frame, _ = draw_row(canvas, forward, 0, MIDDLES[0], gap=0.35, arrows=DATA)
     input_above(canvas, Matrix("$W$", W, PARAMS), frame, dx=-0.4, reach=0.5, to=-0.15)
     input_above(canvas, column("$b$", b, PARAMS), frame, dx=0.75, reach=0.5, to=0.18)
-    _equations(canvas, MIDDLES[0], 0.85, "$x_{out} = W x_{in} + b$")
+    canvas.text(MIDDLES[0], 0.85, "$x_{out} = W x_{in} + b$")
     backward: list[Item] = [row("$g_{in}$", layer.g_in), Box("linear"), row("$g_{out}$", G_OUT)]
     _, frame, _ = draw_row(canvas, backward, 0, MIDDLES[1], gap=0.3, arrows=BACK, backward=True)
     input_above(canvas, Matrix("$W$", W, PARAMS), frame, dx=-0.4, reach=0.5, to=-0.15)
     input_above(canvas, column("$x_{in}$", X_IN), frame, DATA, dx=0.75, reach=0.5, to=0.18)
     output_below(canvas, Matrix("$\\partial J/\\partial W$", dJdW, GRADIENT), frame, dx=-0.4, reach=0.45, to=-0.15)
     output_below(canvas, row("$\\partial J/\\partial b$", dJdb, GRADIENT), frame, dx=0.95, reach=0.45, to=0.18)
-    _equations(canvas, MIDDLES[1] - 1.1, 2.1, "$g_{in} = g_{out} W$")
-    _equations(
-        canvas,
-        MIDDLES[1] + 0.75,
-        2.1,
-        "$\\partial J/\\partial W = (x_{in}\\, g_{out})^T,\\;\\; \\partial J/\\partial b = g_{out}$",
-    )
-    return canvas.picture(WIDTH)
+    canvas.text(MIDDLES[1] - 1.1, 2.1, "$g_{in} = g_{out} W$")
+    of_theta = "$\\partial J/\\partial W = (x_{in}\\, g_{out})^T,\\;\\; \\partial J/\\partial b = g_{out}$"
+    canvas.text(MIDDLES[1] + 0.75, 2.1, of_theta)
 
 
-def code_of_linear() -> Picture:
+def code_of_linear(canvas: Canvas) -> None:
     """14.11"""
     layer = algorithms.LinearBlock(W, b)
     x_out = layer.forward(X_IN)
     g_in, dJdW, dJdb = layer.backward(G_OUT)
-    canvas = Canvas()
     lines = inspect.getsource(algorithms.LinearBlock).rstrip().splitlines()
     lines += ["", "# with the numbers of figure 14.10:", ">>> layer = LinearBlock(W, b)"]
     lines += [f">>> layer.forward(x_in)   # {_list_text(x_out)}"]
@@ -91,61 +77,50 @@ def code_of_linear() -> Picture:
             if label:
                 frame = canvas.text(x, y, label, 8.5, colour, align="left", family="DejaVu Sans Mono")
                 x = frame.right + 0.13
-    return canvas.picture(WIDTH)
 
 
-def product_of_pointwise() -> Picture:
+def product_of_pointwise(canvas: Canvas) -> None:
     """14.12"""
     layer, H = _relu()
-    canvas = Canvas()
     items: list[Item] = [
-        row("$g_{in}$", layer.g_in),
-        Sign("="),
-        row("$g_{out}$", layer.g_out),
-        Matrix("$H'$", H, PARAMS),
-    ]
+        row("$g_{in}$", layer.g_in), Sign("="), row("$g_{out}$", layer.g_out), Matrix("$H'$", H, PARAMS)
+    ]  # fmt: skip
     draw_row(canvas, items, 0, -0.6)
     canvas.text(2.75, -0.12, "diagonal: $h'(x_{in}[i])$", size=9.5)
     canvas.text(2.75, 0.18, f"$x_{{in}}$ = ({_list_text(layer.x_in)[1:-1]})", size=9.5)
-    return canvas.picture(WIDTH)
 
 
-def pointwise_layer() -> Picture:
+def pointwise_layer(canvas: Canvas) -> None:
     """14.13"""
     layer, _ = _relu()
-    canvas = Canvas()
     _headings(canvas, -2.05)
     forward: list[Item] = [column("$x_{in}$", layer.x_in), Box("relu"), column("$x_{out}$", layer.x_out)]
     draw_row(canvas, forward, 0, MIDDLES[0], gap=0.4, arrows=DATA)
-    _equations(canvas, MIDDLES[0], 0.95, "$x_{out}[i] = h(x_{in}[i])$")
+    canvas.text(MIDDLES[0], 0.95, "$x_{out}[i] = h(x_{in}[i])$")
     backward: list[Item] = [row("$g_{in}$", layer.g_in), Box("relu"), row("$g_{out}$", layer.g_out)]
     _, frame, _ = draw_row(canvas, backward, 0, MIDDLES[1], gap=0.22, arrows=BACK, backward=True)
     input_above(canvas, column("$x_{in}$", layer.x_in), frame, DATA)
-    _equations(canvas, MIDDLES[1], 0.95, "$g_{in}[i] = g_{out}[i]\\, h'(x_{in}[i])$")
-    return canvas.picture(WIDTH)
+    canvas.text(MIDDLES[1], 0.95, "$g_{in}[i] = g_{out}[i]\\, h'(x_{in}[i])$")
 
 
-def loss_layer() -> Picture:
+def loss_layer(canvas: Canvas) -> None:
     """14.14"""
     y_hat, y = float64([0.75, -0.5]), float64([0.5, 1])
     layer = run_layer(lambda y_hat, y: F.l2_loss(y_hat, y), y_hat, torch.ones((), dtype=torch.float64), y)
-    canvas = Canvas()
     _headings(canvas, -1.8)
     forward: list[Item] = [column("$\\hat{y}$", y_hat), Box("$L_2$"), column("$J$", layer.x_out)]
     _, frame, _ = draw_row(canvas, forward, 0, MIDDLES[0], gap=0.4, arrows=DATA)
     input_above(canvas, column("$y$", y), frame, DATA)
-    _equations(canvas, MIDDLES[0], 0.8, "$J = \\|\\hat{y} - y\\|_2^2$")
+    canvas.text(MIDDLES[0], 0.8, "$J = \\|\\hat{y} - y\\|_2^2$")
     backward: list[Item] = [row("$g_{in}$", layer.g_in), Box("$L_2$"), row("$g_{out}$", layer.g_out)]
     _, frame, _ = draw_row(canvas, backward, 0, MIDDLES[1], gap=0.4, arrows=BACK, backward=True)
     input_above(canvas, row("$\\hat{y} - y$", y_hat - y, DATA), frame, DATA)
-    _equations(canvas, MIDDLES[1], 0.8, "$g_{in} = g_{out} \\ast 2(\\hat{y} - y)$")
-    return canvas.picture(WIDTH)
+    canvas.text(MIDDLES[1], 0.8, "$g_{in} = g_{out} \\ast 2(\\hat{y} - y)$")
 
 
-def forward_through_an_mlp() -> Picture:
+def forward_through_an_mlp(canvas: Canvas) -> None:
     """14.15"""
     x, _ = example("chain")
-    canvas = Canvas()
     products: list[list[Item]] = [
         [column("$z$", x["x_1"]), Sign("="), Matrix("$W_1$", x["W_1"], PARAMS), column("$x$", x["x_0"])],
         [column("$h$", x["x_2"]), Sign("= relu", w=0.55), column("$z$", x["x_1"])],
@@ -154,10 +129,9 @@ def forward_through_an_mlp() -> Picture:
          Sign("‖²")],
     ]  # fmt: skip
     _two_by_two(canvas, products)
-    return canvas.picture(WIDTH)
 
 
-def backward_through_an_mlp() -> Picture:
+def backward_through_an_mlp(canvas: Canvas) -> None:
     """14.16"""
     x, g = example("chain")
     mlp = algorithms.mlp()
@@ -166,7 +140,6 @@ def backward_through_an_mlp() -> Picture:
     mlp.forward(x["x_0"], x["y"])
     W_2, H, W_1 = algorithms.backward_network(mlp)
     g_y, g_h, g_z, g_x = (g[name].reshape(-1, 1) for name in ("x_3", "x_2", "x_1", "x_0"))
-    canvas = Canvas()
     products: list[list[Item]] = [
         [_g("\\hat{y}", g_y), Sign("= 2 (", w=0.42), column("$\\hat{y}$", x["x_3"]), Sign("−"), column("$y$", x["y"]),
          Sign(")")],
@@ -175,7 +148,6 @@ def backward_through_an_mlp() -> Picture:
         [_g("x", g_x), Sign("="), Matrix("$W_1^T$", W_1, PARAMS), _g("z", g_z)],
     ]  # fmt: skip
     _two_by_two(canvas, products)
-    return canvas.picture(WIDTH)
 
 
 def _g(name: str, g: Tensor) -> Matrix:
@@ -191,11 +163,6 @@ def _two_by_two(canvas: Canvas, products: Sequence[Sequence[Item]]) -> None:
 def _headings(canvas: Canvas, y: float) -> None:
     for x, label in zip(MIDDLES, ("forward", "backward"), strict=True):
         canvas.text(x, y, label, weight="bold")
-
-
-def _equations(canvas: Canvas, x: float, y: float, *lines: str) -> None:
-    for i, line in enumerate(lines):
-        canvas.text(x, y + 0.3 * i, line)
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from .. import functional as F
 from .. import nn
 from ..graph.joint.network import forward_backward
 from ..graph.joint.recording import Recorded
-from .canvas import Canvas, Picture, Rect
-from .items import WIDTH, Box, Matrix, column
+from .canvas import Canvas, Rect
+from .items import Box, Matrix, column
 from .numbers import example, float64
 from .style import BACK, DATA, GRADIENT, PARAMS
 
@@ -67,18 +67,16 @@ def _is_shown(node: fx.Node) -> bool:
     return bool(re.fullmatch(r"[xg]_\d+|y|J|g_J|theta_.*|dJ_dtheta_.*", node.name))
 
 
-def bigger_network() -> Picture:
+def bigger_network(canvas: Canvas) -> None:
     """14.17"""
     network, values = recorded_network()
     nodes = {node.name: node for node in network.module.graph.nodes if _is_shown(node)}
     places = {name: _place(node, network.L) for name, node in nodes.items()}
-    canvas = Canvas()
     frames = {name: _draw_node(canvas, nodes[name], values[name], *place, network.L) for name, place in places.items()}
     for before, node in edges(network):
         _draw_edge(canvas, before, node, frames, network.L)
     _draw_ends(canvas, frames, values, network.L)
     _draw_legend(canvas, GRADIENTS + 0.95)
-    return canvas.picture(WIDTH)
 
 
 def _column(name: str, L: int) -> int:

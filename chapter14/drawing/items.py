@@ -96,14 +96,9 @@ def width(items: Sequence[Item], gap: float) -> float:
 
 
 def draw_row(
-    canvas: Canvas,
-    items: Sequence[Item],
-    y: float,
-    middle: float = 0.0,
-    gap: float = 0.24,
-    arrows: str | None = None,
-    backward: bool = False,
-) -> list[Rect]:
+    canvas: Canvas, items: Sequence[Item], y: float, middle: float = 0.0, gap: float = 0.24,
+    arrows: str | None = None, backward: bool = False,
+) -> list[Rect]:  # fmt: skip
     """Items from left to right, centred at `middle`; between layers and values, arrows of the colour `arrows`."""
     left, frames = middle - width(items, gap) / 2, []
     for item in items:
@@ -118,14 +113,9 @@ def draw_row(
 
 
 def input_above(
-    canvas: Canvas,
-    item: Matrix,
-    layer: Rect,
-    colour: str = PARAMS,
-    dx: float = 0.0,
-    reach: float = 0.25,
+    canvas: Canvas, item: Matrix, layer: Rect, colour: str = PARAMS, dx: float = 0.0, reach: float = 0.25,
     to: float | None = None,
-) -> Rect:
+) -> Rect:  # fmt: skip
     """A value above a layer and the arrow down to it, at the offsets `dx` and `to` from the layer's middle."""
     below = SHAPE if item.show_shape else 0
     frame = item.draw(canvas, layer.x + dx, layer.top - reach - below - 0.04 - item.h / 2)
@@ -135,14 +125,9 @@ def input_above(
 
 
 def output_below(
-    canvas: Canvas,
-    item: Matrix,
-    layer: Rect,
-    colour: str = GRADIENT,
-    dx: float = 0.0,
-    reach: float = 0.25,
+    canvas: Canvas, item: Matrix, layer: Rect, colour: str = GRADIENT, dx: float = 0.0, reach: float = 0.25,
     to: float | None = None,
-) -> Rect:
+) -> Rect:  # fmt: skip
     """A value below a layer and the arrow down to it, as in `input_above`."""
     top = layer.bottom + reach
     frame = item.draw(canvas, layer.x + dx, top + NAME + 0.04 + item.h / 2)
@@ -160,15 +145,9 @@ def input_below(canvas: Canvas, item: Matrix, layer: Rect, colour: str = DATA, r
 
 
 def named_box(
-    canvas: Canvas,
-    x: float,
-    y: float,
-    name: str,
-    colour: str = PARAMS,
-    sizes: tuple[int, ...] = (),
-    w: float = 0.5,
+    canvas: Canvas, x: float, y: float, name: str, colour: str = PARAMS, sizes: tuple[int, ...] = (), w: float = 0.5,
     h: float = 0.3,
-) -> Rect:
+) -> Rect:  # fmt: skip
     """A value whose entries would take too much room: its name in a box, and its shape above."""
     frame = canvas.box(Rect(x, y, w, h), colour)
     canvas.text(x, y, name, size=9.5, colour=ON_COLOUR)

@@ -26,12 +26,9 @@ class Layout(NamedTuple):
 
 
 def layout(
-    sizes: Mapping[Name, Point],
-    edges: Sequence[tuple[Name, Name]],
-    gap: Point = (0.3, 0.35),
-    waypoint_width: float = 0.12,
-    values: Sequence[Any] | None = None,
-) -> Layout:
+    sizes: Mapping[Name, Point], edges: Sequence[tuple[Name, Name]], gap: Point = (0.3, 0.35),
+    waypoint_width: float = 0.12, values: Sequence[Any] | None = None,
+) -> Layout:  # fmt: skip
     """Places nodes, which must come after their inputs in `sizes`.
 
     Args:
@@ -71,11 +68,9 @@ def _crossing(across: float, along: float, height: float) -> list[Point]:
 
 
 def ports(
-    places: Mapping[Name, Point],
-    edges: Sequence[tuple[Name, Name]],
-    routes: Sequence[Sequence[Point]],
+    places: Mapping[Name, Point], edges: Sequence[tuple[Name, Name]], routes: Sequence[Sequence[Point]],
     room: Mapping[Name, float],
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, float]]:  # fmt: skip
     """The offsets of each edge's ends from the centres of its two nodes: edges in the order of their other ends.
 
     `room` is the width of each node. Only edges that share a route share an end.
@@ -122,12 +117,9 @@ def _order_ranks(ranks: list[list[Name]], before: Mapping[Name, list[Name]], aft
 
 
 def _place_across(
-    ranks: Sequence[Sequence[Name]],
-    before: Mapping[Name, list[Name]],
-    after: Mapping[Name, list[Name]],
-    width: Mapping[Name, float],
-    gap: float,
-) -> dict[Name, float]:
+    ranks: Sequence[Sequence[Name]], before: Mapping[Name, list[Name]], after: Mapping[Name, list[Name]],
+    width: Mapping[Name, float], gap: float,
+) -> dict[Name, float]:  # fmt: skip
     place: dict[Name, float] = {}
     for row in ranks:
         place.update(zip(row, _separate([0.0] * len(row), [1.0] * len(row), row, width, gap), strict=True))

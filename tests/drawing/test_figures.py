@@ -12,9 +12,8 @@ from PIL import Image
 
 from chapter14.cli import main
 from chapter14.drawing import figures_network
-from chapter14.drawing.canvas import with_default_style
 from chapter14.drawing.figures import FIGURES, figure, page, stem
-from chapter14.drawing.figures_data import SENTENCE, optimal_image
+from chapter14.drawing.figures_data import SENTENCE
 from chapter14.drawing.style import BACK, DARK, DATA, GRADIENT, LAYER, PARAMS, two_decimals
 from chapter14.models.load import load_network
 from chapter14.models.state_dict import fingerprint
@@ -31,7 +30,7 @@ COLOURS = "#4db3ff", "#33e633", "#e63333", "#f7e059", "#f2d69e"
 @functools.cache
 def drawn(number):
     """The picture, and its SVG."""
-    picture = figure(number) if number != CAT else with_default_style(optimal_image)(steps=3)
+    picture = figure(number) if number != CAT else figure(number, steps=3)
     return picture, picture.svg()
 
 
