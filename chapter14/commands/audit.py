@@ -70,9 +70,8 @@ def _both_orders(name: str, model: nn.Module, inputs: tuple) -> tuple[Audit, Aud
         x_out = _differentiable(model(*inputs))
     except Exception as error:
         shapes = ", ".join(str(list(t.shape)) for t in tree_leaves(inputs) if isinstance(t, Tensor))
-        raise ValueError(
-            f"{name}: it does not take {shapes}; see --size and --batch. {type(error).__name__}: {error}"
-        ) from error
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{name}: it does not take {shapes}; see --size and --batch. {why}") from error
     first = audit(x_out)
     leaves = [*_differentiable(inputs), *(p for p in model.parameters() if p.requires_grad)]
     g_out = [torch.ones_like(t) for t in x_out]

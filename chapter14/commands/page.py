@@ -59,13 +59,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write_page(
-    out: Path,
-    pictures: Sequence[tuple[Provenance, Path]],
-    photos: Path | None,
-    nearest: int,
-    title: str,
+    out: Path, pictures: Sequence[tuple[Provenance, Path]], photos: Path | None, nearest: int, title: str,
     trust: bool | None,
-) -> int:
+) -> int:  # fmt: skip
     """Writes the page, with dataset examples from the folder `photos`. Returns the number of pictures on it.
 
     `trust`: as for `recorded_options`.
@@ -178,9 +174,8 @@ def _examples_of_size(
 
     paths, given = zip(*objectives, strict=True)
     with tqdm(total=len(find_photographs(folder)), desc="photographs", file=sys.stderr) as bar:
-        return dict(
-            zip(paths, dataset_examples(network, given, folder, n, size=size, on_batch=bar.update), strict=True)
-        )
+        examples = dataset_examples(network, given, folder, n, size=size, on_batch=bar.update)
+    return dict(zip(paths, examples, strict=True))
 
 
 def _warn(message: str) -> None:

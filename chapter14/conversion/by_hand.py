@@ -129,12 +129,8 @@ def _remove(mode: ByHand) -> bool:
 
 def _differentiated() -> bool:
     """Whether calls are differentiated now, or layers recorded; neither is true inside a layer."""
-    return (
-        torch.is_grad_enabled()
-        or forward_ad._current_level >= 0
-        or _transformed()
-        or bool(AT_WORK and recorder() is not None)
-    )
+    differentiated = torch.is_grad_enabled() or forward_ad._current_level >= 0 or _transformed()
+    return differentiated or bool(AT_WORK and recorder() is not None)
 
 
 def _is_traced(types: Any) -> bool:

@@ -117,19 +117,19 @@ class GraphRecorder(Recorder):
             self.made.update((id(t), (t, node)) for t in results)
 
     def layer(self, layer: Any, inputs: Sequence[Any]) -> Any:
-        with self._paused():
+        with self.unrecorded():
             x_out = layer.of(*inputs)
         self.note((layer.title or layer.__name__.lower(),), inputs, x_out)
         return x_out
 
     def function(self, f: Callable[..., Any], args: Sequence[Any]) -> Any:
-        with self._paused():
+        with self.unrecorded():
             x_out = f(*args)
         self.note((f.__name__,), args, x_out)
         return x_out
 
     def put(self, x: Tensor, y: Tensor) -> Tensor:
-        with self._paused():
+        with self.unrecorded():
             if x.shape == y.shape:
                 x.copy_(y)
             else:  # x.unsqueeze_()
@@ -157,14 +157,6 @@ class GraphRecorder(Recorder):
         if writes or not any(t is x for t in results for x in inputs):  # otherwise an unchanged input
             self.note((_IN_PLACE.get(name, name.strip("_")),), inputs, x_out)
         return x_out
-
-    @contextmanager
-    def _paused(self) -> Iterator[None]:
-        before, self.paused = self.paused, True
-        try:
-            yield
-        finally:
-            self.paused = before
 
     @contextmanager
     def following(self, model: Any) -> Iterator[None]:

@@ -146,9 +146,8 @@ class FrozenChain(nn.Module):
         sizes = {i: shapes[self.inputs + i].numel() for i, layer in enumerate(self.layers) if layer.has_mask}
         in_packs = dict(zip(sizes, positions(sizes.values()), strict=True))
         lengths = {pack: first + sizes[i] for i, (pack, first) in in_packs.items()}
-        others = dict(
-            zip([i for i, layer in enumerate(self.layers) if layer.saves], saved[len(lengths) :], strict=True)
-        )
+        saving = [i for i, layer in enumerate(self.layers) if layer.saves]
+        others = dict(zip(saving, saved[len(lengths) :], strict=True))
         now, masks = -1, None
         for i in range(len(self.layers))[::direction]:
             pack, first = in_packs.get(i, (now, 0))

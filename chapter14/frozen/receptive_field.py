@@ -100,9 +100,8 @@ class ReceptiveField(nn.Module):
                 key: Any = r
                 needs = _seen(layer, part[1 + i], sizes[r])
                 if needs != part[r]:
-                    ranges = tuple(
-                        (lo - first, hi - first) for (lo, hi), (first, _) in zip(needs, part[r], strict=True)
-                    )
+                    pairs = zip(needs, part[r], strict=True)
+                    ranges = tuple((lo - first, hi - first) for (lo, hi), (first, _) in pairs)
                     key = r, ranges, fill
                     if key not in registers:
                         write(key, FrozenCrop(ranges, fill), [registers[r]])

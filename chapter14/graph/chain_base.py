@@ -132,9 +132,7 @@ class ChainBase(ComputationGraph):
     def _must_have_its_parameters(self) -> None:
         for parameters, name, p, address, requires_grad in self._held:
             if parameters.get(name) is not p or p.data_ptr() != address or p.requires_grad is not requires_grad:
-                raise RuntimeError(
-                    f"Chain: the parameter {name} of a layer was replaced, moved or frozen; make the chain again."
-                )
+                raise RuntimeError(f"Chain: {name} of a layer was replaced, moved or frozen; make the chain again.")
 
     def _free(self, l: int) -> None:
         """Drops x_l, g_l, and the memory of layer l and of the loss."""

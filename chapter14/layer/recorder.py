@@ -33,6 +33,14 @@ class Recorder(TorchFunctionMode):
         AT_WORK.remove(self)
         super().__exit__(*error)
 
+    @contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        before, self.paused = self.paused, True
+        try:
+            yield
+        finally:
+            self.paused = before
+
     def layer(self, layer: Any, inputs: Sequence[Any]) -> Any:
         raise NotImplementedError
 

@@ -50,9 +50,8 @@ class TransformerEncoderLayer(nn.TransformerEncoderLayer):
         is_causal: bool = False,
     ) -> Tensor:  # fmt: skip
         padding, mask = _as_terms(src, "src_key_padding_mask", src_key_padding_mask, "src_mask", src_mask)
-        x = _residual(
-            self, src, self.norm1, lambda x: self.dropout1(_attend(self.self_attn, x, x, mask, padding, is_causal))
-        )
+        masks = mask, padding, is_causal
+        x = _residual(self, src, self.norm1, lambda x: self.dropout1(_attend(self.self_attn, x, x, *masks)))
         return _residual(self, x, self.norm2, lambda x: self.dropout2(_feed_forward(self, x)))
 
 

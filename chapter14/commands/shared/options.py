@@ -74,11 +74,8 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add("--prior", nargs="+", action="extend", default=[], metavar="NAME=WEIGHT", help=priors)
 
     add = group("network")
-    add(
-        "--model",
-        default="embedded",
-        help="embedded; imagenet; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file",
-    )
+    models = "embedded; imagenet; torchvision:, timm:, open_clip:NAME; FILE.py:FACTORY; a file"
+    add("--model", default="embedded", help=models)
     add("--weights", help="of a library's network: their name, a file, or random")
     add("--device", help="cpu, cuda, mps")
     add("--bf16", action="store_true", help="run the network in bfloat16")
@@ -95,9 +92,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add("--size", metavar="N[xM]", help="of the picture, in pixels; or its height and width, 96x128")
     add("--start", type=Path, metavar="PHOTO", help="start from this photograph")
 
-    add = group(
-        "random transforms, at each step before the network; any of them replaces those of the network's recipe"
-    )
+    add = group("random transforms, at each step before the network; any of them replaces those of its recipe")
     add("--robust", action="store_true", help="lucid's: pad, jitter, scale, rotate")
     add("--pad", type=int, metavar="PIXELS", help="add a grey border")
     add("--jitter", type=int, metavar="PIXELS", help=f"move by up to so much ({JITTER.pixels})")

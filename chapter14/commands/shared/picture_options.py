@@ -36,15 +36,8 @@ def make_recipe(
     options: argparse.Namespace, network: Pretrained, objectives: Sequence[Objective], start: Tensor | None
 ) -> Recipe:
     """The arguments of `visualize` that the options or else the network determine."""
-    find = functools.partial(
-        find_recipe,
-        network,
-        objectives,
-        picture_size(options, network),
-        options.steps,
-        parse_cycles(options),
-        start=start,
-    )
+    size, cycles = picture_size(options, network), parse_cycles(options)
+    find = functools.partial(find_recipe, network, objectives, size, options.steps, cycles, start=start)
     default = find()
     image, rate, path_length = make_image(options, default.image), options.rate, options.path_length
     if rate is None and path_length is None:

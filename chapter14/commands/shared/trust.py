@@ -18,19 +18,9 @@ from .options import add_picture_arguments, parse_numbers, parse_ranges
 
 #: The largest values in a recorded command.
 MAX_VALUES: dict[str, int] = {
-    "count": 256,
-    "between": 256,
-    "steps": 10_000,
-    "through_relu": 10_000,
-    "batch": 4096,
-    "pad": 1024,
-    "jitter": 1024,
-    "blur": 256,
-    "guidance": 10**6,
-    "channel": 10**6,
-    "only": 10**6,
-    "seed": 2**64,
-}
+    "count": 256, "between": 256, "steps": 10_000, "through_relu": 10_000, "batch": 4096, "pad": 1024, "jitter": 1024,
+    "blur": 256, "guidance": 10**6, "channel": 10**6, "only": 10**6, "seed": 2**64,
+}  # fmt: skip
 MAX_LENGTHS = {
     "prompt": 256, "label": 256, "against": 256, "prior": 64, "cycles": 256, "channels": 4096, "size": 16, "neuron": 64,
 }  # fmt: skip
@@ -133,9 +123,8 @@ def _excess(options: argparse.Namespace) -> str | None:
     sides = [int(side) for side in (options.size or "").split("x") if side.isdecimal()]
     ranges = [] if options.channels in (None, "all") else parse_ranges(options.channels)
     channels = sum(high - low + 1 for low, high in ranges)
-    pictures = options.count * max(
-        len(options.prompt), len(options.label), channels, options.between if options.to else 1
-    )
+    between = options.between if options.to else 1
+    pictures = options.count * max(len(options.prompt), len(options.label), channels, between)
     if pictures > MAX_VALUES["count"]:
         return f"{pictures} pictures, above the limit of {MAX_VALUES['count']}"
     if any(side > MAX_SIDE for side in sides) or (sides and pictures * sides[0] * sides[-1] > MAX_PIXELS):

@@ -33,11 +33,9 @@ TRACES = 32
 
 
 def freeze(
-    model: nn.Module,
-    until: str | None = None,
-    precision: torch.dtype | None = None,
+    model: nn.Module, until: str | None = None, precision: torch.dtype | None = None,
     at: tuple[int | None, int | None] | None = None,
-) -> Frozen:
+) -> Frozen:  # fmt: skip
     """The network with its parameters fixed and in evaluation mode: same outputs, same g_in, less time and memory.
 
     The model's forward is traced once for each shape, memory layout and dtype of the input, and again after a parameter
@@ -85,11 +83,7 @@ class Frozen(nn.Module):
     sealed = True  # a hook on an inner module would make that module run unfrozen
 
     def __init__(
-        self,
-        model: nn.Module,
-        until: str | None,
-        precision: torch.dtype | None,
-        at: Sequence[int | None] | None = None,
+        self, model: nn.Module, until: str | None, precision: torch.dtype | None, at: Sequence[int | None] | None = None
     ):
         super().__init__()
         self.until, self.precision, self.at = until, precision, at

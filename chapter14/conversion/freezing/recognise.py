@@ -38,9 +38,9 @@ def reads_strides(node: fx.Node) -> bool:
 
 
 def _conv(node: fx.Node, x: Any, W: Any, b: Any, slide: Slide) -> FrozenLayer | None:
-    return (
-        frozen.FrozenConvolution(W, b, slide) if _are_fixed(W, b) and _is_image(x) and len(slide.stride) == 2 else None
-    )
+    if not _are_fixed(W, b) or not _is_image(x) or len(slide.stride) != 2:
+        return None
+    return frozen.FrozenConvolution(W, b, slide)
 
 
 def _linear(node: fx.Node, x: Any, W: Any, b: Any) -> FrozenLayer | None:

@@ -8,8 +8,7 @@ an attribute, or run a hook. The module that does so is opaque: it becomes one n
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -212,7 +211,7 @@ class Trace(Tape):
     def _opaque(self, name: str, run: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """The module, called on copies of its arguments: one node, with an output for each tensor that it returns."""
         leaves, form = self._leaves((tuple(args), kwargs))
-        with self._unrecorded(), random_state_restored(self._device):
+        with self.unrecorded(), random_state_restored(self._device):
             copies = [t.clone() if isinstance(t, Tensor) else t for t in leaves]
             tensors = [t for t in copies if isinstance(t, Tensor)]
             versions = [t._version for t in tensors]
@@ -246,14 +245,6 @@ class Trace(Tape):
         if not all(isinstance(t, Tensor) or is_plain(t) for t in leaves):
             self.refuse("an object may hold anything")
         return leaves, form
-
-    @contextmanager
-    def _unrecorded(self) -> Iterator[None]:
-        before, self.paused = self.paused, True
-        try:
-            yield
-        finally:
-            self.paused = before
 
     def ended(self, x_out: Any) -> Traced:
         leaves, form = self._leaves(x_out)
@@ -307,10 +298,5 @@ def is_constant(node: fx.Node) -> bool:
 
 
 def _mode() -> tuple:
-    return (
-        torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(),
-        autocasting(),
-        transformed(),
-        forward_ad._current_level,
-    )
+    grad_modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), forward_ad._current_level
+    return *grad_modes, autocasting(), transformed()

@@ -48,17 +48,11 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
             input_names=[*names, "x", "y", "eta"], output_names=[*(f"{n}.next" for n in names), "J", "x_L"],
         )  # fmt: skip
     model = exported.model_proto
-    for part in (
-        model,
-        model.graph,
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-    ):
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")  # paths of this machine's files
     for name, p in zip(names, theta.values(), strict=True):
-        model.graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # its default
+        graph.initializer.append(onnx.numpy_helper.from_array(p.cpu().numpy(), name))  # its default
     onnx.checker.check_model(model)
     path = Path(path)
     with whole(path) as beside:

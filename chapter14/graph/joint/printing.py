@@ -27,13 +27,8 @@ def algorithm(recorded: Recorded) -> str:
     theta = ", ".join(f"{n.meta['name']} {_shape(n)}" for n in given["theta"])
     turn = next(i for i, n in enumerate(nodes) if n.meta.get("turn"))
     lines = [f"Input:  θ = {{{theta}}}", f"        datapoints {{{data}}}", "Output: J, dJ/dθ, dJ/dx = g_0", ""]
-    lines += [
-        "Forward pass:",
-        *_columns(_forward(nodes[:turn])),
-        "",
-        "Backward pass:",
-        *_columns(_backward(nodes[turn:])),
-    ]
+    lines += ["Forward pass:", *_columns(_forward(nodes[:turn])), ""]
+    lines += ["Backward pass:", *_columns(_backward(nodes[turn:]))]
     return "\n".join(lines)
 
 

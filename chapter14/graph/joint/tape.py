@@ -214,12 +214,8 @@ class Tape(Recorder):
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        before, self.paused = self.paused, True
-        try:
-            with torch.no_grad(), torch._C._DisableAutocast():
-                yield
-        finally:
-            self.paused = before
+        with self.unrecorded(), torch.no_grad(), torch._C._DisableAutocast():
+            yield
 
     def _arguments(self, given: Any) -> Any:
         values = self.values

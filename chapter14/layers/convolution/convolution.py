@@ -109,11 +109,9 @@ class Correlate(BilinearMap):
             parts = [[Correlate.forward(a, b, W_shape, slide) for b in (g.real, g.imag)] for a in (x.real, x.imag)]
             return torch.complex(parts[0][0] - parts[1][1], parts[0][1] + parts[1][0])
         stride, padding, dilation, groups = slide
-        rest, wanted = (0,) * len(stride), (False, True, False)
         W = g.new_empty(W_shape)  # not an expanded tensor: the kernel would allocate and fill it
-        return torch.ops.aten.convolution_backward(
-            g, x, W, None, stride, padding, dilation, False, rest, groups, wanted
-        )[1]
+        how = stride, padding, dilation, False, (0,) * len(stride), groups
+        return torch.ops.aten.convolution_backward(g, x, W, None, *how, (False, True, False))[1]
 
     @staticmethod
     def transpose_a(G, g, shape, W_shape, slide):

@@ -83,10 +83,7 @@ class SecondOfDet(Layer):
     @staticmethod
     def jvp(tangents, A, B):
         dA, dB = tangents
-        return added(
-            None if dA is None else _third(A, B, dA),
-            None if dB is None else SecondOfDet.of(A, dB),
-        )
+        return added(None if dA is None else _third(A, B, dA), None if dB is None else SecondOfDet.of(A, dB))
 
 
 def _without_two(s: Tensor) -> Tensor:
@@ -118,10 +115,6 @@ class SLogDet(Layer):
     @staticmethod
     def forward(A):
         return tuple(torch.linalg.slogdet(A))
-
-    @staticmethod
-    def remember(needs, inputs, x_out):
-        return inputs
 
     @staticmethod
     def backward(needs, g, A):

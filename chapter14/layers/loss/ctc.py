@@ -74,11 +74,9 @@ def _slope(x: Tensor, labels: Tensor, durations: Tensor, lengths: Tensor, blank:
     gamma = place(keep(exp(minus(both, log_p)), inside[..., None].expand(both.shape)), at, 2, x.shape)
     slope = minus(keep(exp(x), inside[..., None].expand(x.shape)), gamma)
     possible = (log_p.detach()[:1] > NEVER / 2) | (durations[:, None] == 0)
-    return (
-        keep(slope, possible.expand(x.shape))
-        if zero_infinity
-        else plus(slope, torch.where(possible, 0.0, torch.nan).to(x))
-    )
+    if zero_infinity:
+        return keep(slope, possible.expand(x.shape))
+    return plus(slope, torch.where(possible, 0.0, torch.nan).to(x))
 
 
 def _path(labels: Tensor, lengths: Tensor, blank: int) -> tuple[Tensor, Tensor]:

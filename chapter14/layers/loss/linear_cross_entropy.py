@@ -156,15 +156,10 @@ class LinearCrossEntropy(Layer):
         z = cast(linear(x, W, b), torch.promote_types(x.dtype, torch.float32))
         target, share = the_target(y, z.detach(), weight, ignored, smoothing)
         q = target.q(z.detach())
-        each = (z.shape[0], 1)
-        g = (
-            reshape(g, each)
-            if reduction == "none"
-            else times(g, reshape(target.counted(share if reduction == "mean" else 1.0), each))
-        )
-        g_z = times(g, minus(times(softmax(z, 1), q.sum(1, keepdim=True)), q))
-        g_z = cast(g_z, x.dtype)
-        return *Linear.backward(needs, g_z, x, W), *(None,) * 6
+        if reduction != "none":
+            g = times(g, target.counted(share if reduction == "mean" else 1.0))
+        g_z = times(reshape(g, (z.shape[0], 1)), minus(times(softmax(z, 1), q.sum(1, keepdim=True)), q))
+        return *Linear.backward(needs, cast(g_z, x.dtype), x, W), *(None,) * 6
 
     @staticmethod
     def backward_once(needs, g, x, W, b, y, weight, ignored, smoothing, reduction, *ahead):  # without the whole z
@@ -246,9 +241,7 @@ def linear_cross_entropy(
     return cross_entropy(x, target, weight, **how)
 
 
-def _is_usual(
-    given: Sequence[Tensor], y: Tensor, weight: Tensor | None, reduction: str, smoothing: float
-) -> bool:  # fmt: skip
+def _is_usual(given: Sequence[Tensor], y: Tensor, weight: Tensor | None, reduction: str, smoothing: float) -> bool:
     """Whether `linear` and `cross_entropy` accept the inputs, and neither y nor the weight requires a gradient."""
     x, W, *_ = given
     kinds = {(t.dtype, t.device) for t in given}

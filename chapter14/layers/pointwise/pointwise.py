@@ -80,6 +80,15 @@ def declared(
     return as_torchs(h, f)
 
 
+def of_constants(h: Callable, layer: type[PointwiseLayer], *constants: Any) -> Unary:
+    """The layer with these constants, which compute h, as a function."""
+
+    def f(input: Tensor) -> Tensor:
+        return layer.of(input, *constants)
+
+    return as_torchs(h, f)
+
+
 class Pointwise(PointwiseLayer):
     """A user's own pair of h and h'."""
 

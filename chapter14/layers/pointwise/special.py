@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..core.arithmetic import keep, minus, plus, power, scale, shift, times
-from .pointwise import PointwiseLayer, Unary, declared, exp, log
+from .pointwise import PointwiseLayer, Unary, declared, exp, log, of_constants
 
 # Of the normal distribution
 
@@ -116,29 +116,11 @@ class SphericalJ(PointwiseLayer):
         return plus(scale(SphericalJ.of(x, n - 1), math.pi * n / (2 * n + 1)), after) if n else after
 
 
-def i0(input: Tensor) -> Tensor:
-    """I_0(x), entry by entry, as `torch.special.i0`."""
-    return BesselI.of(input, 0, False)
-
-
-def i0e(input: Tensor) -> Tensor:
-    """exp(-|x|) I_0(x), entry by entry, as `torch.special.i0e`."""
-    return BesselI.of(input, 0, True)
-
-
-def i1(input: Tensor) -> Tensor:
-    """I_1(x), entry by entry, as `torch.special.i1`."""
-    return BesselI.of(input, 1, False)
-
-
-def i1e(input: Tensor) -> Tensor:
-    """exp(-|x|) I_1(x), entry by entry, as `torch.special.i1e`."""
-    return BesselI.of(input, 1, True)
-
-
-def sinc(input: Tensor) -> Tensor:
-    """sin(πx) / (πx), entry by entry, as `torch.sinc`."""
-    return SphericalJ.of(input, 0)
+i0: Unary = of_constants(torch.special.i0, BesselI, 0, False)
+i0e: Unary = of_constants(torch.special.i0e, BesselI, 0, True)
+i1: Unary = of_constants(torch.special.i1, BesselI, 1, False)
+i1e: Unary = of_constants(torch.special.i1e, BesselI, 1, True)
+sinc: Unary = of_constants(torch.sinc, SphericalJ, 0)
 
 
 class Logit(PointwiseLayer):

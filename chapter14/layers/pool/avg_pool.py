@@ -133,9 +133,8 @@ def _avg_pool(
     """input [..., C, *]: the mean of each window. As `torch.nn.functional.avg_pool{axes}d`."""
     size = per_axis(kernel_size, axes)
     stride = size if stride is None or stride in ((), []) else per_axis(stride, axes)
-    return AvgPool.of(
-        input, Windows(size, stride, per_axis(padding, axes), ceil_mode, count_include_pad, divisor_override)
-    )
+    windows = Windows(size, stride, per_axis(padding, axes), ceil_mode, count_include_pad, divisor_override)
+    return AvgPool.of(input, windows)
 
 
 def avg_pool1d(

@@ -13,39 +13,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...layer.base import Layer
+from ...layer.base import Layer, LinearMap
 from ...layer.shape import check_shapes, was_given
 from ..core.arithmetic import added, keep, sum_along, times
 from ..core.arrange import narrow, put, reshape, take
 from ..core.gather import pick
 
 
-class Embedding(Layer):
+class Embedding(LinearMap):
     """Only the rows that are read get a gradient."""
 
-    letters = {"index": "...", "W": "V D"}
+    letters = {"W": "V D", "index": "..."}
     title = "embedding"
 
     @staticmethod
-    def forward(index, W, padding, by_frequency):
+    def forward(W, index, padding, by_frequency):
         return torch.nn.functional.embedding(index, W)
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        index, W, padding, by_frequency = inputs
-        return index, W.shape[0], padding, by_frequency
-
-    @staticmethod
-    def backward(needs, g, index, V, padding, by_frequency):
-        g = reshape(g, (index.numel(), g.shape[-1]))
-        index = index.reshape(-1)
+    def transpose(g, shape, index, padding, by_frequency):
+        g, index, V = reshape(g, (index.numel(), g.shape[-1])), index.reshape(-1), shape[0]
         if by_frequency:
             g = times(g, _one_over_frequency(index, V, g))
-        return None, _into_rows(g, index, V, padding), None, None
-
-    @staticmethod
-    def jvp(tangents, index, W, padding, by_frequency):
-        return Embedding.of(index, tangents[1], padding, by_frequency)
+        return _into_rows(g, index, V, padding)
 
 
 def _into_rows(g: Tensor, index: Tensor, V: int, padding: int | None) -> Tensor:
@@ -139,7 +129,7 @@ def embedding(
     """
     check_shapes("embedding", weight=(weight, "V D"))
     padding_idx = _prepared("embedding", input, weight, padding_idx, max_norm, norm_type, sparse)
-    return Embedding.of(input, weight, padding_idx, scale_grad_by_freq)
+    return Embedding.of(weight, input, padding_idx, scale_grad_by_freq)
 
 
 def embedding_bag(

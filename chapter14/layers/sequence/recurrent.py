@@ -160,9 +160,7 @@ def _with_one_state(title: str, network: Callable) -> Callable[..., tuple[Tensor
         return _call(title, network, args)
 
     f.__name__ = f.__qualname__ = title
-    f.__doc__ = (
-        f"input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.{title}`; or packed."
-    )
+    f.__doc__ = f"input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.{title}`."
     return f
 
 
