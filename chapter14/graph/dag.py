@@ -143,7 +143,7 @@ class Graph(ComputationGraph):
         for name, read in self.reads.items():
             if unknown := [value for value in read if value not in written]:
                 there = ", ".join(written)
-                raise ValueError(f"Graph: {name!r} reads {unknown[0]!r}, which is not among the values {there}.")
+                raise ValueError(f"Graph: {name!r} reads {unknown[0]!r}, which no layer writes. Values: {there}.")
 
     def _in_order(self) -> list[str]:
         """The layers, each after those that it reads."""
@@ -171,5 +171,6 @@ class Graph(ComputationGraph):
             raise ValueError(f"Graph: no layer reads the input {unread[0]!r}.")
         ends = [value for values in self.writes.values() for value in values if value not in read]
         if len(ends) != 1:
-            raise ValueError(f"Graph: one value, J, is read by no layer; here are {len(ends)}: {', '.join(ends)}.")
+            names = ", ".join(ends)
+            raise ValueError(f"Graph: one value, J, is read by no layer; here there are {len(ends)}: {names}.")
         return ends[0]

@@ -266,7 +266,7 @@ def test_an_error_in_the_middle_is_no_pass():
         chain.forward(x[:, :3], y)
     with pytest.raises(RuntimeError, match="descend comes after forward"):
         chain.descend(0.1)
-    with pytest.raises(ShapeError, match="x, W and b have one dtype. It was given x \\[5, 4\\], W \\[3, 4\\] float64"):
+    with pytest.raises(ShapeError, match="x, W and b have one dtype; it was given x \\[5, 4\\], W \\[3, 4\\] float64"):
         chain.forward(x.float(), y.float())
     with pytest.raises(ShapeError, match="y_hat and y have one shape"):
         chain.forward(x, y[:3])

@@ -28,7 +28,7 @@ def ones(*shape, **options):
         (lambda: F.layer_norm(ones(3, 4), (5,)), "layer_norm: it expects input [..., 5]"),
         (lambda: F.batch_norm(ones(3, 4), ones(5), ones(5)), "running_mean [5]"),
         (lambda: F.cross_entropy(ones(3, 4), torch.zeros(2, dtype=torch.long)), "target [2] int64"),
-        (lambda: F.l2_loss(ones(3, 4), ones(4)), "y_hat and y have one shape. It was given y_hat [3, 4], y [4]"),
+        (lambda: F.l2_loss(ones(3, 4), ones(4)), "y_hat and y have one shape; it was given y_hat [3, 4], y [4]"),
         (lambda: F.merge(ones(3, 4), ones(2, 5)), "merge: x_in do not fit"),
         (lambda: F.split(ones(5), [1, 2]), "sizes [1, 2] do not add up to axis 0 of x. It was given x [5]"),
         (lambda: F.add_n(ones(3), ones(4)), "add_n: the terms do not fit"),

@@ -188,7 +188,8 @@ def corrcoef(input: Tensor) -> Tensor:
     return clamp(divide(divide(C, reshape(column, (n, 1))), reshape(row, (1, n))), -1, 1)
 
 
-CALLS = of_numbers(by_name(cov, norm_except_dim, renorm, trace) | {
+CALLS = of_numbers({
+    **by_name(cov, norm_except_dim, renorm, trace),
     "sum": with_dtype(sum),
     "mean": with_dtype(mean),
     "prod": with_dtype(prod),
@@ -202,7 +203,8 @@ CALLS = of_numbers(by_name(cov, norm_except_dim, renorm, trace) | {
     "dist": lambda input, other, p=2: vector_norm(minus(input, other), p),
     "_weight_norm": weight_norm,
     "logsumexp special.logsumexp": softmax.logsumexp,
-}) | of_reals(by_name(amax, amin, aminmax, corrcoef) | {
+}) | of_reals({
+    **by_name(amax, amin, aminmax, corrcoef),
     "nansum": with_dtype(nansum),
     "nanmean": with_dtype(nanmean),
     "torch.softmax Tensor.softmax special.softmax":
