@@ -557,14 +557,14 @@ def test_14_42_g_in_of_branch():
     close(slow_backward(F.branch, some_g(_branched(x)), x)[0][None], differences(lambda x: some_J(_branched(x)), x))
 
 
-def test_14_43_L_of_branch_is_that_of_both_ways():
+def test_14_43_L_of_branch_has_a_block_for_each_copy():
     x, g_a, g_b = draw(3), draw(3, seed=1), draw(3, seed=2)
     L_a, L_b = (jacobian(lambda x, way=way: F.branch(x)[way], x)[0] for way in (0, 1))
     close(torch.cat([L_a, L_b]), differences(_branched, x))
     close(slow_backward(F.branch, (g_a, g_b), x)[0], torch.cat([g_a, g_b]) @ differences(_branched, x))
 
 
-def test_14_44_and_each_way_is_x_in():
+def test_14_44_each_copy_is_x_in():
     x = draw(3)
     close(jacobian(F.branch, x)[0], torch.cat([differences(lambda x: x, x)] * 2))
 
@@ -575,7 +575,7 @@ def test_14_45_it_is_1_and_1():
     assert torch.equal(jacobian(lambda x: F.branch(x, 4), draw(3))[0], torch.cat([one] * 4))
 
 
-def test_14_46_the_ways_add_up():
+def test_14_46_g_in_is_the_sum():
     x, g_a, g_b = draw(3).requires_grad_(), draw(3, seed=1), draw(3, seed=2)
     (g_in,) = torch.autograd.grad(F.branch(x), x, (g_a, g_b))
     assert g_in.tolist() == [a + b for a, b in zip(g_a.tolist(), g_b.tolist(), strict=True)]

@@ -12,14 +12,14 @@ from chapter14.commands.audit import audit_image_gradient, audit_training_step
 from chapter14.models.load import load_network
 
 
-def test_the_embedded_networks_image_gradient_and_training_step_are_all_by_hand():
+def test_embedded_network_is_all_by_hand():
     network = load_network()
     for found in (audit_image_gradient(network), audit_training_step(network)):
         assert found.native == {} and found.fraction == 1 and sum(found.by_hand.values()) > 40
     assert not any(p.requires_grad for p in network.model.parameters())
 
 
-def test_native_nodes_are_found_wherever_they_are():
+def test_native_nodes_are_found_anywhere_in_the_graph():
     x = torch.randn(3, 4, requires_grad=True)
     found = chapter14.audit(nn.ReLU()(nn.Linear(4, 4)(x).exp()))
     assert found.native == {"ExpBackward0": 1} and found.by_hand == {"Relu": 1, "Linear": 1}
@@ -40,7 +40,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("model, shapes", LAYERS.values(), ids=LAYERS)
-def test_the_gradients_own_graph(model, shapes):
+def test_graph_of_a_gradient(model, shapes):
     """No AddBackward0 either: where a tensor is used twice, these say branch. Natively all of it is PyTorch's."""
     inputs = [torch.randn(shape, requires_grad=True) for shape in shapes]
     x_out = model(*inputs)
@@ -58,7 +58,7 @@ def test_several_outputs_are_one_graph():
     assert chapter14.audit([nn.ReLU()(h), nn.Tanh()(h)]).by_hand == {"Relu": 1, "Tanh": 1, "Linear": 1}
 
 
-def test_there_must_be_a_graph():
+def test_output_without_a_graph_raises():
     with pytest.raises(ValueError, match="no backward graph"):
         chapter14.audit(torch.zeros(3))
 
@@ -75,7 +75,7 @@ def test_saved_bytes_counts_each_memory_once_by_the_layer_that_keeps_it():
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in [*model.modules(), *native.modules()])
 
 
-def test_saved_bytes_of_a_function_and_of_one_that_raises():
+def test_saved_bytes_of_a_function_that_raises():
     x = torch.randn(3, 4, requires_grad=True)
     assert chapter14.saved_bytes(torch.exp, x).layers == {"": 48}
     assert str(chapter14.saved_bytes(torch.exp, x)).splitlines()[0].split() == ["(itself)", "48"]
@@ -94,7 +94,7 @@ def test_saved_bytes_ours_beside_native():
     ]  # fmt: skip
 
 
-def test_what_was_counted_is_let_go():
+def test_saved_bytes_keeps_no_graph_alive():
     """A hook that gives back the tensor itself would keep the graph of whatever remembers its own output."""
     model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Sigmoid())
     chapter14.saved_bytes(model, torch.ones(2, 3))

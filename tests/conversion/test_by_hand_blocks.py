@@ -33,7 +33,7 @@ def steps(n, strict=False):
             yield
 
 
-def test_a_generator_goes_on_after_the_block_that_it_began_in():
+def test_generator_outlives_its_block():
     with by_hand():
         g = steps(3)
         next(g)
@@ -42,7 +42,7 @@ def test_a_generator_goes_on_after_the_block_that_it_began_in():
     assert len(list(g)) == 1
 
 
-def test_a_block_goes_on_after_the_generator_that_began_before_it():
+def test_block_outlives_an_older_generator():
     g = steps(1)
     next(g)
     with by_hand() as block:
@@ -61,7 +61,7 @@ def test_generators_in_any_order():
     del c  # collected, it ends too
 
 
-def test_another_mode_that_is_entered_between():
+def test_other_mode_entered_inside_the_block():
     def on_cpu():
         with torch.device("cpu"):
             yield
@@ -73,7 +73,7 @@ def test_another_mode_that_is_entered_between():
     assert list(g) == []
 
 
-def test_a_block_whose_mode_another_takes_away_says_so():
+def test_block_whose_mode_is_popped_warns():
     mode = torch.overrides.BaseTorchFunctionMode()
     mode.__enter__()
     with pytest.warns(UserWarning, match="may have run natively"), by_hand():
@@ -81,7 +81,7 @@ def test_a_block_whose_mode_another_takes_away_says_so():
     torch.overrides._pop_mode()
 
 
-def test_tasks_that_interleave():
+def test_interleaved_tasks():
     async def task(first, then):
         with by_hand() as block:
             assert is_by_hand()
@@ -115,7 +115,7 @@ def test_one_block_in_several_threads():
     assert all(right) and len(right) == 400
 
 
-def test_a_block_that_ends_in_another_thread():
+def test_block_that_ends_in_another_thread():
     g = steps(2)
     next(g)
     thread = threading.Thread(target=g.close)
@@ -126,7 +126,7 @@ def test_a_block_that_ends_in_another_thread():
         assert is_by_hand()
 
 
-def test_what_ran_natively_is_counted_by_the_mode_that_blocks_share():
+def test_native_calls_are_counted_across_nested_blocks():
     with by_hand() as outer:
         native_call()
         with by_hand() as inner:
@@ -138,7 +138,7 @@ def test_what_ran_natively_is_counted_by_the_mode_that_blocks_share():
     assert other.native == {"_VariableFunctionsClass.quantile": 1}
 
 
-def test_strict_is_for_its_own_block():
+def test_strict_applies_to_its_own_block():
     with by_hand() as outer:
         with pytest.raises(NotByHand), by_hand(strict=True), by_hand():
             native_call()
@@ -146,14 +146,14 @@ def test_strict_is_for_its_own_block():
     assert outer.native == {"_VariableFunctionsClass.quantile": 2}  # once before it was refused
 
 
-def test_in_place_calls_that_have_no_twin_are_counted():
+def test_in_place_calls_without_a_twin_are_counted():
     x = torch.ones(2, requires_grad=True)
     with by_hand() as block:
         (x * 1).scatter_reduce_(0, torch.tensor([0]), x, "prod")
     assert block.native == {"TensorBase.scatter_reduce_": 1}
 
 
-def test_a_gradient_taken_in_the_block_is_no_native_call():
+def test_gradient_taken_in_the_block_is_not_counted():
     x = torch.ones(3, requires_grad=True)
     with by_hand(strict=True):
         (g,) = torch.autograd.grad(x.exp().sum(), x, create_graph=True)

@@ -53,7 +53,7 @@ def calls(op, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_in_this_dtype(dtype):
+def test_dtype(dtype):
     wrong, done = [], 0
     for name, op in operations().items():
         if dtype not in op.supported_dtypes("cpu") or name in EMPTY:

@@ -41,7 +41,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_an_option_without_a_twin(name):
+def test_option_without_a_twin(name):
     x = BASE.clone().requires_grad_()
     expected = derived(OPTIONS[name], x)
     block = by_hand()
@@ -65,7 +65,7 @@ def test_an_option_without_a_twin(name):
         lambda x: torch.fill(x, 2.0),
     ],
 )
-def test_forms_of_a_call_that_are_by_hand(f):
+def test_forms_of_a_call_by_hand(f):
     x = BASE.clone().requires_grad_()
     assert_close(derived(f, x, by_hand(strict=True)), derived(f, x))
 
@@ -78,7 +78,7 @@ def test_forms_of_a_call_that_are_by_hand(f):
         lambda i: torch.zeros(1, dtype=torch.int64).addbmm_(i[None], i[None]),
     ],
 )
-def test_whole_numbers(f):
+def test_integers(f):
     i = torch.arange(9).reshape(3, 3)
     with by_hand():
         assert_close(f(i), f(i))
@@ -192,7 +192,7 @@ def same(f, make, block):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_tensors_that_no_layer_takes(name):
+def test_unsupported_tensor_types(name):
     done = 0
     for f in CALLS.values():
         block = by_hand()
@@ -204,7 +204,7 @@ def test_tensors_that_no_layer_takes(name):
 
 
 @pytest.mark.parametrize("name", ALIKE)
-def test_tensors_that_are_as_any_other(name):
+def test_supported_tensor_types(name):
     for f in CALLS.values():
         same(f, ALIKE[name], by_hand(strict=True))
 
@@ -213,7 +213,7 @@ MODULES = nn.Linear(4, 2), nn.ReLU(), nn.LayerNorm(4), nn.GELU(), nn.Softmax(-1)
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_converted_module(name):
+def test_unsupported_tensor_types_in_a_converted_module(name):
     done = 0
     for module in MODULES:
         module.to(torch.float32 if name in ("quantized", "mkldnn") else torch.float64)
@@ -241,18 +241,18 @@ def test_sparse_gradients_of_a_converted_model():
 
 
 @pytest.mark.parametrize("name", [name for name in OTHERS if name != "quantized"])
-def test_a_layer_refuses_them_in_words(name):
+def test_layers_reject_unsupported_tensor_types(name):
     for f in (F.exp, F.relu, F.branch, lambda x: F.linear(x, W.to(x.dtype)), lambda x: F.mul(x, x)):
         with pytest.raises(NotDense, match="it takes dense tensors; it was given"):
             f(OTHERS[name]())
 
 
-def test_relu_of_the_chapter_is_not_natively_another():
+def test_relu_rejects_a_jagged_tensor():
     with pytest.raises(NotDense):
         chapter14.nn.ReLU()(OTHERS["jagged"]())
 
 
-def test_what_is_no_option_is_refused_as_natively():
+def test_unknown_options_raise_as_native():
     x = BASE.clone().requires_grad_()
     for f in (lambda: torch.exp(x, wrong=1), lambda: x.sum(0, 1, 2, 3), lambda: native.relu(x, at_zero=1)):
         for block in (nullcontext(), by_hand()):
@@ -262,7 +262,7 @@ def test_what_is_no_option_is_refused_as_natively():
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.complex128])
 @pytest.mark.parametrize("shape", [(2, 4, 2), (1, 2, 4, 4)])
-def test_what_native_refuses_inside_a_function_is_refused_as_there(shape, dtype):
+def test_errors_inside_a_function_equal_natives(shape, dtype):
     x = torch.ones(shape).to(dtype)
     with pytest.raises(NotImplementedError, match="adaptive_avg_pool2d"), by_hand():
         torch.nn.functional.interpolate(x, scale_factor=2, mode="area")

@@ -121,7 +121,7 @@ def test_recomputed_by_hand(name, when):
         assert torch._C._len_torch_function_stack() == 0
 
 
-def test_it_is_by_hand_the_second_time_as_the_first():
+def test_recomputation_is_by_hand():
     seen = []
 
     def f(x):
@@ -136,7 +136,7 @@ def test_it_is_by_hand_the_second_time_as_the_first():
     assert seen == ["SinBackward", "SinBackward"] and block.native == {}
 
 
-def test_outside_of_the_block_hooks_are_what_they_were():
+def test_hooks_outside_the_block_are_unchanged():
     x, seen = torch.ones(3, requires_grad=True), []
 
     def unpack(t):

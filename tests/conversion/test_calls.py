@@ -34,7 +34,7 @@ def by_hand_of(f):
     return call
 
 
-def test_in_place_forms_keep_what_they_remember():
+def test_in_place_forms_keep_their_saved_tensors():
     results = []
     for f in (by_hand_of(in_place), in_new_memory):
         x = drawn(3, 4)
@@ -107,7 +107,7 @@ def test_named_tuples():
         assert type(drawn(3).topk(1)) is torch.return_types.topk
 
 
-def test_what_of_complex_numbers_is_native_is_counted():
+def test_native_complex_calls_are_counted():
     with by_hand() as mode:
         z = (drawn(3) * 1j).abs() + drawn(3, 3) * 1j
         torch.corrcoef(z)
@@ -117,13 +117,13 @@ def test_what_of_complex_numbers_is_native_is_counted():
 
 
 @pytest.mark.parametrize("f", [torch.sum, torch.cumsum, torch.prod, torch.cumprod], ids=lambda f: f.__name__)
-def test_the_dtype_that_is_asked_for(f):
+def test_dtype_argument(f):
     with by_hand(strict=True):
         for dtype in (torch.int32, torch.int64, torch.float32):
             assert f(drawn(3).detach(), 0, dtype=dtype).dtype == dtype
 
 
-def test_no_copy_where_none_is_needed():
+def test_no_needless_copies():
     x = drawn(3)
     with by_hand(strict=True):
         assert x.double() is x and x.contiguous() is x and x.to("cpu") is x
@@ -154,7 +154,7 @@ def test_grouped_mm(shapes, dtype):
     assert_close(*results)
 
 
-def test_rows_of_no_group():
+def test_grouped_mm_rows_outside_every_group():
     a, b = drawn(6, 4), drawn(3, 4, 2)
     with by_hand(strict=True):
         x_out = torch._grouped_mm(a, b, offs=torch.tensor([1, 3, 4], dtype=torch.int32))
@@ -165,13 +165,13 @@ def test_rows_of_no_group():
 @pytest.mark.parametrize(
     "ends", [[2, 2, 7], [4, 2, 6], [-1, 2, 6], [2, 6]], ids=["too far", "out of order", "negative", "too few"]
 )
-def test_offsets_that_are_none(ends):
+def test_grouped_mm_invalid_offsets(ends):
     with pytest.raises(ValueError, match="grouped_mm"), by_hand(strict=True):
         torch._grouped_mm(drawn(6, 4), drawn(3, 4, 2), offs=torch.tensor(ends, dtype=torch.int32))
 
 
 @pytest.mark.filterwarnings("ignore:torch.triangular_solve", "ignore:index_reduce")
-def test_of_matrices_by_name():
+def test_matrix_functions_by_keyword():
     A = (drawn(3, 3).detach() + 4 * torch.eye(3)).requires_grad_()
     calls = (
         *(lambda f=f: f(A=A) for f in (torch.linalg.det, torch.linalg.inv, torch.linalg.qr, torch.linalg.svdvals)),

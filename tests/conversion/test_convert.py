@@ -36,7 +36,7 @@ def memory():
 @pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
-def test_a_converted_network_is_the_same_network(network, training):
+def test_converted_network_equals_the_original(network, training):
     found = compare_network(network, training)
     assert found.audit.fraction == 1, str(found.audit)
     assert found.worst <= network.bound
@@ -44,13 +44,13 @@ def test_a_converted_network_is_the_same_network(network, training):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("open_clip") is None, reason="open_clip is not installed")
-def test_open_clips_networks_are_among_them():
+def test_open_clip_networks_are_tested():
     assert sum(name.startswith("open_clip") for name in NETWORKS) >= 3
 
 
 @pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=str)
-def test_as_near_to_the_truth_as_native(network):
+def test_error_is_at_most_natives(network):
     """In float32, and under autocast. Evaluating: of two pictures a trained batch norm makes +1 and -1, whose gradient
     is rounding alone. But a detector sorts what it finds, by scores that rounding decides; its losses do not.
     RAFT's truth is native in float32, which is 0 away from itself."""
@@ -63,7 +63,7 @@ def test_as_near_to_the_truth_as_native(network):
         assert 0 < by_us <= 2 * native + 4 * torch.finfo(torch.float32).eps
 
 
-def test_every_family_of_torchvisions_classifiers_is_among_them():
+def test_every_family_of_torchvision_classifiers_is_tested():
     from torchvision import models
 
     def family(name):
@@ -78,7 +78,7 @@ class Nothing(torch.nn.Linear):
         return super().forward(x) * 0
 
 
-def test_what_lets_nothing_through_is_no_comparison():
+def test_comparing_zero_gradients_fails():
     with pytest.raises(AssertionError, match="nothing to compare"):
         compare_network(ComparedNetwork("nothing", lambda: Nothing(2, 2), lambda: (drawn(2, 2),)), training=False)
     assert ComparedNetwork("a norm", lambda: torch.nn.BatchNorm1d(3), lambda: ()).model(False).bias.any()
@@ -97,7 +97,7 @@ class Wrong(torch.nn.Module):
         return x * self.a * self.b
 
 
-def test_a_gradient_that_is_no_number_is_not_the_same():
+def test_comparing_nan_gradients_fails():
     network = ComparedNetwork("wrong", Wrong, lambda: (drawn(2, 3),))
     assert compare_network(network, training=False).worst == float("inf")
 
@@ -146,7 +146,7 @@ def of_both(native, by_us, x):
     return results
 
 
-def test_it_reads_as_before_and_holds_what_it_held():
+def test_repr_and_state_dict_are_unchanged():
     native = net()
     model = convert(native)
     assert repr(model) == repr(native)
@@ -157,7 +157,7 @@ def test_it_reads_as_before_and_holds_what_it_held():
     assert audit(model(drawn(5, 4))).fraction == 1
 
 
-def test_a_copy_unless_it_is_in_place():
+def test_convert_copies_unless_in_place():
     native = net()
     classes = [type(m) for m in native.modules()]
     model = convert(native)
@@ -168,7 +168,7 @@ def test_a_copy_unless_it_is_in_place():
     assert all(p is q for p, q in zip(native.parameters(), parameters, strict=True))
 
 
-def test_converted_twice_is_converted_once():
+def test_converting_twice_equals_converting_once():
     model = convert(net())
     assert [type(m) for m in convert(model).modules()] == [type(m) for m in model.modules()]
 
@@ -182,7 +182,7 @@ def test_classes():
     assert type(model) is type(convert(net()))
 
 
-def test_ties_and_shared_modules():
+def test_tied_parameters_and_shared_modules():
     model = convert(LanguageModel())
     assert model.out.weight is model.embedding.weight
     model = convert(net())
@@ -210,7 +210,7 @@ def test_hooks():
     assert seen == 2 * one_pass
 
 
-def test_hooks_of_the_state():
+def test_state_dict_hooks():
     native, seen = net(), []
     native.body[0].register_state_dict_pre_hook(lambda m, prefix, keep: seen.append("before saving"))
     native.register_state_dict_post_hook(lambda m, state, prefix, _: state.update(more=torch.ones(1)))
@@ -264,7 +264,7 @@ def test_copies_and_files(tmp_path):
     ],
     ids=["weight_norm", "spectral_norm", "weight_norm of old", "spectral_norm of old"],
 )
-def test_weights_that_are_computed(norm):
+def test_computed_weights(norm):
     def make():
         torch.manual_seed(14)
         layers = torch.nn.Conv2d(2, 3, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(3, 2, 1)
@@ -285,7 +285,7 @@ def test_methods_other_than_forward():
     assert audit(model.encode(x)).fraction == 1 and audit(native.encode(x)).fraction == 0
 
 
-def test_a_forward_of_its_own_object():
+def test_forward_set_on_the_instance():
     native = torch.nn.Linear(4, 4).double()
     native.forward = lambda x: torch.sin(x) * 2
     model = convert(native)
@@ -293,7 +293,7 @@ def test_a_forward_of_its_own_object():
     assert audit(model(drawn(4))).fraction == 1
 
 
-def test_what_is_refused():
+def test_rejected_arguments():
     with pytest.raises(TypeError, match="model is a torch.nn.Module; it was given function"):
         convert(lambda x: x)
     scripted = torch.jit.script(torch.nn.Linear(4, 4))
@@ -331,7 +331,7 @@ def test_relu_at_zero_is_pytorchs():
 # by_hand
 
 
-def test_nested_is_one():
+def test_nested_blocks_share_a_mode():
     with by_hand() as outer:
         with by_hand() as inner:
             assert inner is outer and len(modes()) == 1
@@ -340,7 +340,7 @@ def test_nested_is_one():
     assert modes() == []
 
 
-def test_an_exception_leaves_nothing_behind():
+def test_exception_restores_the_mode():
     with pytest.raises(ZeroDivisionError), by_hand():
         raise ZeroDivisionError
     assert modes() == []
@@ -357,7 +357,7 @@ def without_a_twin(x: Tensor) -> Tensor:
     return torch.segment_reduce(x @ x.mT, "sum", lengths=torch.tensor([3])).relu()
 
 
-def test_what_has_no_twin_is_counted():
+def test_calls_without_a_twin_are_counted():
     x = drawn(3, 3)
     with by_hand() as mode:
         x_out = without_a_twin(x)
@@ -393,7 +393,7 @@ def test_writing_in_place():
     assert_close(*results)
 
 
-def test_half_of_a_model():
+def test_partly_converted_model():
     native = net()
     model = net()
     model.body = convert(model.body)
@@ -426,7 +426,7 @@ def test_threads():
         assert left == 0
 
 
-def test_networks_are_made_the_same_twice():
+def test_networks_are_deterministic():
     network = ComparedNetwork("linear", lambda: torch.nn.Linear(2, 2), lambda: (drawn(2, 2), "text"))
     assert_close(dict(network.model(False).state_dict()), dict(network.model(False).state_dict()))
     assert network.call(torch.float32)[0].dtype == torch.float32 and network.call()[1] == "text"

@@ -234,7 +234,7 @@ def assert_same(model, native, x):
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_a_class_of_any_sort(cls):
+def test_user_classes(cls):
     native, x = made(cls), drawn(3, 4)
     classes, registered = list(Meta.made), dict(Registered.registry)
     model = convert(native)
@@ -259,7 +259,7 @@ def test_a_class_of_any_sort(cls):
     assert_same(convert(made(cls), inplace=True), native, x)
 
 
-def test_a_class_of_the_users_on_a_converted_one():
+def test_subclass_of_a_converted_class():
     class Mine(type(convert(made(OfRegistry))), name="mine"):
         pass
 
@@ -268,7 +268,7 @@ def test_a_class_of_the_users_on_a_converted_one():
     assert convert(model).encode(drawn(4)).shape == (4,) and issubclass(Mine, OfRegistry)
 
 
-def test_a_method_replaced_after_convert_is_the_one_called():
+def test_method_replaced_after_convert_is_called():
     model, x = convert(made(Plain)), drawn(4)
     with mock.patch.object(Plain, "encode", lambda self, x: torch.sin(x) * 5):
         assert_close(model(x), x.sin() * 5)
@@ -276,7 +276,7 @@ def test_a_method_replaced_after_convert_is_the_one_called():
     assert_same(model, made(Plain), x)
 
 
-def test_the_methods_of_another_class_of_objects():
+def test_converted_method_called_on_a_native_object():
     native, x = made(Plain), drawn(4)
     assert_close(type(convert(native)).forward(native, x), native(x))
 
@@ -289,7 +289,7 @@ def local():
     return Local().double()
 
 
-def test_classes_do_not_stay():
+def test_converted_classes_are_collected():
     there = []
     for _ in range(30):
         native = local()
@@ -322,7 +322,7 @@ class Remembers(Plain):
         return h.tanh()
 
 
-def test_computed_tensors_that_a_model_holds():
+def test_computed_tensors_held_by_a_model():
     native, x = made(Remembers), drawn(3, 4)
     native(x)
     with pytest.raises(RuntimeError, match="Only Tensors created explicitly"):
@@ -363,7 +363,7 @@ class LazyMatrix(LazyModuleMixin, Matrix):
 
 @pytest.mark.filterwarnings("ignore:Lazy modules are a new feature")
 @pytest.mark.parametrize("lazy", [LazyMatrix, nn.LazyBatchNorm1d, lambda: nn.LazyLinear(3)])
-def test_a_lazy_module_not_yet_called(lazy):
+def test_uninitialized_lazy_module(lazy):
     native, x = lazy(), drawn(5, 4).detach().float().requires_grad_()
     model = convert(native)
     for module in (model, native):

@@ -134,7 +134,7 @@ BREAKS = [
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda f: f.__name__)
-def test_a_pass_that_breaks(broken, error):
+def test_interrupted_pass(broken, error):
     model = convert(net())
     with all_as_it_was(model), pytest.raises(error, match="broken off"):
         broken(model, drawn(5, 4), error("broken off"))

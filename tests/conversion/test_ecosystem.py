@@ -133,7 +133,7 @@ def test_checkpoint(reentrant):
         assert_close(*results)
 
 
-def test_a_network_that_checkpoints_itself():
+def test_network_that_checkpoints_itself():
     from torchvision import models
 
     torch.manual_seed(14)
@@ -167,7 +167,7 @@ def test_mixed_precision():
     assert_close(*results, rtol=2e-2, atol=2e-3)
 
 
-def test_mixed_precision_skips_a_step_that_overflowed():
+def test_mixed_precision_skips_an_overflowed_step():
     model, _ = pair()
     before = copy.deepcopy(model.state_dict())
     scaler, optimizer = torch.amp.GradScaler("cpu"), torch.optim.SGD(model.parameters(), lr=0.1)
@@ -239,7 +239,7 @@ def test_hooks_on_parameters_and_tensors():
     assert_close(*results)
 
 
-def test_the_graph_may_be_kept():
+def test_retain_graph():
     for model in pair():
         x = images().requires_grad_()
         J = model(x).square().mean()

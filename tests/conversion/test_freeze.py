@@ -98,7 +98,7 @@ def network(name, **extra):
 
 
 @pytest.mark.parametrize("name, until", NETWORKS)
-def test_networks_are_the_same(name, until):
+def test_frozen_networks_equal_their_models(name, until):
     size = 224 if name == "vit_b_16" else 64
     assert_same(network(name), torch.randn(1 if name == "vit_b_16" else 2, 3, size, size, dtype=torch.float64), until)
 
@@ -113,7 +113,7 @@ def test_float32_has_the_same_direction():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_every_step(dtype):
+def test_every_kind_of_step(dtype):
     y, g_in, y_ours, g_in_ours = both(settled(Small(), dtype), torch.randn(3, 3, 33, 29, dtype=dtype))
     near(y_ours, y, 1e-12 if dtype == torch.float64 else 1e-5)
     near(g_in_ours, g_in, 1e-12 if dtype == torch.float64 else 1e-4)
@@ -140,7 +140,7 @@ def test_max_pool(size, stride, padding, ceil, image):
 
 
 @pytest.mark.parametrize("image", [(9, 9), (16, 13), (8, 14), (20, 20)])
-def test_means_of_parts(image):
+def test_adaptive_average_pooling(image):
     model = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d((6, 7)), nn.Flatten(), nn.Dropout(), nn.Linear(168, 5), nn.ReLU()
     )
@@ -181,7 +181,7 @@ def test_g_is_only_read():
         assert torch.equal(first, kept) and torch.equal(g, before)
 
 
-def test_of_two_ways_each_gets_its_own():
+def test_residual_branch():
     class Twice(nn.Module):
         def forward(self, x):
             return x + self.f(x)
@@ -200,7 +200,7 @@ def test_empty_batch():
         assert torch.autograd.grad(y.sum(), x)[0].shape == x.shape
 
 
-def test_no_grad_and_what_is_kept():
+def test_no_grad_and_saved_tensors():
     model = chain_model().float()
     frozen, x = chapter14.freeze(model), torch.randn(2, 3, 32, 32)
     with torch.no_grad():
@@ -212,7 +212,7 @@ def test_no_grad_and_what_is_kept():
     assert chapter14.saved_bytes(frozen, x).total * 50 < chapter14.saved_bytes(model, x).total
 
 
-def test_not_a_number_goes_where_it_went():
+def test_nan_stays_at_its_positions():
     model = chain_model()
     x = torch.randn(1, 3, 12, 12, dtype=torch.float64)
     x[0, 0, 3, 3] = torch.nan
@@ -236,7 +236,7 @@ def test_second_derivatives():
     near(found[3][0], found[1][0])
 
 
-def test_a_straight_line_has_no_second_derivative():
+def test_linear_network_has_zero_second_derivative():
     frozen, x = chapter14.freeze(chain_model()), torch.randn(2, 3, 12, 12, dtype=torch.float64, requires_grad=True)
     y = frozen(x)
     g = torch.randn_like(y).requires_grad_()
@@ -263,14 +263,14 @@ def test_one_image_without_a_batch():
     assert_same(model, torch.randn(3, 12, 12, dtype=torch.float64))
 
 
-def test_errors_are_the_models():
+def test_errors_equal_the_models():
     with pytest.raises(chapter14.layer.shape.ShapeError, match="conv: "):
         chapter14.freeze(chain_model())(torch.randn(1, 5, 12, 12, dtype=torch.float64))
     with pytest.raises(chapter14.layer.shape.ShapeError, match=r"conv: .*3, 2, 12"):  # larger than the image
         chapter14.freeze(chain_model().float())(torch.randn(1, 3, 2, 12))
 
 
-def test_autocast_is_as_it_was():
+def test_autocast_equals_the_models():
     model = chain_model().float()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(
@@ -278,7 +278,7 @@ def test_autocast_is_as_it_was():
         )
 
 
-def test_it_lies_in_memory_as_the_model_has_it():
+def test_memory_format_equals_the_models():
     model = chain_model()
     frozen, x = chapter14.freeze(model), torch.randn(1, 3, 12, 12, dtype=torch.float64)
     assert frozen(x).is_contiguous()
@@ -286,7 +286,7 @@ def test_it_lies_in_memory_as_the_model_has_it():
     assert_same(flat, x)
 
 
-def test_shapes_live_with_the_call():
+def test_several_shapes_before_backward():
     model = settled(Small())
     frozen = chapter14.freeze(model)
     inputs = [torch.randn(n, 3, size, size, dtype=torch.float64, requires_grad=True) for n, size in ((2, 17), (1, 24))]
@@ -295,7 +295,7 @@ def test_shapes_live_with_the_call():
         near(torch.autograd.grad(y.sum(), x)[0], torch.autograd.grad(model(x).sum(), x)[0])
 
 
-def test_until():
+def test_freeze_until_a_layer():
     model = network("squeezenet1_1")
     with pytest.raises(ValueError, match=r"features\.10"):
         chapter14.freeze(model, "features.10.")
@@ -326,7 +326,7 @@ class Depends(nn.Module):
 
 
 @pytest.mark.parametrize("until", [None, "f", "f.0"])
-def test_what_cannot_be_traced_runs_by_hand(until):
+def test_untraceable_models_run_by_hand(until):
     assert_same(settled(Depends()), torch.randn(1, 3, 12, 12, dtype=torch.float64), until)
 
 
@@ -336,7 +336,7 @@ def test_other_arguments():
     near(frozen(x, True, scale=2.0), model(x, True, scale=2.0))
 
 
-def test_in_place_on_what_others_see():
+def test_in_place_on_a_shared_value():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
@@ -351,7 +351,7 @@ def test_in_place_on_what_others_see():
     assert_same(Odd().double(), torch.randn(2, 3, 8, 8, dtype=torch.float64))
 
 
-def test_chance_and_hooks_stay():
+def test_random_numbers_and_hooks_still_work():
     class Noisy(nn.Module):
         def forward(self, x):
             return x + torch.rand(1)
@@ -364,7 +364,7 @@ def test_chance_and_hooks_stay():
     assert_same(model, torch.randn(1, 3, 12, 12, dtype=torch.float64))
 
 
-def test_the_model_stays_as_it_is():
+def test_model_is_unchanged():
     model = settled(Small()).train()
     before, classes = copy.deepcopy(model.state_dict()), [type(m) for m in model.modules()]
     frozen = chapter14.freeze(model)
@@ -383,7 +383,7 @@ def test_large_parameters_are_not_copied():
     assert not any(p.requires_grad for p in frozen.parameters())
 
 
-def test_it_moves_and_is_copied():
+def test_moving_and_copying():
     model = chain_model()
     frozen, x = chapter14.freeze(model), torch.randn(1, 3, 12, 12, dtype=torch.float64)
     near(copy.deepcopy(frozen)(x), model(x))
@@ -415,13 +415,13 @@ def test_parallel_use():
     assert all(torch.equal(a, g_in(x)) for a, x in zip(found, inputs, strict=True))
 
 
-def test_it_takes_modules():
+def test_freeze_rejects_functions():
     with pytest.raises(TypeError, match="given function"):
         chapter14.freeze(lambda x: x)
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "vit_b_16"])
-def test_bfloat16_is_as_near_the_truth_as_autocast(name):
+def test_bfloat16_error_is_at_most_autocasts(name):
     model = network(name, **{"image_size": 64} if name == "vit_b_16" else {}).float()
     if name == "vit_b_16":
         nn.init.normal_(model.heads.head.weight, 0, 0.02)
@@ -443,7 +443,7 @@ def test_bfloat16_is_as_near_the_truth_as_autocast(name):
     assert far[0] <= 1.5 * far[1] + 1e-3
 
 
-def test_bfloat16_leaves_the_model_as_it_is():
+def test_bfloat16_leaves_the_model_unchanged():
     model = settled(Small(), torch.float32)
     before = {name: t.clone() for name, t in model.state_dict().items()}
     chapter14.freeze(model, precision=torch.bfloat16)(torch.randn(2, 3, 32, 32))

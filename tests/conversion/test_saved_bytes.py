@@ -33,13 +33,13 @@ def kept(name, size, training=False, frozen=False):
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluating", "training"])
 @pytest.mark.parametrize("name, size", [("resnet18", 96), ("squeezenet1_1", 64), ("swin_t", 32), ("mobilenet_v2", 96)])
-def test_no_more_than_natively_where_it_learns(name, size, training):
+def test_at_most_natives_with_trained_parameters(name, size, training):
     ours, native = kept(name, size, training)
     assert ours <= native
 
 
 @pytest.mark.parametrize("name, times", [("resnet18", 45), ("resnet50", 61), ("squeezenet1_1", 31.5), ("vgg11", 19)])
-def test_little_where_parameters_are_fixed(name, times):
+def test_less_with_fixed_parameters(name, times):
     ours, native = kept(name, 224, frozen=True)
     assert native >= times * ours
 
@@ -47,7 +47,7 @@ def test_little_where_parameters_are_fixed(name, times):
 @pytest.mark.parametrize(
     "name, times", [("resnet18", 76), ("resnet50", 71), ("squeezenet1_1", 53), ("vgg11", 52), ("vit_b_16", 1.1)]
 )
-def test_little_where_it_is_frozen(name, times):
+def test_less_when_frozen(name, times):
     import torchvision
 
     model, x = getattr(torchvision.models, name)(weights=None).eval().requires_grad_(False), torch.randn(1, 3, 224, 224)
@@ -55,7 +55,7 @@ def test_little_where_it_is_frozen(name, times):
     assert native >= times * ours
 
 
-def test_to_the_byte():
+def test_exact_number_of_bytes():
     x = torch.randn(2, 3, 64, 64, requires_grad=True)
     n = x.numel()
     w, b = torch.randn(3), torch.randn(3)
@@ -78,7 +78,7 @@ def test_to_the_byte():
         assert saved_bytes(f, x).total == n_bytes
 
 
-def test_relu_behind_what_learns_shares_its_output():
+def test_relu_after_a_trained_layer_shares_its_output():
     layers = torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU(True), torch.nn.Conv2d(8, 8, 3)
     model = convert(torch.nn.Sequential(*layers))
     x = torch.randn(2, 3, 64, 64)
@@ -92,7 +92,7 @@ def test_relu_behind_what_learns_shares_its_output():
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (3, 5, 7), (8191,), (1,), (4096, 0)])
-def test_bits(shape, monkeypatch):
+def test_packed_masks(shape, monkeypatch):
     monkeypatch.setattr(mask, "SMALL", 0)
     m = torch.rand(shape) > 0.5
     bits = packed(m)
@@ -102,7 +102,7 @@ def test_bits(shape, monkeypatch):
     assert_close(unpacked(bits, shape), m)
 
 
-def test_what_is_small_or_lies_otherwise_stays_as_it_is():
+def test_small_and_noncontiguous_masks_are_not_packed():
     for m in (torch.ones(64, dtype=torch.bool), (torch.rand(1, 64, 64, 8) > 0.5).permute(0, 3, 1, 2)):
         assert packed(m) is m
 
@@ -111,7 +111,7 @@ LITTLE = "relu hardtanh relu6 hardsigmoid threshold hardshrink softshrink max_po
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if str(c).startswith(tuple(LITTLE))], ids=str)
-def test_every_check_holds_of_small_masks_in_bits_too(case, monkeypatch):
+def test_checks_with_packed_small_masks(case, monkeypatch):
     monkeypatch.setattr(mask, "SMALL", 0)
     monkeypatch.setattr(window, "SMALL", 0)
     for check in CHECKS:
@@ -119,7 +119,7 @@ def test_every_check_holds_of_small_masks_in_bits_too(case, monkeypatch):
             check(case)
 
 
-def test_recomputed_where_it_is_checkpointed():
+def test_checkpoint_recomputes():
     model = convert(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2)))
     for learns in (True, False):
         model.requires_grad_(learns)
@@ -155,7 +155,7 @@ def no_collector():
 
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("form", ["exp_", "sigmoid_", "tanh_", "relu_", "sin_", "cumsum_", "mul_", "__iadd__"])
-def test_a_graph_goes_with_its_output(form):
+def test_graph_is_freed_with_its_output(form):
     arguments = {"cumsum_": (0,), "mul_": (2,), "__iadd__": (1,)}.get(form, ())
     assert nodes_left(lambda x: getattr(x, form)(*arguments)) == 0
     assert nodes_left(lambda x: getattr(x.view(-1), form)(*arguments)) == 0

@@ -76,7 +76,7 @@ def assert_same(model, native, x, fraction=1):
 
 
 @pytest.mark.parametrize("make", [net, layers])
-def test_what_fx_traces_of_a_converted_model(make):
+def test_fx_trace_of_a_converted_model(make):
     native = make()
     traced = fx.symbolic_trace(convert(native))
     nodes = [(node.op, node.target) for node in traced.graph.nodes]
@@ -89,7 +89,7 @@ def test_what_fx_traces_of_a_converted_model(make):
     assert_same(traced.train(), native.train(), images())
 
 
-def test_what_fx_traces_of_our_modules_and_functions():
+def test_fx_trace_of_our_modules_and_functions():
     class Ours(nn.Module):
         def __init__(self):
             super().__init__()
@@ -114,7 +114,7 @@ def test_what_fx_traces_of_our_modules_and_functions():
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_convert_of_what_fx_traced(training):
+def test_convert_of_an_fx_graph_module(training):
     native = net(training)
     model = convert(fx.symbolic_trace(native))
     for again in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model)), convert(model)):
@@ -122,7 +122,7 @@ def test_convert_of_what_fx_traced(training):
     assert model.training == training and model.norm.num_batches_tracked > 0 or not training
 
 
-def test_a_traced_model_keeps_what_its_own_deepcopy_drops():
+def test_traced_model_keeps_what_its_own_deepcopy_drops():
     native = fx.symbolic_trace(net())
     native.register_forward_hook(lambda module, x, x_out: x_out * 2)
     native.conv.register_forward_hook(lambda module, x, x_out: x_out + 1)
@@ -145,7 +145,7 @@ class Stubborn(nn.Identity):
         super().__setattr__(name, value)
 
 
-def test_a_traced_model_is_restored_where_convert_is_interrupted():
+def test_interrupted_convert_restores_a_traced_model():
     model = nn.Sequential(fx.symbolic_trace(net()), parametrizations.weight_norm(nn.Linear(5, 5).double()), Stubborn())
     code, classes = model[0].code, [type(m) for m in model.modules()]
     with pytest.raises(KeyboardInterrupt):
@@ -226,7 +226,7 @@ def in_sequence(training):
 
 @pytest.mark.parametrize("make", [prepared, in_sequence])
 @pytest.mark.parametrize("training", [True, False], ids=["aware", "after"])
-def test_convert_of_what_quantization_prepared(make, training):
+def test_convert_of_a_model_prepared_for_quantization(make, training):
     x = images(torch.float32)
     native, model = make(training), convert(make(training))
     assert_close(results(model, x), results(native, x))
@@ -247,14 +247,14 @@ def test_convert_of_what_quantization_prepared(make, training):
     assert any(isinstance(m, quantized.Linear) for m in done[0].modules())
 
 
-def test_convert_of_modules_of_quantization_by_themselves():
+def test_convert_of_single_quantization_modules():
     linear = qat.Linear(4, 3, qconfig=quantization.get_default_qat_qconfig("fbgemm"))
     model, x = convert(copy.deepcopy(linear)), drawn(5, 4, dtype=torch.float32)
     assert_same(model, linear, x, fraction=0.5)
     assert "AddmmBackward0" not in audit(model(x)).native
 
 
-def test_a_converted_model_is_not_prepared_for_quantization():
+def test_preparing_a_converted_model_for_quantization_raises():
     model, get = convert(nn.Sequential(nn.Linear(4, 4), nn.ReLU())), quantization.get_default_qat_qconfig
     assert not hasattr(model[0], "qconfig")
     model.qconfig = get("fbgemm")
@@ -267,7 +267,7 @@ def test_a_converted_model_is_not_prepared_for_quantization():
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["aware", "after"])
-def test_convert_of_what_quantization_prepared_by_fx(training):
+def test_convert_of_a_model_prepared_for_quantization_by_fx(training):
     x, mapping = images(torch.float32), quantization.get_default_qat_qconfig_mapping("fbgemm")
     if not training:
         mapping = quantization.get_default_qconfig_mapping("fbgemm")
@@ -284,7 +284,7 @@ def test_convert_of_what_quantization_prepared_by_fx(training):
 
 
 @pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])
-def test_parametrizations_are_removed_from_one_model_alone(norm):
+def test_parametrizations_are_removed_from_one_model_only(norm):
     torch.manual_seed(14)
     native, x = nn.Sequential(norm(nn.Linear(4, 4)), nn.ReLU()).eval().double(), drawn(3, 4)
     model = convert(native)
@@ -301,7 +301,7 @@ def test_parametrizations_are_removed_from_one_model_alone(norm):
     assert type(native[0]) is nn.Linear and type(convert(model)[0]) is ours.Linear
 
 
-def test_parametrizations_of_the_users():
+def test_user_defined_parametrizations():
     class Symmetric(nn.Module):
         def forward(self, X):
             return X.triu() + X.triu(1).mT
@@ -368,7 +368,7 @@ def test_synchronized_batch_norm():
     assert_same(convert(model), net(training=True), images())
 
 
-def test_initializing_and_vectors():
+def test_initialization_and_parameter_vectors():
     model, native = convert(net()), net()
     for m in (model, native):
         m.apply(lambda m: isinstance(m, nn.Linear) and nn.init.constant_(m.weight, 0.5))
@@ -386,7 +386,7 @@ def test_torchscript():
                 refused()
 
 
-def test_wrapped_before_and_after():
+def test_wrappers_before_and_after_convert():
     native = net()
     for wrap in (nn.DataParallel, lambda m: torch.compile(m, backend="aot_eager")):
         torch._dynamo.reset()

@@ -273,7 +273,7 @@ def called(model, x, wants=True):
 
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("wants", [True, False])
-def test_never_another_function(name, wants):
+def test_frozen_network_equals_its_model(name, wants):
     model, x = around(MODULES[name]()), torch.randn(3, 3, 9, 9, dtype=torch.float64)
     frozen = chapter14.freeze(copy.deepcopy(model))
     model.requires_grad_(False)
@@ -284,7 +284,7 @@ def test_never_another_function(name, wants):
 
 
 @pytest.mark.parametrize("name", ["no_grad", "Function", "tensor hook", "counter", "draws", "asks: values"])
-def test_never_another_function_where_it_is_the_whole_network(name):
+def test_frozen_module_equals_its_model(name):
     model, x = MODULES[name]().double().eval(), torch.randn(3, 4, 5, 5, dtype=torch.float64)
     for a, b in zip(called(chapter14.freeze(copy.deepcopy(model)), x), called(model, x), strict=True):
         near(a, b)
@@ -316,7 +316,7 @@ def test_hooks_of_modules(kind, where):
         near(a, b)
 
 
-def test_hooks_that_come_later():
+def test_hooks_registered_after_freeze():
     model, x = around(nn.Identity()), torch.randn(3, 3, 9, 9, dtype=torch.float64)
     frozen = chapter14.freeze(model)
     frozen(x)
@@ -342,7 +342,7 @@ def test_global_hooks(kind):
         near(a, b)
 
 
-def test_parameters_that_learn_are_seen():
+def test_changed_parameters_are_used():
     model, x = around(nn.Identity()), torch.randn(3, 3, 9, 9, dtype=torch.float64)
     frozen = chapter14.freeze(model)
     frozen(x)
@@ -387,7 +387,7 @@ def test_a_network_in_bfloat16_is_one_chain():
     assert len(frozen.graph_for(x).chains) == 1
 
 
-def test_what_is_written_in_place():
+def test_in_place_writes():
     class Odd(nn.Module):
         """In-place activations behind views, and of what is used again."""
 
@@ -415,7 +415,7 @@ def test_what_is_written_in_place():
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf, 3e38])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_not_a_number_is_kept(bad, dtype):
+def test_nan_is_kept(bad, dtype):
     layers = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
     last = nn.Conv2d(8, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3), nn.ReLU()
     model = settled(nn.Sequential(*layers, *last), dtype)
@@ -430,7 +430,7 @@ def test_not_a_number_is_kept(bad, dtype):
     assert torch.equal(many(rows).isnan(), chapter14.freeze(many)(rows).isnan())
 
 
-def test_overflow_on_the_way_is_kept():
+def test_intermediate_overflow_is_kept():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
     for m in model[::2]:
         m.weight.data.mul_(1e20)
@@ -438,7 +438,7 @@ def test_overflow_on_the_way_is_kept():
     assert model(x).isnan().any() and torch.equal(model(x).isnan(), chapter14.freeze(model)(x).isnan())
 
 
-def test_freeze_in_threads_leaves_other_models_alone():
+def test_freeze_in_threads_leaves_other_models_unchanged():
     call, get = nn.Module.__call__, nn.Module.__getattr__
     net, wrong, stop = nn.Sequential(nn.Linear(3, 3), nn.ReLU()), [], threading.Event()
     rows = torch.randn(2, 3)
@@ -526,7 +526,7 @@ def test_visualize_of_one_network_from_many_threads():
         (WritesThroughAnAlias, "shares memory with another is written into in '1'"),
     ],
 )
-def test_forward_backward_refuses_what_its_graph_cannot_state(middle, why):
+def test_forward_backward_rejects_what_its_graph_cannot_state(middle, why):
     model, x = chapter14.convert(around(middle())), torch.randn(2, 3, 9, 9, dtype=torch.float64)
     with pytest.raises(TypeError, match=why):
         chapter14.forward_backward(model, chapter14.functional.l2_loss)(x, torch.zeros(2, 2, 5, 5))

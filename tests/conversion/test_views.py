@@ -46,12 +46,12 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
-def test_read_by_a_key(key):
+def test_reading_by_index(key):
     same(lambda x: x[key])
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
-def test_written_by_a_key(key):
+def test_writing_by_index(key):
     def one(x):
         y = x + 1
         y[key] = x[0, 0, 0]
@@ -66,7 +66,7 @@ def test_written_by_a_key(key):
     same(many)
 
 
-def test_a_number_written():
+def test_writing_a_number_by_index():
     for key in KEYS:
 
         def number(x, key=key):
@@ -77,7 +77,7 @@ def test_a_number_written():
         same(number)
 
 
-def test_what_is_written_may_have_axes_of_one_too_many():
+def test_writing_a_value_with_extra_axes_of_one():
     def f(x):
         y = x + 1
         y[0] = x[None, 1]
@@ -193,7 +193,7 @@ def written_at(write, key, shape, mode):
 
 
 @pytest.mark.parametrize("write", [add, scale, power, assign, views, fill], ids=lambda f: f.__name__)
-def test_written_at_a_key_in_axes_of_any_size(write):
+def test_writing_by_index_in_axes_of_any_size(write):
     done = 0
     for shape in SHAPES:
         for key in AT:
@@ -256,7 +256,7 @@ def masked(x):
     ],
     ids=lambda f: f.__name__,
 )  # fmt: skip
-def test_written_into(f):
+def test_writing_into_views(f):
     same(f)
     assert_close(*(tangent(f, mode) for mode in (by_hand, nullcontext)))
 
@@ -267,7 +267,7 @@ def tangent(f, mode):
         return forward_ad.unpack_dual(f(forward_ad.make_dual(x, x.detach().cos()))).tangent
 
 
-def test_a_view_that_is_current_stays_itself():
+def test_current_view_is_not_replaced():
     x = given()
     v = x[:, 1:]  # natively
     with by_hand():
@@ -285,13 +285,13 @@ def test_a_view_that_is_current_stays_itself():
         (lambda x: (x + 1)[:1].expand(3, 4, 5).add_(1), "unsupported operation"),
     ],
 )
-def test_what_autograd_forbids_stays_forbidden(f, message):
+def test_autograds_errors_are_raised(f, message):
     for mode in (by_hand, torch.enable_grad):
         with mode(), pytest.raises(RuntimeError, match=message):
             f(given())
 
 
-def test_views_are_written_into_by_pytorch_itself():
+def test_views_written_into_by_pytorch():
     """A view by hand is one to autograd too: outside by_hand() it may be written into, and the gradient is right."""
 
     def f(reshape, x):
@@ -348,7 +348,7 @@ def written(x):
     ],
     ids=["grad", "vmap of grad", "jvp", "jacrev of jacrev"],
 )
-def test_written_into_inside_torch_func(transform):
+def test_writing_inside_torch_func(transform):
     x = given().detach()[:, :, 0]
     native = transform(written)(x)
     with by_hand():

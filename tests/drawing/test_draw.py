@@ -145,7 +145,7 @@ def test_a_graph():
     assert ("l2_loss", "J", "J []") in arrows(graph)
 
 
-def test_the_model_does_not_change():
+def test_model_is_unchanged():
     import torchvision
 
     model = torchvision.models.resnet18(weights=None).train()
@@ -163,7 +163,7 @@ def test_the_model_does_not_change():
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_saved_files_are_the_same_each_time(tmp_path):
+def test_saved_files_are_deterministic(tmp_path):
     model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
     x = torch.ones(4)
     picture = chapter14.draw(model, x, tmp_path / "a.svg")

@@ -38,7 +38,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_many_g(name):
+def test_is_grads_batched(name):
     model, shape = MODELS[name]()
     frozen, x = chapter14.freeze(model), torch.randn(shape, dtype=torch.float64, requires_grad=True)
     y, y_model = frozen(x), model(x)
@@ -55,7 +55,7 @@ def test_many_g(name):
         near(small(frozen), small(model))
 
 
-def test_many_g_of_any_kind_are_only_read():
+def test_is_grads_batched_does_not_change_g():
     model, x = chain_model(), torch.randn(2, 3, 12, 12, dtype=torch.float64, requires_grad=True)
     y, y_model = chapter14.freeze(model)(x), model(x)
     G = torch.randn(5, *y.shape, dtype=y.dtype)
@@ -82,7 +82,7 @@ def test_empty_batch():
     assert at_once(y, x, y.new_zeros(3, *y.shape)).shape == (3, *x.shape)
 
 
-def test_vmap_in_vmap_and_what_else_torch_func_has():
+def test_nested_vmap_and_torch_func():
     model = chain_model()
     frozen, x = chapter14.freeze(model), torch.randn(1, 3, 12, 12, dtype=torch.float64)
     _, back = torch.func.vjp(frozen, x)
@@ -97,7 +97,7 @@ def test_vmap_in_vmap_and_what_else_torch_func_has():
     near(torch.func.vmap(torch.func.grad(of(frozen)))(X), torch.func.vmap(torch.func.grad(of(model)))(X))
 
 
-def test_second_derivatives_of_many_g():
+def test_is_grads_batched_second_derivatives():
     model, x = chain_model(), torch.randn(2, 3, 12, 12, dtype=torch.float64, requires_grad=True)
     found, G = [], None
     for f in (model, chapter14.freeze(model)):

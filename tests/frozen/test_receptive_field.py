@@ -44,7 +44,7 @@ PLACES = [
 
 @pytest.mark.parametrize("name, made, until, cut", PLACES)
 @pytest.mark.parametrize("size", [(64, 64), (65, 51)])
-def test_a_place_is_the_same(name, made, until, cut, size):
+def test_position_equals_that_of_the_whole_image(name, made, until, cut, size):
     model, x = made(), torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
     y = model(x) if until is None else at(model, until, x)
     H, W = y.shape[2:]
@@ -59,7 +59,7 @@ def test_a_place_is_the_same(name, made, until, cut, size):
         assert chapter14.audit(ours).fraction == 1
 
 
-def test_only_what_it_sees_is_computed():
+def test_only_the_receptive_field_is_computed():
     model, x = network("squeezenet1_1").float(), torch.randn(1, 3, 224, 224, requires_grad=True)
     frozen = chapter14.freeze(model, "features.6", at=(None, None))
     (g_in,) = torch.autograd.grad(frozen(x).sum(), x)
@@ -69,7 +69,7 @@ def test_only_what_it_sees_is_computed():
     assert chapter14.saved_bytes(frozen, x).total * 10 < whole
 
 
-def test_the_middle_and_other_sizes():
+def test_middle_position_and_other_sizes():
     model = settled(Small())
     frozen = chapter14.freeze(model, "first", at=(None, 0))
     for size in (16, 33, 16):
@@ -80,7 +80,7 @@ def test_the_middle_and_other_sizes():
     near(frozen.float()(x.float()).double(), model.double().first(x)[:, :, 4, :1][..., None], 1e-5)
 
 
-def test_every_way_of_differentiating():
+def test_every_mode_of_differentiation():
     model, x = settled(Small()), torch.randn(1, 3, 17, 17, dtype=torch.float64, requires_grad=True)
     frozen = chapter14.freeze(model, "pool", at=(1, 1))
     place = lambda x: model.pool(model.first(x))[:, :, 1:2, 1:2]  # noqa: E731
@@ -103,7 +103,7 @@ def test_bfloat16():
     near(place.float(), chapter14.freeze(model, "layer1")(x)[:, :, 3:4, 5:6], 0.05)
 
 
-def test_what_is_no_place():
+def test_invalid_positions():
     model, x = settled(Small()), torch.randn(1, 3, 16, 16, dtype=torch.float64)
     for given in ((1,), 3, (1.5, 2), (True, 0)):
         with pytest.raises(ValueError, match="at is a row and a column"):

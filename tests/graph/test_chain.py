@@ -58,7 +58,7 @@ ALL += [("in blocks", B, rule) for B in (1, None) for rule in ("SGD", "momentum"
 
 @pytest.mark.parametrize("how", ["descend", "update"])
 @pytest.mark.parametrize("sizes, B, rule", ALL, ids=str)
-def test_the_weights_are_those_of_torch_optim_after_every_step(sizes, B, rule, how):
+def test_weights_equal_torch_optims_after_every_step(sizes, B, rule, how):
     ours, native, options = RULES[rule]
     sizes, loss = SIZES[sizes], torch.nn.functional.mse_loss
     models = [mlp(torch.nn, sizes) for _ in range(2)]
@@ -79,7 +79,7 @@ def test_the_weights_are_those_of_torch_optim_after_every_step(sizes, B, rule, h
 @pytest.mark.parametrize("rule", ["SGD", "momentum", "Adam"])
 @pytest.mark.parametrize("B", [1, 64])
 @pytest.mark.parametrize("sizes", SIZES)
-def test_in_float32_they_are_close(sizes, B, rule):
+def test_float32_weights_are_close_to_torch_optims(sizes, B, rule):
     ours, native, options = RULES[rule]
     models = [mlp(torch.nn, SIZES[sizes], torch.float32) for _ in range(2)]
     loss = torch.nn.functional.cross_entropy
@@ -103,7 +103,7 @@ def a_mixed_model():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_chain_of_other_layers_too(rule):
+def test_chain_of_other_layers(rule):
     ours, native, options = RULES[rule]
     models = [a_mixed_model() for _ in range(2)]
     weight = torch.rand(5, dtype=torch.float64)
@@ -122,7 +122,7 @@ def test_a_chain_of_other_layers_too(rule):
 @pytest.mark.parametrize(
     "loss", ["MSELoss", "CrossEntropyLoss", "smoothed", "ignored", "probabilities", "SmoothL1Loss"]
 )
-def test_every_loss_starts_the_same_way_back(loss, reduction):
+def test_losses_have_the_gradients_of_torch_nn(loss, reduction):
     x, y = a_batch((4, 3, 5), 6, classes=loss in ("CrossEntropyLoss", "smoothed", "ignored"))
     options = {"smoothed": {"label_smoothing": 0.1}, "ignored": {"ignore_index": int(y[0]) if y.ndim == 1 else -100}}
     kind = loss if loss.endswith("Loss") else "CrossEntropyLoss"
@@ -137,7 +137,7 @@ def test_every_loss_starts_the_same_way_back(loss, reduction):
     assert_close([g for layer in chain.backward() for g in layer], [p.grad for p in models[1].parameters()])
 
 
-def test_a_model_becomes_a_chain_and_there_is_nothing_to_bring_back():
+def test_from_module_shares_the_models_parameters():
     model = mlp(torch.nn, (4, 3, 2))
     before, state = copy.deepcopy(model.state_dict()), model.state_dict()
     chain = chapter14.Chain.from_module(model, torch.nn.functional.mse_loss)
@@ -151,7 +151,7 @@ def test_a_model_becomes_a_chain_and_there_is_nothing_to_bring_back():
     assert_close(chain.forward(x, y), torch.nn.functional.mse_loss(model(x), y).detach())
 
 
-def test_relu_has_the_slope_of_whose_it_is():
+def test_relu_keeps_its_slope_at_0():
     for of, at_zero in ((torch.nn, 0.0), (nn, 1.0)):
         chain = chapter14.Chain.from_module(torch.nn.Sequential(of.ReLU()), torch.nn.MSELoss(reduction="sum"))
         chain.forward(torch.zeros(3), torch.ones(3))
@@ -164,7 +164,7 @@ class Residual(torch.nn.Module):
         return x + torch.exp(x)
 
 
-def test_what_is_no_chain():
+def test_unsupported_models():
     with pytest.raises(TypeError, match="model is a torch.nn.Module; it was given str"):
         chapter14.Chain.from_module("mlp", F.l2_loss)
     nested = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Sequential(torch.nn.SyncBatchNorm(3)))
@@ -178,7 +178,7 @@ def test_what_is_no_chain():
 # Memory that is used again
 
 
-def test_what_a_pass_left_holds_until_the_next():
+def test_results_of_a_pass_last_until_the_next():
     chain = chapter14.Chain.from_module(mlp(torch.nn, (4, 3, 2)), F.l2_loss)
     x, y = a_batch((4, 3, 2), 5)
     chain.forward(x, y)
@@ -216,7 +216,7 @@ def test_another_shape_dtype_or_layout_is_another_pass(sizes):
 
 
 @pytest.mark.parametrize("loss", ["mse_loss", "cross_entropy"])
-def test_data_may_be_written_over_in_between(loss):
+def test_data_may_be_overwritten_between_passes(loss):
     x, y = a_batch((4, 3, 2), 5, classes=loss == "cross_entropy")
     chains = [chapter14.Chain.from_module(mlp(torch.nn, (4, 3, 2)), getattr(F, loss)) for _ in range(2)]
     for chain, spoils in zip(chains, (False, True), strict=True):
@@ -228,7 +228,7 @@ def test_data_may_be_written_over_in_between(loss):
     assert_close(chains[0].layers[0].W, chains[1].layers[0].W)
 
 
-def test_the_same_tensor_with_other_numbers_or_other_memory():
+def test_same_tensor_with_other_values_or_memory():
     model = mlp(torch.nn, (4, 3, 2))
     chain, x, y = chapter14.Chain.from_module(model, F.l2_loss), *a_batch((4, 3, 2), 5)
     for change in (lambda: None, lambda: x.add_(1), lambda: setattr(x, "data", torch.randn(5, 4, dtype=torch.float64))):
@@ -236,7 +236,7 @@ def test_the_same_tensor_with_other_numbers_or_other_memory():
         assert_close(chain.forward(x, y), F.l2_loss(model(x), y).detach())
 
 
-def test_a_parameter_may_be_written_to_but_not_exchanged():
+def test_parameter_may_be_written_to_but_not_replaced():
     model = mlp(torch.nn, (4, 3, 2))
     chain, (x, y) = chapter14.Chain.from_module(model, F.l2_loss), a_batch((4, 3, 2), 5)
     chain.forward(x, y)
@@ -258,7 +258,7 @@ def test_a_parameter_may_be_written_to_but_not_exchanged():
             chain.descend(0.1)
 
 
-def test_an_error_in_the_middle_is_no_pass():
+def test_failed_pass_has_no_gradients():
     model = mlp(torch.nn, (4, 3, 2))
     chain, (x, y) = chapter14.Chain.from_module(model, F.l2_loss), a_batch((4, 3, 2), 5)
     chain.forward(x, y)
@@ -286,7 +286,7 @@ def test_an_error_in_the_middle_is_no_pass():
     assert_close(chain.forward(x, y), F.l2_loss(model(x), y).detach())
 
 
-def test_a_rule_refuses_what_torch_optim_refuses():
+def test_rules_reject_what_torch_optim_rejects():
     for make, words in [
         (lambda: SGD(lr=-1), "lr is 0 or more"), (lambda: SGD(momentum=-1), "momentum is 0 or more"),
         (lambda: SGD(nesterov=True), "nesterov takes a momentum"), (lambda: Adam(betas=(1, 0.9)), "betas are in"),
@@ -296,7 +296,7 @@ def test_a_rule_refuses_what_torch_optim_refuses():
             make()
 
 
-def test_a_layer_that_is_shared_moves_by_the_sum_with_any_rule():
+def test_shared_layer_moves_by_the_sum_with_any_rule():
     for name in ("momentum", "Adam"):
         ours, native, options = RULES[name]
         torch.manual_seed(14)
@@ -313,7 +313,7 @@ def test_a_layer_that_is_shared_moves_by_the_sum_with_any_rule():
             assert_close(shared[0].weight, shared[1].weight, rtol=1e-12, atol=1e-12)
 
 
-def test_the_layers_of_an_mlp_are_laid_out_and_figure_14_11s_go_with_them():
+def test_mlp_from_module_and_figure_14_11():
     torch.manual_seed(14)
     W, b = torch.randn(3, 4, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
     chains = [

@@ -79,7 +79,7 @@ def test_a_chain_with_a_shared_layer_gets_the_sum():
     assert_close(shared.weight.detach(), W - 0.1 * dW)
 
 
-def test_a_chain_says_what_does_not_fit():
+def test_chain_error_names_the_layer():
     chain = chapter14.Chain([nn.Linear(4, 5), nn.Linear(6, 2)], F.l2_loss)
     with pytest.raises(ShapeError, match="Chain, layer 2: linear"):
         chain.forward(torch.randn(4), torch.randn(2))
@@ -136,7 +136,7 @@ def test_figure_14_20_as_a_graph():
     assert_close(first.weight.detach(), before - 0.1 * expected[1])
 
 
-def test_a_value_that_several_layers_read_is_a_branch():
+def test_value_read_by_several_layers_is_a_branch():
     graph = chapter14.Graph("x", {"a": (F.tanh, "x"), "s": (F.mul, "a", "x"), "J": (F.sum, "s")})
     x = torch.randn(5)
     graph.forward(x=x)
@@ -153,12 +153,12 @@ def test_a_value_that_several_layers_read_is_a_branch():
         ({"x": (F.relu, "x")}, "'x' is written twice"),
     ],
 )
-def test_a_graph_says_what_is_wrong_with_it(layers, message):
+def test_invalid_graphs(layers, message):
     with pytest.raises(ValueError, match=message):
         chapter14.Graph("x", layers)
 
 
-def test_a_graph_says_what_it_was_not_given():
+def test_missing_inputs():
     graph = chapter14.Graph("x y", {"J": (F.l2_loss, "x", "y")})
     with pytest.raises(TypeError, match="forward takes x, y; it was given x"):
         graph.forward(x=torch.ones(2))

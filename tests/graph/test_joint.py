@@ -118,7 +118,7 @@ def no_autograd(*_, **__):
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)
-def test_it_gives_what_autograd_gives_and_has_no_use_for_it(make, monkeypatch):
+def test_gradients_equal_autograds_without_using_autograd(make, monkeypatch):
     model, converted, x, y = drawn(make)
     told = native(model, x, y)
     network = chapter14.forward_backward(converted, F.cross_entropy)
@@ -143,7 +143,7 @@ def close(found, told):
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)
-def test_the_backward_half_is_linear_in_g(make):
+def test_backward_half_is_linear_in_g(make):
     """f(a g + b g') = a f(g) + b f(g')"""
     _, converted, x, y = drawn(make)
     network = chapter14.forward_backward(converted, F.cross_entropy)
@@ -181,7 +181,7 @@ Backward pass:
   dJ/d0.bias = sum_to_size(g_1)       [3]"""
 
 
-def test_it_is_printed_as_algorithm_14_1():
+def test_printed_as_algorithm_14_1():
     torch.manual_seed(14)
     model = nn.Sequential(ours.Linear(4, 3), ours.ReLU(), ours.Linear(3, 2))
     network = chapter14.forward_backward(model, F.l2_loss, torch.randn(8, 4), torch.randn(8, 2))
@@ -192,7 +192,7 @@ def test_it_is_printed_as_algorithm_14_1():
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)
-def test_every_line_is_made_of_what_has_one(make):
+def test_every_line_reads_values_of_earlier_lines(make):
     _, converted, x, y = drawn(make)
     network = chapter14.forward_backward(converted, F.cross_entropy, x, y)
     known, lines = {"y"}, network.algorithm().splitlines()
@@ -209,7 +209,7 @@ def test_every_line_is_made_of_what_has_one(make):
             known.add(called)
 
 
-def test_nodes_bear_the_chapters_names_and_colours():
+def test_nodes_have_the_chapters_names_and_colours():
     _, converted, x, y = drawn(conv)
     network = chapter14.forward_backward(converted, F.cross_entropy, x, y).latest
     names = [node.name for node in network.module.graph.nodes]
@@ -234,7 +234,7 @@ def dot(output, v):
 
 
 @pytest.mark.parametrize("make", [mlp, conv_at_rest, transformer], ids=lambda f: f.__name__)
-def test_its_own_forward_backward_is_a_product_with_the_hessian(make):
+def test_its_forward_backward_is_a_hessian_vector_product(make):
     model, converted, x, y = drawn(make)
     theta = {name: p.detach() for name, p in model.named_parameters()}
     v = {name: torch.randn_like(p) for name, p in theta.items()}
@@ -252,7 +252,7 @@ def test_its_own_forward_backward_is_a_product_with_the_hessian(make):
 
 
 @pytest.mark.parametrize("make", [mlp, conv], ids=lambda f: f.__name__)
-def test_it_compiles_as_one_graph(make):
+def test_compiles_as_one_graph(make):
     _, converted, x, y = drawn(make)
     network = chapter14.forward_backward(converted, F.cross_entropy, x, y)
     told = copy.deepcopy(network)(x, y)
@@ -281,14 +281,14 @@ def test_a_network_is_recorded_where_a_compiled_function_breaks_its_graph():
 
 
 @pytest.mark.parametrize("make", [mlp, conv_at_rest], ids=lambda f: f.__name__)
-def test_it_is_exported(make):
+def test_export(make):
     _, converted, x, y = drawn(make)
     network = chapter14.forward_backward(converted, F.cross_entropy, x, y)
     close(torch.export.export(network, (x, y)).module()(x, y), network(x, y))
 
 
 @pytest.mark.parametrize("make", [mlp, conv_at_rest], ids=lambda f: f.__name__)
-def test_an_onnx_file_of_it_takes_a_step(make, tmp_path):
+def test_onnx_file_takes_a_step(make, tmp_path):
     """In float32, which is what onnxruntime has kernels for."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
@@ -312,7 +312,7 @@ def test_an_onnx_file_of_it_takes_a_step(make, tmp_path):
     np.testing.assert_allclose(x_L, model(x).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_step_is_a_module_too():
+def test_step_as_a_module():
     model, converted, x, y = drawn(mlp)
     J, gradients, _ = native(model, x, y)
     theta = {name: p.detach() for name, p in model.named_parameters()}
@@ -321,7 +321,7 @@ def test_a_step_is_a_module_too():
     close((moved, J_found, x_L), ({n: p - 0.1 * gradients[n] for n, p in theta.items()}, J, model(x).detach()))
 
 
-def test_an_onnx_file_cannot_move_buffers(tmp_path):
+def test_onnx_file_cannot_update_buffers(tmp_path):
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     _, converted, x, y = drawn(conv)
     network = chapter14.forward_backward(converted, F.cross_entropy)
@@ -373,7 +373,7 @@ class Interpreter(torch.fx.Interpreter):
 
 
 @pytest.mark.parametrize("make", NETWORKS, ids=lambda f: f.__name__)
-def test_no_more_is_kept_than_by_autograd(make):
+def test_saves_at_most_what_autograd_saves(make):
     model, converted, x, y = drawn(make)
     kept = chapter14.forward_backward(converted, F.cross_entropy, x, y).plan.kept
     theirs = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers(), y)}
@@ -389,7 +389,7 @@ def test_no_more_is_kept_than_by_autograd(make):
     assert J.requires_grad and kept <= 1.02 * sum(saved.values())
 
 
-def test_what_is_planned_does_not_change_from_run_to_run():
+def test_plan_is_deterministic():
     _, converted, x, y = drawn(residual)
     plans = {str(chapter14.forward_backward(converted, F.cross_entropy, x, y).plan) for _ in range(3)}
     assert len(plans) == 1
@@ -439,7 +439,7 @@ class Masked(nn.Module):
 
 
 @pytest.mark.parametrize("make", [Tied, InPlace, Masked])
-def test_what_a_network_may_do(make):
+def test_supported_networks(make):
     torch.manual_seed(14)
     model = make().to(DOUBLE)
     for x in torch.randn(2, 8, 4, dtype=DOUBLE):  # recorded on the one, and right for the other
@@ -450,7 +450,7 @@ def test_what_a_network_may_do(make):
         assert list(network(x, y)[1]) == [name for name, _ in model.named_parameters()]
 
 
-def test_dropout_draws_anew():
+def test_dropout_draws_a_new_mask():
     torch.manual_seed(14)
     model = nn.Sequential(ours.Linear(4, 32), ours.Dropout(0.5)).to(DOUBLE)
     x, y = torch.randn(8, 4, dtype=DOUBLE), torch.randint(32, (8,))
@@ -466,7 +466,7 @@ def test_dropout_draws_anew():
     close(network(x, y), native(model, x, y))
 
 
-def test_under_autocast_it_is_another_network():
+def test_autocast_records_another_network():
     torch.manual_seed(14)
     model, x, y = chapter14.convert(mlp()[0]), torch.randn(8, 4), torch.randint(2, (8,))
     network = chapter14.forward_backward(model, F.cross_entropy)
@@ -480,7 +480,7 @@ def test_under_autocast_it_is_another_network():
         assert torch.equal(a, b)  # by the same layers, in the same order
 
 
-def test_what_asks_for_no_gradient_has_none_and_what_j_does_not_depend_on_has_0():
+def test_parameters_without_requires_grad_or_without_effect():
     _, converted, x, y = drawn(mlp)
     converted[0].requires_grad_(False)
     converted.unused = nn.Parameter(torch.ones(2))
@@ -502,7 +502,7 @@ class Scaled(nn.Module):
         )
 
 
-def test_a_loss_may_learn_too():
+def test_loss_with_parameters():
     model, converted, x, y = drawn(mlp)
     loss = Scaled()
     J, gradients, _ = chapter14.forward_backward(converted, loss)(x, y)
@@ -530,7 +530,7 @@ def test_several_inputs():
     close(g_0, torch.autograd.grad(J, (x, weight)))
 
 
-def test_a_copy_records_anew():
+def test_copy_records_again():
     _, converted, x, y = drawn(mlp)
     network = chapter14.forward_backward(converted, F.cross_entropy, x, y)
     other = copy.deepcopy(network)
@@ -568,7 +568,7 @@ class Reads(nn.Module):
         (lambda h: F.relu(h).add_(1), "add_ in 'inner' writes into a tensor with a gradient"),
     ],
 )
-def test_a_model_that_cannot_be_written_down_says_where(how, says):
+def test_unsupported_model_error_says_where(how, says):
     model = nn.Sequential()
     model.add_module("inner", Reads(how))
     with pytest.raises(TypeError, match=f"forward_backward: {says}"):

@@ -60,11 +60,11 @@ def test_closed_forms_are_used_and_right(f, inputs, monkeypatch):
 
 
 @pytest.mark.parametrize("f, inputs", [(f, inputs) for f, *inputs in ROW_BY_ROW.values()], ids=ROW_BY_ROW)
-def test_row_by_row(f, inputs):
+def test_row_by_row_equals_differences(f, inputs):
     assert_close(list(jacobian(f, *inputs)), by_differences(f, inputs), rtol=1e-7, atol=1e-8)
 
 
-def test_integers_have_no_L_and_modules_keep_their_parameters_to_themselves():
+def test_no_L_of_integers_and_module_parameters():
     table, index = draw(5, 3), torch.tensor([4, 0])
     (L,) = jacobian(F.embedding, index, table)
     assert L.shape == (6, 15) and L.sum() == 6
@@ -72,13 +72,13 @@ def test_integers_have_no_L_and_modules_keep_their_parameters_to_themselves():
     assert L.shape == (2, 3)
 
 
-def test_L_is_found_without_gradients_being_wanted_and_asks_for_none():
+def test_L_without_requires_grad():
     with torch.no_grad():
         Ls = jacobian(F.linear, draw(3), draw(2, 3))
     assert not any(L.requires_grad for L in Ls)
 
 
-def test_L_is_no_window_on_W():
+def test_L_does_not_share_memory_with_W():
     W = draw(2, 3)
     jacobian(F.linear, draw(3), W)[0].zero_()
     assert W.all()
@@ -98,6 +98,6 @@ def test_slow_backward_over_a_batch():
         (lambda: slow_backward(F.relu, draw(4), draw(3)), ShapeError, "x_out has 3 entries; g was given 4"),
     ],
 )
-def test_what_a_wrong_call_says(call, error, says):
+def test_invalid_calls(call, error, says):
     with pytest.raises(error, match=says):
         call()

@@ -41,7 +41,7 @@ def again(g_in, x):
 
 
 @pytest.mark.parametrize("case", EACH, ids=str)
-def test_many_g_at_once_leave_a_graph(case):
+def test_is_grads_batched_with_create_graph(case):
     x, x_out, G = ways(case)
     if not x_out:
         pytest.skip("it has no gradient")
@@ -54,7 +54,7 @@ def test_many_g_at_once_leave_a_graph(case):
 
 
 @pytest.mark.parametrize("case", [c for c in EACH if str(c).startswith(tuple(NAMED))], ids=str)
-def test_jvp_over_vmap_of_the_way_back(case):
+def test_jvp_over_vmap_of_vjp(case):
     inputs = case.draw()
     i = next(i for i, t in enumerate(inputs) if isinstance(t, torch.Tensor) and t.requires_grad)
     x, dx = inputs[i].detach(), torch.randn_like(inputs[i])
@@ -81,7 +81,7 @@ def test_hessian_of_convolutions():
 
 
 @pytest.mark.parametrize("vmapped", [False, True])
-def test_three_times_at_once(vmapped):
+def test_is_grads_batched_three_times(vmapped):
     model, _ = models()
     found = []
     for f in (convert(model), model):
@@ -126,7 +126,7 @@ def test_constants_of_any_kind():
     assert_close(hessian(lambda x: f(x).sum())(x), torch.diag(6 * x**2))
 
 
-def test_the_older_vmap_in_itself_says_no():
+def test_nested_is_grads_batched_raises():
     model, _ = models()
     x = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
     y, older = convert(model)(x), torch._vmap_internals._vmap

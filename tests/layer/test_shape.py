@@ -35,7 +35,7 @@ def ones(*shape, **options):
         (lambda: F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 3, 5), ones(1, 3, 4)), "q [1, 2, 4]"),
     ],
 )  # fmt: skip
-def test_a_shape_that_does_not_fit(call, message):
+def test_mismatched_shapes(call, message):
     with pytest.raises(ShapeError) as caught:
         call()
     assert message in str(caught.value)
@@ -62,7 +62,7 @@ def test_a_shape_that_does_not_fit(call, message):
         (lambda: chapter14.jacobian(lambda x: "no", ones(3)), TypeError, "jacobian: f returns floating-point tensors"),
     ],
 )  # fmt: skip
-def test_other_arguments_that_cannot_be(call, error, message):
+def test_invalid_arguments(call, error, message):
     with pytest.raises(error) as caught:
         call()
     assert message in str(caught.value)
@@ -78,19 +78,19 @@ def test_0_d_tensors(function):
     assert g.shape == () and torch.isfinite(g)
 
 
-def test_the_gradient_of_elu_at_nan_is_nan_whatever_the_size():
+def test_gradient_of_elu_at_nan_is_nan_at_every_size():
     for n in (1, 3, 64):
         x = torch.full((n,), torch.nan, requires_grad=True)
         assert torch.autograd.grad(F.elu(x).sum(), x)[0].isnan().all()
 
 
-def test_integers_cannot_ask_for_gradients():
+def test_integers_cannot_require_gradients():
     with pytest.raises(RuntimeError, match="only Tensors of floating point"):
         torch.ones(3, dtype=torch.long).requires_grad_()
     assert F.relu(torch.tensor([-1, 2])).tolist() == [0, 2]
 
 
-def test_an_error_leaves_the_module_as_it_was():
+def test_error_leaves_the_module_unchanged():
     layer = nn.BatchNorm1d(4)
     before = {k: v.clone() for k, v in layer.state_dict().items()}
     with pytest.raises(ShapeError):
@@ -100,7 +100,7 @@ def test_an_error_leaves_the_module_as_it_was():
     torch.testing.assert_close(layer.state_dict(), before, rtol=0, atol=0)
 
 
-def test_what_is_written_over_is_noticed():
+def test_overwritten_input_raises():
     """As with native layers: autograd guards what was remembered."""
     x, W = torch.randn(3, 4), torch.randn(5, 4, requires_grad=True)
     J = F.linear(x, W).sum()

@@ -39,7 +39,7 @@ ARITHMETIC = {
 
 
 @pytest.mark.parametrize("name", ARITHMETIC)
-def test_complex_arithmetic_is_by_hand_and_as_native(name):
+def test_complex_arithmetic_is_by_hand_and_equals_native(name):
     f, inputs = ARITHMETIC[name], (drawn(3, 4), drawn(3, 4, seed=15))
     with by_hand() as mode:
         ours = slopes(f, *inputs)
@@ -48,7 +48,7 @@ def test_complex_arithmetic_is_by_hand_and_as_native(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.int64], ids=str)
-def test_a_real_operand_has_a_real_gradient(dtype):
+def test_real_operand_has_a_real_gradient(dtype):
     z, other = drawn(2, 3), drawn(3, dtype=dtype) if dtype.is_floating_point else torch.tensor(2)
     inputs = (z, other) if other.requires_grad else (z,)
 
@@ -62,7 +62,7 @@ def test_a_real_operand_has_a_real_gradient(dtype):
     assert_close(g, slopes(f, *inputs), rtol=1e-6, atol=1e-6)
 
 
-def test_the_forms_of_a_layer_take_the_real_part():
+def test_real_gradient_in_every_mode_of_autograd():
     """In plain autograd, torch.func, torch.compile, and forward mode: a layer need not ask."""
     x, z = drawn(4, dtype=torch.float64).detach(), drawn(4).detach()
 
@@ -80,7 +80,7 @@ def test_the_forms_of_a_layer_take_the_real_part():
         assert_close(d.tangent, torch.zeros(4, dtype=torch.float64))
 
 
-def test_a_layer_that_states_L_is_conjugated():
+def test_layer_that_states_L_is_conjugated():
     class Product(chapter14.Layer):
         @staticmethod
         def forward(x, w):
@@ -165,7 +165,7 @@ def test_forward_backward_gives_a_real_parameter_a_real_gradient():
     assert_close((gradients["w"], g_0), expected)
 
 
-def test_what_has_no_complex_form_says_so():
+def test_functions_without_a_complex_form_raise():
     z = drawn(2, 3, 4)
     refused = [
         lambda: F.scaled_dot_product_attention(z, z, z),
@@ -187,7 +187,7 @@ def test_what_has_no_complex_form_says_so():
     lambda z: z.real.mul_(3), lambda z: z[1:].imag.add_(z.real[:1]), lambda z: torch.view_as_real(z)[..., 0].exp_(),
     lambda z: z.real.copy_(z.imag), lambda z: torch.view_as_real(z).neg_(),
 ])  # fmt: skip
-def test_writing_into_a_part_changes_the_whole(write):
+def test_writing_into_the_real_or_imaginary_part(write):
     def f(z):
         z = z * 1
         write(z)
@@ -200,7 +200,7 @@ def test_writing_into_a_part_changes_the_whole(write):
     assert not mode.native
 
 
-def test_writing_into_real_numbers_as_complex_ones():
+def test_writing_into_view_as_complex():
     def f(x):
         x = x * 1
         torch.view_as_complex(x)[0].mul_(2j)
@@ -212,7 +212,7 @@ def test_writing_into_real_numbers_as_complex_ones():
     assert_close(ours, torch.autograd.grad(f(x).sum(), x))
 
 
-def test_an_in_place_form_keeps_the_kind():
+def test_in_place_forms_reject_a_change_of_dtype():
     x, z = drawn(3, dtype=torch.float64), drawn(3)
     with by_hand():
         with pytest.raises(RuntimeError, match="can't be cast to the desired output type"):
@@ -222,7 +222,7 @@ def test_an_in_place_form_keeps_the_kind():
 
 
 @pytest.mark.parametrize("name", "sqrt log acos asin acosh atanh acosh log1p rsqrt".split())
-def test_on_the_cuts(name):
+def test_branch_cuts(name):
     """The derivative is that of the branch which the function takes, on either side of the real and imaginary axes."""
     z = torch.tensor([complex(a, b) for a in (-2, -0.5, -0.0, 0.0, 0.5, 2) for b in (-2, -0.5, -0.0, 0.0, 0.5, 2)])
     z = z[z != 0].to(Z).requires_grad_()
@@ -240,7 +240,7 @@ def test_minus_infinity_has_an_imaginary_part():
 # Whole numbers
 
 
-def test_atan2_of_bytes_is_as_of_the_numbers_they_are():
+def test_atan2_of_bytes_does_not_overflow():
     """PyTorch's gradient is of 200² + 100² in a byte: docs/native_faults.md."""
     a, b = torch.tensor([200], dtype=torch.uint8), torch.tensor([100.0], dtype=torch.float64, requires_grad=True)
     expected = torch.tensor([-200 / (200.0**2 + 100**2)], dtype=torch.float64)
@@ -252,7 +252,7 @@ def test_atan2_of_bytes_is_as_of_the_numbers_they_are():
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool, torch.float32, torch.complex64])
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
-def test_a_scan_of_a_number_is_a_scan_of_one(name, dtype):
+def test_scan_of_a_0_d_tensor(name, dtype):
     x = torch.tensor(1, dtype=dtype)
     x_out = getattr(F, name)(x, -1)
     assert x_out.dtype == getattr(torch, name)(x, 0).dtype and x_out.data_ptr() != x.data_ptr()
@@ -260,7 +260,7 @@ def test_a_scan_of_a_number_is_a_scan_of_one(name, dtype):
         getattr(F, name)(x, 1)
 
 
-def test_an_empty_vector_counts_for_the_dtype_of_cat():
+def test_empty_vector_counts_for_the_dtype_of_cat():
     x, none = torch.arange(3), drawn(0, dtype=torch.float32)
     with by_hand():
         x_out = torch.cat([x[:, None], none], 1)
@@ -276,7 +276,7 @@ def test_logaddexp2_of_large_numbers():
     assert_close(torch.autograd.grad(x_out.sum(), x), (torch.ones(2),))
 
 
-def test_in_forward_mode_what_does_not_move_adds_nothing():
+def test_forward_mode_skips_operands_without_a_tangent():
     """Not 0 times infinity."""
     a, b = torch.tensor([1.0, 2.0]), torch.tensor([0.0, 2.0])
     with forward_ad.dual_level():

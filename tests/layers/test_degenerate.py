@@ -460,17 +460,17 @@ def degenerate(name):
 
 
 @pytest.mark.parametrize("name", [*ALONG, *ALONG_NATIVE])
-def test_axes_are_as_native_has_them(name):
+def test_axes_equal_native(name):
     assert not [d for d in along(name) if (name, d[-3]) not in EXCEPTIONS]
 
 
 @pytest.mark.parametrize("name", [*OF_FUNCTIONAL, *OF_NATIVE, *IMAGES])
-def test_degenerate_sizes_are_as_native_has_them(name):
+def test_degenerate_sizes_equal_native(name):
     assert not [d for d in degenerate(name) if (name, d[-3]) not in EXCEPTIONS]
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_sizes_and_axes_may_be_tensors(name):
+def test_sizes_and_axes_as_tensors(name):
     x = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
     functional = hasattr(F, name.partition(",")[0].split()[0])
     assert not list(differences(FORMS[name], functional, x, torch.tensor))
@@ -479,7 +479,7 @@ def test_sizes_and_axes_may_be_tensors(name):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int32, torch.int64, torch.float16])
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "prod", "amax", "flip", "roll", "permute", "squeeze", "clamp"])
-def test_dtypes_are_native(name, dtype):
+def test_dtypes_equal_native(name, dtype):
     call = (OF_FUNCTIONAL | {"amax": lambda ns, x: ns.amax(x, 0)})[name]
     for shape in ((), (1,), (2, 3)):
         x = torch.ones(shape, dtype=dtype)
@@ -490,14 +490,14 @@ def test_dtypes_are_native(name, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
 @pytest.mark.parametrize("equation", ["ii", "ii->", "ij->i", "ij->ji", "ii->i"])
-def test_einsum_of_whole_numbers_has_the_dtype_of_a_sum(equation, dtype):
+def test_einsum_of_integers_has_the_dtype_of_a_sum(equation, dtype):
     for n in (0, 1, 2):
         x = torch.ones(n, n, dtype=dtype)
         assert torch.equal(F.einsum(equation, x), torch.einsum(equation, x))
         assert F.einsum(equation, x).dtype == torch.einsum(equation, x).dtype
 
 
-def test_cdist_names_the_dtype_that_it_does_not_take():
+def test_cdist_error_names_the_dtype():
     with chapter14.by_hand(), pytest.raises(NotImplementedError, match="cdist"):
         torch.cdist(torch.ones(2, 3).half(), torch.ones(2, 3).half())
 
@@ -505,7 +505,7 @@ def test_cdist_names_the_dtype_that_it_does_not_take():
 @pytest.mark.parametrize("kernel", [1, 2])
 @pytest.mark.parametrize("batch", [0, 2])
 @pytest.mark.parametrize("axes", [1, 2, 3])
-def test_conv_transpose_refuses_an_output_padding_that_is_not_less_than_stride_or_dilation(axes, batch, kernel):
+def test_conv_transpose_rejects_output_padding_of_stride_and_dilation(axes, batch, kernel):
     """PyTorch's takes it for an empty batch."""
     x, W = torch.randn(batch, 3, *[4] * axes), torch.randn(3, 2, *[kernel] * axes)
     for ns in (F, N) if batch else (F,):
@@ -513,7 +513,7 @@ def test_conv_transpose_refuses_an_output_padding_that_is_not_less_than_stride_o
             getattr(ns, f"conv_transpose{axes}d")(x, W, output_padding=1)
 
 
-def test_conv_transpose_with_an_empty_output_has_a_gradient_of_zeros():
+def test_conv_transpose_with_empty_output_has_zero_gradient():
     x, W = torch.randn(2, 2, 1, 3, requires_grad=True), torch.randn(2, 2, 2, 1, requires_grad=True)
     x_out = F.conv_transpose2d(x, W, padding=1)
     assert x_out.shape == N.conv_transpose2d(x, W, padding=1).shape == (2, 2, 0, 1)
@@ -522,7 +522,7 @@ def test_conv_transpose_with_an_empty_output_has_a_gradient_of_zeros():
 
 
 @pytest.mark.parametrize("widths", [(-3, 1), (1, -3), (-1, 1, -2, 1)])
-def test_circular_padding_refuses_to_repeat_nothing(widths):
+def test_circular_padding_rejects_empty_input(widths):
     """PyTorch's returns memory that nobody has written."""
     with pytest.raises(chapter14.layer.shape.ShapeError, match="nothing to repeat"):
         F.pad(torch.randn(1, 1, 2, 3), (*widths, 0, 0)[:4], mode="circular")

@@ -357,7 +357,7 @@ def _shares(t, x):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_ours_is_native(name):
+def test_equals_native(name):
     for i in range(ROUNDS):
         seed = 1000 * sorted(CALLS).index(name) + i
         inputs, f = CALLS[name](Draw(seed))

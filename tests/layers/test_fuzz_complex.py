@@ -224,7 +224,7 @@ def at_fault(name, x_out, inputs):
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_complex_and_whole_inputs_by_hand_are_as_native(name):
+def test_complex_and_integer_inputs_by_hand_equal_native(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for seed in range(SEEDS):
@@ -241,7 +241,7 @@ def in_our_hands(f):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_complex_and_whole_inputs_to_functions_are_as_native(name):
+def test_complex_and_integer_inputs_to_functions_equal_native(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kind, native_name = FUNCTIONS[name]

@@ -90,14 +90,14 @@ CALLS = {
 
 @LOW
 @pytest.mark.parametrize("call", CALLS)
-def test_as_near_to_the_truth_as_pytorch(call, dtype):
+def test_error_is_at_most_pytorchs(call, dtype):
     f, *tensors = CALLS[call]
     as_near_as_native(f(F), f(native), tensors, dtype)
 
 
 @LOW
 @pytest.mark.parametrize("call", ["batch_norm, about 10", "rms_norm, no eps", "mish", "mse_loss", "normalize"])
-def test_by_hand_and_converted(call, dtype):
+def test_error_by_hand_and_converted_is_at_most_pytorchs(call, dtype):
     f, *tensors = CALLS[call]
 
     def called(*tensors):
@@ -111,7 +111,7 @@ RECURRENT = [case for case in CASES if str(case).startswith(("lstm", "gru", "rnn
 
 
 @pytest.mark.parametrize("case", RECURRENT, ids=str)
-def test_recurrent_networks_where_no_rounding_decides_a_gate(case, monkeypatch):
+def test_recurrent_networks(case, monkeypatch):
     monkeypatch.setattr(precision, "SCALES", ((1e-3, 0), (0.3, 0), (1, 0), (3, 0)))
     precision.half_precision_accuracy(case)
 
@@ -132,7 +132,7 @@ ALSO_IN_BFLOAT16 = backward_uses_layers_only, backward_once_agrees, memory_at_mo
 
 
 @pytest.mark.parametrize("case", FIRST.values(), ids=str)
-def test_what_is_saved_and_the_backward_pass_of_the_backward_pass(case):
+def test_saved_tensors_and_second_derivatives(case):
     low = Low(**{field.name: getattr(case, field.name) for field in dataclasses.fields(case)})
     try:
         low.reference(*low.draw())
@@ -228,7 +228,7 @@ def network(of):
 
 @LOW
 @pytest.mark.parametrize("autocast", [True, False])
-def test_a_network(dtype, autocast):
+def test_networks(dtype, autocast):
     """Of our modules, converted, and by hand; in half precision throughout, and under autocast."""
     x = draw(8, 3, 8, 8, scale=100)
 
@@ -256,7 +256,7 @@ def test_a_network(dtype, autocast):
 
 @LOW
 @pytest.mark.parametrize("loss", [F.mse_loss, F.l2_loss, F.cross_entropy], ids=lambda f: f.__name__)
-def test_a_chain(loss, dtype):
+def test_chain(loss, dtype):
     x, y = draw(8, 6, scale=30).to(dtype), torch.arange(8) % 6
     y = y if loss is F.cross_entropy else x.flip(0)
     chain = Chain([F.mish, F.gelu], loss)
@@ -286,14 +286,14 @@ class Bump(Layer):
         return Bump.backward((True,), tangents[0], x)[0]
 
 
-def test_a_layer_of_ones_own():
+def test_user_defined_layer():
     x = draw(6, scale=300).half().requires_grad_()
     (g,) = torch.autograd.grad(Bump.of(x).sum(), x)
     t = x.detach().double()
     assert_close(g.double(), t**3 * 1e-6 * (t * t * -0.5e-6).exp(), rtol=2e-3, atol=1e-3)
 
 
-def test_an_embedding_that_reads_one_row_often():
+def test_embedding_that_reads_one_row_often():
     """bfloat16 counts to 256, where PyTorch's own stops too."""
     index = torch.zeros(5000, dtype=torch.long)
     weight = draw(3, 4).bfloat16().requires_grad_()
@@ -303,7 +303,7 @@ def test_an_embedding_that_reads_one_row_often():
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_the_slope_at_the_margin_is_pytorchs(dtype):
+def test_slope_at_the_margin_is_pytorchs(dtype):
     a, p, n = (torch.tensor([[float(k), 0.0]], dtype=dtype) for k in (0, 1, 2))
     one = torch.ones(1, dtype=dtype)
     calls = [
@@ -319,7 +319,7 @@ def test_the_slope_at_the_margin_is_pytorchs(dtype):
 
 
 @pytest.mark.parametrize("name", ["native_layer_norm", "native_group_norm"])
-def test_the_spread_that_a_norm_returns_beside_x_out(name):
+def test_variance_that_a_norm_returns(name):
     x = draw(2, 4, 6, scale=300).half()
     call = {
         "native_layer_norm": lambda x: torch.native_layer_norm(x, (6,), None, None, 1e-5),

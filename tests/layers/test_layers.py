@@ -40,5 +40,5 @@ def test_every_function_is_in_the_table():
     assert public <= {str(case).split(",")[0] for case in CASES}
 
 
-def test_every_gap_is_about_a_check():
+def test_every_gap_names_a_check():
     assert {check for case in CASES for check in case.skip} <= {check.__name__ for check in CHECKS}

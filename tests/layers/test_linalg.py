@@ -44,7 +44,7 @@ def test_det_of_singular_matrices_beside_others():
 
 
 @pytest.mark.parametrize("upper", [False, True])
-def test_only_the_triangle_that_is_read_has_a_gradient(upper):
+def test_only_the_triangle_read_has_a_gradient(upper):
     A, B = matrix([[2.0, 0.3, 0.1], [0.5, 3, 0.2], [-0.4, 0.6, 4]]), matrix([[1.0], [2], [3]])
     with by_hand(strict=True):
         gradcheck(lambda A, B: torch.cholesky_solve(B, A, upper), (A, B), check_forward_ad=True)
@@ -56,7 +56,7 @@ def test_only_the_triangle_that_is_read_has_a_gradient(upper):
     assert not g_in[beyond != 0].any()
 
 
-def test_a_cholesky_factor_that_is_none():
+def test_cholesky_of_an_indefinite_matrix():
     A = matrix([[1.0, 2], [2, 1]])
     with by_hand(strict=True):
         assert torch.linalg.cholesky_ex(A).info == 2
@@ -72,7 +72,7 @@ REPEATED = torch.eye(3, dtype=torch.float64)
 @pytest.mark.parametrize("f", [torch.linalg.eigh, lambda A: torch.linalg.svd(A)[::-1][1:], torch.linalg.svdvals,
                                torch.linalg.eigvalsh], ids=["eigh", "svd", "svdvals", "eigvalsh"])  # fmt: skip
 @pytest.mark.parametrize("A", [REPEATED, 0 * REPEATED], ids=["repeated", "zeros"])
-def test_values_that_are_repeated_have_a_gradient(f, A):
+def test_repeated_eigenvalues_have_a_gradient(f, A):
     A = A.clone().requires_grad_()
     results = []
     for strict in (True, False):
@@ -84,7 +84,7 @@ def test_values_that_are_repeated_have_a_gradient(f, A):
 
 
 @pytest.mark.parametrize("f", [F.eigvalsh, F.svdvals], ids=["eigvalsh", "svdvals"])
-def test_values_that_are_repeated_have_no_second_derivative(f):
+def test_repeated_eigenvalues_have_no_second_derivative(f):
     """It is 6 G here, of any G; by way of vectors, it is 0 / 0."""
     A = REPEATED.clone().requires_grad_()
     (once,) = grad((f(A) ** 3).sum(), A, create_graph=True)
@@ -92,20 +92,20 @@ def test_values_that_are_repeated_have_no_second_derivative(f):
     assert not twice.isfinite().all()
 
 
-def test_vectors_of_values_that_are_repeated_have_none():
+def test_eigenvectors_of_repeated_eigenvalues_have_no_gradient():
     A = REPEATED.clone().requires_grad_()
     for f in (F.eigh, lambda A: F.svd(A)[::-1]):
         (g_in,) = grad((f(A)[-1] * torch.arange(9.0).view(3, 3)).sum(), A)
         assert not g_in.isfinite().all()
 
 
-def test_only_the_triangle_that_is_named_is_read():
+def test_only_the_named_triangle_is_read():
     A = matrix([[2.0, 9, 9], [0.5, 3, 9], [-0.4, 0.6, 4]])
     for f in (F.eigh, lambda A, UPLO: (F.eigvalsh(A, UPLO),)):
         assert_close(f(A.mT, UPLO="U")[0], f(A, UPLO="L")[0])
 
 
-def test_where_an_inverse_fails():
+def test_singular_inverse_fails():
     A = torch.stack([matrix([[1.0, 2], [2, 4]]), matrix([[1.0, 2], [3, 4]])]).detach().requires_grad_()
     with by_hand(strict=True):
         x, info = torch.linalg.inv_ex(A)

@@ -23,7 +23,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_by_hand_as_torch_calls_them(name):
+def test_torch_functions_by_hand(name):
     torch.manual_seed(0)
     inputs = torch.randn(4, 6, 5, dtype=torch.float64), *torch.rand(2, 6, dtype=torch.float64)
     results = []
@@ -41,7 +41,7 @@ def test_by_hand_as_torch_calls_them(name):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm_of_one_image_has_its_gradient_whatever_the_layout_of_g(training):
+def test_batch_norm_of_one_image_with_any_layout_of_g(training):
     """PyTorch's own is wrong there where g is channels-last with a batch stride of 1, so finite differences judge."""
     torch.manual_seed(0)
     x, dx, g = (torch.randn(1, 3, 4, 4, dtype=torch.float64) for _ in range(3))
@@ -70,7 +70,7 @@ FAR = {
 
 @pytest.mark.parametrize(("offset", "scale"), [(0, 1), (10, 1), (1000, 1), (1000, 1e-3), (30000, 100)])
 @pytest.mark.parametrize("name", FAR)
-def test_far_from_0_the_float32_gradient_is_as_exact_as_that_of_torch(name, offset, scale):
+def test_float32_gradient_far_from_0_is_as_exact_as_torchs(name, offset, scale):
     """PyTorch sums some of them in double precision."""
     torch.manual_seed(0)
     x, g = torch.randn(4, 8, 8, 8) * scale + offset, torch.randn(4, 8, 8, 8)
@@ -91,7 +91,7 @@ def test_far_from_0_the_float32_gradient_is_as_exact_as_that_of_torch(name, offs
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(2, 7), (2, 7, 1)])
-def test_batch_norm_reads_a_weight_that_is_not_contiguous(shape, training):
+def test_batch_norm_with_a_noncontiguous_weight(shape, training):
     """PyTorch's backward pass reads what lies between the weight's entries, docs/native_faults.md."""
     torch.manual_seed(0)
     x, g = torch.randn(2, *shape, dtype=torch.float64)
@@ -107,7 +107,7 @@ def test_batch_norm_reads_a_weight_that_is_not_contiguous(shape, training):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("name", ["group_norm", "layer_norm", "instance_norm"])
-def test_the_gradient_of_few_values_is_not_rounding_noise(name, dtype):
+def test_gradient_of_few_values_is_not_rounding_noise(name, dtype):
     """PyTorch's is up to a hundred times too large, or NaN, docs/native_faults.md."""
     torch.manual_seed(0)
     x, g = torch.randn(2, 5, 3, 2, dtype=torch.float64).to(dtype)

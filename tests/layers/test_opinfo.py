@@ -197,7 +197,7 @@ def test_module(name):
     assert count.passed and not count.failures, str(count)
 
 
-def test_samples_that_are_not_listed():
+def test_unlisted_samples():
     """Another version of PyTorch has samples of others."""
     for name in sampled_operations().keys() - {*SAMPLED, *REASONS}:
         test_operation(name)

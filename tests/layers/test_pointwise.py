@@ -24,7 +24,7 @@ IN_PLACE = [
 
 
 @pytest.mark.parametrize("name", IN_PLACE)
-def test_inplace_writes_over_its_input_and_goes_back_all_the_same(name):
+def test_inplace_overwrites_the_input_and_has_the_same_gradient(name):
     results = []
     for functional in (F, native):
         x = torch.linspace(-4, 7, 12, dtype=torch.float64, requires_grad=True)
@@ -39,7 +39,7 @@ def test_inplace_writes_over_its_input_and_goes_back_all_the_same(name):
 
 
 @pytest.mark.parametrize("name", ["relu", "silu"])
-def test_inplace_in_torch_func_and_in_torch_compile(name):
+def test_inplace_in_torch_func_and_torch_compile(name):
     def J(x, functional=F):
         return getattr(functional, name)(F.mul(x, 1.0), inplace=True).square().sum()
 

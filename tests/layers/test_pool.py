@@ -13,7 +13,7 @@ from chapter14.conversion.by_hand import by_hand
 @pytest.mark.parametrize(
     "name, arguments", [("avg_pool2d", (3, 2, 1)), ("avg_pool2d", (2,)), ("adaptive_avg_pool2d", (4,))]
 )
-def test_a_gradient_that_is_no_number_stays_in_its_window(name, arguments):
+def test_nan_gradient_stays_in_its_window(name, arguments):
     g_in = []
     for where in (F, native):
         x = torch.randn(2, 6, 6, generator=torch.Generator().manual_seed(1)).requires_grad_()
@@ -41,7 +41,7 @@ def test_a_gradient_that_is_no_number_stays_in_its_window(name, arguments):
         lambda x: native.max_unpool1d(*native.max_pool1d(x, 2, return_indices=True), 2),
     ],
 )
-def test_pytorchs_own_go_by_hand_too(call):
+def test_torch_nn_modules_run_by_hand(call):
     x = torch.randn(2, 4, 4, requires_grad=True)
     torch.manual_seed(2)
     with by_hand(strict=True):

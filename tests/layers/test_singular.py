@@ -638,11 +638,11 @@ def excepted(name):
 
 
 @pytest.mark.parametrize(("name", "path"), CASES)
-def test_as_native_decides(name, path):
+def test_singular_points_equal_native(name, path):
     assert not [(what, *rest) for what, *rest in wrong(name, path) if what.partition("[")[0] not in excepted(name)]
 
 
-def test_no_exception_is_stale():
+def test_every_exception_is_needed():
     for row, (whats, _) in EXCEPTIONS.items():
         rows = [name for name in ROWS if re.fullmatch(row, name)]
         found = {what.partition("[")[0] for name in rows for what, *_ in wrong(name, "by_hand")}
@@ -651,7 +651,7 @@ def test_no_exception_is_stale():
 
 @pytest.mark.parametrize("n", [3, 10_000])
 @pytest.mark.parametrize("name", INFINITE_BEHIND)
-def test_an_infinite_gradient_ends_at_a_mask(name, n):
+def test_infinite_gradient_ends_at_a_mask(name, n):
     """sqrt of what a mask made 0: g is infinite there, and native's gradient is 0, not NaN."""
 
     def gradient():
@@ -673,7 +673,7 @@ def test_an_infinite_gradient_ends_at_a_mask(name, n):
         ("cosine_similarity", lambda x: F.cosine_similarity(x, x.new_ones(1), 0), 1e8),
     ],
 )
-def test_the_direction_of_a_subnormal_vector_is_finite(name, length, slope, dtype, tiny):
+def test_direction_of_a_subnormal_vector_is_finite(name, length, slope, dtype, tiny):
     x = torch.full((1,), tiny, dtype=dtype, requires_grad=True)
     torch.testing.assert_close(torch.autograd.grad(length(x).sum(), x)[0], torch.full((1,), slope, dtype=dtype))
 

@@ -22,7 +22,7 @@ MIRRORED = {name: cls for name, (cls, _) in TWINS.items() if cls.__module__ == n
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_a_class_is_found_and_described_as_its_twin(name):
+def test_mirrored_class_is_found_and_documented(name):
     cls, native = TWINS[name]
     assert issubclass(cls, native) and cls.__name__ == name
     assert pickle.loads(pickle.dumps(cls)) is cls
@@ -34,7 +34,7 @@ def test_a_class_is_found_and_described_as_its_twin(name):
 
 
 @pytest.mark.parametrize("name", MIRRORED)
-def test_pytorchs_code_finds_all_its_names_in_the_mirror(name):
+def test_mirror_has_all_names_that_pytorchs_code_uses(name):
     """A newer PyTorch may use others: then the name is imported in mirror.py, or the class is written by hand."""
     methods = [inspect.unwrap(f) for f in vars(MIRRORED[name]).values() if isinstance(f, types.FunctionType)]
     codes = [f.__code__ for f in methods if f.__globals__ is vars(mirror)]
@@ -42,14 +42,14 @@ def test_pytorchs_code_finds_all_its_names_in_the_mirror(name):
     assert found & {"F", "torch"} and found <= {*vars(mirror), *vars(builtins)}
 
 
-def test_a_module_is_copied_pickled_and_printed():
+def test_module_is_copied_pickled_and_printed():
     for module in (nn.Conv2d(3, 4, 3), nn.Linear(3, 4), nn.LSTM(3, 4), nn.TransformerEncoderLayer(4, 2)):
         for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
             assert type(again) is type(module) and repr(again) == repr(module)
             torch.testing.assert_close(again.state_dict(), module.state_dict())
 
 
-def test_a_mirrored_class_can_be_subclassed():
+def test_mirrored_class_can_be_subclassed():
     class Mine(nn.Conv2d):
         def forward(self, input):
             return super().forward(input) + 1
@@ -59,7 +59,7 @@ def test_a_mirrored_class_can_be_subclassed():
     torch.testing.assert_close(module(x), torch.nn.functional.conv2d(x, module.weight, module.bias) + 1)
 
 
-def test_a_module_that_torch_does_not_have():
+def test_unknown_module_name():
     with pytest.raises(AttributeError, match="no attribute 'Conv4d'"):
         mirror.Conv4d  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'functional_'"):

@@ -43,14 +43,14 @@ def train(model, x, y, steps=5):
     return history
 
 
-def test_it_trains_as_torch_nn_does(both, batch):
+def test_training_equals_torch_nns(both, batch):
     histories = [train(model, *batch) for model in both]
     assert_close(*histories)
     assert histories[0][-1] < histories[0][0]
     assert_close(*(model.state_dict() for model in both), rtol=1e-3, atol=1e-5)
 
 
-def test_state_dict_goes_both_ways_and_to_a_file(both, tmp_path):
+def test_state_dict_loads_in_both_directions_and_from_a_file(both, tmp_path):
     ours, native = both
     torch.save(ours.state_dict(), tmp_path / "weights.pt")
     native.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
@@ -90,7 +90,7 @@ def test_per_datapoint_gradients_by_vmap_of_grad(both, batch):
     assert_close(*found)
 
 
-def test_no_graph_where_no_gradient_is_wanted(both, batch):
+def test_no_graph_without_requires_grad(both, batch):
     ours, x = both[0], batch[0]
     with torch.no_grad():
         assert ours(x).grad_fn is None
@@ -100,7 +100,7 @@ def test_no_graph_where_no_gradient_is_wanted(both, batch):
     assert ours(x).grad_fn is None
 
 
-def test_a_frozen_network_still_gives_the_gradient_of_the_data(both, batch):
+def test_gradient_of_the_data_with_fixed_parameters(both, batch):
     for model in both:
         model.requires_grad_(False)
     x = batch[0].requires_grad_()
@@ -153,7 +153,7 @@ def test_the_chapters_own_modules():
     ],
     ids=str,
 )
-def test_norms_learn_their_statistics_and_then_go_by_them(name, options):
+def test_norms_use_running_statistics_in_eval_mode(name, options):
     torch.manual_seed(0)
     features = () if name.startswith("Lazy") else (3,)
     ours, native = (getattr(source, name)(*features, **options) for source in (nn, torch.nn))
@@ -166,7 +166,7 @@ def test_norms_learn_their_statistics_and_then_go_by_them(name, options):
 
 
 @pytest.mark.parametrize("name", ["BatchNorm2d", "InstanceNorm2d"])
-def test_statistics_are_learned_in_compiled_networks_too(name):
+def test_running_statistics_in_compiled_networks(name):
     torch._dynamo.reset()
     ours, native = (getattr(source, name)(3, track_running_stats=True) for source in (nn, torch.nn))
     x = torch.randn(4, 3, 5, 5, requires_grad=True)
@@ -177,7 +177,7 @@ def test_statistics_are_learned_in_compiled_networks_too(name):
 
 
 @pytest.mark.parametrize("name", ["Embedding", "EmbeddingBag"])
-def test_padding_has_no_gradient_whatever_comes_back_to_it(name):
+def test_padding_has_zero_gradient_even_from_nan(name):
     """Longformer's attention sends NaN back to its padding."""
     index = torch.tensor([[0, 2, 0], [1, 2, 2]])
     g = torch.ones(2, 3, 4).masked_fill_((index == 0)[..., None], torch.nan)
@@ -210,7 +210,7 @@ def test_adaptive_log_softmax(one):
 
 
 @pytest.mark.parametrize("x, y", [((2, 5), (2, 1)), ((5,), (2,)), ((3, 5), (2,)), ((2, 5), ()), ((2, 5), (2,))])
-def test_adaptive_log_softmax_refuses_what_pytorchs_does(x, y):
+def test_adaptive_log_softmax_rejects_what_pytorchs_does(x, y):
     for model in (library.AdaptiveLogSoftmaxWithLoss(5, 12, [4, 8], 2) for library in (nn, torch.nn)):
         with pytest.raises(RuntimeError):
             model(torch.randn(x), torch.full(y, 12))

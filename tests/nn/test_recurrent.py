@@ -40,7 +40,7 @@ def a_batch(batch_first=False):
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
-def test_it_computes_as_pytorchs_and_by_hand(kind, options):
+def test_equals_pytorchs_and_is_by_hand(kind, options):
     a, b = (made(nn, kind, options) for nn in (ours, native))
     assert repr(a) == repr(b)
     assert_close(a.state_dict(), b.state_dict())
@@ -69,7 +69,7 @@ def test_packed_sequences_with_and_without_a_state(kind, sorted_):
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
-def test_one_sequence_alone(kind):
+def test_one_sequence_without_a_batch(kind):
     x, h = a_batch()[:, 0], torch.randn(1, 4, dtype=torch.float64)
     state = (h, h.cos()) if kind == "LSTM" else h
     results = [there_and_back(made(nn, kind, {}), x, state) for nn in (ours, native)]
@@ -86,7 +86,7 @@ def test_cells(kind):
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN", "LSTMCell"])
-def test_pytorchs_own_go_by_hand_too(kind):
+def test_torch_nn_modules_run_by_hand(kind):
     module = made(native, kind, {})
     x = a_batch()[0] if kind == "LSTMCell" else a_batch()
     with by_hand(strict=True):
@@ -95,7 +95,7 @@ def test_pytorchs_own_go_by_hand_too(kind):
     assert_close(x_out, module(x)[0])
 
 
-def test_a_wrong_input_is_refused_as_by_pytorch():
+def test_wrong_input_raises_as_in_pytorch():
     for nn in (ours, native):
         with pytest.raises(RuntimeError):
             made(nn, "GRU", {})(torch.randn(5, 2, 7, dtype=torch.float64))

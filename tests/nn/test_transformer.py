@@ -48,7 +48,7 @@ def sequences():
 @pytest.mark.parametrize("training", [True, False], ids=["training", "at rest"])
 @pytest.mark.parametrize("options", [{}, {"activation": "gelu", "norm_first": True, "bias": False}], ids=str)
 @pytest.mark.parametrize("make", [encoder, decoder, whole, attention])
-def test_it_computes_as_pytorchs_and_by_hand(make, options, training, sequences):
+def test_equals_pytorchs_and_is_by_hand(make, options, training, sequences):
     x, y = sequences
     results = []
     for nn in (ours, native):
@@ -64,7 +64,7 @@ def test_it_computes_as_pytorchs_and_by_hand(make, options, training, sequences)
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-def test_masks_hide_what_lies_ahead_and_what_is_padding(sequences):
+def test_causal_and_padding_masks(sequences):
     x, y = sequences
     padding = torch.arange(4) >= torch.tensor([4, 3, 2])[:, None]
     ahead = native.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
@@ -76,7 +76,7 @@ def test_masks_hide_what_lies_ahead_and_what_is_padding(sequences):
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-def test_copies_of_pytorchs_layer_become_ours():
+def test_pytorchs_layers_are_converted():
     layer = native.TransformerEncoderLayer(8, 2, 16)
     stack = ours.TransformerEncoder(layer, 2)
     assert type(layer) is native.TransformerEncoderLayer
@@ -84,7 +84,7 @@ def test_copies_of_pytorchs_layer_become_ours():
     assert audit(stack(torch.randn(3, 2, 8))).fraction == 1
 
 
-def test_an_activation_that_is_pytorchs_relu_has_pytorchs_zero():
+def test_pytorchs_relu_as_activation_keeps_its_slope_at_0():
     layer = ours.TransformerEncoderLayer(4, 1, 3, dropout=0)
     with torch.no_grad():
         layer.linear1.weight.zero_()

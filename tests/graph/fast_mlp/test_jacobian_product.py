@@ -24,7 +24,7 @@ def network(sizes, act=torch.nn.ReLU, last=False, first=False, bias=True):
 @pytest.mark.parametrize("sizes", [TINY[:2], TINY[:3], TINY, LARGE, LARGE[::-1]], ids=str)
 @pytest.mark.parametrize("act", ["ReLU", "Tanh", "GELU", "Sigmoid", "SiLU"])
 @pytest.mark.parametrize("how", [{}, {"last": True}, {"first": True, "bias": False}], ids=str)
-def test_it_is_jacrevs(sizes, act, how):
+def test_equals_jacrev(sizes, act, how):
     model = network(sizes, getattr(torch.nn, act), **how)
     chain = chapter14.Chain.from_module(model, F.l2_loss)
     for _ in range(3):
@@ -34,7 +34,7 @@ def test_it_is_jacrevs(sizes, act, how):
 
 
 @pytest.mark.parametrize("sizes", [TINY, LARGE], ids=str)
-def test_where_every_relu_is_shut_it_is_0(sizes):
+def test_zero_where_every_relu_is_inactive(sizes):
     model = network(sizes)
     with torch.no_grad():
         model[0].weight.zero_()
@@ -44,13 +44,13 @@ def test_where_every_relu_is_shut_it_is_0(sizes):
 
 
 @pytest.mark.parametrize("at_zero", [0, 1])
-def test_at_a_kink_it_is_the_relus_own_slope(at_zero):
+def test_slope_of_relu_at_zero(at_zero):
     of = nn if at_zero else torch.nn
     chain = chapter14.Chain.from_module(torch.nn.Sequential(of.ReLU()), F.l2_loss)
     assert_close(chapter14.jacobian(chain, torch.tensor([-1.0, 0, 1]))[0], torch.diag(torch.tensor([0.0, at_zero, 1])))
 
 
-def test_it_is_the_callers_and_leaves_the_passes_alone():
+def test_result_is_a_copy_and_passes_are_unchanged():
     model = network(TINY)
     chain, x = chapter14.Chain.from_module(model, F.l2_loss), torch.randn(4, dtype=torch.float64)
     chain.forward(x, torch.zeros(2, dtype=torch.float64))
@@ -64,7 +64,7 @@ def test_it_is_the_callers_and_leaves_the_passes_alone():
     assert_close(one.layers[0].W, before)
 
 
-def test_what_it_is_not_for():
+def test_unsupported_calls():
     chain = chapter14.Chain.from_module(network(TINY), F.l2_loss)
     with pytest.raises(ShapeError, match="x0 does not fit. It expects x0 \\[N\\]; it was given x0 \\[2, 4\\]"):
         chapter14.jacobian(chain, torch.randn(2, 4))

@@ -46,7 +46,7 @@ OPTIONS = {
 @pytest.mark.parametrize("bias", [True, False], ids=["b", "no b"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("options", OPTIONS)
-def test_it_is_cross_entropy_of_linear_with_every_option(options, reduction, bias, target):
+def test_equals_cross_entropy_of_linear_with_every_option(options, reduction, bias, target):
     options, inputs = OPTIONS[options] | {"reduction": reduction}, drawn(bias=bias)
     y = torch.randint(7, (11,))
     if target == "probabilities":
@@ -78,7 +78,7 @@ def test_derivatives_of_every_order(options, reduction):
     assert_close(*thirds)
 
 
-def test_it_is_by_hand_and_under_func_and_vmap_the_same():
+def test_audit_torch_func_and_vmap():
     inputs, y = drawn(), torch.randint(7, (11,))
     J = in_parts(*inputs, y)
     assert chapter14.audit(J).fraction == 1 and J.grad_fn.name() == "LinearCrossEntropyBackward"
@@ -90,7 +90,7 @@ def test_it_is_by_hand_and_under_func_and_vmap_the_same():
     assert_close(rows[0], grad(together(*inputs, y, reduction="sum"), inputs[0])[0])
 
 
-def test_only_what_wants_a_gradient_costs_one():
+def test_only_required_gradients_are_computed():
     inputs, y = drawn(), torch.randint(7, (11,))
     for i in range(3):
         given = [t if j == i else t.detach() for j, t in enumerate(inputs)]
@@ -100,7 +100,7 @@ def test_only_what_wants_a_gradient_costs_one():
         assert_close(*(grad(J, inputs[i], torch.tensor(g), retain_graph=True)[0] / g for g in (2.0, 3.0)))
 
 
-def test_numbers_that_are_large_stay_exact():
+def test_large_scores_stay_exact():
     x = torch.tensor([[1.0], [-1.0], [300.0]], requires_grad=True)
     W, y = torch.tensor([[1e3], [-1e3], [0.0]], requires_grad=True), torch.tensor([1, 2, 0])
     for reduction in ("mean", "none"):
@@ -110,7 +110,7 @@ def test_numbers_that_are_large_stay_exact():
         assert_close(grad(ours, (x, W), g), grad(theirs, (x, W), g))
 
 
-def test_nothing_that_counts_and_nothing_at_all():
+def test_all_targets_ignored_and_empty_batch():
     inputs = drawn()
     y = torch.full((11,), -100)
     assert in_parts(*inputs, y).isnan() and in_parts(*inputs, y, reduction="sum") == 0
@@ -123,7 +123,7 @@ def test_nothing_that_counts_and_nothing_at_all():
     assert in_parts(x, W, b, y[:0]).isnan()
 
 
-def test_one_datapoint_has_no_batch():
+def test_one_datapoint_without_a_batch():
     x, W, b = drawn(B=1)
     for reduction in ("mean", "none"):
         ours = in_parts(x[0], W, b, torch.tensor(3), reduction=reduction)
@@ -134,7 +134,7 @@ def test_one_datapoint_has_no_batch():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("autocast", [True, False])
-def test_in_half_precision_it_is_as_near_as_native(dtype, autocast):
+def test_half_precision_error_is_at_most_natives(dtype, autocast):
     inputs, y = drawn(dtype=torch.float32 if autocast else dtype), torch.randint(7, (11,))
     truth = grad(together(*[t.double() for t in inputs], y), inputs)
     found = []
@@ -164,7 +164,7 @@ class Largest(TorchDispatchMode):
 @pytest.mark.parametrize("target", ["classes", "probabilities"])
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("options", OPTIONS)
-def test_the_scores_are_never_whole(options, reduction, target):
+def test_no_tensor_holds_all_scores(options, reduction, target):
     B, C = 40, 7
     (x, W, b), options = drawn(B=B), OPTIONS[options] | {"reduction": reduction}
     y = torch.randint(C, (B,))
@@ -177,7 +177,7 @@ def test_the_scores_are_never_whole(options, reduction, target):
         assert largest.entries == most
 
 
-def test_what_is_kept_is_less_where_there_are_many_classes():
+def test_saves_less_memory_with_many_classes():
     x, W, b = drawn(B=200, N=5, C=100)
     y = torch.randint(100, (200,))
     ours, theirs = (chapter14.saved_bytes(f, x, W, b, y).total for f in (in_parts, together))
@@ -185,7 +185,7 @@ def test_what_is_kept_is_less_where_there_are_many_classes():
 
 
 @pytest.mark.skipif(not hasattr(torch.nn, "LinearCrossEntropyLoss"), reason="this torch has no LinearCrossEntropyLoss")
-def test_the_module():
+def test_module():
     torch.manual_seed(14)
     theirs = torch.nn.LinearCrossEntropyLoss(5, 7, label_smoothing=0.1)
     ours = nn.LinearCrossEntropyLoss(5, 7, label_smoothing=0.1)
@@ -196,7 +196,7 @@ def test_the_module():
     assert_close(*(grad(j, list(f.parameters())) for j, f in zip(J, (ours, theirs), strict=True)))
 
 
-def test_what_does_not_fit_is_said_as_before():
+def test_invalid_arguments():
     x, W, b = drawn()
     with pytest.raises(ValueError, match="it expects input \\[B, N\\], linear_weight"):
         in_parts(x, W[:, :4], b, torch.zeros(11, dtype=torch.long))

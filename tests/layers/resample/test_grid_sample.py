@@ -8,7 +8,7 @@ import chapter14.functional as F
 
 @pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_what_is_read_at_its_own_place_comes_back_to_it(dtype, mode):
+def test_identity_grid_is_exact(dtype, mode):
     u = torch.linspace(-1, 1, 33)  # sixteenths, exact in bfloat16; of whole numbers that has those up to 256, of 1089
     grid = torch.stack(torch.meshgrid(u, u, indexing="xy"), -1)[None].to(dtype)
     x, g_out = torch.randn(2, 1, 2, 33, 33).to(dtype).unbind()
