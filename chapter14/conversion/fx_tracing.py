@@ -103,10 +103,8 @@ class _Unquantized:
         raise AttributeError("qconfig")
 
     def __set__(self, module: nn.Module, value: Any) -> None:
-        raise TypeError(
-            f"torch.ao.quantization does not know {type(module).__module__}.{type(module).__name__}. "
-            "Prepare the model for quantization first, then convert it."
-        )
+        name = f"{type(module).__module__}.{type(module).__name__}"
+        raise TypeError(f"torch.ao.quantization does not know {name}. Prepare the model first, then convert it.")
 
     def __delete__(self, module: nn.Module) -> None:
         del vars(module)["qconfig"]

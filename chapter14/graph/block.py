@@ -97,10 +97,8 @@ class ComputationGraph:
 
     def _must_differ(self, blocks: Collection[Any]) -> None:
         if len({id(block) for block in blocks}) < len(blocks):
-            raise ValueError(
-                f"{type(self).__name__}: the same block is at two places, but it saves one pass only. Use a block for "
-                "each place; blocks can share θ."
-            )
+            name = type(self).__name__
+            raise ValueError(f"{name}: the same block is at two places, but saves one pass; two blocks can share θ.")
 
 
 class BackwardPath:
@@ -113,10 +111,8 @@ class BackwardPath:
         self.nodes = _last_to_first([end.node for end in self.ends if end])
         for node in self.nodes:
             if layer_of(node) is None and not hasattr(node, "variable"):
-                raise TypeError(
-                    f"{name}: its backward contains {node.name()}, which is PyTorch's and not written by hand. "
-                    "Build it from chapter14.nn and chapter14.functional."
-                )
+                what = f"{node.name()}, which is PyTorch's and not written by hand"
+                raise TypeError(f"{name}: its backward contains {what}. Build it from chapter14.nn and functional.")
 
     @torch.no_grad()
     def backward(self, g_out: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:

@@ -68,10 +68,8 @@ def check_real(layer: str, **tensors: Tensor | None) -> None:
         NotImplementedError: one of them is complex.
     """
     if any(t is not None and t.is_complex() for t in tensors.values()):
-        raise NotImplementedError(
-            f"{layer}: it takes real numbers, and no complex ones; {was_given(**tensors)} Give it the real and the "
-            "imaginary part, x.real and x.imag, or abs(x)."
-        )
+        given = f"{was_given(**tensors)} Give it x.real and x.imag, or abs(x)."
+        raise NotImplementedError(f"{layer}: it takes real numbers, and no complex ones; {given}")
 
 
 def check_shapes(layer: str, **tensors: tuple[Tensor | None, str]) -> None:

@@ -34,10 +34,8 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
         raise ImportError("save_onnx takes the packages onnx and onnxscript: pip install 'chapter14[onnx]'.") from error
     step = Descent(network, x, y).eval()
     if step.writes:
-        raise ValueError(
-            f"save_onnx: the network writes into {', '.join(step.writes)} as it runs, which an ONNX file cannot; put "
-            "it into evaluation mode first."
-        )
+        writes = ", ".join(step.writes)
+        raise ValueError(f"save_onnx: an ONNX file cannot hold writes into {writes}; set evaluation mode first.")
     theta = {name: p.detach() for name, p in network.given(x, y).theta.items() if p.requires_grad}
     names = [f"theta.{name}" for name in theta]
     eta = torch.tensor(0.1, dtype=next(iter(theta.values())).dtype)

@@ -201,10 +201,7 @@ class Tape(Recorder):
             self._check_query(name)
         if name in calls.READS | calls.SHAPES and any(map(self.values.depends, given)):
             what = "Python reads a tensor" if name in calls.READS else "a shape depends on a tensor"
-            self.refuse(
-                f"{what} by {name}{where}, so the network's operations depend on its data. One graph performs the same "
-                "operations on all data of one shape."
-            )
+            self.refuse(f"{what} by {name}{where}. One graph has the same operations for all data of one shape.")
 
     def detached(self, x_out: Tensor, x: Tensor) -> None:
         """x_out is the value x; `layers` records that it has no gradient."""

@@ -110,10 +110,7 @@ def kl_div(
     if size_average is not None or reduce is not None or reduction != "batchmean":
         reduction = the_reduction("kl_div", size_average, reduce, reduction)
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
-            "kl_div: reduction='mean' is over the entries; the divergence itself is reduction='batchmean'.",
-            stacklevel=2,
-        )
+        warnings.warn("kl_div: reduction='mean' is over the entries; the divergence is 'batchmean'.", stacklevel=2)
     check_floating("kl_div", input=input, target=target)
     check_real("kl_div", input=input, target=target)
     x, y = in_one_shape(input, target)

@@ -154,10 +154,8 @@ def _check(q, k, v, D, heads, weights, bias_k, bias_v, static_k, static_v):
     expect(q.shape[-1] == D, f"query has {D} entries a token, and was given {q.shape[-1]}")
     expect(D % heads == 0, f"{heads} heads do not divide {D} entries")
     expect(all(W is not None for W in weights), "the weights of the projections are in_proj_weight, or all three")
-    expect(
-        k.shape == v.shape if len(weights) == 1 else k.shape[:-1] == v.shape[:-1],
-        f"key {list(k.shape)} and value {list(v.shape)} do not fit each other",
-    )
+    fits = k.shape == v.shape if len(weights) == 1 else k.shape[:-1] == v.shape[:-1]
+    expect(fits, f"key {list(k.shape)} and value {list(v.shape)} do not fit each other")
     if len(weights) == 3:
         shapes = [(D, x.shape[-1]) for x in (q, k, v)]
         given = [tuple(W.shape) for W in weights]
