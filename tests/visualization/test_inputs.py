@@ -128,6 +128,8 @@ def test_the_channels_of_a_layer_are_named_by_their_axis():
     for objective in (channel("0", 3), neuron("0", 3), dream("0"), direction("0", [1.0] * 6)):
         with pytest.raises(ValueError, match=r"0: which axis of its x_out \[1, 6, 26\] has the channels\? .* axis=1"):
             visualize(model, objective, image=Array((2, 60)), steps=1)
+    with pytest.raises(ValueError, match=r"output: which axis of its x_out \[1, 6, 26\] has the channels"):
+        visualize(model[:2], label(3), image=Array((2, 60)), steps=1)
     by_name = visualize(model, channel("0", 3, axis=1), image=Array((2, 60)), steps=3)
     by_hand = visualize(model, own(lambda x: x[:, 3].mean(1), "0"), image=Array((2, 60)), steps=3)
     assert_close(by_name.x, by_hand.x)

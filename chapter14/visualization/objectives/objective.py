@@ -141,7 +141,13 @@ def label(which: str | int, softmax: bool = False) -> Objective:
             ours, *others = map(caption, [network.labels[i], *network.labels[:i], *network.labels[i + 1 :]])
             return text(ours, against=others if softmax else (), softmax=softmax).bind(network)
         scores = F.log_softmax if softmax else lambda x, dim: x
-        return lambda x: mean_per_picture(select(scores(x[OUTPUT], 1), OUTPUT, 1, i))
+
+        def value(x: Mapping[str, Tensor]) -> Tensor:
+            out, picture = x[OUTPUT], x[PICTURE]
+            out = out if picture.ndim == 4 else channels_first(out, OUTPUT, picture)
+            return mean_per_picture(select(scores(out, 1), OUTPUT, 1, i))
+
+        return value
 
     return Objective(f"{'probability of ' if softmax else ''}class {which}", frozenset([OUTPUT]), bind)
 
