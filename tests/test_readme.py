@@ -16,7 +16,7 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 BLOCKS = [(name, block) for name, page in PAGES.items() for block in re.findall(r"```python\n(.*?)```", page, re.S)]
-LAYERS = [block for name, block in BLOCKS if name == "docs/check.md"]
+LAYERS = [block for name, block in BLOCKS if name == "docs/check.md"][:2]
 
 
 @pytest.mark.parametrize("name, block", BLOCKS, ids=[f"{name}-{block.splitlines()[0][:40]}" for name, block in BLOCKS])
@@ -29,9 +29,11 @@ def test_the_table_of_checks_is_what_the_command_prints(tmp_path):
     (tmp_path / "mine.py").write_text("\n\n".join(LAYERS), encoding="utf-8")
     command = [sys.executable, "-m", "chapter14", "check", "mine.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    table = re.search(r"\$ chapter14 check mine.py\n(.*?)\n\n", PAGES["docs/check.md"], re.S).group(1)
+    printed = re.search(r"\$ chapter14 check mine.py\n(.*?)\n\n", PAGES["docs/check.md"], re.S).group(1)
     assert done.returncode == 1
-    assert [line.removeprefix("    ") for line in table.splitlines()] == done.stdout.split("\n\n")[0].splitlines()
+    assert [line.removeprefix("    ") for line in printed.splitlines()] == done.stdout.replace(
+        "\n\n", "\n"
+    ).splitlines()
 
 
 def _rows(text):

@@ -30,6 +30,8 @@ class Case:
         skip: check → the reason why it is not run on this layer.
         title: the name to report, if it is not the name of `ours`.
         names: those of the inputs, as their author calls them.
+        is_layer: whether it is made of layers, and so supports all that PyTorch's own functions do.
+        on_purpose: what its backward is instead of a derivative, as "straight-through".
     """
 
     ours: Callable
@@ -40,20 +42,34 @@ class Case:
     skip: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
     names: Sequence[str] = ()
+    is_layer: bool = True
+    on_purpose: str = ""
 
     def __str__(self) -> str:
         return self.title or self.ours.__name__
 
     @property
     def reference(self) -> Callable:
-        """`native`.
+        """`native`; where the gradient of ours is none on purpose, `native` with the gradient of ours.
 
         Raises:
             NotApplicable: there is none.
         """
-        if self.native is None:
+        native = self.native
+        if native is None:
             raise NotApplicable("there is no reference to compare with")
-        return self.native
+        if self.on_purpose:
+            return lambda *inputs: _with_gradient_of(self.ours(*inputs), native(*inputs))
+        return native
+
+    def assert_derivative(self) -> None:
+        """Before a check that a gradient is the derivative.
+
+        Raises:
+            NotApplicable: it is none on purpose.
+        """
+        if self.on_purpose:
+            raise NotApplicable(f"its backward is no derivative on purpose: {self.on_purpose}")
 
     def draw(self, n: int = 3, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 14) -> tuple:
         """Draws the inputs for a batch of n, with the same values on every call with one seed."""
@@ -74,6 +90,12 @@ class Case:
     def in_dims(self) -> tuple[int | None, ...]:
         """The batch axis of each input: the one whose size changes with n."""
         return tuple(_batch_axis(a, b) for a, b in zip(self.draw(2), self.draw(3), strict=True))
+
+
+def _with_gradient_of(ours: Any, native: Any) -> Any:
+    if isinstance(ours, (tuple, list)):
+        return type(ours)(map(_with_gradient_of, ours, native))
+    return ours + (native - ours).detach() if ours.is_floating_point() else native
 
 
 def _batch_axis(a: Any, b: Any) -> int | None:

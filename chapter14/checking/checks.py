@@ -8,6 +8,7 @@ from .derivatives import (
     forward_agrees,
     forward_mode_agrees,
     mixed_mode_orders,
+    raw_gradients,
 )
 from .execution_modes import (
     autocast_agrees,
@@ -26,7 +27,6 @@ from .memory import (
     memory_needed_gradients_only,
     memory_not_overwritten,
 )
-from .raw_backward import raw_gradients
 
 CHECKS = [
     forward_agrees,
@@ -55,3 +55,37 @@ CHECKS = [
     cuda_agrees,
     half_precision_accuracy,
 ]
+
+#: What a quick run leaves out: what needs torch.func or the compiler, whose import alone takes longer than the rest.
+SLOW = [mixed_mode_orders, per_datapoint_gradients, compiles]
+QUICK = [check for check in CHECKS if check not in SLOW]
+
+_FORWARD = ["forward_agrees"]
+_RAW = ["raw_gradients"]
+_GRADIENT = [*_FORWARD, *_RAW, "backward_agrees", "finite_differences"]
+_SECOND = [*_GRADIENT, "finite_differences_second_order", "forward_mode_agrees"]
+
+#: check → the checks whose failure can be why it fails: it compares what those compare, in another mode or with other
+#: inputs. A check that is not named here is about something of its own.
+FOLLOWS: dict[str, list[str]] = {
+    "backward_agrees": _FORWARD + _RAW,
+    "finite_differences": [*_RAW, "backward_agrees"],
+    "finite_differences_second_order": _GRADIENT,
+    "backward_once_agrees": _RAW,
+    "forward_mode_agrees": [*_FORWARD, "finite_differences"],
+    "mixed_mode_orders": _SECOND,
+    "per_datapoint_gradients": _GRADIENT,
+    "compiles": _RAW,
+    "autocast_agrees": _GRADIENT,
+    "memory_layouts": _RAW,
+    "empty_batch": _GRADIENT,
+    "nan_inputs": _GRADIENT,
+    "integer_inputs": _FORWARD,
+    "complex_inputs": _SECOND,
+    "wrong_shapes": _FORWARD,
+    "memory_not_overwritten": _RAW,
+    "inputs_not_overwritten": _RAW,
+    "module_agrees": _FORWARD,
+    "cuda_agrees": _GRADIENT,
+    "half_precision_accuracy": _GRADIENT,
+}

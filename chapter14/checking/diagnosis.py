@@ -20,6 +20,7 @@ from torch import Tensor
 from .case import Case, Draw, requires_grad
 from .graph_variants import without_a_factor, without_a_term
 from .trial import Trial, autograd, outputs_of, same, trials
+from .unsupported import missing_feature
 
 #: What completes a sentence that needs no completion.
 FITS = ("",)
@@ -331,11 +332,21 @@ SECOND_ORDER = [
 
 @dataclass(frozen=True)
 class Finding:
-    """A gradient that is wrong: the name of the input, and of the hypothesis that fits, if any; and a sentence."""
+    """A gradient that is wrong, as "dJ/dW"; the name of the hypothesis that fits, if any; what is wrong, in words."""
 
-    input: str
+    gradient: str
     hypothesis: str | None
-    sentence: str
+    words: str
+
+
+def sentences(found: Sequence[Finding]) -> str:
+    """The findings in words, each once, with all the gradients of which it is true."""
+    of: dict[str, list[str]] = {}
+    for finding in found:
+        of.setdefault(finding.words, []).append(finding.gradient)
+    return "; ".join(
+        f"{first} {words}" + (f"; likewise {', '.join(more)}" if more else "") for words, (first, *more) in of.items()
+    )
 
 
 def wrong_gradients(case: Case, order: int = 1) -> list[Finding]:
@@ -343,9 +354,8 @@ def wrong_gradients(case: Case, order: int = 1) -> list[Finding]:
     quantity, hypotheses = ("dJ/d{}", HYPOTHESES) if order == 1 else ("the second derivative by {}", SECOND_ORDER)
     found = []
     for of_input in trials(case if order == 1 else differentiated(case)):
-        name, sentence = explanation(of_input, hypotheses) or (None, difference(of_input))
-        input = of_input[0].name
-        found.append(Finding(input, name, f"{quantity.format(input)} {sentence}"))
+        name, words = explanation(of_input, hypotheses) or (None, difference(of_input))
+        found.append(Finding(quantity.format(of_input[0].name), name, words))
     return found
 
 
@@ -393,7 +403,7 @@ def differentiated(case: Case) -> Case:
 
     drawn = case.draw()
     count, positions = len(drawn), [i for i, t in enumerate(drawn) if requires_grad(t)]
-    reference = case.composite or case.native
+    reference = None if case.on_purpose else case.composite or case.native
     names = (*case.names_of(drawn), "g_out")
     return Case(backward_of(case.ours), reference and backward_of(reference), inputs_and_g, names=names)
 
@@ -404,10 +414,12 @@ def diagnosed(case: Case, order: int = 1) -> Iterator[None]:
     try:
         yield
     except (AssertionError, RuntimeError) as error:
+        if missing_feature(error) or (case.on_purpose and order == 1):
+            raise
         try:
-            sentences = [finding.sentence for finding in wrong_gradients(case, order)]
+            found = wrong_gradients(case, order)
         except Exception:  # of the layer, which is `error` already
             raise error from None
-        if not sentences:
+        if not found:
             raise
-        raise AssertionError("; ".join(sentences)) from error
+        raise AssertionError(sentences(found)) from error

@@ -27,6 +27,8 @@ from .case import (
 
 def backward_uses_layers_only(case: Case) -> None:
     """The backward pass is made of layers only, and so is the backward pass of the backward pass (section 14.6.5)."""
+    if not case.is_layer:
+        raise NotApplicable("it is not made of layers")
     inputs = case.draw()
     g_in = _with_graph(outputs_requiring_grad(case.ours, inputs), inputs)
     _assert_made_of_layers(g_in)
@@ -66,7 +68,8 @@ def per_datapoint_gradients(case: Case) -> None:
         return lambda *inputs: sum(t.square().sum() for t in float_outputs(f(*inputs)))
 
     per_datapoint = vmap(torch.func.grad(J(case.ours), which), dims)(*inputs)
-    batch = torch.autograd.grad(J(case.reference)(*inputs), inputs_requiring_grad(inputs))
+    reference = case.reference if case.native else case.ours
+    batch = torch.autograd.grad(J(reference)(*inputs), inputs_requiring_grad(inputs))
     for i, g, expected in zip(which, per_datapoint, batch, strict=True):
         assert_close(g.sum(0) if dims[i] is None else g.movedim(0, dims[i]), expected)
 

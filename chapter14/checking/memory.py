@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch.testing import assert_close
 
 from ..conversion.audit import saved_bytes
-from ..layer.node import layer_of
-from .case import (
-    Case,
-    example_gradient,
-    float_outputs,
-    input_gradients,
-    inputs_requiring_grad,
-    outputs_requiring_grad,
-    requires_grad,
-)
+from .case import Case, example_gradient, input_gradients, inputs_requiring_grad, outputs_requiring_grad, requires_grad
+from .raw_backward import functions_of, recorded
+
+#: What a layer, or a Function, asks which gradients are needed.
+ASKS = {True: "needs", False: "ctx.needs_input_grad"}
 
 
 def memory_not_overwritten(case: Case) -> None:
@@ -40,24 +34,34 @@ def inputs_not_overwritten(case: Case) -> None:
 
 def memory_needed_gradients_only(case: Case) -> None:
     """No gradient is computed for an input that requires none."""
-    for i, inputs in _requiring_one_gradient(case):
-        x_out = float_outputs(case.ours(*inputs))
-        node = next((t.grad_fn for t in x_out if t.requires_grad), None)
-        if node is not None and layer_of(node):
-            gs = node.apply(*[torch.ones_like(t) for t in x_out])  # type: ignore[attr-defined]
-            made = sum(g is not None for g in (gs if isinstance(gs, tuple) else (gs,)))
-            used = sum(before is not None for before, _ in node.next_functions)
-            assert made <= used, f"only input {i} requires a gradient; {made} are computed, and {used} are used"
+    for name, inputs in _requiring_one_gradient(case):
+        x_out = outputs_requiring_grad(case.ours, inputs)
+        with recorded(functions_of(x_out)) as calls:
+            for create_graph in (False, True):
+                input_gradients(x_out, inputs, create_graph=create_graph, retain_graph=True)
+        for call in calls:
+            made, used = sum(g is not None for g in call.returned), len(call.inputs)
+            assert made <= used, (
+                f"where only {name} requires a gradient, {made} are computed, and {used} used. `{ASKS[case.is_layer]}` "
+                "has True for each input that needs one: `backward` returns None for the others"
+            )
 
 
 def memory_at_most_native(case: Case) -> None:
     """Whichever one input requires a gradient, no more bytes are saved than by PyTorch."""
-    for i, inputs in _requiring_one_gradient(case, n=8):
-        ours, native = (saved_bytes(f, *inputs).total for f in (case.ours, case.reference))
-        assert ours <= native, f"where only input {i} requires a gradient, {ours} bytes are saved; PyTorch: {native}"
+    native = case.native or case.reference
+    for name, inputs in _requiring_one_gradient(case, n=8):
+        ours, theirs = (saved_bytes(f, *inputs).total for f in (case.ours, native))
+        assert ours <= theirs, (
+            f"where only {name} requires a gradient, {ours} bytes are saved; PyTorch: {theirs}. "
+            f"`{ASKS[case.is_layer]}` has True for each input that needs one: only what their gradients are computed "
+            "from is to be saved"
+        )
 
 
-def _requiring_one_gradient(case: Case, n: int = 3) -> Iterator[tuple[int, tuple]]:
+def _requiring_one_gradient(case: Case, n: int = 3) -> Iterator[tuple[str, tuple]]:
+    """For each input that requires a gradient, its name, and the inputs, of which only that one requires one."""
     for i, t in enumerate(case.draw(n)):
         if requires_grad(t):
-            yield i, tuple(s.detach() if requires_grad(s) and j != i else s for j, s in enumerate(case.draw(n)))
+            inputs = tuple(s.detach() if requires_grad(s) and j != i else s for j, s in enumerate(case.draw(n)))
+            yield case.names_of(inputs)[i], inputs

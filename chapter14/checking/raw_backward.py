@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..layer.node import layer_of
-from .case import Case, example_gradient, input_gradients, outputs_requiring_grad
+from .case import Case, input_gradients, outputs_requiring_grad
 
 
 @dataclass(frozen=True)
@@ -90,35 +90,26 @@ def names_of_function(function: type[Function]) -> tuple[str, ...]:
     return names if function.setup_context is not Function.setup_context else names[1:]
 
 
-def raw_gradients(case: Case) -> None:
-    """`backward` returns one gradient for each input, with its shape, dtype and device.
+def misfits_of_raw_gradients(case: Case, dtype: torch.dtype) -> list[str]:
+    """What does not fit, of the gradients that `backward` returns: their count, shape, dtype, device.
 
-    Autograd sums a gradient that is too large and casts one of another dtype, so only what `backward` itself returns
-    shows that. Tried in float64, and in float32 and bfloat16 where the forward pass takes them.
+    Of the first `backward` of which something does not fit, where there are several Functions in it.
     """
-    for dtype in (torch.float64, torch.float32, torch.bfloat16):
-        inputs = case.draw(dtype=dtype)
+    inputs = case.draw(dtype=dtype)
+    x_out = outputs_requiring_grad(case.ours, inputs)
+    with recorded(functions_of(x_out)) as calls:
         try:
-            x_out = outputs_requiring_grad(case.ours, inputs)
-        except Exception:
-            if dtype == torch.float64:
+            input_gradients(x_out, inputs)
+        except RuntimeError:  # of autograd, about a shape; or of `backward`
+            if not any(_misfits(call, case.names) for call in calls):
                 raise
-            continue
-        with recorded(functions_of(x_out)) as calls:
-            try:
-                input_gradients(x_out, inputs, [example_gradient(t) for t in x_out])
-            except RuntimeError:  # of autograd, about a shape; or of `backward`
-                if not any(map(_misfits, calls)):
-                    raise
-        for call in calls:
-            assert not (wrong := _misfits(call)), "; ".join(wrong)
+    return next((wrong for call in calls if (wrong := _misfits(call, case.names))), [])
 
 
-def _misfits(call: RawCall) -> list[str]:
-    """What does not fit, of the gradients that one `backward` returned."""
-    function, expected = type(call.node)._forward_cls, len(call.node.needs_input_grad)
-    layer = layer_of(call.node)
-    names = argument_names(layer.forward) if layer else names_of_function(function)
+def _misfits(call: RawCall, names: Sequence[str]) -> list[str]:
+    """What does not fit, of the gradients that one `backward` returned. `names`: if its Function names no inputs."""
+    expected, layer = len(call.node.needs_input_grad), layer_of(call.node)
+    names = (argument_names(layer.forward) if layer else names_of_function(type(call.node)._forward_cls)) or names
     if len(call.returned) < expected or any(g is not None for g in call.returned[expected:]):
         return [f"backward returns {len(call.returned)} gradients for {expected} inputs"]
     wrong = []

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from .case import Case, inputs_requiring_grad, requires_grad
-from .raw_backward import functions_of, recorded
+from .raw_backward import RawCall, functions_of, recorded
 
 #: (inputs, g_out) → a gradient for each input that requires one.
 Gradients = Callable[[tuple, Sequence[Tensor]], list[Tensor]]
@@ -166,19 +166,26 @@ def as_returned(f: Callable) -> Gradients:
         with recorded(functions_of(x_out)) as calls:
             try:
                 g_in = autograd(x_out, leaves, g)
-            except RuntimeError:  # of autograd, about a shape
-                g_in = [torch.zeros_like(t) for t in leaves]
-                if not calls:
+            except RuntimeError:  # of autograd, about a shape; or of `backward`
+                if not list(_misshaped(calls, x_out[0].grad_fn, leaves)):
                     raise
-        for call in calls:
-            for i, _, node in call.inputs if call.node is x_out[0].grad_fn else []:
-                leaf = next((k for k, t in enumerate(leaves) if t is getattr(node, "variable", None)), None)
-                returned = call.returned[i]
-                if leaf is not None and isinstance(returned, Tensor) and returned.shape != leaves[leaf].shape:
-                    g_in[leaf] = returned.detach()
+                g_in = [torch.zeros_like(t) for t in leaves]
+        for k, returned in _misshaped(calls, x_out[0].grad_fn, leaves):
+            g_in[k] = returned.detach()
         return g_in
 
     return gradients
+
+
+def _misshaped(calls: Sequence[RawCall], node: Any, leaves: Sequence[Tensor]) -> Iterator[tuple[int, Tensor]]:
+    """Of the leaves that are inputs of a node, those whose gradient is returned in another shape, and that gradient."""
+    for call in calls:
+        for i, _, before in call.inputs if call.node is node else []:
+            for k, leaf in enumerate(leaves):
+                returned = call.returned[i] if i < len(call.returned) else None
+                if getattr(before, "variable", None) is leaf and isinstance(returned, Tensor):
+                    if returned.shape != leaf.shape:
+                        yield k, returned
 
 
 def by_finite_differences(f: Callable, step: float = 1e-6) -> Gradients:

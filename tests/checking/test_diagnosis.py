@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd import Function
 
 from chapter14.checking.case import Case
-from chapter14.checking.diagnosis import HYPOTHESES, SECOND_ORDER, wrong_gradients
+from chapter14.checking.diagnosis import HYPOTHESES, SECOND_ORDER, Finding, sentences, wrong_gradients
 
 
 def made(like, backward):
@@ -171,7 +171,8 @@ MISTAKES = [
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
 def test_each_mistake_is_named(mistake):
     found = wrong_gradients(mistake.case(mistake.backward), mistake.order)
-    assert mistake.says in {f.input: f.sentence for f in found}[mistake.input]
+    quantity = "dJ/d" if mistake.order == 1 else "the second derivative by "
+    assert mistake.says in {f.gradient: f.words for f in found}[quantity + mistake.input]
 
 
 def test_each_hypothesis_names_a_mistake():
@@ -239,10 +240,15 @@ def test_nothing_is_said_of_a_right_one(case, order):
 def test_without_a_reference_finite_differences_decide():
     mistake = next(m for m in MISTAKES if m.name == "dW transposed")
     case = Case(made(mistake.like, mistake.backward), None, mistake.draw, names=("x", "W", "b"))
-    assert [(f.input, f.hypothesis) for f in wrong_gradients(case)] == [("W", "transposed")]
+    assert [(f.gradient, f.hypothesis) for f in wrong_gradients(case)] == [("dJ/dW", "transposed")]
 
 
 def test_what_no_hypothesis_explains_is_said_in_numbers():
     case = Case(made(torch.sin, lambda g, y, x: (g * (x.cos() + 0.1 * x),)), torch.sin, X, names=("x",))
     (found,) = wrong_gradients(case)
-    assert found.hypothesis is None and found.sentence.startswith("dJ/dx is wrong: at [")
+    assert found.hypothesis is None and sentences([found]).startswith("dJ/dx is wrong: at [")
+
+
+def test_what_is_true_of_several_gradients_is_said_once():
+    found = [Finding("dJ/dx", None, "is wrong"), Finding("dJ/dy", None, "is zero"), Finding("dJ/dz", None, "is wrong")]
+    assert sentences(found) == "dJ/dx is wrong; likewise dJ/dz; dJ/dy is zero"

@@ -1,11 +1,13 @@
 """What `backward` returns is checked before autograd sums and casts it."""
 
+import re
+
 import pytest
 import torch
 from torch.autograd import Function
 from torch.testing import assert_close
 
-from chapter14.checking.raw_backward import functions_of, raw_gradients, recorded
+from chapter14.checking.raw_backward import functions_of, misfits_of_raw_gradients, recorded
 from chapter14.checking.subject import make_case
 
 
@@ -70,6 +72,10 @@ def inputs(draw, n):
     return draw(n, 4), draw(4), draw(4)
 
 
+def misfits(function):
+    return misfits_of_raw_gradients(make_case(function, inputs), torch.float64)
+
+
 @pytest.mark.parametrize(
     "function, message",
     [
@@ -85,22 +91,20 @@ def inputs(draw, n):
 )
 def test_what_autograd_would_tidy_is_said(function, message):
     before = dict(vars(function))
-    with pytest.raises(AssertionError, match=message):
-        raw_gradients(make_case(function, inputs))
+    assert re.match(message, "; ".join(misfits(function)))
     assert before == dict(vars(function))
 
 
 @pytest.mark.parametrize("function", [Affine, TrailingNone, Affine.apply])
 def test_a_right_function_passes(function):
-    raw_gradients(make_case(function, inputs))
+    assert misfits(function) == []
 
 
 def test_a_function_inside_of_others_is_found():
     def f(x, w, b):
         return BiasNotSummed.apply(x.sin(), w.exp(), b).square()
 
-    with pytest.raises(AssertionError, match="dJ/db is not summed"):
-        raw_gradients(make_case(f, inputs))
+    assert misfits(f)[0].startswith("dJ/db is not summed over axis 0")
 
 
 def test_a_recorded_backward_returns_what_it_returned():

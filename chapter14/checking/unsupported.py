@@ -1,0 +1,109 @@
+"""What a function does not support, and what that costs its users. A layer supports all; another function need not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from ..conversion.audit import audit
+from .case import Case, example_gradient, float_outputs, input_gradients, outputs_requiring_grad, requires_grad
+
+
+class NotSupported(Exception):
+    """Raised by a check of what a function does not support; the message says what that costs."""
+
+
+#: What PyTorch's error contains where a feature is missing, and what that costs.
+MISSING = [
+    ("must implement the jvp function", "it has no `jvp`, so forward mode raises (torch.func.jvp, jacfwd, hessian)"),
+    ("Trying to use forward AD with", "forward mode raises (torch.func.jvp, jacfwd, hessian)"),
+    (
+        "must override the setup_context",
+        "it has no `setup_context`, so torch.func raises (grad, vmap, jacrev, hessian)",
+    ),
+    ("does not have vmap support", "it has no rule for vmap (`generate_vmap_rule = True` makes one), so vmap raises"),
+    (
+        "Can't call numpy() on Tensor that requires grad",
+        "its backward computes with numpy, so second derivatives raise",
+    ),
+]
+
+#: Checks of what only some functions promise, and what a function lacks that fails one.
+PROMISES = {
+    "compiles": "torch.compile cannot trace it as one graph",
+    "autocast_agrees": "under autocast it does otherwise than the reference",
+    "empty_batch": "it does not take an empty batch as the reference does",
+    "nan_inputs": "NaN among the inputs are elsewhere in the result than in the reference's",
+    "integer_inputs": "it does not take integers as the reference does",
+    "complex_inputs": "it is not for complex numbers, and gradients of them are wrong or raise",
+    "wrong_shapes": "inputs whose shapes do not fit are not refused as the reference refuses them",
+    "memory_needed_gradients_only": "it computes gradients that nobody asks for",
+    "memory_at_most_native": "it saves more than it needs",
+    "half_precision_accuracy": "in float16 or bfloat16 it is less accurate than the reference",
+}
+
+
+def missing_feature(error: object) -> str | None:
+    """What a feature that is missing costs, where the error, or its text, is PyTorch's about one."""
+    text = str(error)
+    return next((cost for part, cost in MISSING if part in text), None)
+
+
+def cost(check: str, error: Exception) -> str | None:
+    """What it costs that a check fails which nobody promised to pass; None: it is an error of the function."""
+    if feature := missing_feature(error):
+        return feature
+    if check in PROMISES:
+        return f"{PROMISES[check]}: {in_one_line(error)}"
+    return None
+
+
+def in_one_line(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return message if type(error) is AssertionError else f"{type(error).__name__}: {message}"
+
+
+def forward_mode(case: Case) -> bool:
+    """Whether to check forward mode: of a layer always, of another function where it has one."""
+    return case.is_layer or runs(lambda: tangents(case.ours, case.draw(2)))
+
+
+def batched_backward(case: Case) -> bool:
+    """Whether to check a batch of g_out: of a layer always, of another function where its backward pass takes one."""
+
+    def run() -> None:
+        inputs = case.draw(2)
+        x_out = outputs_requiring_grad(case.ours, inputs)
+        g_out = [torch.stack([example_gradient(t)] * 2) for t in x_out]
+        input_gradients(x_out, inputs, g_out, is_grads_batched=True)
+
+    return case.is_layer or runs(run)
+
+
+def tangents(f: Callable, inputs: tuple) -> list[Tensor]:
+    """The tangents of x_out, where the tangent of each input is its cosine."""
+    with forward_ad.dual_level():
+        duals = (forward_ad.make_dual(t, t.cos()) if requires_grad(t) else t for t in inputs)
+        return [forward_ad.unpack_dual(t).tangent for t in float_outputs(f(*duals))]
+
+
+def once_differentiable(case: Case) -> bool:
+    """Whether a Function in it says that its backward pass cannot be differentiated."""
+    inputs = case.draw(2)
+    x_out = outputs_requiring_grad(case.ours, inputs)
+    g_out = [example_gradient(t).requires_grad_() for t in x_out]
+    g_in = [g for g in input_gradients(x_out, inputs, g_out, create_graph=True) if g.grad_fn is not None]
+    return bool(g_in) and any(node.endswith("Error") for node in audit(g_in).native)
+
+
+def runs(run: Callable[[], Any]) -> bool:
+    """Whether it raises nothing."""
+    try:
+        run()
+    except Exception:
+        return False
+    return True
