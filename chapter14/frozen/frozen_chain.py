@@ -18,7 +18,7 @@ from ..layer.base import cast
 from ..layer.modes import transformed
 from .bitmask import PACK, masked, packed, positions, unpacked
 from .fused_convolution import has_kernels
-from .layers import FrozenLayer, last, require
+from .layers import FrozenLayer, require
 from .passes import FrozenForward, RegisterShapes
 
 #: Sums of numbers below this do not overflow in float32 or bfloat16.
@@ -88,7 +88,7 @@ class FrozenChain(nn.Module):
                 if n and n + x_out.numel() > PACK:
                     packs.append(packed(masks))
                     masks, n = [], 0
-                masks.append(last(x_out).bool())  # bool(NaN) is True, as in torch
+                masks.append(layer.mask(x_out))
                 n += x_out.numel()
         if masks:
             packs.append(packed(masks))
@@ -163,7 +163,7 @@ def _is_finite(layer: FrozenLayer, reads: Sequence[int], registers: Sequence[Ten
         for r in reads:
             bounds[r] = _largest(registers[r])
         bound = layer.bound([bounds[r] for r in reads])
-    bounds.append(bound)
+    bounds.append(min(bound, layer.most) if bound < LARGE else bound)
     return bound < LARGE
 
 

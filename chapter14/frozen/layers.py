@@ -8,8 +8,8 @@
     FrozenFlatten          A = I
 
 `forward` computes A x + b, `backward` g A, and `jvp` A dx. What A depends on (`saved`) comes from `run`. `shapes` are
-those of x_in, [B, ...]; g and dx may be K times as many, [K B, ...]. A relu after a layer belongs to it (`relu`): `run`
-applies it, and the chain masks g and dx.
+those of x_in, [B, ...]; g and dx may be K times as many, [K B, ...]. A relu or relu6 after a layer belongs to it
+(`relu`, `most`): `run` applies it, and the chain masks g and dx.
 
 Images are channels-last; g in another memory format is converted.
 """
@@ -33,9 +33,10 @@ class Unsupported(Exception):
 
 
 class FrozenLayer(nn.Module):
-    """One layer. `relu` says whether x_out = relu(A x + b)."""
+    """One layer. `relu` says whether x_out = min(relu(A x + b), most)."""
 
     relu = False
+    most = math.inf
     new_memory = True  # whether `backward` returns a tensor of its own
     saves = False  # whether `run` saves something, which includes the mask of its relu
     is_local = True  # whether each position of x_out sees only a part of x_in
@@ -73,10 +74,18 @@ class FrozenLayer(nn.Module):
 
     def run(self, x: Sequence[Tensor], save: bool, finite: bool) -> tuple[Tensor, Tensor | None]:
         """x_out, and what the layer saves: a row of bytes. `finite`: no value before the relu is NaN."""
-        if self.relu and finite and self.fuses(*x):
-            return self.forward(*x, relu=True), None
-        x_out = self.forward(*x)
-        return x_out.relu_() if self.relu else x_out, None
+        fused = self.relu and finite and self.fuses(*x)
+        x_out = self.forward(*x, relu=True) if fused else self.forward(*x)
+        x_out = x_out.relu_() if self.relu and not fused else x_out
+        return self._limited(x_out), None
+
+    def _limited(self, x_out: Tensor) -> Tensor:
+        return x_out.clamp_(max=self.most) if self.most < math.inf else x_out
+
+    def mask(self, x_out: Tensor) -> Tensor:
+        """Where its relu is not flat; also at NaN, as in torch."""
+        x_out = last(x_out)
+        return x_out.bool() if self.most == math.inf else x_out.bool() & (x_out - self.most).bool()
 
     def fuses(self, *x: Tensor) -> bool:
         """Whether `forward` takes relu=True, and applies the relu in the same kernel."""
@@ -242,13 +251,17 @@ class FrozenLinear(FrozenLayer):
 
 
 class FrozenRelu(FrozenLayer):
-    """x → relu x, where no layer before it can take it over."""
+    """x → relu x or relu6 x, where no layer before it can take it over."""
 
     new_memory = False
     relu = True
 
+    def __init__(self, most: float = math.inf):
+        super().__init__()
+        self.most = most
+
     def run(self, x, save, finite):
-        return x[0].relu(), None
+        return self._limited(x[0].relu()), None
 
     def backward(self, g, shapes, saved):
         return (g,)

@@ -127,7 +127,7 @@ class ReceptiveField(nn.Module):
             made = FrozenMaxPool(layer.size, layer.stride, 0, False)
         else:
             return layer
-        made.relu = layer.relu
+        made.relu, made.most = layer.relu, layer.most
         if not isinstance(layer, FrozenAvgPool):
             self._unpadded[key] = made
         return made

@@ -30,6 +30,10 @@ def windows():
     return settled(model)
 
 
+def smooth():
+    return settled(nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.SiLU(), nn.Conv2d(4, 5, 3)))
+
+
 PLACES = [
     ("windows", windows, None, True),
     ("windows", windows, "2", True),
@@ -38,7 +42,8 @@ PLACES = [
     ("squeezenet1_1", lambda: network("squeezenet1_1"), "features.6", True),
     ("resnet18", lambda: network("resnet18"), "layer2.1", True),
     ("densenet121", lambda: network("densenet121"), "features.transition1", True),
-    ("mobilenet_v2", lambda: network("mobilenet_v2"), "features.3", False),  # no step: it is computed wholly
+    ("mobilenet_v2", lambda: network("mobilenet_v2"), "features.3", True),
+    ("smooth", smooth, None, False),  # silu is no step: it is computed wholly
 ]
 
 

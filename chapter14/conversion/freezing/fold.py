@@ -1,7 +1,7 @@
 """A traced network as chains of frozen layers, and single nodes between them.
 
     batch norm      a y + c after y = W x + b           is (a W) x + (a b + c)
-    relu            after a layer                       belongs to that layer
+    relu, relu6     after a layer                       belongs to that layer
     max of relu     relu, then max pooling              is max pooling, then relu: of fewer entries
     mean, linear    adaptive pooling, flattened, then W is one layer: W A
 
@@ -10,6 +10,7 @@ A layer absorbs the one after it if nothing else uses its output.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -119,7 +120,7 @@ class Folded:
 
 def absorb(layer: FrozenLayer, then: FrozenLayer) -> bool:
     """Absorb the layer that follows, if possible, and return whether it was."""
-    if isinstance(then, FrozenMaxPool) and not isinstance(layer, FrozenRelu):
+    if isinstance(then, FrozenMaxPool) and not isinstance(layer, FrozenRelu) and layer.most == math.inf:
         then.relu, layer.relu = layer.relu, False
     if layer.relu or isinstance(layer, FrozenFlatten):
         return False
@@ -130,7 +131,7 @@ def absorb(layer: FrozenLayer, then: FrozenLayer) -> bool:
         layer.linear = then if isinstance(then, FrozenLinear) else None
         return layer.linear is not None
     if isinstance(then, FrozenRelu):
-        layer.relu = True
+        layer.relu, layer.most = True, then.most
         return True
     if isinstance(then, FrozenAffine) and isinstance(layer, FrozenConvolution) and len(then.a) == len(layer.W):
         b = torch.zeros_like(then.c) if layer.b is None else layer.b

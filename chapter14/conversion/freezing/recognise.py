@@ -20,7 +20,7 @@ from ...layers.core.arrange import Reshape
 from ...layers.core.merge import Merge
 from ...layers.linear.linear import Linear
 from ...layers.norm.batch_norm import BatchNormAtRest
-from ...layers.pointwise.piecewise import Relu
+from ...layers.pointwise.piecewise import Hardtanh, Relu
 from ...layers.pool.avg_pool import AdaptiveWindows, AvgPool, Windows
 from ...layers.pool.max_pool import Largest, MaxPool
 
@@ -60,6 +60,10 @@ def _norm(node: fx.Node, x: Any, w: Any, b: Any, mean: Any, variance: Any, eps: 
 
 def _relu(node: fx.Node, x: Any, at_zero: float) -> FrozenLayer | None:
     return None if at_zero else frozen.FrozenRelu()
+
+
+def _relu6(node: fx.Node, x: Any, lo: float, hi: float) -> FrozenLayer | None:
+    return frozen.FrozenRelu(hi) if (lo, hi) == (0, 6) else None  # a number that bfloat16 has
 
 
 def _max(node: fx.Node, x: Any, axes: int, largest: Any, corners: Any) -> FrozenLayer | None:
@@ -109,6 +113,7 @@ _LAYERS: dict[type[Layer], Callable[..., FrozenLayer | None]] = {
     Linear: _linear,
     BatchNormAtRest: _norm,
     Relu: _relu,
+    Hardtanh: _relu6,
     MaxPool: _max,
     AvgPool: _avg,
     Reshape: _flatten,
