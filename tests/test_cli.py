@@ -81,6 +81,8 @@ def test_check_says_what_is_missing(text, message, file, capsys):
 def test_check_of_no_file(capsys):
     assert main(["check", "nowhere.py"]) == 2
     assert "nowhere.py: there is no such file" in capsys.readouterr().err
+    assert main(["check", "nowhere.at_all"]) == 2
+    assert "nowhere.at_all: there is no such file, and no such module" in capsys.readouterr().err
 
 
 def test_audit_of_the_embedded_network(capsys):

@@ -24,7 +24,7 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
     """The case for the arguments of `check`.
 
     Raises:
-        TypeError: f is not callable, or there is no floating-point input.
+        TypeError: f is none of these, or there is no floating-point input.
         ValueError: shapes in words that are none.
     """
     f = getattr(f, "__self__", f) if getattr(f, "__name__", None) == "apply" else f  # Function.apply → Function
@@ -37,7 +37,7 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
         return Case(f.apply, like, draw, title=title, names=names_of_function(f), is_layer=False, **options)
     if isinstance(f, nn.Module):
         return _of_module(f, draw, like, options)
-    if not callable(f):
+    if not callable(f) or isinstance(f, type):
         raise TypeError(
             "check: f must be a Layer, a torch.autograd.Function, an operator, a module, or a function of tensors; "
             f"got {f!r}."

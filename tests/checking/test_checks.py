@@ -276,3 +276,5 @@ def test_check_says_what_is_wrong():
         chapter14.check(Right, (torch.arange(3), 4))
     with pytest.raises(TypeError, match="f must be a Layer"):
         chapter14.check(3, (torch.ones(3),))
+    with pytest.raises(TypeError, match="f must be a Layer"):
+        chapter14.check(torch.nn.Tanh, (torch.ones(3),))

@@ -1,0 +1,181 @@
+"""What `chapter14 check FILE_OR_MODULE[:NAME]` finds, and the checks in somebody else's tests."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from chapter14.cli import main
+from chapter14.commands.check import cases_of
+from chapter14.testing import check_gradient, example
+
+MINE = """
+import torch
+from torch.autograd import Function
+from torch.nn.functional import linear
+from chapter14.testing import example
+
+
+class Square(Function):
+    example = "B N"
+    like = torch.square
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2 * g * x
+
+
+@example("B 4, 4 4", like=linear)
+class Transposed(Function):
+    @staticmethod
+    def forward(ctx, x, W):
+        ctx.save_for_backward(x, W)
+        return x @ W.T
+
+    @staticmethod
+    def backward(ctx, g):
+        x, W = ctx.saved_tensors
+        return g @ W, x.T @ g
+
+
+class Helper(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g
+
+
+@example(lambda draw, n: (draw(n, 4),), like=torch.sin)
+def sine(x):
+    return x.sin()
+
+
+@torch.library.custom_op("chapter14_tests::found", mutates_args=())
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+doubled.register_autograd(lambda ctx, g: 2 * g)
+doubled.example = "B N"
+module = torch.nn.Tanh()
+module.example = "B N"
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A file, and a module that can be imported, since its folder is the current one."""
+    name = f"mine_{tmp_path.name.replace('-', '_')}"  # a module is imported once
+    (tmp_path / f"{name}.py").write_text(MINE.replace("::found", f"::found_{name}"))
+    monkeypatch.chdir(tmp_path)
+    yield name
+    sys.modules.pop(name, None)
+
+
+def test_everything_that_is_declared_is_found(mine, capsys):
+    assert [str(case) for case in cases_of(f"{mine}.py")] == [
+        "Square", "Transposed", "sine", f"chapter14_tests::found_{mine}", "Tanh"
+    ]  # fmt: skip
+    assert "Not checked, for want of an `example`: Helper." in capsys.readouterr().err
+
+
+def test_a_module_by_its_name(mine):
+    (case,) = cases_of(f"{mine}:Square")
+    assert (str(case), case.names, case.native) == ("Square", ("x",), torch.square)
+
+
+def test_inputs_and_the_reference_of_one(mine):
+    (case,) = cases_of(f"{mine}.py:Helper", "B 3", "torch.round", "straight-through")
+    assert [tuple(t.shape) for t in case.draw()] == [(3, 3)]
+    assert case.native is torch.round and case.on_purpose == "straight-through"
+    (case,) = cases_of(f"{mine}.py:Helper", "B 3", "sine")
+    assert case.native.__name__ == "sine"
+
+
+@pytest.mark.parametrize(
+    "more, inputs, message",
+    [
+        (":Nobody", None, "there is no Nobody in it"),
+        (":Helper", None, "Helper needs an `example"),
+        ("", "B N", "about one object"),
+    ],
+)
+def test_what_cannot_be_checked(mine, more, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        cases_of(f"{mine}.py{more}", inputs)
+
+
+def test_the_command_prints_json(mine, capsys):
+    assert main(["check", f"{mine}:Transposed", "--quick", "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["causes"][0]["reason"].startswith("dJ/dW is transposed")
+    assert main(["check", f"{mine}:Helper", "--quick", "--inputs", "B N", "--on-purpose", "straight-through"]) == 0
+    assert capsys.readouterr().out.startswith("Helper  right: ")
+
+
+class Cubed(torch.autograd.Function):
+    example = "B N"
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 3 * g * x * x
+
+
+test_cubed = check_gradient(Cubed, quick=True)
+
+
+def test_without_inputs_there_is_no_test():
+    with pytest.raises(TypeError, match="it needs the inputs of"):
+        check_gradient(torch.sin)
+
+
+def test_a_declaration_changes_nothing_else():
+    def f(x):
+        return x
+
+    assert example("B N", on_purpose="none")(f) is f and (f.example, f.like, f.on_purpose) == ("B N", None, "none")
+
+
+CONFTEST = """
+pytest_plugins = ["chapter14.testing"]
+def pytest_configure(config):
+    config.option.chapter14 = ["{mine}.py"]
+"""
+
+
+@pytest.mark.slow
+def test_in_another_repository(mine, tmp_path):
+    """Three lines in its conftest.py, or one in a test file. In a process of its own, as theirs."""
+    (tmp_path / "conftest.py").write_text(CONFTEST.format(mine=mine))
+    (tmp_path / "test_mine.py").write_text(
+        f'from chapter14.testing import check_gradient\ntest_gradients = check_gradient("{mine}:Square", quick=True)\n'
+    )
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-k", "raw or backward_a or forward_m"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert "PASSED test_mine.py::test_gradients[Square-raw_gradients]" in lines
+    assert f"PASSED {mine}.py::Transposed-raw_gradients" in lines
+    (failed,) = [line for line in lines if line.startswith("FAILED")]
+    assert failed.startswith(
+        f"FAILED {mine}.py::Transposed-backward_agrees - Failed: Transposed, backward_agrees: dJ/dW is"
+    )
+    assert any("unsupported: it has no `jvp`, so forward mode raises" in line for line in lines)
