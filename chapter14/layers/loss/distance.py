@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
-from ...layer.shape import ShapeError, axes, was_given
+from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import added, gate, minus, plus, power, scale, shift, sum_along, times
 from ..core.arrange import put, reshape, take, transpose
 from ..core.branch import broadcast_to
@@ -27,20 +27,28 @@ from ..core.linear_maps import IdentityMap
 from ..linear.matmul import matmul
 from ..pointwise.binary import divide
 from ..pointwise.pointwise import absolute, sign
-from ..reduce.reduce import VectorNorm, vector_norm
+from ..reduce.reduce import vector_norm
 from .loss import in_one_shape
 
 
-class Length(VectorNorm):
-    """|x| along one axis, whose size becomes 1, for any p. Where it is 0, so are derivatives of every order."""
+class Length(Layer):
+    """|x| along one axis, whose size becomes 1."""
+
+    autocast = "float32"
+    letters = {"x": "..."}
+    opmath = "derivatives"
 
     @staticmethod
-    def weights(x, dims, p):
-        return conj(_direction(x, p, *dims))
+    def forward(x, p, dim):
+        return torch.linalg.vector_norm(x, p, dim, keepdim=True)
 
+    @staticmethod
+    def backward(needs, g, x, p, dim):
+        return times(g, _direction(x, p, dim)), None, None
 
-def _length(x: Tensor, p: float, dim: int) -> Tensor:
-    return Length.of(x, axes(x, dim), True, p)
+    @staticmethod
+    def jvp(tangents, x, p, dim):
+        return sum_along(times(tangents[0], conj(_direction(x, p, dim))), dim)
 
 
 def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
@@ -53,7 +61,7 @@ def _direction(d: Tensor, p: float, dim: int = -1) -> Tensor:
         size = d.detach().abs()
         ends = (size == (size.amax(dim, keepdim=True) if p > 0 else size.amin(dim, keepdim=True))) | size.isnan()
         return times(sign(d), ends / ends.sum(dim, keepdim=True))
-    n = _length(d, p, dim)
+    n = Length.of(d, p, dim)
     if p == 2:  # not d times 1 / |d|, which is infinite where |d| is subnormal
         return divide(d, plus(n, torch.zeros_like(n.detach()).masked_fill(n.detach() == 0, math.inf)))
     return times(times(d, _power(absolute(d), p - 2)), _power(n, 1 - p))
@@ -97,7 +105,7 @@ class Cosine(Layer):
 
 
 def _cosine_prime(needs, a, b, dim, eps):
-    r_a, r_b = (power(Floor.of(_length(x, 2, dim), eps), -1) for x in (a, b))
+    r_a, r_b = (power(Floor.of(Length.of(x, 2, dim), eps), -1) for x in (a, b))
     a_hat, b_hat = times(a, r_a), times(b, r_b)
     c = sum_along(times(a_hat, b_hat), dim)
     return (
