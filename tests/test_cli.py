@@ -110,7 +110,7 @@ def number():
 
 
 @pytest.mark.parametrize("options", [(), ("--train",), ("--batch", "1", "--layers")])
-def test_audit_of_a_network_of_ones_own(options, file, capsys):
+def test_audit_of_a_user_defined_network(options, file, capsys):
     assert main(["audit", file(NETWORKS) + ":small", "--size", "8", *options]) == 0
     out = capsys.readouterr().out
     assert out.count("100% by hand") == 2 and "native  " not in out.split("saved for")[0]
@@ -119,18 +119,18 @@ def test_audit_of_a_network_of_ones_own(options, file, capsys):
     assert any(row.startswith("2   ") for row in out.splitlines()) == ("--layers" in options)
 
 
-def test_audit_of_a_network_that_comes_with_its_inputs(file, capsys):
+def test_audit_of_a_network_with_its_own_inputs(file, capsys):
     assert main(["audit", file(NETWORKS) + ":words"]) == 0
     assert "100% by hand" in capsys.readouterr().out
 
 
-def test_audit_of_a_network_as_it_is(file, capsys):
+def test_audit_of_an_unconverted_network(file, capsys):
     assert main(["audit", file(NETWORKS) + ":small", "--size", "8", "--native"]) == 0
     out = capsys.readouterr().out
     assert "the gradient: 0% by hand: 0 of " in out and "ConvolutionBackward0" in out and "saved" not in out
 
 
-def test_audit_of_torchvisions(capsys):
+def test_audit_of_a_torchvision_network(capsys):
     assert main(["audit", "torchvision:resnet18", "--size", "32"]) == 0
     first, second = capsys.readouterr().out.split("the gradient's own gradient: ")
     assert first.startswith("the gradient: 100% by hand") and "  by hand  Linear " in first
@@ -150,13 +150,13 @@ def test_audit_of_torchvisions(capsys):
         ("FILE:small", "it does not take [2, 3, 4, 4]"),
     ],
 )
-def test_audit_says_what_it_cannot_do(name, message, file, capsys):
+def test_audit_errors(name, message, file, capsys):
     assert main(["audit", name.replace("FILE", file(NETWORKS)), "--size", "4"]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("chapter14 audit: ") and message in error
 
 
-def test_audit_says_what_to_install(monkeypatch, capsys):
+def test_audit_error_names_the_package_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "open_clip", None)
     assert main(["audit", "open_clip:RN50"]) == 2
     assert "open_clip is not installed; pip install open_clip_torch" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_nothing_heavy_is_imported(code, torch_alone, tmp_path):
     assert not more & {"torch._dynamo", "torch._inductor", "torch.onnx", "torch.distributed.fsdp"}
 
 
-def test_what_a_users_own_layer_needs_is_exported():
+def test_names_for_user_defined_layers_are_exported():
     from chapter14.layer.base import LinearMap
     from chapter14.layer.shape import ShapeError
 

@@ -89,7 +89,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("option", EVERY)
-def test_each_option_changes_the_picture_or_what_is_kept_of_it(option, here):
+def test_each_option_changes_the_picture_or_its_provenance(option, here):
     prompt, value = "a photo of a cat", EVERY[option]
     words = [option] if value is None else [f"{option}={value}"]
     if option == "--decorrelated":
@@ -152,7 +152,7 @@ def test_several_pictures_are_files_and_a_sheet(here, capsys):
     assert "identical to" in said or "by at most 1 of 255: another batch size" in said
 
 
-def test_a_sheet_says_first_what_tells_its_pictures_apart(here, monkeypatch):
+def test_contact_sheet_labels_begin_with_what_differs(here, monkeypatch):
     (here / "mine.py").write_text(
         "import torch\n\n\ndef net():\n    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
         "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
@@ -199,7 +199,7 @@ def test_film_page_and_photographs(photo, here, capsys):
         assert film.n_frames == 3
 
 
-def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatch, capsys):
+def test_interrupted_command_resumes(here, monkeypatch, capsys):
     visualize("a photo of a cat", "--out", "whole.png")
     monkeypatch.setattr(command, "audit", lambda J: (_ for _ in ()).throw(KeyboardInterrupt))
     visualize("a photo of a cat", "--out", "cat.png", status=130)
@@ -214,7 +214,7 @@ def test_an_interrupted_command_keeps_what_there_is_and_goes_on(here, monkeypatc
     assert read_provenance("cat.png").history == read_provenance("whole.png").history
 
 
-def test_one_that_is_told_to_stop_keeps_what_there_is(here):
+def test_sigterm_and_sighup_keep_the_pictures(here):
     command = [
         sys.executable,
         "-m",
@@ -237,7 +237,7 @@ def test_one_that_is_told_to_stop_keeps_what_there_is(here):
         assert {p.name for p in here.iterdir()} == {"cat.png", "cat.part"}
 
 
-def test_signals_that_are_ignored_stay_ignored():
+def test_ignored_signals_stay_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         with interrupt_on_signals():
@@ -248,7 +248,7 @@ def test_signals_that_are_ignored_stay_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_whoever_reads_only_the_first_line_of_a_list_gets_no_error(here):
+def test_list_into_a_closed_pipe(here):
     list = subprocess.Popen(
         [sys.executable, "-m", "chapter14", "visualize", "--list", "embedded"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=here,
@@ -258,7 +258,7 @@ def test_whoever_reads_only_the_first_line_of_a_list_gets_no_error(here):
     list.stderr.close()
 
 
-def test_where_a_full_disk_leaves_what_is_drawn_is_said(here, monkeypatch, capsys):
+def test_full_disk_error_names_the_part_file(here, monkeypatch, capsys):
     def full(image, path, *_):
         raise NotWritten(f"{path}: it could not be written. No space left on device")
 
@@ -270,7 +270,7 @@ def test_where_a_full_disk_leaves_what_is_drawn_is_said(here, monkeypatch, capsy
     visualize("a photo of a cat", "--out", "cat.png", "--resume")
 
 
-def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys):
+def test_failed_write_is_resumed(here, monkeypatch, capsys):
     def full(*arguments):
         raise OSError("the disk is full")
 
@@ -286,20 +286,20 @@ def test_what_is_drawn_is_not_lost_while_it_is_written(here, monkeypatch, capsys
     assert not list(here.glob("*.part"))
 
 
-def test_random_weights_are_the_same_each_time(here, capsys):
+def test_random_weights_are_reproducible(here, capsys):
     words = ["--model", "torchvision:squeezenet1_1", "--weights", "random", "--layer", "features.0", "--size", "32"]
     visualize(*words, "--channel", "0", "--out", "a.png")
     assert main(["visualize", "--again", "a.png"]) == 0
     assert "It is identical to a.png." in capsys.readouterr().out
 
 
-def test_pictures_that_differ_in_their_alpha_or_colour_differ(here):
+def test_comparison_includes_alpha_and_colour(here):
     for name, colour in (("a.png", "red"), ("b.png", "blue")):
         Image.new("RGBA", (4, 4), colour).save(name)
     assert "by at most 255 of 255" in command._comparison(here / "a.png", here / "b.png", [])
 
 
-def test_a_picture_is_drawn_again_where_and_how_it_was(here, capsys):
+def test_again_with_other_output_options(here, capsys):
     visualize("a photo of a cat", "--out", "a.png")
     assert main(["visualize", "--again", "a.png", "--film", "b.gif", "--out", "b.png", "--device", "cpu"]) == 0
     assert "identical to" in capsys.readouterr().out and (here / "b.gif").exists()
@@ -309,14 +309,14 @@ def test_a_picture_is_drawn_again_where_and_how_it_was(here, capsys):
     assert "a.json: --again needs the picture itself" in capsys.readouterr().err
 
 
-def test_options_that_are_said_twice_are_both_meant(here):
+def test_repeated_options_add_up(here):
     visualize("a photo of a cat", "--prior", "tv=1", "--prior", "l2=2", "--against", "a photo of a dog",
               "--against", "a photo of a church", "--out", "a.png")  # fmt: skip
     both = "a photo of a cat against a photo of a dog, a photo of a church"
     assert read_provenance("a.png").objective == f"{both} - 1 (total variation) - 2 (distance from grey)"
 
 
-def test_a_prior_of_ones_own(here, capsys):
+def test_user_defined_prior(here, capsys):
     (here / "mine.py").write_text("def edges(x):\n    return (x[:, :, 1:] - x[:, :, :-1]).abs().flatten(1).mean(1)\n")
     visualize("a photo of a cat", "--prior", "mine.py:edges=100", "--report", "--out", "a.png")
     visualize("a photo of a cat", "--out", "b.png")
@@ -327,7 +327,7 @@ def test_a_prior_of_ones_own(here, capsys):
         assert a.tobytes() != b.tobytes()
 
 
-def test_the_report_asks_without_the_priors_and_a_second_network_with_its_weights(here, capsys):
+def test_report_ignores_priors_and_takes_a_second_network(here, capsys):
     words = ["--layer", "features.0", "--channel", "1", "--model", "torchvision:squeezenet1_1", "--weights", "random",
              "--size", "32"]  # fmt: skip
     second = ["--second", words[5], "--second-weights", "random"]
@@ -341,7 +341,7 @@ def test_the_report_asks_without_the_priors_and_a_second_network_with_its_weight
 
 @pytest.mark.parametrize("words", [["--page", "there"], ["--film", "there.gif"], ["--out", "there.png"],
                                    ["--out", "file/a.png"], ["--page", "file/a.html"]])  # fmt: skip
-def test_what_cannot_be_written_is_said_before_it_is_drawn(words, here, capsys, monkeypatch):
+def test_unwritable_output_fails_before_drawing(words, here, capsys, monkeypatch):
     for name in ("there", "there.gif", "there.png"):
         (here / name).mkdir()
     (here / "file").touch()
@@ -350,7 +350,7 @@ def test_what_cannot_be_written_is_said_before_it_is_drawn(words, here, capsys, 
     assert capsys.readouterr().err.splitlines()[-1].endswith(("it is a folder.", "is no folder."))
 
 
-def test_list_has_the_shapes_of_the_size_that_is_asked_for(capsys):
+def test_list_has_the_shapes_for_the_given_size(capsys):
     assert main(["visualize", "--list", "torchvision:squeezenet1_1", "--size", "64x96"]) == 0
     assert "64 x 31 x 47" in capsys.readouterr().out
 
@@ -361,7 +361,7 @@ def test_list_prints_the_layers(capsys):
     assert "features.10 " in said and "384 x 13 x 13" in said
 
 
-def test_a_dead_channel_is_said_to_be_dead(here, capsys):
+def test_dead_channel_is_reported(here, capsys):
     (here / "mine.py").write_text(
         "import torch\n\n\ndef net():\n    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())\n"
         "    torch.nn.init.constant_(model[0].bias[:1].data, -1e4)\n    return model, {'size': 16}\n"
@@ -375,7 +375,7 @@ def test_a_dead_channel_is_said_to_be_dead(here, capsys):
     assert "Dead after --through-relu 2, and so noise: channel 0 of 1. More steps" in capsys.readouterr().out
 
 
-def test_a_name_is_no_longer_than_a_file_may_have():
+def test_file_names_have_a_maximum_length():
     assert len(command._slug("日本" * 60).encode()) <= 160 and command._slug("?") == "picture"
 
 
@@ -454,7 +454,7 @@ def test_several_processes_share_the_channels(here):
     ],
     ids=lambda it: it if isinstance(it, str) else " ".join(it),
 )
-def test_what_cannot_be_done_is_said_and_leaves_nothing(words, message, here, capsys):
+def test_invalid_commands_fail_and_write_nothing(words, message, here, capsys):
     visualize(*words, status=2)
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error and error.startswith("chapter14 visualize: ")
@@ -462,7 +462,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(words, message, here, ca
 
 
 @pytest.mark.parametrize("where", ["the network", "the picture"])
-def test_too_large_for_the_memory_is_said(where, here, monkeypatch, capsys):
+def test_out_of_memory_error(where, here, monkeypatch, capsys):
     def no_room(*arguments):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
@@ -483,7 +483,7 @@ def test_a_photograph_that_is_none_is_said(here, capsys):
     assert "--direction v.txt: it is numbers with commas" in capsys.readouterr().err
 
 
-def test_the_words_of_a_command_are_its_options():
+def test_command_words_parse_to_the_same_options():
     words = ["a photo of a cat", "--against", "a photo of a dog", "a photo of a church", "--no-flip", "--prior", "tv=1"]
     words += ["--path-length", "-0.5", "--seed", "3"]
     once = options(*words)
@@ -506,7 +506,7 @@ def test_a_record_is_json(here):
 
 
 @pytest.mark.parametrize("channels, mode, size", [(1, "L", (20, 16)), (2, "L", (40, 16)), (3, "RGB", (20, 16))])
-def test_a_network_of_other_channels(channels, mode, size, photo, here):
+def test_network_of_one_or_two_channels(channels, mode, size, photo, here):
     (here / "mine.py").write_text(
         "import torch\n\n\ndef net():\n"
         f"    return torch.nn.Sequential(torch.nn.Conv2d({channels}, 2, 3)), {{'size': 16}}\n"
