@@ -19,8 +19,7 @@ from chapter14.visualization.output.render import contact_sheet, save_image, to_
 
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144
-LAYERS = ("image.scales.0", "image.scales.1", "image.scales.2")
-LITE_LAYERS = ("image.net.stages.1", "image.net.stages.3", "image.net.stages.5")
+LAYERS = ("image.stages.1", "image.stages.3", "image.stages.5")
 CHANNELS = 8
 
 
@@ -50,8 +49,7 @@ def main() -> None:
         [f"{attribute} {label}" + (" *" if (label, attribute) in HELD_OUT else "") for label, attribute in pairs],
         SEEDS,
     )
-    layers = LITE_LAYERS if network.model.adversarial else LAYERS
-    places = [(layer, i) for layer in layers for i in range(CHANNELS)]
+    places = [(layer, i) for layer in LAYERS for i in range(CHANNELS)]
     draw("channels.png", [channel(*place) for place in places], [f"{layer[6:]}, {i}" for layer, i in places], 1)
 
 

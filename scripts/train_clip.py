@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from chapter14.models import clip_file
-from chapter14.models.clip import CLIP, lite
+from chapter14.models.clip import CLIP, Config
 from chapter14.models.pretrained import Pretrained
 from chapter14.models.vocabulary import build_vocabulary, caption
 from chapter14.training import checkpoint
@@ -40,8 +40,8 @@ class Run:
         model = self.begin().to(options.device, memory_format=torch.channels_last).train()
         mean = copy.deepcopy(model).eval().requires_grad_(False)
         self.models = {"model": model, "mean": mean}
-        begun, fresh = list(model.image.net.parameters()), [model.logit_scale, *model.image.out.parameters()]
-        fresh += model.text.parameters()
+        fresh = [model.logit_scale, *model.image.out.parameters(), *model.text.parameters()]
+        begun = [p for p in model.image.parameters() if all(p is not q for q in fresh)]
         self.optimiser = torch.optim.AdamW([{"params": begun}, {"params": fresh}], betas=(0.9, 0.98), weight_decay=0.01)
         self.step, self.images, self.seconds = 0, 0, 0.0
         self.checkpoint = options.out / "checkpoint.safetensors"
@@ -56,9 +56,9 @@ class Run:
         torch.manual_seed(options.seed)
         if options.start:
             return clip_file.load_clip(options.start)[0].requires_grad_()
-        model = CLIP(lite(build_vocabulary(every_caption(self.labels), context=14), options.size))
+        model = CLIP(Config(build_vocabulary(every_caption(self.labels), context=14), options.size))
         if options.published:
-            model.image.net.load_published(options.published)
+            model.image.load_published(options.published)
         if options.text:
             model.text.load_state_dict(clip_file.load_clip(options.text)[0].text.state_dict())
         return model

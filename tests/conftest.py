@@ -10,6 +10,7 @@ from .browser import CHROMIUM
 from .versions import SKIPPED, WARNINGS
 
 if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
     torch.set_num_threads(1)
 
 

@@ -173,7 +173,7 @@ def test_visualize_writes_the_picture_and_says_where(tmp_path, capsys):
 
 def test_visualize_draws_several_and_prints_j(tmp_path, capsys):
     out = tmp_path / "neurons.png"
-    arguments = ["--layer", "image.scales.1", "--channel", "7", "--count", "2", "--history", "--image=fourier"]
+    arguments = ["--layer", "image.stages.3", "--channel", "7", "--count", "2", "--history", "--image=fourier"]
     more = ["--decorrelated", "--rotate", "5", "--scale", "0.1", "--jitter", "2"]
     assert main(["visualize", *arguments, *more, "--steps", "3", "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -192,8 +192,8 @@ def size_of(path):
         (["--class", "unicorn"], "Its classes: cassette player, cat"),
         (["--class", "99"], "the network has classes 0 to 11"),
         (["--layer", "image.nothing", "--channel", "0"], "the network has no such layer"),
-        (["--layer", "image.scales.1"], "--layer takes one of --channel, --channels, --neuron"),
-        (["--layer", "image.scales.1", "--channel", "9999"], "there is no channel 9999; it has 96, 0 to 95"),
+        (["--layer", "image.stages.3"], "--layer takes one of --channel, --channels, --neuron"),
+        (["--layer", "image.stages.3", "--channel", "9999"], "there is no channel 9999; it has 80, 0 to 79"),
         (["--channel", "1"], "--layer"),
         ([], "it needs one of"),
         (["a photo of a cat", "--class", "cat"], "it needs one of"),

@@ -16,7 +16,7 @@ from ..models.from_file import call_factory
 from ..models.load import NetworkWithInputs, build_network, load_network, random_pictures
 from ..models.pretrained import Pretrained
 from ..models.vocabulary import caption
-from ..training.alignment import loss, noisy
+from ..training.adversarial import contrast
 from ..visualization.activations.hooks import frozen_parameters
 
 DESCRIPTION = """
@@ -98,7 +98,7 @@ def _run_embedded(name: str) -> int:
     network = load_network(name)
     assert isinstance(network.model, CLIP)
     print(f"the gradient of an image: {audit_image_gradient(network)}")
-    print(f"a training step, which contains a gradient's gradient: {audit_training_step(network)}")
+    print(f"a training step: {audit_training_step(network)}")
     x = torch.zeros(1, 3, network.size, network.size, requires_grad=True)
     with frozen_parameters(network.model):
         saved = saved_bytes(network.model.image, x)
@@ -113,15 +113,15 @@ def audit_image_gradient(network: Pretrained) -> Audit:
 
 
 def audit_training_step(network: Pretrained) -> Audit:
-    """The audit of J of training/alignment.py, on random pictures, two of them with noise."""
+    """The audit of J of training/adversarial.py, on random pictures."""
     model, generator = network.model, torch.Generator().manual_seed(0)
     assert isinstance(model, CLIP)  # `network` comes from such a file
     x = torch.randn(4, 3, network.size, network.size, generator=generator)
-    tokens = model.config.vocabulary.tokenize([caption(name) for name in network.labels])
     before = [p.requires_grad for p in model.parameters()]
     try:
         model.requires_grad_()
-        return audit(loss(model, x, torch.arange(4), tokens, noisy(x[:2], generator)).J)
+        t = model.encode_text([caption(name) for name in network.labels])
+        return audit(contrast(model, x, torch.arange(4), t))
     finally:
         for p, trained in zip(model.parameters(), before, strict=True):
             p.requires_grad_(trained)

@@ -44,12 +44,12 @@ examples:
   chapter14 visualize "a photo of a dog" "a blurry photo of a church" --count 4 --page pictures.html
   chapter14 visualize --class parachute --film parachute.gif
   chapter14 visualize --model imagenet --class tabby "golden retriever" banana
-  chapter14 visualize --layer image.scales.1.1 --channels all --image fourier --decorrelated --photos ~/photographs
-  chapter14 visualize --layer image.scales.2 --neuron 3,2,2 --seed 5 --out neuron.png
+  chapter14 visualize --layer image.stages.3.0 --channels all --image fourier --decorrelated --photos ~/photographs
+  chapter14 visualize --layer image.stages.5 --neuron 3,2,2 --seed 5 --out neuron.png
   chapter14 visualize --model torchvision:resnet50 --layer layer4 --channel 12 --size 224 --robust
   chapter14 visualize --model open_clip:ViT-B-32 --weights openai "a photo of a cat"
   chapter14 visualize --list torchvision:resnet50
-  torchrun --nproc-per-node 4 -m chapter14 visualize --layer image.scales.1.1 --channels all
+  torchrun --nproc-per-node 4 -m chapter14 visualize --layer image.stages.3.0 --channels all
 
 Several pictures are written to a folder, each with its provenance, and to one contact sheet.
 """

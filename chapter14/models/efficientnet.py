@@ -1,15 +1,14 @@
-"""EfficientNet-Lite without its classifier (Tan and Le, 2019, arXiv:1905.11946; Lite has relu6 and no attention).
+"""EfficientNet-Lite (Tan and Le, 2019, arXiv:1905.11946; Lite has relu6 and no attention).
 
     x_out = h(conv(h(depthwise(h(conv(x_in))))))  (+ x_in)         an inverted residual (arXiv:1801.04381)
 
-Names and order of the tensors are those of the published weights. Two things differ from them: padding is the same on
-both sides, so that no copy is needed; and x is blurred by [1 2 1]/4 before the first convolution, whose stride of 2
-would otherwise put a grid of two pixels into the gradient dx_out/dx.
+The order of the tensors is that of the published weights. Two things differ from the published network: padding is the
+same on both sides, so that no copy is needed; and x is blurred by [1 2 1]/4 before the first convolution, whose stride
+of 2 would otherwise put a grid of two pixels into the gradient dx_out/dx.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,7 +39,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNet(nn.Module):
-    """x [B, 3, H, W] → [B, features]. A stage has a width, a kernel, a stride, and a number of blocks."""
+    """x [B, 3, H, W] → [B, dim]. A stage has a width, a kernel, a stride, and a number of blocks."""
 
     def __init__(
         self,
@@ -51,6 +50,7 @@ class EfficientNet(nn.Module):
         stem: int,
         expand: int,
         features: int,
+        dim: int,
     ):
         super().__init__()
         self.stem = nn.Sequential(*_normalized(3, stem, 3, 2), nn.ReLU6())
@@ -61,26 +61,24 @@ class EfficientNet(nn.Module):
             rest = (InvertedResidual(M, M, kernel, 1, expand if i else 1) for _ in range(n - 1))
             self.stages.append(nn.Sequential(first, *rest))
         self.head = nn.Sequential(*_normalized(widths[-1], features, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1))
+        self.out = nn.Linear(features, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.avg_pool2d(F.avg_pool2d(x, 2, 1, 1, count_include_pad=False), 2, 1)
-        return F.flatten(self.head(self.stages(self.stem(x))), 1)
+        return self.out(F.flatten(self.head(self.stages(self.stem(x))), 1))
 
     def load_published(self, path: str | Path) -> None:
-        """Loads a published state dict, whose last two tensors are the classifier's.
+        """Loads all but `out` from a published state dict, whose last two tensors are its classifier's.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: it is not this network's state dict.
         """
-        self.load_state_dict(_by_order(self.state_dict(), read_state_dict(Path(path)), path))
-
-
-def _by_order(own: Mapping[str, Tensor], published: Mapping[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    tensors = list(published.values())[:-2]
-    if [t.shape for t in tensors] != [t.shape for t in own.values()]:
-        raise ValueError(f"{path}: its tensors are not those of this EfficientNet-Lite.")
-    return dict(zip(own, tensors, strict=True))
+        published = list(read_state_dict(Path(path)).values())[:-2]
+        names = [name for name in self.state_dict() if not name.startswith("out.")]
+        if [t.shape for t in published] != [self.state_dict()[name].shape for name in names]:
+            raise ValueError(f"{path}: its tensors are not those of this EfficientNet-Lite.")
+        self.load_state_dict(dict(zip(names, published, strict=True)), strict=False)
 
 
 def _normalized(C: int, M: int, kernel: int, stride: int = 1, groups: int = 1) -> list[torch.nn.Module]:

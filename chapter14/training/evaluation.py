@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ..models.clip import CLIP
 from ..models.vocabulary import caption
-from .alignment import cosine, data_gradient
 from .photographs import ATTRIBUTES, HELD_OUT, Photographs
 
 Figures = dict[str, float]
@@ -53,30 +52,13 @@ class Evaluation:
             found[f"{attribute} {label}"] = (nodes.argmax(1) == a * len(self.labels) + i).float().mean().item()
         return found
 
-    def in_noise(self, generator: torch.Generator) -> tuple[Figures, Figures]:
-        """By a, for z = a x + (1 - a) noise: zero-shot accuracy, and the cosine of dc/dz and x - z, over all scales."""
-        accuracy, alignment = {}, {}
-        some = torch.randperm(len(self.x), generator=generator)[:192]
-        x, y, t = self.x[some], self.y[some], self.t[0]
-        for a in (0.0, 0.3, 0.5, 0.7, 0.9):
-            z = (a * x + (1 - a) * torch.randn(x.shape, generator=generator)).requires_grad_()
-            f = self.model.encode_image(z)
-            c = (f * t[y]).sum(1)
-            accuracy[str(a)] = ((f @ t.mT).argmax(1) == y).float().mean().item()
-            g = data_gradient(c, z).detach()
-            alignment[str(a)] = cosine(g, x - z.detach(), torch.ones(len(x), 4)).mean().item()
-        return accuracy, alignment
 
-
-def evaluate(model: CLIP, photographs: Photographs, each: int = 200, seed: int = 0) -> dict[str, Figures]:
-    """All figures, shares and cosines, rounded to thousandths; those in noise only for a network trained in noise."""
+def evaluate(model: CLIP, photographs: Photographs, each: int = 200) -> dict[str, Figures]:
+    """All figures, shares, rounded to thousandths."""
     evaluation = Evaluation(model, photographs, each)
     figures = {
         "zero-shot": evaluation.zero_shot(),
         "attribute, label given": evaluation.attribute(),
         "held-out pairs": evaluation.held_out(),
     }
-    if not model.adversarial:
-        accuracy, alignment = evaluation.in_noise(torch.Generator().manual_seed(seed))
-        figures |= {"zero-shot in noise": accuracy, "alignment in noise": alignment}
     return {name: {key: round(value, 3) for key, value in part.items()} for name, part in figures.items()}

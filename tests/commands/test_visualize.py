@@ -17,7 +17,7 @@ from chapter14.commands.shared.options import command_words, requested_objective
 from chapter14.commands.shared.picture_options import make_recipe
 from chapter14.commands.shared.signals import interrupt_on_signals
 from chapter14.files import NotWritten
-from chapter14.models.load import ASSETS, load_network
+from chapter14.models.load import load_network
 from chapter14.visualization import text
 from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.output.provenance import read_provenance
@@ -43,9 +43,8 @@ def visualize(*arguments, status=0):
     assert main(["visualize", *SHORT, *map(str, arguments)]) == status
 
 
-@pytest.mark.parametrize("model", ["embedded", str(ASSETS / "clip96.safetensors")])
-def test_without_options_the_recipe_is_that_of_python(model):
-    network, objectives = load_network(model), [text("a photo of a dog")]
+def test_without_options_the_recipe_is_that_of_python():
+    network, objectives = load_network(), [text("a photo of a dog")]
     ours, python = make_recipe(options(), network, objectives, None), find_recipe(network, objectives)
     assert repr(ours.transforms) == repr([*python.transforms])
     assert dataclasses.replace(ours, transforms=python.transforms) == python
@@ -95,7 +94,7 @@ def test_each_option_changes_the_picture_or_its_provenance(option, here):
     if option == "--decorrelated":
         words.append("--image=fourier")
     if option == "--softmax":
-        words.append("--against=a photo of a dog")
+        words += ["--against=a photo of a dog", "--guidance=1"]
     visualize(prompt, *words, "--out", "a.png")
     visualize(prompt, *words[1:], "--out", "b.png")
     a, b = read_provenance("a.png"), read_provenance("b.png")
@@ -110,7 +109,7 @@ def test_each_option_changes_the_picture_or_its_provenance(option, here):
     "words",
     [
         ["--dream"],
-        ["--direction", ",".join(["1"] + ["0"] * 95)],
+        ["--direction", ",".join(["1"] + ["0"] * 79)],
         ["--invert", "photo.png"],
         ["--caricature", "photo.png"],
         ["--style", "photo.png"],
@@ -124,7 +123,7 @@ def test_each_option_changes_the_picture_or_its_provenance(option, here):
     ids=" ".join,
 )
 def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(words, photo, capsys):
-    visualize("--layer", "image.scales.1", *words, "--out", "a.png")
+    visualize("--layer", "image.stages.3", *words, "--out", "a.png")
     os.unlink("a.json")
     photograph = [f"a.png is trusted to read photo.png ({word})" for word in words if word in PHOTOGRAPHS]
     assert main(["visualize", "--again", "a.png"]) == (2 if photograph else 0)
@@ -138,12 +137,12 @@ def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(wo
 
 
 def test_several_pictures_are_files_and_a_sheet(here, capsys):
-    visualize("--layer", "image.scales.1", "--channels", "0-1,7", "--count", "2", "--report")
-    folder = here / "pictures" / "embedded_image_scales_1"
+    visualize("--layer", "image.stages.3", "--channels", "0-1,7", "--count", "2", "--report")
+    folder = here / "pictures" / "embedded_image_stages_3"
     pictures = sorted(folder.glob("*.png"))
     assert len(pictures) == 6 and folder.with_suffix(".png").exists()
     assert [(read_provenance(p).objective, read_provenance(p).seed) for p in pictures] == [
-        (f"channel {i} of image.scales.1", seed) for i in (0, 1, 7) for seed in (0, 1)
+        (f"channel {i} of image.stages.3", seed) for i in (0, 1, 7) for seed in (0, 1)
     ]
     assert "--channel=7" in read_provenance(pictures[-1]).command and read_provenance(pictures[-1]).quality["unseen"]
     assert "saturated" in capsys.readouterr().out
@@ -164,8 +163,8 @@ def test_contact_sheet_labels_begin_with_what_differs(here, monkeypatch):
 
 
 def test_all_channels_are_all(here):
-    visualize("--layer", "image.heads.0.0", "--channels", "all")
-    assert len(list((here / "pictures" / "embedded_image_heads_0_0").glob("*.png"))) == 4
+    visualize("--layer", "image.stages.0", "--channels", "all")
+    assert len(list((here / "pictures" / "embedded_image_stages_0").glob("*.png"))) == 16
 
 
 def test_from_one_sentence_to_another(here, capsys):
@@ -178,7 +177,7 @@ def test_from_one_sentence_to_another(here, capsys):
 
 
 def test_pictures_that_are_to_differ(here, capsys):
-    visualize("--layer", "image.scales.1", "--channel", "3", "--diverse", "10", "--count", "2", "--out", "two.png")
+    visualize("--layer", "image.stages.3", "--channel", "3", "--diverse", "10", "--count", "2", "--out", "two.png")
     picture = sorted((here / "two").glob("*.png"))[1]
     assert main(["visualize", "--again", str(picture)]) == 0
     assert "identical to" in capsys.readouterr().out
@@ -188,7 +187,7 @@ def test_film_page_and_photographs(photo, here, capsys):
     (here / "photos").mkdir()
     os.rename("photo.png", "photos/one.png")
     visualize(
-        "--layer", "image.scales.1", "--style", "photos/one.png", "--report", "--page", "b.html", "--photos", "photos"
+        "--layer", "image.stages.3", "--style", "photos/one.png", "--report", "--page", "b.html", "--photos", "photos"
     )
     visualize("a photo of a cat", "a photo of a dog", "--film", "a.gif", "--page", "a.html", "--photos", "photos")
     said = capsys.readouterr().out
@@ -380,7 +379,7 @@ def test_file_names_have_a_maximum_length():
 
 
 def test_several_processes_share_the_channels(here):
-    command = ["visualize", "--layer", "image.heads.0.0", "--channels", "all", *SHORT]
+    command = ["visualize", "--layer", "image.stages.3", "--channels", "0-3", *SHORT]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
     done = subprocess.run([*launch, "-m", "chapter14", *command, "--out", "two.png"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -395,8 +394,8 @@ def test_several_processes_share_the_channels(here):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["--layer", "image.scales.1", "--channels", "7-"], "it is all, or numbers and ranges"),
-        (["--layer", "image.scales.1", "--channels", "5-3"], "it is all, or numbers and ranges"),
+        (["--layer", "image.stages.3", "--channels", "7-"], "it is all, or numbers and ranges"),
+        (["--layer", "image.stages.3", "--channels", "5-3"], "it is all, or numbers and ranges"),
         (["a photo of a cat", "--batch", "-1"], "--batch -1: it is at least 1"),
         (["a photo of a cat", "--guidance", "nan"], "J is [nan]"),
         (["a photo of a cat", "--rotate", "nan"], "--rotate nan: it is a finite number"),
@@ -411,7 +410,7 @@ def test_several_processes_share_the_channels(here):
         (
             [
                 "--layer",
-                "image.scales.1",
+                "image.stages.3",
                 "--dream",
                 "--report",
                 "--second",
@@ -419,19 +418,19 @@ def test_several_processes_share_the_channels(here):
                 "--second-weights",
                 "random",
             ],
-            "image.scales.1: the network has no such layer",
+            "image.stages.3: the network has no such layer",
         ),
         (["a photo of a cat", "--size", "1000000"], "it takes 12000000.0 MB, and "),
-        (["--layer", "image.scales.1", "--direction", ",".join(["0.123456"] * 90)], "it has 90 entries"),
+        (["--layer", "image.stages.3", "--direction", ",".join(["0.123456"] * 90)], "it has 90 entries"),
         (["a photo of a cat", "--prior", "nothing.py:edges=1"], "nothing.py: there is no such file"),
         (["--list", "embedded", "--size", "big"], "it is a number of pixels"),
-        (["--layer", "image.scales.1", "--channels", "95-97"], "there is no channel 96"),
-        (["--layer", "image.scales.1", "--neuron", "1,2"], "it is a number, or CHANNEL,ROW,COLUMN"),
-        (["--layer", "image.scales.1", "--direction", "a"], "numbers with commas"),
-        (["--layer", "image.scales.1", "--direction", "1,2"], "96"),
-        (["--layer", "image.scales.1", "--invert", "nothing.png"], "there is no such file"),
-        (["--layer", "image.scales.1", "--dream", "--channel", "1"], "--layer takes one of"),
-        (["--layer", "image.scale.1", "--dream"], "image.scales.1"),
+        (["--layer", "image.stages.3", "--channels", "79-81"], "there is no channel 80"),
+        (["--layer", "image.stages.3", "--neuron", "1,2"], "it is a number, or CHANNEL,ROW,COLUMN"),
+        (["--layer", "image.stages.3", "--direction", "a"], "numbers with commas"),
+        (["--layer", "image.stages.3", "--direction", "1,2"], "80"),
+        (["--layer", "image.stages.3", "--invert", "nothing.png"], "there is no such file"),
+        (["--layer", "image.stages.3", "--dream", "--channel", "1"], "--layer takes one of"),
+        (["--layer", "image.stage.3", "--dream"], "image.stages.3"),
         (["a photo of a cat", "--prior", "tv"], "it is NAME=WEIGHT"),
         (["a photo of a cat", "--prior", "beauty=1"], "it is NAME=WEIGHT, with a name of tv"),
         (["a photo of a cat", "--cycles", "2"], "numbers from 0 to below 1"),
@@ -467,19 +466,19 @@ def test_out_of_memory_error(where, here, monkeypatch, capsys):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
     if where == "the picture":
-        monkeypatch.setattr("chapter14.visualization.images.image.Pixels.parameters", no_room)
+        monkeypatch.setattr("chapter14.visualization.images.image.Pyramid.parameters", no_room)
     else:
-        monkeypatch.setattr("chapter14.models.clip.ImageTower.forward", no_room)
+        monkeypatch.setattr("chapter14.models.efficientnet.EfficientNet.forward", no_room)
     visualize("a photo of a cat", status=2)
     assert "more memory than there is" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_photograph_that_is_none_is_said(here, capsys):
     (here / "a.png").write_text("no picture")
-    visualize("--layer", "image.scales.1", "--invert", "a.png", status=2)
+    visualize("--layer", "image.stages.3", "--invert", "a.png", status=2)
     assert "a.png: it cannot be read as a picture" in capsys.readouterr().err
     (here / "v.txt").write_bytes(b"\xff\xfe\0")
-    visualize("--layer", "image.scales.1", "--direction", "v.txt", status=2)
+    visualize("--layer", "image.stages.3", "--direction", "v.txt", status=2)
     assert "--direction v.txt: it is numbers with commas" in capsys.readouterr().err
 
 
@@ -493,11 +492,11 @@ def test_command_words_parse_to_the_same_options():
 
 
 def test_a_direction_may_be_a_file(here):
-    (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 95))
+    (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 79))
     network = load_network()
-    (asked,) = requested_objectives(options("--layer", "image.scales.1", "--direction", "v.txt"), network)
-    x_l = {"image.scales.1": torch.randn(2, 96, 12, 12), "picture": torch.zeros(2, 3, 48, 48)}
-    torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.scales.1"][:, 0].mean((1, 2)))
+    (asked,) = requested_objectives(options("--layer", "image.stages.3", "--direction", "v.txt"), network)
+    x_l = {"image.stages.3": torch.randn(2, 80, 6, 6), "picture": torch.zeros(2, 3, 96, 96)}
+    torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.stages.3"][:, 0].mean((1, 2)))
 
 
 def test_a_record_is_json(here):

@@ -96,10 +96,10 @@ NAMES = {
     "among others": (["a photo of a cat", "--prior", "tv=1", "mine.py:prior=0.1"], "run mine.py"),
     "a library that lies here": (["--model=timm:x", "--weights=random", "--layer=a", "--dream"], "timm.py"),
     "a photograph to begin with": (["a photo of a cat", "--start=photo.png"], "read photo.png"),
-    "to invert": (["--layer=image.scales.1", "--invert=photo.png"], "read photo.png"),
-    "its style": (["--layer=image.scales.1", "--style", "photo.png"], "read photo.png"),
-    "to exaggerate": (["--layer=image.scales.1", "--caricature=photo.png"], "read photo.png"),
-    "a file of numbers": (["--layer=image.scales.1", "--direction=mine.py"], "read mine.py"),
+    "to invert": (["--layer=image.stages.3", "--invert=photo.png"], "read photo.png"),
+    "its style": (["--layer=image.stages.3", "--style", "photo.png"], "read photo.png"),
+    "to exaggerate": (["--layer=image.stages.3", "--caricature=photo.png"], "read photo.png"),
+    "a file of numbers": (["--layer=image.stages.3", "--direction=mine.py"], "read mine.py"),
     "a file of weights": (["--model=mine.safetensors", "a photo of a cat"], "read mine.safetensors"),
     "a device": (["--model=/dev/zero", "a photo of a cat"], "read /dev/zero"),
     "a library's weights": (["--model=torchvision:resnet18", "--class=1"], "download the default weights"),
@@ -191,8 +191,8 @@ def test_a_page_does_none_of_it_and_shows_the_others(here, capsys):
         ["a photo of a cat", "--size=100000"], ["a photo of a cat", "--size=8000", "--count=9"],
         ["a photo of a cat", "--pad=1000000"], ["a photo of a cat", "--jitter=-1000000"],
         ["a photo of a cat", "--to=a photo of a dog", "--between=1000000"], ["a photo of a cat", "--blur=1e9"],
-        ["--layer=image.scales.1", "--channels=0-999999999999"], ["a photo of a cat", "--cycles=" + "0.1," * 1000],
-        ["--layer=image.scales.1", "--channel=99999999999999999999"], ["a photo of a cat"] * 300,
+        ["--layer=image.stages.3", "--channels=0-999999999999"], ["a photo of a cat", "--cycles=" + "0.1," * 1000],
+        ["--layer=image.stages.3", "--channel=99999999999999999999"], ["a photo of a cat"] * 300,
     ],
     ids=lambda words: words[-1][:20],
 )  # fmt: skip
@@ -357,14 +357,14 @@ def test_broken_weights_are_a_line(name, here, capsys):
     is_said(lines, name)
 
 
-CONFIGS = [{"size": 10**9}, {"blocks": [10**9] * 3}, {"blocks": [10**5] * 3}, {"hidden": 10**6}, {"text_heads": 3},
-           {"text_heads": 0}, {"widths": []}, {"widths": "abc"}, {"pool": True}, {"extra": 1}, {"vocabulary": 5},
+CONFIGS = [{"size": 10**9}, {"blocks": [10**9] * 3}, {"blocks": [10**5] * 3}, {"features": 10**6}, {"text_heads": 3},
+           {"text_heads": 0}, {"widths": []}, {"widths": "abc"}, {"stem": True}, {"extra": 1}, {"vocabulary": 5},
            {"vocabulary": {"words": [1, 2], "context": 5}}]  # fmt: skip
 
 
 def tiny():
     torch.manual_seed(0)
-    return CLIP(Config(build_vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (2, 2), 4, 8, 8, 1, 2, 4))
+    return CLIP(Config(build_vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (3, 3), (1, 2), 4, 1, 8, 8, 1, 2, 4)).eval()
 
 
 @pytest.mark.parametrize("change", [*CONFIGS, "labels", "deep", "none"], ids=str)

@@ -180,18 +180,20 @@ def drawn(network, image, **options):
 @each_image
 def test_each_image_descends(image, network):
     x, history, *_ = drawn(network, image)
-    assert x.shape == (2, image.channels, 48, 48) and x.abs().max() <= 1
+    assert x.shape == (2, image.channels, 96, 96) and x.abs().max() <= 1
     assert (history[-1] < history[0]).all()
 
 
 @pytest.mark.parametrize("image", [MACO(), Alpha(Pixels())], ids=["maco", "alpha"])
-def test_a_seed_draws_the_same_picture_in_any_batch(image, network):
+def test_a_seed_draws_the_same_picture_in_any_batch(image):
+    network = load_network()
+    network.model.double()  # in float32, rounding differs between batch sizes, and a descent amplifies it
     together, alone = drawn(network, image, steps=3), drawn(network, image, steps=3, batch=1)
-    assert_close(together.x, alone.x, atol=1e-3, rtol=1e-3)
+    assert_close(together.x, alone.x, atol=1e-6, rtol=0)
 
 
 def test_a_photograph_without_alpha_begins_opaque(network):
-    x = photograph(Pixels(), (48, 48), 1, torch.float32)[0]
+    x = photograph(Pixels(), (96, 96), 1, torch.float32)[0]
     assert drawn(network, Alpha(Pixels()), start=x, steps=1, count=1).x[0, 3].mean() > 0.95
 
 
@@ -205,12 +207,12 @@ def test_a_network_that_takes_one_channel(image):
 
 
 def test_what_does_not_fit_is_said(network, tmp_path):
-    with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 48 x 48"):
+    with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 96 x 96"):
         drawn(network, Fourier(64))
     with pytest.raises(ValueError, match=r"needs a background: transforms=\(Composite\(\), ...\)"):
         drawn(network, Alpha(Pixels()), transforms=TRANSFORMS)
     with pytest.raises(ValueError, match="has 3 channels, and start has 1"):
-        drawn(network, Pixels(), start=torch.zeros(1, 48, 48))
+        drawn(network, Pixels(), start=torch.zeros(1, 96, 96))
     with pytest.raises(ValueError, match="colours have three channels"):
         Decorrelated(Pixels(channels=1))
     with pytest.raises(ValueError, match="Pyramid: levels is at least 1; it was given levels=0"):

@@ -213,7 +213,7 @@ def test_from_one_to_another(network):
         interpolate(a, b, 1)
 
 
-def test_a_network_trained_adversarially_tells_a_sentence_from_all_that_say_something_else():
+def test_the_embedded_network_tells_a_sentence_from_all_that_say_something_else():
     network = load_network()
     config = replace(network.model.config, size=32, widths=(2, 3), blocks=(1, 1), kernels=(3, 3), strides=(1, 2))
     network = Pretrained(CLIP(config).eval(), 32, ("cat", "dog"), {"attributes": ["", "dark", "black and white"]})
@@ -231,7 +231,7 @@ def test_a_network_trained_adversarially_tells_a_sentence_from_all_that_say_some
 
 def test_a_sentence_against_others():
     network = load_network()
-    x = torch.randn(2, 3, 48, 48)
+    x = torch.randn(2, 3, 96, 96)
     ours, other = network.sentences(["a photo of a cat", "a photo of a dog"])
     f = network(x)
     assert_close(value(network, text("a photo of a cat", 0), x), f @ ours)

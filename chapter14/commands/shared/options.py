@@ -20,11 +20,20 @@ from ...models.pretrained import Pretrained
 from ...visualization.activations.hooks import PICTURE
 from ...visualization.activations.layers import channels
 from ...visualization.objectives.features import direction, diversity, dream
-from ...visualization.objectives.objective import Objective, channel, interpolate, label, neuron, own, text
+from ...visualization.objectives.objective import (
+    GUIDANCE,
+    Objective,
+    channel,
+    interpolate,
+    label,
+    neuron,
+    own,
+    text,
+)
 from ...visualization.objectives.priors import blur, l2, mean_alpha, natural_spectrum, total_variation
 from ...visualization.objectives.reference import caricature, invert, style
 from ...visualization.optimization.optimize import visualize
-from ...visualization.optimization.recipe import OWN, STEPS
+from ...visualization.optimization.recipe import EMBEDDED, STEPS
 from ...visualization.transforms.presets import JITTER, NOISE
 from .picture_options import IMAGES, is_number, picture_size, read_photograph
 
@@ -63,7 +72,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
 
     add = group("options of the objective")
     add("--against", nargs="+", action="extend", default=[], metavar="PROMPT", help="sentences that it must not fit")
-    guidance = "how strongly a sentence is contrasted with other captions (3)"
+    guidance = f"how strongly a sentence is contrasted with others ({GUIDANCE}; the embedded network: --softmax)"
     add("--guidance", type=float, help=guidance)
     add("--softmax", action="store_true", help="its probability among the others")
     add("--to", metavar="PROMPT", help="from the sentence to this one, in --between pictures")
@@ -107,9 +116,9 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> list[argparse.Acti
     add = group("descent")
     add("--seed", type=int, default=_default(visualize, "seed"), help="determines the picture (%(default)s)")
     add("--count", type=int, default=_default(visualize, "count"), help="the number of seeds (%(default)s)")
-    add("--steps", type=int, help=f"of the first descent ({OWN.steps}; of other networks {STEPS})")
+    add("--steps", type=int, help=f"of the first descent ({EMBEDDED.steps}; of other networks {STEPS})")
     cycles = "then descents from a mixture of this share of the picture with noise, or none"
-    add("--cycles", help=f"{cycles} ({','.join(map(str, OWN.cycles))}; of other networks none)")
+    add("--cycles", help=f"{cycles} ({','.join(map(str, EMBEDDED.cycles))}; of other networks none)")
     length = "the sum of the lengths of the steps; 1 is the distance from white noise to a photograph (the image's)"
     add("--path-length", type=float, metavar="LENGTH", help=length)
     add("--rate", type=float, help="Adam's, on the image's parameters, instead of steps of given lengths")

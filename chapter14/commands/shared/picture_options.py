@@ -40,9 +40,8 @@ def make_recipe(
     find = functools.partial(find_recipe, network, objectives, size, options.steps, cycles, start=start)
     default = find()
     image, rate, path_length = make_image(options, default.image), options.rate, options.path_length
-    if rate is None and path_length is None:
-        rate = None if options.image else default.rate
-        path_length = default.path_length if image == default.image else None  # another image, its own
+    if rate is None and path_length is None and not options.image:
+        rate = default.rate
     if any(getattr(options, name) not in (None, False) for name in TRANSFORMS):
         transforms = make_transforms(options)
     else:

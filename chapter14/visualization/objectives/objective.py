@@ -10,7 +10,7 @@
 
 Others are in features.py, reference.py and priors.py. Objectives can be added:
 
-    text("a photo of a cat") - 0.5 * channel("image.scales.0", 3)
+    text("a photo of a cat") - 0.5 * channel("image.stages.1", 3)
 
 axes.py determines which axis of a layer has its channels, unless `axis` is given.
 """
@@ -32,6 +32,9 @@ from ...models.pretrained import Pretrained
 from ...models.vocabulary import THINGS, caption
 from ..activations.axes import channels_first
 from ..activations.hooks import OUTPUT, PICTURE, Position
+
+#: The weight of a sentence against others, in `text`.
+GUIDANCE = 3
 
 Value = Callable[[Mapping[str, Tensor]], Tensor]
 
@@ -162,10 +165,10 @@ def text(
     diffusion models). With guidance 0 it is the sentence's own node, whose pictures show less.
 
     Args:
-        guidance: 3 by default; but for a network that was trained adversarially, `softmax` is the default.
+        guidance: `GUIDANCE` by default; but for `chapter14.models.clip.CLIP`, `softmax` is the default.
         against: the other sentences; by default, captions of the network's classes that the sentence does not name, or
-            of common things, if the network has no classes and an open vocabulary; for a network that was trained
-            adversarially, of its classes with each attribute, unless they say all that the sentence says.
+            of common things, if the network has no classes and an open vocabulary; for `CLIP`, of its classes with each
+            attribute, unless they say all that the sentence says.
         softmax: maximize the logarithm of the sentence's probability among `against`.
 
     Raises, once it is bound to a network:
@@ -177,13 +180,12 @@ def text(
         raise ValueError(f"{prompt!r}: softmax needs other sentences, `against`.")
 
     def bind(network: Pretrained) -> Value:
-        adversarial = isinstance(network.model, CLIP) and network.model.adversarial
-        probability = softmax or (adversarial and guidance is None)
+        probability = softmax or (isinstance(network.model, CLIP) and guidance is None)
         t, *rest = network.sentences([prompt, *(others or _others(network, prompt, probability))])
         if probability and rest:
             W = torch.stack([t, *rest])
             return lambda x: _flat(F.narrow(F.log_softmax(F.linear(x[OUTPUT], W), 1), 1, 0, 1))
-        w = t + (3 if guidance is None else guidance) * (t - torch.stack(rest).mean(0)) if rest else t
+        w = t + (GUIDANCE if guidance is None else guidance) * (t - torch.stack(rest).mean(0)) if rest else t
         return lambda x: _flat(F.linear(x[OUTPUT], w[None]))
 
     name = f"{prompt} against {', '.join(others)}" if others else prompt

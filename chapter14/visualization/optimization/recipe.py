@@ -1,13 +1,12 @@
 """How a picture is drawn unless the caller says otherwise: parameterization, transforms, steps.
 
-    OWN             for the embedded network, whose gradient leads from noise to a picture: pixels, steps of given
-                    lengths, and descents from mixtures of the picture with noise
-    ADVERSARIAL     for a CLIP that was trained adversarially, whose gradient is smooth: a pyramid in decorrelated
-                    colours, random crops, steps of given lengths, and descents from mixtures with noise
+    EMBEDDED        for the embedded network, whose gradient is smooth: a pyramid in decorrelated colours, random crops,
+                    steps of given lengths, and descents from mixtures of the picture with noise
     output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
                     bounded, by Adam, seen in crops of several sizes, at half the picture's size if the network takes it
     inner_recipe    for another network's layer inside, whose places must stay: the same, with lucid's transforms, from
                     noise
+    start_recipe    for another network, from a given picture: pixels, steps of given lengths
 
 docs/recipe.md has the measurements behind `output_recipe`. Lucid (Olah, Mordvintsev, Schubert, 2017) has the same
 parameterization and rule.
@@ -46,8 +45,7 @@ class Recipe:
 
 
 STEPS = 200  # of the recipes for other networks
-OWN = Recipe(Pixels(), TRANSFORMS, 60, (0.4, 0.6, 0.8), path_length=Pixels().path_length)
-ADVERSARIAL = Recipe(
+EMBEDDED = Recipe(
     Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 32, (0.4, 0.7), path_length=2.5
 )
 NOISE = 0.02
@@ -64,6 +62,11 @@ def output_recipe(network: Pretrained, size: tuple[int, int]) -> Recipe:
 def inner_recipe(network: Pretrained, size: tuple[int, int]) -> Recipe:
     """For pictures of this size, (height, width)."""
     return _photographic(network, size, ROBUST, INNER_NOISE)
+
+
+def start_recipe(network: Pretrained) -> Recipe:
+    image = Pixels(channels=network.channels)
+    return Recipe(image, TRANSFORMS, 60, (), path_length=image.path_length)
 
 
 def _photographic(network: Pretrained, size: tuple[int, int], transforms: Sequence[Transform], noise: float) -> Recipe:
@@ -88,12 +91,14 @@ def default_recipe(
     network: Pretrained, objectives: Sequence[Objective], size: tuple[int, int], image: Image | None, start: bool
 ) -> Recipe:
     """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
-    if isinstance(network.model, CLIP) and network.model.adversarial:
-        recipe = ADVERSARIAL
-    elif start or isinstance(network.model, CLIP):
-        recipe = replace(OWN, image=Pixels(channels=network.channels))
+    if isinstance(network.model, CLIP):
+        recipe = EMBEDDED
+    elif start:
+        recipe = start_recipe(network)
     elif frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}:
         recipe = output_recipe(network, size)
     else:
         recipe = inner_recipe(network, size)
-    return recipe if image is None else replace(recipe, image=image, rate=None, path_length=image.path_length)
+    if image is None or image == recipe.image:
+        return recipe
+    return replace(recipe, image=image, rate=None, path_length=image.path_length)

@@ -7,7 +7,7 @@ from .move import Flip, Jitter, Pad
 from .transform import Transform
 from .warp import Affine
 
-#: The default of `visualize` for the embedded network.
+#: Small ones, which keep every detail of a picture: the default of a descent from a given picture.
 JITTER, NOISE = Jitter(1), Noise(0.05)
 TRANSFORMS: tuple[Transform, ...] = (JITTER, Flip(), NOISE)
 

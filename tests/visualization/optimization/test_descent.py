@@ -27,7 +27,7 @@ from chapter14.visualization.optimization import batch_size
 
 pytestmark = pytest.mark.slow
 
-PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.scales.1", 7)]
+PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.stages.3", 7)]
 SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps
 
 
@@ -57,12 +57,14 @@ def test_pictures_do_not_depend_on_the_batch(batch):
     assert_close(visualize(model, objectives, count=3, size=16, batch=batch, **SHORT), together)
 
 
-def test_each_objective_has_its_pictures_and_each_seed_its_own(network):
+def test_each_objective_has_its_pictures_and_each_seed_its_own():
+    network = load_network()
+    network.model.double()  # in float32, rounding differs between batch sizes, and a descent amplifies it
     together = visualize(network, PROMPTS, count=2, seed=3, **SHORT)
     for i, objective in enumerate(PROMPTS):
         for j in range(2):
             alone = visualize(network, objective, seed=3 + j, **SHORT)
-            assert_close(together.x[2 * i + j], alone.x[0], atol=1e-3, rtol=0)  # in float32
+            assert_close(together.x[2 * i + j], alone.x[0], atol=1e-6, rtol=0)
     assert not torch.equal(together.x[0], together.x[1])
 
 
@@ -234,7 +236,7 @@ def test_through_relu_wakes_the_dead(relu):
 
 
 def test_from_a_picture_it_begins_there_and_adds_no_noise(network):
-    start = torch.rand(3, 48, 48) * 2 - 1
+    start = torch.rand(3, 96, 96) * 2 - 1
     xs = []
     visualize(
         network,
@@ -250,9 +252,11 @@ def test_from_a_picture_it_begins_there_and_adds_no_noise(network):
     assert (several.x[0] - start).norm() < (several.x[0] + start).norm()
 
 
-def test_bfloat16_draws_nearly_the_same(network):
-    half, whole = (visualize(network, PROMPTS[0], precision=p, **SHORT) for p in (torch.bfloat16, None))
-    assert half.x.dtype == torch.float32 and 0 < (half.x - whole.x).abs().mean() < 0.05
+def test_bfloat16_descends_as_far(network):
+    half, whole = (visualize(network, PROMPTS[0], precision=p, steps=8, cycles=()) for p in (torch.bfloat16, None))
+    assert half.x.dtype == torch.float32 and not torch.equal(half.x, whole.x)
+    assert_close(half.history[0], whole.history[0], atol=0, rtol=0.01)
+    assert half.history[-1] < 0.1 * half.history[0]
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # at which Dynamo looks

@@ -9,13 +9,12 @@ from torch.testing import assert_close
 
 import chapter14
 import chapter14.nn as nn
-from chapter14.models.clip import CLIP
 from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import DeadNeuron, Pixels, ResizedCrop, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
 from chapter14.visualization.optimization.descent import StepPlan, descend
 from chapter14.visualization.optimization.optimize import find_recipe
-from chapter14.visualization.optimization.recipe import ADVERSARIAL, OWN, inner_recipe, output_recipe
+from chapter14.visualization.optimization.recipe import EMBEDDED, inner_recipe, output_recipe, start_recipe
 from chapter14.visualization.transforms.move import Jitter
 
 pytestmark = pytest.mark.slow
@@ -37,11 +36,11 @@ def short(network, objective, **options):
         text("a dark photo of a church"),
         label("parachute"),
         label(3),
-        channel("image.scales.1", 7),
-        neuron("image.scales.2", 3),
-        neuron("image.scales.2", 3, 0, 1),
+        channel("image.stages.3", 7),
+        neuron("image.stages.5", 3),
+        neuron("image.stages.5", 3, 0, 1),
         neuron("image.out", 5),
-        text("a photo of a cat") - 0.1 * channel("image.scales.0", 3),
+        text("a photo of a cat") - 0.1 * channel("image.stages.1", 3),
     ],
     ids=lambda objective: objective.name,
 )
@@ -152,9 +151,8 @@ def test_adam_takes_the_steps_of_torchs():
 
 def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
     other, out = Pretrained(convolutions(), 64), [label(1)]
-    assert find_recipe(network, out) == OWN and find_recipe(other, out, start=torch.zeros(3, 64, 64)).image == OWN.image
-    config = replace(network.model.config, size=32, widths=(2, 3), blocks=(1, 1), kernels=(3, 3), strides=(1, 2))
-    assert find_recipe(Pretrained(CLIP(config), 32), out) == ADVERSARIAL
+    assert find_recipe(network, out) == EMBEDDED == find_recipe(network, out, image=EMBEDDED.image)
+    assert find_recipe(other, out, start=torch.zeros(3, 64, 64)) == start_recipe(other)
     recipe = find_recipe(other, out)
     assert recipe == output_recipe(other, (64, 64)) and recipe.path_length is None
     assert (
@@ -186,7 +184,7 @@ def test_how_much_of_its_noise_is_left(network):
     near = chapter14.visualize(network, "a photo of a cat", steps=1, cycles=(), path_length=0.01)
     far = chapter14.visualize(network, "a photo of a cat", steps=8, cycles=(), path_length=3)
     assert near.noise > 0.95 > 0.8 > far.noise
-    start = torch.zeros(3, 48, 48)
+    start = torch.zeros(3, 96, 96)
     assert chapter14.visualize(network, "a photo of a cat", steps=1, start=start).noise == 0
 
 

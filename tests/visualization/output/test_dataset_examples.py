@@ -55,7 +55,7 @@ def test_most_and_least_of_several_objectives_in_one_pass(batch, folder, brightn
 
 def test_values_are_the_objectives_own(folder):
     network = load_network()
-    objectives = [label("cat"), neuron("image.scales.2", 3), channel("image.scales.1", 7)]
+    objectives = [label("cat"), neuron("image.stages.5", 3), channel("image.stages.3", 7)]
     found = dataset_examples(network, objectives, folder, 10)
     with objective_values(network, objectives) as measure:
         for o, near in enumerate(found):

@@ -206,7 +206,7 @@ def test_it_fits_and_is_legible(width, opened):
 def pictures(tmp_path):
     """A folder of two pictures that the embedded network could have drawn."""
     weights = fingerprint(load_network().model.state_dict())
-    for i, command in enumerate((["a photo of a cat"], ["--layer", "image.scales.1", "--channel", "7"])):
+    for i, command in enumerate((["a photo of a cat"], ["--layer", "image.stages.3", "--channel", "7"])):
         kept = a_record(command[-1], i, weights=weights, command=["visualize", *command], quality={"score": 1.0 + i})
         save_with_provenance(noise(), tmp_path / "pictures" / f"{i}.png", kept)
     noise().save(tmp_path / "pictures" / "sheet.png")

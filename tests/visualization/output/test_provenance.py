@@ -26,8 +26,8 @@ from chapter14.visualization.output.render import to_image
 
 pytestmark = pytest.mark.slow
 
-OBJECTIVES = [label("cat"), channel("image.scales.1", 7)]
-OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(48)}
+OBJECTIVES = [label("cat"), channel("image.stages.3", 7)]
+OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(96)}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def a_record():
 
 def test_each_picture_has_its_record(its_records, drawn):
     assert [(r.objective, r.seed) for r in its_records] == [
-        ("class cat", 5), ("class cat", 6), ("channel 7 of image.scales.1", 5), ("channel 7 of image.scales.1", 6)
+        ("class cat", 5), ("class cat", 6), ("channel 7 of image.stages.3", 5), ("channel 7 of image.stages.3", 6)
     ]  # fmt: skip
     for b, record in enumerate(its_records):
         assert record.history == pytest.approx(drawn.history[:, b].tolist(), rel=1e-5) and record.alive
@@ -63,15 +63,15 @@ def test_each_picture_has_its_record(its_records, drawn):
 
 def test_every_option_is_in_it_those_too_that_were_not_given(its_records):
     options = its_records[0].options
-    assert options["steps"] == 3 and options["cycles"] == [] and options["image"].startswith("Fourier(width=48")
-    assert options["transforms"][0] == "Jitter(pixels=1)" and options["through_relu"] == 0
+    assert options["steps"] == 3 and options["cycles"] == [] and options["image"].startswith("Fourier(width=96")
+    assert options["transforms"][0] == "Flip()" and options["through_relu"] == 0
     assert not {"model", "objective", "on_step", "checkpoint"} & options.keys()
 
 
 def test_options_that_json_does_not_know_are_in_it_too(network, drawn):
-    options = OPTIONS | {"start": torch.zeros(3, 48, 48), "precision": torch.bfloat16, "on_step": print}
+    options = OPTIONS | {"start": torch.zeros(3, 96, 96), "precision": torch.bfloat16, "on_step": print}
     kept = describe(drawn, network, OBJECTIVES, options)[0].options
-    assert kept["start"].startswith("[3, 48, 48] ") and kept["precision"] == "torch.bfloat16"
+    assert kept["start"].startswith("[3, 96, 96] ") and kept["precision"] == "torch.bfloat16"
     json.dumps(kept)
 
 

@@ -49,8 +49,8 @@ def test_the_spectrum_tells_noise_from_photographs():
 
 
 def test_the_score_is_the_objectives_and_falls_where_the_picture_is_moved(network):
-    drawn = visualize(network, [label("cat"), neuron("image.scales.1", 7)], steps=20, cycles=())
-    objectives = [label("cat"), neuron("image.scales.1", 7)]
+    drawn = visualize(network, [label("cat"), neuron("image.stages.3", 7)], steps=20, cycles=())
+    objectives = [label("cat"), neuron("image.stages.3", 7)]
     found = measure_quality(network, objectives, drawn.x)
     one_by_one = measure_quality(network, objectives, drawn.x, batch=1)
     assert [q.unseen for q in found] == pytest.approx([q.unseen for q in one_by_one], rel=1e-3)

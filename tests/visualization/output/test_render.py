@@ -71,7 +71,7 @@ def test_what_is_transparent_lets_the_background_through():
 def test_a_sheet_is_in_rows_and_labels_stay_below_their_pictures():
     black = Image.new("RGB", (48, 48))
     assert render.contact_sheet([black] * 5, [""] * 5, 3).size == (3 * 56 + 8, 2 * 56 + 8)
-    page = render.contact_sheet([black] * 2, ["channel 12345 of image.scales.1.1", ""], 2)
+    page = render.contact_sheet([black] * 2, ["channel 12345 of image.stages.3.0", ""], 2)
     assert page.size == (2 * 56 + 8, 56 + 18 + 8)
     below = page.crop((0, 57, page.width, page.height)).convert("L")
     assert below.getextrema()[0] < 128
