@@ -13,11 +13,11 @@ from .canvas import Canvas, Rect
 from .style import DATA, MUTED, two_decimals
 
 SENTENCE = "a photo of a cat"
-STAGES = (0, 0.12, 0.24, 0.36, 0.64, 1)  # the images shown, as fractions of all steps
+STAGES = (0, 0.05, 0.15, 0.5, 0.75, 1)  # the images shown, as fractions of all steps
 SIDE, PIXELS = 1.23, 144
 
 
-def optimal_image(canvas: Canvas, steps: int = 60) -> None:
+def optimal_image(canvas: Canvas, steps: int | None = None) -> None:
     """14.23"""
     network = load_network("embedded")
     images: list[Tensor] = []
@@ -32,7 +32,7 @@ def optimal_image(canvas: Canvas, steps: int = 60) -> None:
     _curve(canvas, J, 1.1, 1.0)
     weights = fingerprint(network.model.state_dict())[:12]
     canvas.text(
-        0, 2.4, f"$J$ = −(node for “{SENTENCE}”) before each step; noise is added three times. Weights {weights}.",
+        0, 2.4, f"$J$ = −log (probability of “{SENTENCE}”) before each step; noise is added twice. Weights {weights}.",
         size=9, colour=MUTED,
     )  # fmt: skip
     canvas.numbers["J"] = J

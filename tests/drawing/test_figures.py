@@ -30,7 +30,7 @@ COLOURS = "#4db3ff", "#33e633", "#e63333", "#f7e059", "#f2d69e"
 @functools.cache
 def drawn(number):
     """The picture, and its SVG."""
-    picture = figure(number) if number != CAT else figure(number, steps=3)
+    picture = figure(number) if number != CAT else figure(number, steps=12)
     return picture, picture.svg()
 
 

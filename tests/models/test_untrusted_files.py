@@ -364,7 +364,9 @@ CONFIGS = [{"size": 10**9}, {"blocks": [10**9] * 3}, {"blocks": [10**5] * 3}, {"
 
 def tiny():
     torch.manual_seed(0)
-    return CLIP(Config(build_vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (3, 3), (1, 2), 4, 1, 8, 8, 1, 2, 4)).eval()
+    return CLIP(
+        Config(build_vocabulary(["a photo of a cat"], 8), 16, (4, 6), (1, 1), (3, 3), (1, 2), 4, 1, 8, 8, 1, 2, 4)
+    ).eval()
 
 
 @pytest.mark.parametrize("change", [*CONFIGS, "labels", "deep", "none"], ids=str)

@@ -48,13 +48,6 @@ def test_train_and_evaluate(photographs, tmp_path):
     assert "zero-shot" in said and out.exists()
 
 
-def test_judge(photographs, tmp_path):
-    weights = tmp_path / "new" / "judge.safetensors"
-    arguments = ("--judge", weights, "--minutes", 0.02, "--seeds", 1, "--steps", 1)
-    assert "of 3 recognised" in run("judge.py", photographs, *arguments)
-    assert weights.exists() and "of 3 recognised" in run("judge.py", photographs, *arguments)
-
-
 def test_benchmark_visualize():
     said = run("benchmark_visualize.py", "--those", "chapter14", "--batches", 1, "--steps", 1, "--repeats", 1)
     assert said.splitlines()[1].split()[:3] == ["squeezenet1_1", "1", "chapter14"] and "failed" not in said
@@ -181,4 +174,6 @@ def test_recognition(tmp_path):
         pytest.importorskip(package)
     said = run("recognition.py", "--out", tmp_path, "--classes", 954, "--seeds", 1, "--size", 32, "--steps", 2)
     assert "chapter14: banana, seed 0: " in said and "of 1, among the first five for" in said
+    said = run("recognition.py", "--out", tmp_path, "--model", "embedded", "--classes", 1, "--seeds", 1, "--steps", 2)
+    assert "chapter14: cat, seed 0: " in said and "goal: first word for 12 of 24" in said
     assert (tmp_path / "chapter14.png").exists() and (tmp_path / "chapter14_954_0.png").exists()
