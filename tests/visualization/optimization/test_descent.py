@@ -1,5 +1,7 @@
 """The loop of section 14.9: many pictures at a time, stopped and gone on with, dead ones and woken ones."""
 
+import math
+
 import pytest
 import torch
 from safetensors import safe_open
@@ -24,6 +26,7 @@ from chapter14.visualization import (
 )
 from chapter14.visualization.objectives.objective import Objective
 from chapter14.visualization.optimization import batch_size
+from chapter14.visualization.optimization.redirected_relu import RedirectedRelu
 
 pytestmark = pytest.mark.slow
 
@@ -217,10 +220,23 @@ RELUS = {
     "torch.nn.ReLU, in place": lambda: torch.nn.ReLU(inplace=True),
     "chapter14.nn.ReLU": lambda: nn.ReLU(),
     "chapter14.nn.ReLU, in place": lambda: nn.ReLU(inplace=True),
+    "torch.nn.ReLU6": lambda: torch.nn.ReLU6(),
+    "torch.nn.ReLU6, in place": lambda: torch.nn.ReLU6(inplace=True),
+    "chapter14.nn.ReLU6": lambda: nn.ReLU6(),
+    "chapter14.nn.ReLU6, in place": lambda: nn.ReLU6(inplace=True),
+    "functional.relu6": lambda: Functional(torch.nn.functional.relu6),
     "torch.relu": lambda: Functional(torch.relu),
     "functional.relu": lambda: Functional(lambda x: torch.nn.functional.relu(x, inplace=True)),
     "relu_": lambda: Functional(lambda x: x.relu_()),
 }
+
+
+@pytest.mark.parametrize(("top", "passed"), [(6.0, [0, 1, 1, 1, 1, 0]), (math.inf, [0, 1, 1, 1, 1, 1])])
+def test_what_would_move_an_inactive_relu_towards_its_range_passes(top, passed):
+    x = torch.tensor([-1.0, -1.0, 3.0, 3.0, 7.0, 7.0], requires_grad=True)
+    g = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    RedirectedRelu.of(x, top).backward(g)
+    assert torch.equal(x.grad, g * torch.tensor(passed))
 
 
 @pytest.mark.parametrize("relu", RELUS.values(), ids=RELUS.keys())
