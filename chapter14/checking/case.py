@@ -31,6 +31,7 @@ class Case:
         title: the name to report, if it is not the name of `ours`.
         names: those of the inputs, as their author calls them.
         is_layer: whether it is made of layers, and so supports all that PyTorch's own functions do.
+        dtype: in which it is checked, where nothing else is said.
         on_purpose: what its backward is instead of a derivative, as "straight-through".
     """
 
@@ -43,6 +44,7 @@ class Case:
     title: str = ""
     names: Sequence[str] = ()
     is_layer: bool = True
+    dtype: torch.dtype = torch.float64
     on_purpose: str = ""
 
     def __str__(self) -> str:
@@ -71,12 +73,14 @@ class Case:
         if self.on_purpose:
             raise NotApplicable(f"its backward is no derivative on purpose: {self.on_purpose}")
 
-    def draw(self, n: int = 3, dtype: torch.dtype = torch.float64, device: str = "cpu", seed: int = 14) -> tuple:
+    def draw(self, n: int = 3, dtype: torch.dtype | None = None, device: str = "cpu", seed: int = 14) -> tuple:
         """Draws the inputs for a batch of n, with the same values on every call with one seed."""
         rng = torch.Generator().manual_seed(seed)
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=rng, dtype=torch.float64).to(device, dtype).requires_grad_()
+            return (
+                torch.randn(shape, generator=rng, dtype=torch.float64).to(device, dtype or self.dtype).requires_grad_()
+            )
 
         inputs = self.inputs(draw, n)
         return tuple(t.to(device) if isinstance(t, Tensor) and t.device.type != device else t for t in inputs)

@@ -224,6 +224,10 @@ def not_linear(t: Trial) -> bool:
     return not same(t.with_g(*[-2 * g for g in t.g]).wrong, -2 * t.wrong)
 
 
+def not_finite(t: Trial) -> bool:
+    return t.wrong.shape == t.right.shape and bool((~t.wrong.isfinite() & t.right.isfinite()).any())
+
+
 def not_conjugated(t: Trial) -> bool:
     return t.right.is_complex() and same(t.with_g(*[g.conj() for g in t.g]).wrong.conj(), t.right)
 
@@ -276,6 +280,8 @@ def some_entries(t: Trial) -> Iterator[str]:
 HYPOTHESES = [
     Hypothesis("unsummed", "is not summed over {}, where {name} branches (14.46)", unsummed),
     Hypothesis("float32", "is right to about 7 digits: a part of it is computed in float32", when(in_float32)),
+    Hypothesis("not a number", "is NaN or infinite where it should be a number, as from 0 / 0 or a root of 0",
+               when(not_finite)),
     Hypothesis("zero", "is zero: `backward` returns None or zeros for {name}", when(lambda t: not t.wrong.any())),
     Hypothesis("sign", "has the wrong sign", when(lambda t: same(-t.wrong, t.right))),
     Hypothesis("conjugate", "is g L, and for complex numbers should be g L*: a factor is not conjugated",

@@ -18,7 +18,7 @@ from .case import float_outputs, requires_grad
 ORDERS = ["".join(letters) for n in (1, 2, 3) for letters in itertools.product("fr", repeat=n)]
 
 
-def wrong_orders(f: Callable, composite: Callable, inputs: tuple) -> list[str]:
+def wrong_orders(f: Callable, composite: Callable, inputs: tuple, rtol: float = 1e-8) -> list[str]:
     """The orders at which f raises, or differs from `composite`, the same function made of plain operations."""
     wrong = []
     for order in ORDERS:
@@ -28,7 +28,7 @@ def wrong_orders(f: Callable, composite: Callable, inputs: tuple) -> list[str]:
         zero = torch.zeros((), dtype=torch.float64)
         expected = plain(zero)
         try:
-            right = torch.allclose(ours(zero), expected, rtol=1e-8)
+            right = torch.allclose(ours(zero), expected, rtol=rtol)
         except Exception as error:
             wrong.append(f"{order} ({type(error).__name__}: {str(error).splitlines()[0]})")
             continue

@@ -90,11 +90,19 @@ def names_of_function(function: type[Function]) -> tuple[str, ...]:
     return names if function.setup_context is not Function.setup_context else names[1:]
 
 
-def misfits_of_raw_gradients(case: Case, dtype: torch.dtype) -> list[str]:
-    """What does not fit, of the gradients that `backward` returns: their count, shape, dtype, device.
+@dataclass(frozen=True)
+class Misfits:
+    """What does not fit of the gradients that a `backward` returns: their count, shapes and devices; their dtypes."""
 
-    Of the first `backward` of which something does not fit, where there are several Functions in it.
-    """
+    shapes: list[str]
+    dtypes: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.shapes or self.dtypes)
+
+
+def misfits_of_raw_gradients(case: Case, dtype: torch.dtype) -> Misfits:
+    """What does not fit of the gradients of a `backward`; where there are several Functions, of the first that errs."""
     inputs = case.draw(dtype=dtype)
     x_out = outputs_requiring_grad(case.ours, inputs)
     with recorded(functions_of(x_out)) as calls:
@@ -103,29 +111,29 @@ def misfits_of_raw_gradients(case: Case, dtype: torch.dtype) -> list[str]:
         except RuntimeError:  # of autograd, about a shape; or of `backward`
             if not any(_misfits(call, case.names) for call in calls):
                 raise
-    return next((wrong for call in calls if (wrong := _misfits(call, case.names))), [])
+    return next((wrong for call in calls if (wrong := _misfits(call, case.names))), Misfits([], []))
 
 
-def _misfits(call: RawCall, names: Sequence[str]) -> list[str]:
-    """What does not fit, of the gradients that one `backward` returned. `names`: if its Function names no inputs."""
+def _misfits(call: RawCall, names: Sequence[str]) -> Misfits:
+    """What does not fit of one call. `names`: those of the inputs, if its Function names none."""
     expected, layer = len(call.node.needs_input_grad), layer_of(call.node)
     names = (argument_names(layer.forward) if layer else names_of_function(type(call.node)._forward_cls)) or names
     if len(call.returned) < expected or any(g is not None for g in call.returned[expected:]):
-        return [f"backward returns {len(call.returned)} gradients for {expected} inputs"]
-    wrong = []
+        return Misfits([f"backward returns {len(call.returned)} gradients for {expected} inputs"], [])
+    shapes, dtypes = [], []
     for i, x, _ in call.inputs:
         name, g = names[i] if i < len(names) else f"input {i}", call.returned[i]
         if g is None:
             continue
         if not isinstance(g, Tensor):
-            wrong.append(f"dJ/d{name} is {g!r}, and no tensor")
+            shapes.append(f"dJ/d{name} is {g!r}, and no tensor")
         elif g.shape != torch.Size(x.shape):
-            wrong.append(f"dJ/d{name} {_shape_misfit(g.shape, torch.Size(x.shape), name)}")
+            shapes.append(f"dJ/d{name} {_shape_misfit(g.shape, torch.Size(x.shape), name)}")
         elif g.dtype != x.dtype:
-            wrong.append(f"dJ/d{name} is {g.dtype}, and {name} is {x.dtype}")
+            dtypes.append(f"dJ/d{name} is {g.dtype}, and {name} is {x.dtype}")
         elif g.device != x.device:
-            wrong.append(f"dJ/d{name} is on {g.device}, and {name} is on {x.device}")
-    return wrong
+            shapes.append(f"dJ/d{name} is on {g.device}, and {name} is on {x.device}")
+    return Misfits(shapes, dtypes)
 
 
 def _shape_misfit(given: torch.Size, expected: torch.Size, name: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.func import functional_call
@@ -30,24 +33,39 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
     f = getattr(f, "__self__", f) if getattr(f, "__name__", None) == "apply" else f  # Function.apply → Function
     draw = from_words(inputs) if isinstance(inputs, str) else inputs if callable(inputs) else _fixed(tuple(inputs))
     title, kind = getattr(f, "__name__", type(f).__name__), f if isinstance(f, type) else type(None)
-    options: dict[str, Any] = {"on_purpose": on_purpose}
     if issubclass(kind, Layer):
-        return Case(f.of, like or f.forward, draw, title=title, names=argument_names(f.forward), **options)
+        return Case(f.of, like or f.forward, draw, title=title, names=argument_names(f.forward), on_purpose=on_purpose)
     if issubclass(kind, Function):
-        return Case(f.apply, like, draw, title=title, names=names_of_function(f), is_layer=False, **options)
-    if isinstance(f, nn.Module):
-        return _of_module(f, draw, like, options)
-    if not callable(f) or isinstance(f, type):
+        case = Case(f.apply, like, draw, title=title, names=names_of_function(f))
+    elif isinstance(f, nn.Module):
+        case = _of_module(f, draw, like)
+    elif not callable(f) or isinstance(f, type):
         raise TypeError(
             "check: f must be a Layer, a torch.autograd.Function, an operator, a module, or a function of tensors; "
             f"got {f!r}."
         )
-    if (schema := schema_of(f)) is not None:
-        return Case(
-            f, like, draw, title=schema.name, names=[a.name for a in schema.arguments], is_layer=False, **options
-        )
-    case = Case(f, like, draw, title=title, names=argument_names(f), **options)
-    return Case(**{**vars(case), "is_layer": _made_of_layers(case)})
+    elif (schema := schema_of(f)) is not None:
+        case = Case(f, like, draw, title=schema.name, names=[a.name for a in schema.arguments])
+    else:
+        case = Case(f, like, draw, title=title, names=argument_names(f))
+    return _examined(replace(case, on_purpose=on_purpose))
+
+
+def _examined(case: Case) -> Case:
+    """The case, with what a first call shows: the Functions in it, and in which dtype it runs."""
+    found: dict[torch.dtype, list[type[Function]]] = {}
+    for dtype in (torch.float64, torch.float32):
+        with suppress(Exception):  # which the checks report
+            x_out = case.ours(*case.draw(dtype=dtype))
+            outputs = [t for t in (x_out if isinstance(x_out, tuple | list) else [x_out]) if t.requires_grad]
+            found[dtype] = functions_of(outputs)
+            break
+    if not found:
+        return case
+    ((dtype, functions),) = found.items()
+    title = functions[0].__name__ if functions and case.title == "<lambda>" else case.title
+    made_of_layers = bool(functions) and all(hasattr(function, "layer") for function in functions)
+    return replace(case, dtype=dtype, title=title, is_layer=made_of_layers)
 
 
 def schema_of(f: Any) -> Any:
@@ -56,17 +74,7 @@ def schema_of(f: Any) -> Any:
     return getattr(overload, "_schema", None)
 
 
-def _made_of_layers(case: Case) -> bool:
-    """Whether layers are in the backward graph, and no Functions of others."""
-    try:
-        x_out = case.ours(*case.draw())
-    except Exception:  # which the checks report
-        return True
-    nodes = functions_of([t for t in (x_out if isinstance(x_out, tuple | list) else [x_out]) if t.requires_grad])
-    return bool(nodes) and all(hasattr(function, "layer") for function in nodes)
-
-
-def _of_module(module: nn.Module, draw: Callable, like: Callable | None, options: dict[str, Any]) -> Case:
+def _of_module(module: nn.Module, draw: Callable, like: Callable | None) -> Case:
     """A module as a function of its inputs and its parameters."""
     parameters, buffers = dict(module.named_parameters()), dict(module.named_buffers())
     count = len(parameters)
@@ -90,8 +98,7 @@ def _of_module(module: nn.Module, draw: Callable, like: Callable | None, options
 
     names = (*argument_names(module.forward), *parameters)
     reference = called(like) if isinstance(like, nn.Module) else like
-    case = Case(called(module), reference, with_parameters, title=type(module).__name__, names=names, **options)
-    return Case(**{**vars(case), "is_layer": _made_of_layers(case)})
+    return Case(called(module), reference, with_parameters, title=type(module).__name__, names=names)
 
 
 def from_words(words: str) -> Callable[[Draw, int], tuple]:

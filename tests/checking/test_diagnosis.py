@@ -113,6 +113,7 @@ MISTAKES = [
     Mistake("relu, other side", "x", torch.relu, lambda g, y, x: (g * (x < 0),), X,
             "x", "has the mask of the other side"),
     Mistake("relu without mask", "x", torch.relu, lambda g, y, x: (g,), X, "x", "is g_out itself"),
+    Mistake("0 / 0", "x", torch.relu, lambda g, y, x: (g * y / y,), X, "x", "is NaN or infinite where it should be"),
     Mistake("slopes exchanged", "x", lambda x: nn.functional.leaky_relu(x, 0.1),
             lambda g, y, x: (torch.where(x > 0, 0.1 * g, g),), X, "x", "is right at -x"),
     Mistake("tanh by x", "x", torch.tanh, lambda g, y, x: (g * (1 - x * x),), X, "x", "reads x in the place of x_out"),

@@ -241,6 +241,55 @@ def test_a_function_that_calls_several():
     assert "f  WRONG: dJ/dW is transposed" in str(report(f, AFFINE)).splitlines()[0]
 
 
+class InFloat32(Function):
+    """A kernel that knows float32 only; `factor` makes its derivative wrong."""
+
+    factor = 1
+
+    @classmethod
+    def forward(cls, ctx, x):
+        assert x.dtype == torch.float32
+        ctx.save_for_backward(x)
+        return x * x
+
+    @classmethod
+    def backward(cls, ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2 * cls.factor * g * x
+
+
+class WrongInFloat32(InFloat32):
+    factor = 2
+
+
+class CastsToFloat32(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.float().sin()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * x.float().cos()
+
+
+@pytest.mark.parametrize("like", [None, torch.square])
+def test_a_kernel_for_float32_alone(like):
+    assert not report(InFloat32, "B N", like).wrong
+    assert "dJ/dx is 2 times the right one" in str(report(WrongInFloat32, "B N", torch.square)).splitlines()[0]
+    assert report(WrongInFloat32, "B N").wrong
+
+
+def test_a_function_that_casts_to_float32():
+    of = report(CastsToFloat32, "B N")
+    assert not of.wrong and results(of)["raw_gradients"] == "unsupported"
+
+
+def test_a_lambda_has_the_name_of_its_function():
+    assert str(report(lambda x: InFloat32.apply(x), "B N")).startswith("InFloat32  right")
+
+
 class RoundStraight(Function):
     @staticmethod
     def forward(ctx, x):
