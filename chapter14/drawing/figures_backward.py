@@ -50,11 +50,7 @@ def forward_of_a_layer(canvas: Canvas) -> None:
 def reuse(canvas: Canvas) -> None:
     """14.3"""
     x, g = chain()
-    items: list[Item] = [column("$x_0$", x["x_0"])]
-    for l in (1, 2, 3):
-        items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
-    items += [Box("$L_2$"), column("$J$", x["J"])]
-    frames = draw_row(canvas, items, 0, gap=0.28, arrows=DATA)
+    frames = _data_of_the_chain(canvas, x, 0.28)
     for l in (1, 2, 3):
         named_input_above(canvas, f"$\\theta_{l}$", x[f"theta_{l}"], frames[2 * l - 1])
     input_below(canvas, column("$y$", x["y"]), frames[7])
@@ -67,6 +63,13 @@ def reuse(canvas: Canvas) -> None:
         0, 5.2, f"Multiplications for the three parameter gradients: {without} with each chain rule on its own, "
         f"{once} when the grey product is reused.", size=9, colour=MUTED,
     )  # fmt: skip
+
+
+def _data_of_the_chain(canvas: Canvas, x: dict, gap: float) -> list[Rect]:
+    items: list[Item] = [column("$x_0$", x["x_0"])]
+    for l in (1, 2, 3):
+        items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
+    return draw_row(canvas, [*items, Box("$L_2$"), column("$J$", x["J"])], 0, gap=gap, arrows=DATA)
 
 
 def _tree(canvas: Canvas, y: float) -> None:
@@ -140,11 +143,7 @@ def backward_of_a_layer(canvas: Canvas) -> None:
 def forward_pass(canvas: Canvas) -> None:
     """14.6"""
     x, _ = chain()
-    items: list[Item] = [column("$x_0$", x["x_0"])]
-    for l in (1, 2, 3):
-        items += [Box(f"$f_{l}$"), column(f"$x_{l}$", x[f"x_{l}"])]
-    items += [Box("$L_2$"), column("$J$", x["J"])]
-    frames = draw_row(canvas, items, 0, gap=0.32, arrows=DATA)
+    frames = _data_of_the_chain(canvas, x, 0.32)
     for l in (1, 2, 3):
         input_above(canvas, Matrix(f"$\\theta_{l}$", x[f"theta_{l}"], PARAMS), frames[2 * l - 1])
     input_above(canvas, column("$y$", x["y"]), frames[7], DATA)

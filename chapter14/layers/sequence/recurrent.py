@@ -121,7 +121,7 @@ def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, 
     return x, *(merge(*ended, dim=0) for ended in ends)
 
 
-def _call(title: str, network: Callable, args: tuple, many: bool = False) -> tuple[Tensor, ...]:
+def _call(title: str, network: Callable, args: tuple, many: bool) -> tuple[Tensor, ...]:
     """A call in one of torch's two forms: with a padded sequence, or with a packed one."""
     packed = isinstance(args[3], Sequence)
     x, hx = args[0], args[2 if packed else 1]
@@ -142,56 +142,42 @@ def _call(title: str, network: Callable, args: tuple, many: bool = False) -> tup
 # torch's functions.
 
 
-def lstm(
-    input: Tensor, hx: Any, params: Any, has_biases: Any, num_layers: int, dropout: float, train: bool,
-    bidirectional: bool, batch_first: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """input [T, B, N] → x_out [T, B, H], h and c after the last token [layers, B, H]. As `torch.lstm`.
+def _sequence(title: str, network: Callable, many: bool = False) -> Callable[..., tuple[Tensor, ...]]:
+    """As torch's function of that name; `many`: its state is (h, c).
 
     Or its other form, with a packed sequence: (data, batch_sizes, hx, params, has_biases, ..., bidirectional).
     """
-    args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _call("lstm", _lstm, args, many=True)  # type: ignore[return-value]
 
-
-def _with_one_state(title: str, network: Callable) -> Callable[..., tuple[Tensor, Tensor]]:
     def f(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
         args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _call(title, network, args)
+        return _call(title, network, args, many)
 
+    ends = "h and c" if many else "h"
     f.__name__ = f.__qualname__ = title
-    f.__doc__ = f"input [T, B, N] → x_out [T, B, H], h after the last token [layers, B, H]. As `torch.{title}`."
+    f.__doc__ = f"input [T, B, N] → x_out [T, B, H], {ends} after the last token [layers, B, H]. As `torch.{title}`."
     return f
 
 
-gru = _with_one_state("gru", _gru)
-rnn_tanh = _with_one_state("rnn_tanh", _rnn_tanh)
-rnn_relu = _with_one_state("rnn_relu", _rnn_relu)
+lstm = _sequence("lstm", _lstm, many=True)
+gru = _sequence("gru", _gru)
+rnn_tanh = _sequence("rnn_tanh", _rnn_tanh)
+rnn_relu = _sequence("rnn_relu", _rnn_relu)
 
 
-def _step(title: str, network: Callable, input: Tensor, state: State, *θ: Tensor | None) -> State:
-    check_shapes(title, x=(input, "B N"), **{f"state {i}": (s, "B *") for i, s in enumerate(state)})
-    a, cell = network(input, 1, *θ)
-    return cell(0, a, *state)
-
-
-def lstm_cell(
-    input: Tensor, hx: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None,
-    b_hh: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """input [B, N], hx (h, c) [B, H] → (h', c'). As `torch.lstm_cell`."""
-    return _step("lstm_cell", _lstm, input, tuple(hx), w_ih, w_hh, b_ih, b_hh)  # type: ignore[return-value]
-
-
-def _cell_with_one_state(title: str, network: Callable) -> Callable[..., Tensor]:
+def _cell(title: str, network: Callable, many: bool = False) -> Callable[..., Any]:
     def f(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
-        return _step(title, network, input, (hx,), w_ih, w_hh, b_ih, b_hh)[0]
+        state = tuple(hx) if many else (hx,)
+        check_shapes(title, x=(input, "B N"), **{f"state {i}": (s, "B *") for i, s in enumerate(state)})
+        a, cell = network(input, 1, w_ih, w_hh, b_ih, b_hh)
+        return cell(0, a, *state) if many else cell(0, a, *state)[0]
 
+    given, ends = ("hx (h, c) [B, H]", "(h', c')") if many else ("hx [B, H]", "h'")
     f.__name__ = f.__qualname__ = title
-    f.__doc__ = f"input [B, N], hx [B, H] → h'. As `torch.{title}`."
+    f.__doc__ = f"input [B, N], {given} → {ends}. As `torch.{title}`."
     return f
 
 
-gru_cell = _cell_with_one_state("gru_cell", _gru)
-rnn_tanh_cell = _cell_with_one_state("rnn_tanh_cell", _rnn_tanh)
-rnn_relu_cell = _cell_with_one_state("rnn_relu_cell", _rnn_relu)
+lstm_cell = _cell("lstm_cell", _lstm, many=True)
+gru_cell = _cell("gru_cell", _gru)
+rnn_tanh_cell = _cell("rnn_tanh_cell", _rnn_tanh)
+rnn_relu_cell = _cell("rnn_relu_cell", _rnn_relu)
