@@ -10,6 +10,7 @@ from .case import Case, forward_and_backward
 from .diagnosis import diagnosed
 from .mixed_mode_orders import wrong_orders
 from .raw_backward import Misfits, misfits_of_raw_gradients
+from .tangents import diagnosed_tangents, tangents
 from .unsupported import (
     NotSupported,
     batched_backward,
@@ -18,7 +19,6 @@ from .unsupported import (
     once_differentiable,
     precision,
     runs,
-    tangents,
     tolerances,
 )
 
@@ -81,14 +81,15 @@ def finite_differences(case: Case) -> None:
     with diagnosed(case):
         gradcheck(case.ours, case.draw(2), check_batched_grad=batched_backward(case), **tolerances(case))
     if forward_mode(case):
-        gradcheck(
-            case.ours,
-            case.draw(2),
-            check_backward_ad=False,
-            check_forward_ad=True,
-            check_undefined_grad=False,
-            **tolerances(case),
-        )
+        with diagnosed_tangents(case):
+            gradcheck(
+                case.ours,
+                case.draw(2),
+                check_backward_ad=False,
+                check_forward_ad=True,
+                check_undefined_grad=False,
+                **tolerances(case),
+            )
 
 
 def finite_differences_second_order(case: Case) -> None:
@@ -109,7 +110,8 @@ def forward_mode_agrees(case: Case) -> None:
     """The tangent of x_out, computed with dual numbers, equals PyTorch's."""
     ours = tangents(case.ours, case.draw())
     case.assert_derivative()
-    assert_close(ours, tangents(case.reference, case.draw()))
+    with diagnosed_tangents(case):
+        assert_close(ours, tangents(case.reference, case.draw()))
 
 
 def mixed_mode_orders(case: Case) -> None:

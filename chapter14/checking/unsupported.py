@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.autograd import forward_ad
 
 from ..conversion.audit import audit
-from .case import Case, example_gradient, float_outputs, input_gradients, outputs_requiring_grad, requires_grad
+from .case import Case, example_gradient, float_outputs, input_gradients, outputs_requiring_grad
+from .tangents import tangents
 
 
 class NotSupported(Exception):
@@ -93,13 +92,6 @@ def batched_backward(case: Case) -> bool:
         input_gradients(x_out, inputs, g_out, is_grads_batched=True)
 
     return case.is_layer or runs(run)
-
-
-def tangents(f: Callable, inputs: tuple) -> list[Tensor]:
-    """The tangents of x_out, where the tangent of each input is its cosine."""
-    with forward_ad.dual_level():
-        duals = (forward_ad.make_dual(t, t.cos()) if requires_grad(t) else t for t in inputs)
-        return [forward_ad.unpack_dual(t).tangent for t in float_outputs(f(*duals))]
 
 
 def once_differentiable(case: Case) -> bool:

@@ -161,6 +161,40 @@ def test_torch_func_is_unsupported_without_setup_context():
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "jvp, says",
+    [
+        (lambda dx, dw, x, w: F.mul(F.add(F.mul(dx, w), F.mul(x, dw)), 2), "is 2 times the right one"),
+        (lambda dx, dw, x, w: F.sub(F.mul(x, dw), F.mul(dx, w)), "has the wrong sign"),
+        (lambda dx, dw, x, w: F.mul(x, dw), "is zero"),
+        (lambda dx, dw, x, w: F.add(F.mul(dx, x), F.mul(x, dw)), "is wrong: an entry is "),
+    ],
+)
+def test_a_wrong_jvp_is_named(jvp, says):
+    class Pushed(chapter14.Layer):
+        @staticmethod
+        def forward(x, w):
+            return x * w
+
+        @staticmethod
+        def remember(needs, inputs, x_out):
+            x, w = inputs
+            return x if needs[1] else None, w if needs[0] else None
+
+        @staticmethod
+        def backward(needs, g, x, w):
+            return F.mul(g, w) if needs[0] else None, F.mul(g, x) if needs[1] else None
+
+        @staticmethod
+        def jvp(tangents, x, w):
+            dx, dw = (torch.zeros_like(x) if t is None else t for t in tangents)
+            return jvp(dx, dw, x, w)
+
+    of = report(Pushed, "B N, B N")
+    assert str(of).startswith(f"Pushed  WRONG: jvp: the tangent by x {says}")
+    assert [v.check for v in of.causes] == ["finite_differences"]
+
+
 class Once(Affine):
     backward = staticmethod(once_differentiable(Affine.backward))
 
