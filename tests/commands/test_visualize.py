@@ -43,7 +43,7 @@ def visualize(*arguments, status=0):
     assert main(["visualize", *SHORT, *map(str, arguments)]) == status
 
 
-def test_without_options_the_recipe_is_that_of_python():
+def test_default_options_give_the_default_recipe():
     network, objectives = load_network(), [text("a photo of a dog")]
     ours, python = make_recipe(options(), network, objectives, None), find_recipe(network, objectives)
     assert repr(ours.transforms) == repr([*python.transforms])
@@ -120,7 +120,7 @@ def test_each_option_changes_the_picture_or_its_provenance(option, here):
     ],
     ids=" ".join,
 )
-def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(words, photo, capsys):
+def test_every_objective_of_a_layer_is_reproduced_from_the_picture(words, photo, capsys):
     visualize("--layer", "image.stages.3", *words, "--out", "a.png")
     os.unlink("a.json")
     photograph = [f"a.png is trusted to read photo.png ({word})" for word in words if word in PHOTOGRAPHS]
@@ -134,7 +134,7 @@ def test_a_layer_is_asked_in_every_way_and_drawn_again_from_the_picture_alone(wo
         assert image.mode == ("RGBA" if opacity else "RGB") and image.height == 48
 
 
-def test_several_pictures_are_files_and_a_sheet(here, capsys):
+def test_several_pictures_and_their_contact_sheet(here, capsys):
     visualize("--layer", "image.stages.3", "--channels", "0-1,7", "--count", "2", "--report")
     folder = here / "pictures" / "embedded_image_stages_3"
     pictures = sorted(folder.glob("*.png"))
@@ -160,12 +160,12 @@ def test_contact_sheet_labels_begin_with_what_differs(here, monkeypatch):
     assert labels == ["dead: channel 0 - 0.5 (total variation)", "channel 1 - 0.5 (total variation)"]
 
 
-def test_all_channels_are_all(here):
+def test_all_channels(here):
     visualize("--layer", "image.stages.0", "--channels", "all")
     assert len(list((here / "pictures" / "embedded_image_stages_0").glob("*.png"))) == 16
 
 
-def test_from_one_sentence_to_another(here, capsys):
+def test_interpolation_between_sentences(here, capsys):
     visualize("a photo of a cat", "--to", "a photo of a dog", "--between", "3", "--out", "way.png")
     middle = sorted((here / "way").glob("*.png"))[1]
     assert read_provenance(middle).objective == "0.5 (a photo of a cat) + 0.5 (a photo of a dog)"
@@ -174,7 +174,7 @@ def test_from_one_sentence_to_another(here, capsys):
     assert "of 255" in (said := capsys.readouterr().out) or "identical to" in said
 
 
-def test_pictures_that_are_to_differ(here, capsys):
+def test_diverse_pictures(here, capsys):
     visualize("--layer", "image.stages.3", "--channel", "3", "--diverse", "10", "--count", "2", "--out", "two.png")
     picture = sorted((here / "two").glob("*.png"))[1]
     assert main(["visualize", "--again", str(picture)]) == 0
@@ -471,7 +471,7 @@ def test_out_of_memory_error(where, here, monkeypatch, capsys):
     assert "more memory than there is" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_photograph_that_is_none_is_said(here, capsys):
+def test_unreadable_photograph_or_direction(here, capsys):
     (here / "a.png").write_text("no picture")
     visualize("--layer", "image.stages.3", "--invert", "a.png", status=2)
     assert "a.png: it cannot be read as a picture" in capsys.readouterr().err
@@ -489,7 +489,7 @@ def test_command_words_parse_to_the_same_options():
     assert vars(options(*command_words(once, {"seed": 5}))) == vars(once) | {"seed": 5}
 
 
-def test_a_direction_may_be_a_file(here):
+def test_direction_from_a_file(here):
     (here / "v.txt").write_text("\n".join(["1"] + ["0"] * 79))
     network = load_network()
     (asked,) = requested_objectives(options("--layer", "image.stages.3", "--direction", "v.txt"), network)
@@ -497,7 +497,7 @@ def test_a_direction_may_be_a_file(here):
     torch.testing.assert_close(asked.objective.bind(network)(x_l), x_l["image.stages.3"][:, 0].mean((1, 2)))
 
 
-def test_a_record_is_json(here):
+def test_record_is_json(here):
     visualize("a photo of a cat", "--out", "cat.png")
     assert json.loads((here / "cat.json").read_text())["objective"] == "a photo of a cat"
 
