@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +13,8 @@ from torch import Tensor
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from .case import Case, inputs_requiring_grad, requires_grad
+from .case import Case, Draw, inputs_requiring_grad, requires_grad
+from .diagnosis import diagnosed
 from .unsupported import forward_mode
 
 
@@ -22,13 +25,16 @@ def complex_inputs(case: Case) -> None:
     none, finite differences decide. A layer may refuse complex inputs with an error that names it.
     """
     forward = forward_mode(case)
-    for inputs in _with_complex(case.draw(2)):
+    for of_complex in _with_complex(case):
+        inputs = of_complex.draw(2)
         ours, native = (_results(f, inputs, forward) for f in (case.ours, case.reference))
         if isinstance(ours, Exception):
             _assert_refused_by_name(case, ours, native)
         elif isinstance(native, Exception) or not _close(ours, native):
-            gradcheck(case.ours, inputs, check_forward_ad=forward, fast_mode=True)
-            gradgradcheck(case.ours, inputs, check_fwd_over_rev=forward, fast_mode=True)
+            with diagnosed(of_complex):
+                gradcheck(case.ours, inputs, check_forward_ad=forward, fast_mode=True)
+            with diagnosed(of_complex, order=2):
+                gradgradcheck(case.ours, inputs, check_fwd_over_rev=forward, fast_mode=True)
 
 
 def _close(ours: Sequence, native: Sequence) -> bool:
@@ -40,11 +46,15 @@ def _close(ours: Sequence, native: Sequence) -> bool:
     return True
 
 
-def _with_complex(inputs: tuple) -> Iterator[tuple]:
-    """The inputs with each tensor that requires a gradient made complex; then, if these are two or three, one each."""
-    which = [i for i, t in enumerate(inputs) if requires_grad(t)]
+def _with_complex(case: Case) -> Iterator[Case]:
+    """The case with all inputs complex that require a gradient; then, if these are two or three, with one each."""
+    which = [i for i, t in enumerate(case.draw(2)) if requires_grad(t)]
     for chosen in [which, *([i] for i in which if 1 < len(which) <= 3)]:
-        yield tuple(_to_complex(t) if i in chosen else t for i, t in enumerate(inputs))
+        yield replace(case, inputs=partial(_drawn_complex, case.inputs, chosen))
+
+
+def _drawn_complex(inputs: Callable, chosen: Sequence[int], draw: Draw, n: int) -> tuple:
+    return tuple(_to_complex(t) if i in chosen else t for i, t in enumerate(inputs(draw, n)))
 
 
 def _to_complex(t: Tensor) -> Tensor:

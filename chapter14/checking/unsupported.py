@@ -61,8 +61,14 @@ def cost(check: str, error: Exception) -> str | None:
     return None
 
 
+#: The length of an error in a report: gradcheck prints matrices.
+LONGEST = 400
+
+
 def in_one_line(error: Exception) -> str:
+    """The error, with its kind where it is not of a check, and without what is too long to be read."""
     message = " ".join(str(error).split())
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
     return message if type(error) is AssertionError else f"{type(error).__name__}: {message}"
 
 

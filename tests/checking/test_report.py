@@ -128,6 +128,8 @@ def test_a_right_function_is_right_and_what_it_lacks_is_unsupported():
         "memory_needed_gradients_only": "it computes gradients that nobody asks for",
         "memory_at_most_native": "it saves more than it needs",
     }
+    reason = next(v.reason for v in of.verdicts if v.check == "complex_inputs")
+    assert "dJ/dx is g L, and for complex numbers should be g L*" in reason
     assert results(report(Affine.apply, AFFINE, native.linear)) == results(of)
 
 
@@ -388,6 +390,13 @@ def test_no_warnings_of_torch_but_those_of_checks_that_run_alone():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert verdict(Case(torch.sin, torch.sin, lambda draw, n: (draw(n),)), warns).result == "right"
+
+
+def test_a_long_error_is_cut():
+    def fails(case):
+        raise RuntimeError("number " * 1000)
+
+    assert len(verdict(Case(torch.sin, torch.sin, lambda draw, n: (draw(n),)), fails).reason) < 500
 
 
 def test_json_has_what_the_text_has():
