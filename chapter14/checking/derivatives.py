@@ -39,6 +39,10 @@ def forward_agrees(case: Case) -> None:
             assert_close(case.ours(*case.draw(dtype=dtype)), expected)
 
 
+#: PyTorch's fault, of every Function that has a jvp (pytorch#197867); a layer works around it.
+NESTED_FORWARD = "forward mode inside forward mode is wrong, silently, of every Function of PyTorch's (pytorch#197867)"
+
+
 def raw_gradients(case: Case) -> None:
     """`backward` returns one gradient for each input, with its shape, dtype and device.
 
@@ -119,8 +123,8 @@ def mixed_mode_orders(case: Case) -> None:
     case.assert_derivative()
     rtol = 1e-8 if case.is_layer or precision(case) == torch.float64 else 1e-2
     wrong = wrong_orders(case.ours, case.composite or case.reference, case.draw(2), rtol)
-    missing = [] if case.is_layer else [order for order in wrong if missing_feature(order)]
-    wrong = [order for order in wrong if order not in missing]
+    unsupported = [] if case.is_layer else [order for order in wrong if missing_feature(order) or order.count("f") > 1]
+    wrong = [order for order in wrong if order not in unsupported]
     assert not wrong, f"wrong in {', '.join(wrong)} (f forward, r reverse; the first letter is the outermost)"
-    if missing:
-        raise NotSupported(missing_feature(missing[0]))
+    if unsupported:
+        raise NotSupported(missing_feature(unsupported[0]) or NESTED_FORWARD)

@@ -197,6 +197,43 @@ def test_a_wrong_jvp_is_named(jvp, says):
     assert [v.check for v in of.causes] == ["finite_differences"]
 
 
+class Exp(Function):
+    """With all that PyTorch has for a Function. Nested forward mode is wrong all the same, and none of its fault."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.exp()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0]
+
+    @staticmethod
+    def jvp(ctx, dx):
+        return dx * ctx.saved_tensors[0]
+
+
+class ExpPushedWrong(Exp):
+    @staticmethod
+    def jvp(ctx, dx):
+        return 2 * dx * ctx.saved_tensors[0]
+
+
+def test_nested_forward_mode_is_a_fault_of_pytorch():
+    checks = {check.__name__: check for check in CHECKS}
+    of = verdict(make_case(Exp, "B N", torch.exp), checks["mixed_mode_orders"])
+    assert of.result == "right" or (of.result == "unsupported" and "pytorch#197867" in of.reason)
+    assert verdict(make_case(ExpPushedWrong, "B N", torch.exp), checks["mixed_mode_orders"]).result == "WRONG"
+    assert not report(Exp, "B N", torch.exp).wrong
+
+
 class Once(Affine):
     backward = staticmethod(once_differentiable(Affine.backward))
 
