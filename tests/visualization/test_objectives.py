@@ -379,7 +379,7 @@ def test_a_class_of_a_map_of_classes_is_its_mean():
     x = torch.randn(2, 3, 8, 8)
     value = label(2).bind(Pretrained(model, 8))
     x_out = model(x)
-    torch.testing.assert_close(value({"output": x_out}), x_out[:, 2].mean((1, 2)))
+    torch.testing.assert_close(value({"output": x_out, "picture": x}), x_out[:, 2].mean((1, 2)))
 
 
 @pytest.mark.parametrize("error", [KeyError, AttributeError])
