@@ -1,6 +1,6 @@
 """The pictures of the README and of docs/visualize.md, from unselected seeds: 0, 1, 2, ...
 
-    cat.png         what the README's first command draws
+    cat.png         what the README's first command draws (on another machine, another cat)
     prompts.png     a photo of each of the twelve classes, two seeds each
     attributes.png  sentences with an attribute; those marked * pair words that do not occur together in training
     channels.png    the first channels of three layers of the image tower, coarse and fine
