@@ -1,4 +1,4 @@
-"""The checks in somebody's own tests: `check_gradient`, and the plugin of pytest, whose option is `--chapter14`.
+"""The checks as tests in the user's test suite: `check_gradient`, and a pytest plugin with the option `--chapter14`.
 
 In a test file, where `mine` is a module with layers or Functions that have an `example`:
 

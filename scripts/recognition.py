@@ -105,6 +105,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the default")
     parser.add_argument("--lucent", action="store_true", help="lucent, in as many steps as the same time allows")
     options = parser.parse_args()
+    if options.lucent and options.model != "imagenet":
+        parser.error("--lucent: lucent draws classes, and reads no sentences; give it --model imagenet.")
     options.out.mkdir(parents=True, exist_ok=True)
     network, judge = load_network(options.model), Judge()
     draws = {"chapter14": ours(network, options.size, options.steps)}

@@ -40,8 +40,8 @@ class Run:
         model = self.begin().to(options.device, memory_format=torch.channels_last).train()
         mean = copy.deepcopy(model).eval().requires_grad_(False)
         self.models = {"model": model, "mean": mean}
+        begun = [p for name, p in model.image.named_parameters() if not name.startswith("out.")]
         fresh = [model.logit_scale, *model.image.out.parameters(), *model.text.parameters()]
-        begun = [p for p in model.image.parameters() if all(p is not q for q in fresh)]
         self.optimiser = torch.optim.AdamW([{"params": begun}, {"params": fresh}], betas=(0.9, 0.98), weight_decay=0.01)
         self.step, self.images, self.seconds = 0, 0, 0.0
         self.checkpoint = options.out / "checkpoint.safetensors"

@@ -31,7 +31,7 @@ class Case:
         title: the name to report, if it is not the name of `ours`.
         names: those of the inputs, as their author calls them.
         is_layer: whether it is made of layers, and so supports all that PyTorch's own functions do.
-        dtype: in which it is checked, where nothing else is said.
+        dtype: of the inputs, unless a check asks for another.
         on_purpose: what its backward is instead of a derivative, as "straight-through".
     """
 

@@ -2,8 +2,8 @@
 
 A hypothesis is a name, a sentence, and a function of a `Trial` (the wrong and the right gradient, the inputs, g_out) to
 the words that complete the sentence, none where it does not fit. It must fit in every trial, with the same words, so
-that a factor of 3 in a batch of 3 and of 5 in a batch of 5 is the size of the batch. The first that fits is said, so
-the list goes from special to general.
+that a factor of 3 in a batch of 3 and of 5 in a batch of 5 is the size of the batch. The first that fits is
+reported, so the list goes from special to general.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FITS = ("",)
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What somebody may have got wrong. In the sentence, {} is completed by what `explains` returns."""
+    """A possible mistake. In the sentence, {} is completed by what `explains` returns."""
 
     name: str
     sentence: str
@@ -147,7 +147,7 @@ def of_axes_swapped_before(t: Trial) -> Iterator[str]:
 
 
 def fits_if_it_runs(fits: Callable[[], bool]) -> bool:
-    """Whether it fits; not where the layer refuses, or has no value for, inputs that nobody drew."""
+    """Whether it fits; not where the layer refuses, or has no value for, inputs outside those drawn."""
     try:
         return fits()
     except Exception:

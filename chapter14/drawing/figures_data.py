@@ -8,6 +8,7 @@ from torch import Tensor
 from ..models.load import load_network
 from ..models.state_dict import fingerprint
 from ..visualization.optimization.optimize import visualize
+from ..visualization.optimization.recipe import EMBEDDED
 from ..visualization.output.render import to_image
 from .canvas import Canvas, Rect
 from .style import DATA, MUTED, two_decimals
@@ -31,10 +32,9 @@ def optimal_image(canvas: Canvas, steps: int | None = None) -> None:
         canvas.text(x, 0.77, f"$J$ = {two_decimals(float(J[at]))}", size=9.5)
     _curve(canvas, J, 1.1, 1.0)
     weights = fingerprint(network.model.state_dict())[:12]
-    canvas.text(
-        0, 2.4, f"$J$ = −log (probability of “{SENTENCE}”) before each step; noise is added twice. Weights {weights}.",
-        size=9, colour=MUTED,
-    )  # fmt: skip
+    added = f"noise is added {len(EMBEDDED.cycles)} times. Weights {weights}."
+    J_is = f"$J$ = −log (probability of “{SENTENCE}”) before each step"
+    canvas.text(0, 2.4, f"{J_is}; {added}", size=9, colour=MUTED)
     canvas.numbers["J"] = J
 
 

@@ -262,7 +262,8 @@ def test_preparing_a_converted_model_for_quantization_raises():
         quantization.prepare_qat,
         lambda m: quantization.quantize_dynamic(m, {nn.Linear}),
     ):
-        with pytest.raises(TypeError, match=r"does not know chapter14.nn.linear.Linear. Prepare the model first"):
+        message = "does not know chapter14.nn.linear.Linear. Prepare the model first, then convert it."
+        with pytest.raises(TypeError, match=message):
             prepare(model)
 
 
