@@ -17,6 +17,7 @@ from chapter14.commands.shared.options import command_words, requested_objective
 from chapter14.commands.shared.picture_options import make_recipe
 from chapter14.commands.shared.signals import interrupt_on_signals
 from chapter14.files import NotWritten
+from chapter14.models import load
 from chapter14.models.load import load_network
 from chapter14.visualization import text
 from chapter14.visualization.optimization.optimize import find_recipe
@@ -377,7 +378,8 @@ def test_file_names_have_a_maximum_length():
 
 
 def test_several_processes_share_the_channels(here):
-    command = ["visualize", "--layer", "image.stages.3", "--channels", "0-3", *SHORT]
+    network = str(load.ASSETS / "clip.safetensors")
+    command = ["visualize", "--model", network, "--layer", "image.stages.3", "--channels", "0-3", *SHORT]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29517"]
     done = subprocess.run([*launch, "-m", "chapter14", *command, "--out", "two.png"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

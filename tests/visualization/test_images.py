@@ -31,6 +31,8 @@ from chapter14.visualization.images.colour import COLOURS, mix_channels
 from chapter14.visualization.images.spectrum import SPECTRUM, measure_amplitudes, natural_amplitudes, save_spectrum
 from chapter14.visualization.optimization.descent import generators, white_noise
 
+from ..small_clip import TRAINED
+
 LINEAR = {
     "pixels": Pixels(),
     "pyramid": Pyramid(),
@@ -171,6 +173,11 @@ def network():
     return load_network()
 
 
+@pytest.fixture(scope="module")
+def trained():
+    return load_network(TRAINED)
+
+
 def drawn(network, image, **options):
     alpha = (Composite(), *TRANSFORMS) if isinstance(image, Alpha) else TRANSFORMS
     options = {"steps": 12, "cycles": (), "count": 2, "transforms": alpha} | options
@@ -178,8 +185,8 @@ def drawn(network, image, **options):
 
 
 @each_image
-def test_each_image_descends(image, network):
-    x, history, *_ = drawn(network, image)
+def test_each_image_descends(image, trained):
+    x, history, *_ = drawn(trained, image)
     assert x.shape == (2, image.channels, 96, 96) and x.abs().max() <= 1
     assert (history[-1] < history[0]).all()
 

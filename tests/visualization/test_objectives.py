@@ -35,6 +35,8 @@ from chapter14.visualization.activations.hooks import PICTURE, activation_hooks,
 from chapter14.visualization.optimization.cost import Settings, cost_function
 from chapter14.visualization.optimization.descent import generators
 
+from ..small_clip import TRAINED
+
 pytestmark = pytest.mark.slow
 
 torch.manual_seed(0)
@@ -230,7 +232,7 @@ def test_the_embedded_network_tells_a_sentence_from_all_that_say_something_else(
 
 
 def test_a_sentence_against_others():
-    network = load_network()
+    network = load_network(TRAINED)
     x = torch.randn(2, 3, 96, 96)
     ours, other = network.sentences(["a photo of a cat", "a photo of a dog"])
     f = network(x)

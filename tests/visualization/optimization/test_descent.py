@@ -28,6 +28,8 @@ from chapter14.visualization.objectives.objective import Objective
 from chapter14.visualization.optimization import batch_size
 from chapter14.visualization.optimization.redirected_relu import RedirectedRelu
 
+from ...small_clip import TRAINED
+
 pytestmark = pytest.mark.slow
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.stages.3", 7)]
@@ -268,7 +270,8 @@ def test_from_a_picture_it_begins_there_and_adds_no_noise(network):
     assert (several.x[0] - start).norm() < (several.x[0] + start).norm()
 
 
-def test_bfloat16_descends_as_far(network):
+def test_bfloat16_descends_as_far():
+    network = load_network(TRAINED)
     half, whole = (visualize(network, PROMPTS[0], precision=p, steps=8, cycles=()) for p in (torch.bfloat16, None))
     assert half.x.dtype == torch.float32 and not torch.equal(half.x, whole.x)
     assert_close(half.history[0], whole.history[0], atol=0, rtol=0.03)

@@ -17,12 +17,19 @@ from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.optimization.recipe import EMBEDDED, inner_recipe, output_recipe, start_recipe
 from chapter14.visualization.transforms.move import Jitter
 
+from ...small_clip import TRAINED
+
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def network():
     return load_network()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return load_network(TRAINED)
 
 
 def short(network, objective, **options):
@@ -44,8 +51,8 @@ def short(network, objective, **options):
     ],
     ids=lambda objective: objective.name,
 )
-def test_each_objective_rises(objective, network):
-    history = short(network, objective).history
+def test_each_objective_rises(objective, trained):
+    history = short(trained, objective).history
     assert history.shape == (12, 2) and (history[-1] < history[0]).all()
 
 
@@ -180,12 +187,12 @@ def test_crops_are_seen_at_half_the_size_where_the_network_takes_it():
     assert chapter14.visualize(one_size, label(1), size=64, steps=2).history[1] < 0
 
 
-def test_how_much_of_its_noise_is_left(network):
-    near = chapter14.visualize(network, "a photo of a cat", steps=1, cycles=(), path_length=0.01)
-    far = chapter14.visualize(network, "a photo of a cat", steps=8, cycles=(), path_length=3)
+def test_how_much_of_its_noise_is_left(trained):
+    near = chapter14.visualize(trained, "a photo of a cat", steps=1, cycles=(), path_length=0.01)
+    far = chapter14.visualize(trained, "a photo of a cat", steps=8, cycles=(), path_length=3)
     assert near.noise > 0.95 > 0.8 > far.noise
     start = torch.zeros(3, 96, 96)
-    assert chapter14.visualize(network, "a photo of a cat", steps=1, start=start).noise == 0
+    assert chapter14.visualize(trained, "a photo of a cat", steps=1, start=start).noise == 0
 
 
 def convolutions():

@@ -15,10 +15,12 @@ from chapter14.visualization.output.quality import (
     unseen_view,
 )
 
+from ...small_clip import TRAINED
+
 
 @pytest.fixture(scope="module")
 def network():
-    return load_network()
+    return load_network(TRAINED)
 
 
 def of(network, x, **options):
