@@ -64,7 +64,7 @@ def with_default_style(f: F) -> F:
         try:
             import matplotlib
         except ImportError as error:
-            raise ValueError("figures: matplotlib is not installed; pip install 'chapter14[figures]'") from error
+            raise ValueError("matplotlib, which draws, is not installed; pip install matplotlib") from error
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update({"svg.hashsalt": "chapter14", "svg.fonttype": "path", "font.family": FONT})

@@ -20,16 +20,9 @@ import torch
 from torch import Tensor
 
 from .. import functional as F
+from .download import downloading_from_hub, downloading_from_url, hub_if_reachable
 from .pretrained import Pretrained, check_known
-from .state_dict import (
-    downloading_from_hub,
-    downloading_from_url,
-    explaining_mismatch,
-    first_line,
-    local_file,
-    read_state_dict,
-    tensors_only,
-)  # fmt: skip
+from .state_dict import explaining_mismatch, first_line, local_file, read_state_dict, tensors_only
 
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 LOGGING_LOCK = threading.RLock()  # the log level is global
@@ -86,7 +79,7 @@ def _common_preprocessing(name: str, tags: Sequence[str]) -> dict[str, Any]:
 def _created(name: str, pretrained: str | None = None, **options: Any) -> Any:
     import open_clip
 
-    with _silent():
+    with _silent(), hub_if_reachable():
         return open_clip.create_model(name, pretrained, pretrained_text=False, **options)
 
 
@@ -115,7 +108,7 @@ def _read(name: str, model: Any, sentences: Sequence[str]) -> Tensor:
     import open_clip
 
     try:
-        with _silent():
+        with _silent(), hub_if_reachable():
             tokenize = open_clip.get_tokenizer(name)
     except Exception as error:  # each tokenizer library raises its own
         why = f"{type(error).__name__}: {error}"

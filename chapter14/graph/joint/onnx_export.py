@@ -31,7 +31,7 @@ def save_onnx(network: ForwardBackward, path: str | Path, x: Tensor, y: Tensor) 
         import onnx
         import onnxscript  # noqa: F401  # the exporter is written in it
     except ImportError as error:
-        raise ImportError("save_onnx takes the packages onnx and onnxscript: pip install 'chapter14[onnx]'.") from error
+        raise ImportError("save_onnx takes two packages that are not installed: pip install onnx onnxscript") from error
     step = Descent(network, x, y).eval()
     if step.writes:
         writes = ", ".join(step.writes)
