@@ -265,6 +265,11 @@ def in_float32(t: Trial) -> bool:
     return t.wrong.dtype in (torch.float64, torch.complex128) and same(t.wrong, t.right)
 
 
+def without_graph(t: Trial) -> bool:
+    """Of a backward pass as `differentiated` makes it: no gradient that it returns can be differentiated."""
+    return not any(g_in.requires_grad for g_in in outputs_of(t.f(*t.inputs)))
+
+
 def some_entries(t: Trial) -> Iterator[str]:
     """Where it is wrong, if that is the same in words in every trial."""
     if t.wrong.shape != t.right.shape or t.x.is_complex():
@@ -330,6 +335,8 @@ HYPOTHESES = [
 
 #: In a second derivative, zero has another cause.
 SECOND_ORDER = [
+    Hypothesis("no graph", "is missing: `backward` computes without a graph, so it raises alone, and is zero in a sum; "
+               "`once_differentiable` would always raise", when(without_graph)),
     Hypothesis("detached", "is zero: `backward` computes with a result that is detached, or without a graph",
                when(lambda t: not t.wrong.any())),
     *HYPOTHESES,

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from .case import Case, NotApplicable, forward_and_backward, input_gradients, outputs_requiring_grad, requires_grad
+from .case import (
+    Case,
+    NotApplicable,
+    example_gradient,
+    forward_and_backward,
+    input_gradients,
+    outputs_requiring_grad,
+    requires_grad,
+)
 
 
 def memory_layouts(case: Case) -> None:
@@ -21,10 +29,18 @@ def memory_layouts(case: Case) -> None:
     ones = [torch.ones_like(t) for t in x_out]
     expanded = [torch.ones((), dtype=t.dtype).expand(t.shape) for t in x_out]
     assert_close(*(input_gradients(x_out, inputs, g_out, retain_graph=True) for g_out in (expanded, ones)))
+    g = [example_gradient(t) for t in x_out]
+    assert_close(*(input_gradients(x_out, inputs, g_out, retain_graph=True) for g_out in ([*map(_transposed, g)], g)))
 
 
 def _strided(t: Tensor) -> Tensor:
     return t.detach().repeat_interleave(2, -1)[..., ::2].requires_grad_()
+
+
+def _transposed(t: Tensor) -> Tensor:
+    """t, with its axes in reverse order in memory."""
+    reverse = tuple(reversed(range(t.ndim)))
+    return t.permute(reverse).contiguous().permute(reverse)
 
 
 def empty_batch(case: Case) -> None:

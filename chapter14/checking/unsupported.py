@@ -8,7 +8,16 @@ from typing import Any
 import torch
 
 from ..conversion.audit import audit
-from .case import Case, example_gradient, float_outputs, input_gradients, outputs_requiring_grad
+from .case import (
+    Case,
+    NotApplicable,
+    example_gradient,
+    float_outputs,
+    input_gradients,
+    inputs_requiring_grad,
+    outputs_requiring_grad,
+)
+from .raw_backward import functions_of
 from .tangents import tangents
 
 
@@ -100,13 +109,28 @@ def batched_backward(case: Case) -> bool:
     return case.is_layer or runs(run)
 
 
-def once_differentiable(case: Case) -> bool:
-    """Whether a Function in it says that its backward pass cannot be differentiated."""
+def assert_second_order(case: Case) -> None:
+    """Before a check of the second derivative of what is no layer.
+
+    Raises:
+        NotSupported: it raises, by itself or as `once_differentiable` lets it.
+        NotApplicable: by the gradient that x_out has on purpose, the second derivative is not that of the backward pass.
+    """
     inputs = case.draw(2)
+    input_gradients(outputs_requiring_grad(case.ours, inputs), inputs)  # what raises here is no matter of second order
     x_out = outputs_requiring_grad(case.ours, inputs)
     g_out = [example_gradient(t).requires_grad_() for t in x_out]
-    g_in = [g for g in input_gradients(x_out, inputs, g_out, create_graph=True) if g.grad_fn is not None]
-    return bool(g_in) and any(node.endswith("Error") for node in audit(g_in).native)
+    try:
+        g_in = [g for g in input_gradients(x_out, inputs, g_out, create_graph=True) if g.grad_fn is not None]
+        once = any(node.endswith("Error") for node in audit(g_in).native) if g_in else False
+        if g_in and not once:
+            torch.autograd.grad(g_in, [*inputs_requiring_grad(inputs), *g_out], g_in, allow_unused=True)
+    except Exception as error:
+        raise NotSupported(missing_feature(error) or f"second derivatives raise: {in_one_line(error)}") from error
+    if once:
+        raise NotSupported("it is once_differentiable, so second derivatives raise, or are zero")
+    if case.on_purpose and {*functions_of(x_out)} & {*functions_of(g_in)}:
+        raise NotApplicable(f"its backward reads x_out, whose gradient is no derivative on purpose: {case.on_purpose}")
 
 
 def runs(run: Callable[[], Any]) -> bool:

@@ -164,6 +164,8 @@ MISTAKES = [
             "x", "should be g L*"),
     Mistake("detached", "x", torch.sigmoid, lambda g, y, x: (g * y.detach() * (1 - y.detach()),), X,
             "x", "is zero: `backward` computes with a result that is detached", order=2),
+    Mistake("no graph", "x", square, lambda g, y, x: (2 * (g * x).detach(),), X,
+            "x", "is missing: `backward` computes without a graph", order=2),
     Mistake("half detached", "x", lambda x: x * x.sin(), lambda g, y, x: (g * (x.sin() + x * x.detach().cos()),), X,
             "x", "lacks a term", order=2),
 ]  # fmt: skip

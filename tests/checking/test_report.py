@@ -266,6 +266,20 @@ def test_second_derivatives_that_raise_are_unsupported_and_those_that_are_zero_w
     )
 
 
+class RefusesGraph(Affine):
+    @staticmethod
+    def backward(ctx, g):
+        if g.requires_grad:
+            raise AssertionError("g must not require a gradient")
+        return Affine.backward(ctx, g)
+
+
+def test_second_derivatives_that_a_function_refuses_are_unsupported():
+    of = report(RefusesGraph, AFFINE, native.linear)
+    (reason,) = [v.reason for v in of.verdicts if v.check == "finite_differences_second_order"]
+    assert reason == "second derivatives raise: g must not require a gradient" and not of.wrong
+
+
 @torch.library.custom_op("chapter14_tests::scaled", mutates_args=())
 def scaled(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     return x * w
@@ -391,6 +405,65 @@ def test_a_backward_that_is_no_derivative_on_purpose():
     assert reason == "its backward is no derivative on purpose: straight-through"
     says = str(report(RoundUnsummed, "B N, N", on_purpose="straight-through")).splitlines()[0]
     assert "dJ/db is not summed over axis 0" in says
+
+
+class Spike(Function):
+    """Its backward pass reads its output, so that the second derivative has the surrogate as a factor once more."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x_out = (x > 0).to(x.dtype)
+        ctx.save_for_backward(x_out)
+        return x_out
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0]
+
+
+def test_finite_differences_know_nothing_of_a_surrogate_in_the_backward_pass():
+    of = report(Spike, "B N", on_purpose="surrogate")
+    assert not of.wrong and results(of)["finite_differences_second_order"] == "-"
+
+
+class GradientOfAConstant(Function):
+    @staticmethod
+    def forward(ctx, x, c):
+        return c * x.float()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, g.sum()
+
+
+def test_a_gradient_of_what_is_no_tensor():
+    of = report(GradientOfAConstant, lambda draw, n: (draw(n, 4), 3.0))
+    (cause,) = of.causes
+    assert cause.check == "raw_gradients" and "different than None at position 2" in cause.reason
+
+
+class Flattened(Function):
+    """It takes any strides of x, and of g only those that can be viewed as one axis."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return 2 * g.view(-1).view(g.shape)
+
+
+def test_a_backward_that_needs_a_contiguous_g():
+    of = report(Flattened, "B N")
+    assert [v.check for v in of.causes] == ["memory_layouts"] and "view size is not compatible" in of.causes[0].reason
+
+
+def test_a_reference_that_does_not_take_bfloat16():
+    def like(x):
+        return torch.linalg.pinv(x)
+
+    assert not report(lambda x: like(x), "4 4", like).wrong
 
 
 def test_what_follows_is_folded_into_its_cause():
