@@ -114,7 +114,7 @@ def assert_second_order(case: Case) -> None:
 
     Raises:
         NotSupported: it raises, by itself or as `once_differentiable` lets it.
-        NotApplicable: by the gradient that x_out has on purpose, the second derivative is not that of the backward pass.
+        NotApplicable: the backward pass reads x_out, whose gradient is no derivative on purpose.
     """
     inputs = case.draw(2)
     input_gradients(outputs_requiring_grad(case.ours, inputs), inputs)  # what raises here is no matter of second order
