@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,10 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    help = 'print what completes this command in a shell, as `eval "$(chapter14 --completion bash)"` in ~/.bashrc'
+    parser.add_argument("--completion", action=_Completion, choices=("bash", "zsh", "tcsh"), help=help)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, help in VERBS.items():
         of_verb = verbs.add_parser(verb, help=help, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if verb in given:
+        if verb in given or "--completion" in given:
             _command(verb).add_arguments(of_verb)
     options = parser.parse_args(given)
     prefix, formatted = f"chapter14 {options.verb}:", warnings.formatwarning
@@ -70,6 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted.", 130)
     finally:
         warnings.formatwarning = formatted
+
+
+class _Completion(argparse.Action):
+    """Prints the completion script of a shell."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, shell: Any, option: str | None = None) -> None:
+        try:
+            import shtab
+        except ImportError:
+            parser.error("shtab, which writes completions, is not installed; pip install shtab")
+        verbs = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        for action in (action for of_verb in verbs.choices.values() for action in of_verb._actions):
+            if action.type is Path:
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+        print(shtab.complete(parser, shell))
+        parser.exit()
 
 
 def _command(verb: str) -> Any:

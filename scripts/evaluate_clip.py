@@ -1,6 +1,6 @@
 """Measure a trained CLIP on photographs that it has not seen, and write its weights with what was measured.
 
-python scripts/evaluate_clip.py PHOTOGRAPHS runs/first/clip.safetensors --out assets/clip.safetensors
+python scripts/evaluate_clip.py PHOTOGRAPHS runs/first/clip.safetensors --out chapter14/assets/clip.safetensors
 """
 
 import argparse

@@ -13,13 +13,14 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from chapter14.models.load import ASSETS, load_network
+from chapter14.models.load import load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
 from chapter14.visualization import channel, label, text, visualize
 from chapter14.visualization.output.render import contact_sheet, save_image, to_image
 
+ROOT = Path(__file__).parents[1]
 SEEDS = 2
 COLUMNS, HEIGHT = 8, 144
 LAYERS = ("image.stages.1", "image.stages.3", "image.stages.5")
@@ -30,7 +31,7 @@ CLASSES = "tabby", "golden retriever", "traffic light", "banana"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="embedded", help="a file that scripts/train_clip.py wrote")
-    parser.add_argument("--out", type=Path, default=ASSETS, help="a folder")
+    parser.add_argument("--out", type=Path, default=ROOT / "assets", help="a folder")
     parser.add_argument("--steps", type=int, help="of the first descent")
     options = parser.parse_args()
     network = load_network(options.model)

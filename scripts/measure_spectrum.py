@@ -1,4 +1,4 @@
-"""Measures the mean amplitude spectrum of photographs, and writes assets/spectrum.safetensors.
+"""Measures the mean amplitude spectrum of photographs, and writes chapter14/assets/spectrum.safetensors.
 
 python scripts/measure_spectrum.py PHOTOGRAPHS [--out FILE]
 
@@ -20,7 +20,7 @@ SIZE = 96  # as wide as the photographs are
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photographs", type=Path, help="a folder with photos96.zip")
-    parser.add_argument("--out", type=Path, default=SPECTRUM, help="default assets/spectrum.safetensors")
+    parser.add_argument("--out", type=Path, default=SPECTRUM, help="default chapter14/assets/spectrum.safetensors")
     options = parser.parse_args()
     photographs = read(options.photographs, "train", SIZE - MARGIN)
     sums, n = [], 0

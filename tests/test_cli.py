@@ -1,5 +1,7 @@
 """The command line: what it prints, and what it says where it cannot do what was asked."""
 
+import shutil
+import subprocess
 import sys
 import textwrap
 
@@ -48,6 +50,33 @@ def test_version_is_the_packages(capsys):
     with pytest.raises(SystemExit, match="^0$"):
         main(["--version"])
     assert capsys.readouterr().out == f"chapter14 {chapter14.__version__}\n"
+
+
+COMPLETED = {
+    "vis": ["visualize"],
+    "visualize --pag": ["--page"],
+    "visualize --image ''": ["pixels", "pyramid", "fourier", "maco"],
+    "check --js": ["--json"],
+}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_completion_in_bash(tmp_path):
+    pytest.importorskip("shtab", reason="shtab is not installed")
+    command = [sys.executable, "-m", "chapter14", "--completion", "bash"]
+    script = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for words in COMPLETED:
+        script += f"COMP_WORDS=(chapter14 {words}); "
+        script += 'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _shtab_chapter14; echo "${COMPREPLY[*]}"\n'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [sorted(line.split()) for line in done.stdout.splitlines()] == list(map(sorted, COMPLETED.values()))
+
+
+def test_completion_without_shtab(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit):
+        main(["--completion", "bash"])
+    assert "pip install shtab" in capsys.readouterr().err
 
 
 def test_check_prints_the_table_of_a_right_layer(file, capsys):
