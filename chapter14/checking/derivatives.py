@@ -38,7 +38,9 @@ def forward_agrees(case: Case) -> None:
                 continue
             raise
         if case.is_layer or dtype != torch.bfloat16:
-            assert_close(case.ours(*case.draw(dtype=dtype)), expected)
+            assert_close(
+                case.ours(*case.draw(dtype=dtype)), expected, msg=lambda difference: f"x_out is wrong: {difference}"
+            )
 
 
 #: PyTorch's fault, of every Function that has a jvp (pytorch#197867); a layer works around it.
