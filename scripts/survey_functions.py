@@ -46,8 +46,8 @@ INTRODUCTION = """\
 
 [`chapter14 check`](check.md) on the custom `torch.autograd.Function`s of public libraries, as they are installed. This
 page is what `python scripts/survey_functions.py` prints with torch {torch}: {functions} Functions of {libraries}
-libraries. Of these, {right} are right, and {wrong} have a check that fails; one with two sets of inputs is counted twice. Most
-failures are of the second derivative, which is wrong without an error.
+libraries. Of these, {right} are right, and {wrong} have a check that fails; one with two sets of inputs counts twice.
+Most failures are of the second derivative, which is wrong without an error.
 
 The columns count the checks with that result; those that do not apply are left out. A backward pass is compared with
 the derivative, unless it is declared to be none on purpose; all else is checked then, too. Without a reference in plain
