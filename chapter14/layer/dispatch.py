@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._functorch.autograd_function import custom_function_call
 from torch.autograd import Function, forward_ad
 
 from .accepted_tensors import PLAIN, check_dense
@@ -25,7 +26,8 @@ _strided = torch.strided
 
 def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
     forward, func, autocast, opmath, view = layer.forward, layer.func, layer.autocast, layer.opmath, layer.view
-    eager = super(Function, layer.eager).apply  # type: ignore[misc]  # Function.apply binds a signature at each call
+    # Function.apply binds a signature at each call; neither of these does.
+    eager = super(Function, layer.eager).apply  # type: ignore[misc]
     name = layer.title or layer.__name__.lower()
     if view:
         eager = writable(eager)
@@ -47,7 +49,8 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
                 if isinstance(x, Tensor) and (type(x) not in PLAIN or x.layout is not _strided):
                     check_dense(name, x)
             if transformed():
-                x_out = func.apply(*[Opaque(x) if isinstance(x, tuple | list | dict) else x for x in inputs])
+                one_each = [Opaque(x) if isinstance(x, tuple | list | dict) else x for x in inputs]
+                x_out = custom_function_call(func, *one_each)
                 return noted(layer, inputs, x_out) if view else x_out
             if grad_enabled():
                 for x in inputs:
