@@ -80,7 +80,7 @@ def network(name, states, gates, cell, skip=SKIP):
 
     def inputs(draw, n):
         state = [draw(1, n, 3) for _ in range(states)]
-        return draw(4, n, 2), *state, *(draw(gates * 3, *k) for k in ((2,), (3,), (), ()))
+        return draw(3, n, 2), *state, *(draw(gates * 3, *k) for k in ((2,), (3,), (), ()))
 
     return case(name, call(getattr(F, name)), call(getattr(torch, name)), inputs, through_time(cell), skip=skip)
 

