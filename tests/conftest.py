@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from .browser import CHROMIUM
+from .small_clip import as_embedded
 from .versions import SKIPPED, WARNINGS
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -49,3 +50,10 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def small_embedded(tmp_path_factory):
+    """For tests that draw: the embedded network's graph takes longer to trace than a short descent takes."""
+    with as_embedded(tmp_path_factory.mktemp("assets")):
+        yield

@@ -23,7 +23,7 @@ from chapter14.visualization import text
 from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.output.provenance import read_provenance
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 SHORT = ["--steps", "3", "--cycles", "none", "--height", "48"]
 

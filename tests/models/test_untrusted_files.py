@@ -40,7 +40,7 @@ from chapter14.visualization.output.provenance import KEY, Provenance, read_prov
 
 from ..interrupt import interrupted_at
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 SHORT = ["--steps=1", "--cycles=none"]
 #: What runs where it is imported.

@@ -33,6 +33,8 @@ from chapter14.visualization.optimization.descent import generators, white_noise
 
 from ..small_clip import TRAINED
 
+pytestmark = pytest.mark.usefixtures("small_embedded")
+
 LINEAR = {
     "pixels": Pixels(),
     "pyramid": Pyramid(),

@@ -48,7 +48,7 @@ from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.output.animation import Film
 from chapter14.visualization.output.provenance import describe, read_provenance, save_with_provenance
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 
 def seeded(shape, seed=14):

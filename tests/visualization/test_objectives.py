@@ -37,7 +37,7 @@ from chapter14.visualization.optimization.descent import generators
 
 from ..small_clip import TRAINED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 torch.manual_seed(0)
 PHOTO = 0.5 * torch.randn(3, 9, 12)

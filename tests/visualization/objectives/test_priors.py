@@ -27,7 +27,7 @@ from chapter14.visualization import (
 )
 from chapter14.visualization.activations.hooks import PICTURE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 PRIORS = {
     "total_variation": total_variation(),

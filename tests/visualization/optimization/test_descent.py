@@ -30,7 +30,7 @@ from chapter14.visualization.optimization.redirected_relu import RedirectedRelu
 
 from ...small_clip import TRAINED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 PROMPTS = ["a photo of a cat", "a photo of a dog", channel("image.stages.3", 7)]
 SHORT = {"steps": 4, "cycles": (0.5,)}  # 6 steps

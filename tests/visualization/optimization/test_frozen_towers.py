@@ -14,7 +14,7 @@ from chapter14.visualization import channel, dream, label, text
 from chapter14.visualization.activations.hooks import OUTPUT, activation_hooks, frozen_parameters
 from chapter14.visualization.optimization.cost import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 TINY = {
     "embed_dim": 8,

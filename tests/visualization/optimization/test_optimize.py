@@ -19,7 +19,7 @@ from chapter14.visualization.transforms.move import Jitter
 
 from ...small_clip import TRAINED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import Objective, channel, label, neuron, own
 from chapter14.visualization.output.dataset_examples import dataset_examples, objective_values, open_photograph
 
+pytestmark = pytest.mark.usefixtures("small_embedded")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

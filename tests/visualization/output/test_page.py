@@ -21,7 +21,7 @@ from chapter14.visualization.output.provenance import Provenance, save_with_prov
 
 from ...browser import contrast, luminance
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 NASTY = "</script><img src=x onerror=alert(1)> & “quoted”"
 

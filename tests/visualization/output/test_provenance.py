@@ -24,7 +24,7 @@ from chapter14.visualization.output.provenance import (
 )
 from chapter14.visualization.output.render import to_image
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 OBJECTIVES = [label("cat"), channel("image.stages.3", 7)]
 OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(96)}

@@ -15,6 +15,8 @@ from chapter14.visualization.optimization.descent import DescentStep
 from chapter14.visualization.output import render
 from chapter14.visualization.output.animation import Film
 
+pytestmark = pytest.mark.usefixtures("small_embedded")
+
 
 def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
