@@ -33,6 +33,7 @@ class Case:
         is_layer: whether it is made of layers, and so supports all that PyTorch's own functions do.
         dtype: of the inputs, unless a check asks for another.
         on_purpose: what its backward is instead of a derivative, as "straight-through".
+        device, seed: of the inputs, unless a check asks for others.
     """
 
     ours: Callable
@@ -46,6 +47,8 @@ class Case:
     is_layer: bool = True
     dtype: torch.dtype = torch.float64
     on_purpose: str = ""
+    device: str = "cpu"
+    seed: int = 14
 
     def __str__(self) -> str:
         return self.title or self.ours.__name__
@@ -73,17 +76,19 @@ class Case:
         if self.on_purpose:
             raise NotApplicable(f"its backward is no derivative on purpose: {self.on_purpose}")
 
-    def draw(self, n: int = 3, dtype: torch.dtype | None = None, device: str = "cpu", seed: int = 14) -> tuple:
+    def draw(
+        self, n: int = 3, dtype: torch.dtype | None = None, device: str | None = None, seed: int | None = None
+    ) -> tuple:
         """Draws the inputs for a batch of n, with the same values on every call with one seed."""
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(self.seed if seed is None else seed)
+        device = device or self.device
 
         def draw(*shape: int) -> Tensor:
             return (
                 torch.randn(shape, generator=rng, dtype=torch.float64).to(device, dtype or self.dtype).requires_grad_()
             )
 
-        inputs = self.inputs(draw, n)
-        return tuple(t.to(device) if isinstance(t, Tensor) and t.device.type != device else t for t in inputs)
+        return on_device(device, self.inputs(draw, n))
 
     def names_of(self, inputs: tuple) -> tuple[str, ...]:
         """The name of each input; a number where its author names none."""
@@ -94,6 +99,21 @@ class Case:
     def in_dims(self) -> tuple[int | None, ...]:
         """The batch axis of each input: the one whose size changes with n."""
         return tuple(_batch_axis(a, b) for a, b in zip(self.draw(2), self.draw(3), strict=True))
+
+
+def on_device(device: str, inputs: tuple) -> tuple:
+    """The inputs, those tensors on a device that are elsewhere."""
+    there = torch.device(device).type
+    return tuple(t.to(device) if isinstance(t, Tensor) and t.device.type != there else t for t in inputs)
+
+
+def is_there(device: str) -> bool:
+    """Whether this machine has the device."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # the latter of a PyTorch that is built without it
+        return False
+    return True
 
 
 def _with_gradient_of(ours: Any, native: Any) -> Any:

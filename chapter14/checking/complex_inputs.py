@@ -58,7 +58,7 @@ def _drawn_complex(inputs: Callable, chosen: Sequence[int], draw: Draw, n: int) 
 
 
 def _to_complex(t: Tensor) -> Tensor:
-    angles = torch.linspace(-1, 1, t.numel() + 1, dtype=t.dtype)[:-1].view(t.shape)
+    angles = torch.linspace(-1, 1, t.numel() + 1, dtype=t.dtype, device=t.device)[:-1].view(t.shape)
     return torch.polar(t.detach().abs(), angles + torch.pi * (t < 0)).requires_grad_()
 
 
@@ -89,7 +89,7 @@ def _backward(x_out: Sequence[Tensor], inputs: tuple) -> Sequence[Tensor]:
 
 
 def _gradient(x_out: Tensor) -> Tensor:
-    g = torch.linspace(-1, 1, x_out.numel(), dtype=torch.float64).view(x_out.shape)
+    g = torch.linspace(-1, 1, x_out.numel(), dtype=torch.float64, device=x_out.device).view(x_out.shape)
     return torch.complex(g, 0.5 - g) if x_out.is_complex() else g
 
 

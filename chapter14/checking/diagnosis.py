@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .case import Case, Draw, requires_grad
+from .case import Case, Draw, on_device, requires_grad
 from .graph_variants import without_a_factor, without_a_term
 from .trial import Trial, autograd, outputs_of, same, trials
 from .unsupported import missing_feature
@@ -120,7 +120,7 @@ def only_some_datapoints(t: Trial) -> Iterator[str]:
     if t.batch is None or not all(g.ndim and g.shape[0] == t.batch for g in t.g):
         return
     for words, k in (("the first datapoint", 0), ("the last datapoint", t.batch - 1)):
-        alone = [torch.zeros_like(g).index_copy(0, torch.tensor([k]), g[k : k + 1]) for g in t.g]
+        alone = [torch.zeros_like(g).index_copy(0, torch.tensor([k], device=g.device), g[k : k + 1]) for g in t.g]
         if same(t.wrong, t.with_g(*alone).right):
             yield words
 
@@ -409,7 +409,7 @@ def differentiated(case: Case) -> Case:
         return g_in
 
     def inputs_and_g(draw: Draw, n: int) -> tuple:
-        inputs = case.inputs(draw, n)
+        inputs = on_device(case.device, case.inputs(draw, n))
         with torch.no_grad():
             x_out = outputs_of(case.ours(*inputs))
             return *inputs, *[draw(*t.shape).detach().to(t.dtype).requires_grad_() for t in x_out]
@@ -418,7 +418,8 @@ def differentiated(case: Case) -> Case:
     count, positions = len(drawn), [i for i, t in enumerate(drawn) if requires_grad(t)]
     reference = None if case.on_purpose else case.composite or case.native
     names = (*case.names_of(drawn), "g_out")
-    return Case(backward_of(case.ours), reference and backward_of(reference), inputs_and_g, names=names)
+    ours, native = backward_of(case.ours), reference and backward_of(reference)
+    return replace(case, ours=ours, native=native, composite=None, inputs=inputs_and_g, names=names)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def compiles(case: Case) -> None:
 
 def autocast_agrees(case: Case) -> None:
     """Under autocast, the dtypes are PyTorch's and the values are close to PyTorch's."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(torch.device(case.device).type, torch.bfloat16):
         ours, native = (forward_and_backward(f, case.draw(dtype=torch.float32)) for f in (case.ours, case.reference))
     assert_close(ours, native, rtol=3e-2, atol=3e-2)
 
@@ -107,6 +107,8 @@ def module_agrees(case: Case) -> None:
 
 def cuda_agrees(case: Case) -> None:
     """x_out and g_in equal PyTorch's on a GPU."""
+    if case.device != "cpu":
+        raise NotApplicable(f"every check runs on {case.device}")
     if not torch.cuda.is_available():
         raise NotApplicable("there is no GPU")
     ours, native = (forward_and_backward(f, case.draw(device="cuda")) for f in (case.ours, case.reference))

@@ -27,7 +27,7 @@ def memory_layouts(case: Case) -> None:
     inputs = case.draw()
     x_out = outputs_requiring_grad(case.ours, inputs)
     ones = [torch.ones_like(t) for t in x_out]
-    expanded = [torch.ones((), dtype=t.dtype).expand(t.shape) for t in x_out]
+    expanded = [torch.ones((), dtype=t.dtype, device=t.device).expand(t.shape) for t in x_out]
     assert_close(*(input_gradients(x_out, inputs, g_out, retain_graph=True) for g_out in (expanded, ones)))
     g = [example_gradient(t) for t in x_out]
     assert_close(*(input_gradients(x_out, inputs, g_out, retain_graph=True) for g_out in ([*map(_transposed, g)], g)))

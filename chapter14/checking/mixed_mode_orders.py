@@ -25,7 +25,7 @@ def wrong_orders(f: Callable, composite: Callable, inputs: tuple, rtol: float = 
         ours, plain = (_along_a_line(g, inputs) for g in (f, composite))
         for letter in reversed(order):
             ours, plain = _differentiated(letter, ours), _differentiated(letter, plain)
-        zero = torch.zeros((), dtype=torch.float64)
+        zero = torch.zeros((), dtype=torch.float64, device=next(t.device for t in inputs if requires_grad(t)))
         expected = plain(zero)
         try:
             right = torch.allclose(ours(zero), expected, rtol=rtol)
@@ -46,14 +46,14 @@ def _differentiated(letter: str, J: Callable) -> Callable:
 def _along_a_line(f: Callable, inputs: tuple) -> Callable[[Tensor], Tensor]:
     """J(t) = <c, h + h³> with h = f(x + t v). The cube gives a linear f derivatives of all three orders."""
     rng = torch.Generator().manual_seed(15)
-    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype) if requires_grad(x) else None for x in inputs]
+    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x.device) if requires_grad(x) else None for x in inputs]
     x = [x.detach() if requires_grad(x) else x for x in inputs]
 
     def J(t: Tensor) -> Tensor:
         total = t * 0
         x_out = f(*(a if b is None else a + t * b for a, b in zip(x, v, strict=True)))
         for i, h in enumerate(float_outputs(x_out)):
-            c = torch.linspace(-1, 1 + i, h.numel(), dtype=h.dtype).view(h.shape)
+            c = torch.linspace(-1, 1 + i, h.numel(), dtype=h.dtype, device=h.device).view(h.shape)
             total = total + (c * (h + h * h * h)).sum()
         return total
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,17 @@ def run_check(case: Case, check: Check) -> None:
         pytest.fail(f"{of.layer}, {of.check}: {of.reason}", pytrace=False)
     if of.result in (NOT_APPLICABLE, UNSUPPORTED):
         pytest.skip(f"unsupported: {of.reason}" if of.result == UNSUPPORTED else of.reason)
+
+
+def on_each(cases_on: Callable[..., Sequence[Case]], devices: Sequence[str], seeds: int) -> list[Case]:
+    """Each case that `cases_on(device=...)` makes, with each seed; the first seed is the case's own."""
+    return [_drawn(case, more) for device in devices for case in cases_on(device=device) for more in range(seeds)]
+
+
+def _drawn(case: Case, more: int) -> Case:
+    """The case with a later seed; its name says the seed, and the device, where they are not those by default."""
+    device, seed = [case.device] if case.device != "cpu" else [], [f"seed {case.seed + more}"] if more else []
+    return replace(case, seed=case.seed + more, title=", ".join([str(case), *device, *seed]))
 
 
 def parametrized_test(cases: Sequence[Case], checks: Sequence[Check]) -> Callable:

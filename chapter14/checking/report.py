@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .case import Case, Draw, NotApplicable
+from .case import Case, Draw, NotApplicable, is_there
 from .checks import CHECKS, FOLLOWS, QUICK
 from .subject import make_case
 from .unsupported import NotSupported, cost, in_one_line
@@ -105,6 +105,8 @@ class ChecksFailed(AssertionError):
 def verdict(case: Case, check: Callable[[Case], None]) -> Verdict:
     """Runs one check on one layer, without the warnings of PyTorch that the check causes."""
     name = check.__name__
+    if not is_there(case.device):
+        return Verdict(str(case), name, NOT_APPLICABLE, f"there is no device {case.device}")
     if reason := case.skip.get(name):
         return Verdict(str(case), name, NOT_APPLICABLE, reason)
     try:
@@ -129,6 +131,7 @@ def check(
     *,
     quick: bool = False,
     on_purpose: str = "",
+    device: str = "cpu",
 ) -> Report:
     """Runs every check of `chapter14.checking.checks` on a layer. The report prints as a verdict, a table, and reasons.
 
@@ -143,11 +146,12 @@ def check(
         quick: leaves out the checks that take long.
         on_purpose: what the backward pass is instead of a derivative, as "straight-through". Then it is not compared
             with the derivative; all else is checked.
+        device: where the inputs are, as "cuda" for a kernel that runs on a GPU alone.
 
     Raises:
         ChecksFailed: a check fails; the message is the report.
     """
-    case = make_case(f, inputs, like, on_purpose)
+    case = make_case(f, inputs, like, on_purpose, device)
     report = Report([verdict(case, check) for check in (QUICK if quick else CHECKS)])
     if report.wrong:
         raise ChecksFailed(report)

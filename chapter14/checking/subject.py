@@ -23,7 +23,7 @@ SIZES = (4, 5, 2, 6, 7, 8, 9, 10, 11)
 Inputs = tuple | str | Callable[[Draw, int], tuple]
 
 
-def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: str = "") -> Case:
+def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: str = "", device: str = "cpu") -> Case:
     """The case for the arguments of `check`.
 
     Raises:
@@ -34,7 +34,8 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
     draw = from_words(inputs) if isinstance(inputs, str) else inputs if callable(inputs) else _fixed(tuple(inputs))
     title, kind = getattr(f, "__name__", type(f).__name__), f if isinstance(f, type) else type(None)
     if issubclass(kind, Layer):
-        return Case(f.of, like or f.forward, draw, title=title, names=argument_names(f.forward), on_purpose=on_purpose)
+        case = Case(f.of, like or f.forward, draw, title=title, names=argument_names(f.forward))
+        return replace(case, on_purpose=on_purpose, device=device)
     if issubclass(kind, Function):
         case = Case(f.apply, like, draw, title=title, names=names_of_function(f))
     elif isinstance(f, nn.Module):
@@ -48,7 +49,7 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
         case = Case(f, like, draw, title=schema.name, names=[a.name for a in schema.arguments])
     else:
         case = Case(f, like, draw, title=title, names=argument_names(f))
-    return _examined(replace(case, on_purpose=on_purpose))
+    return _examined(replace(case, on_purpose=on_purpose, device=device))
 
 
 def _examined(case: Case) -> Case:

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-purpose", metavar="WORD", default="", help="its backward is no derivative, but, say, straight-through"
     )
+    parser.add_argument("--device", default="cpu", help="where the inputs are, as cuda (default: cpu)")
     parser.add_argument("--quick", action="store_true", help="without the checks that take long")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -57,18 +58,21 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report. Returns 0, or 1 if a check failed."""
     from tqdm import tqdm
 
-    cases = cases_of(options.what, options.inputs, options.like, options.on_purpose)
+    cases = cases_of(options.what, options.inputs, options.like, options.on_purpose, options.device)
     pairs = [(case, check) for case in cases for check in (QUICK if options.quick else CHECKS)]
     report = Report([verdict(*pair) for pair in tqdm(pairs, desc="checks", file=sys.stderr, leave=False)])
     print(report.json() if options.json else report)
     return 1 if report.wrong else 0
 
 
-def cases_of(what: str, inputs: str | None = None, like: str | None = None, on_purpose: str = "") -> list[Case]:
+def cases_of(
+    what: str, inputs: str | None = None, like: str | None = None, on_purpose: str = "", device: str = "cpu"
+) -> list[Case]:
     """A case for each object in FILE_OR_MODULE that says how to draw its inputs, or for the one of FILE_OR_MODULE:NAME.
 
     Args:
         inputs, like, on_purpose: those of NAME, in the place of what it says itself.
+        device: where the inputs are.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, module or object, or nothing says how to draw its inputs.
@@ -95,6 +99,7 @@ def cases_of(what: str, inputs: str | None = None, like: str | None = None, on_p
             inputs or f.example,
             reference or getattr(f, "like", None),
             on_purpose or getattr(f, "on_purpose", ""),
+            device,
         )
         for f in drawn
     ]

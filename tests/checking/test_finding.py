@@ -8,6 +8,9 @@ import sys
 import pytest
 import torch
 
+from chapter14.checking.checks import CHECKS
+from chapter14.checking.pytest_items import run_check
+from chapter14.checking.subject import make_case
 from chapter14.cli import main
 from chapter14.commands.check import cases_of
 from chapter14.testing import check_gradient, example
@@ -142,6 +145,28 @@ class Cubed(torch.autograd.Function):
 test_cubed = check_gradient(Cubed, quick=True)
 
 
+test_cubed_on_each = check_gradient(Cubed, quick=True, devices=["cpu", "no_such_device"], seeds=2)
+
+
+def test_each_device_and_each_seed_is_a_test():
+    (mark,) = test_cubed_on_each.pytestmark
+    cases = {str(pair.values[0]): pair.values[0] for pair in mark.args[1]}
+    assert list(cases) == ["Cubed", "Cubed, seed 15", "Cubed, no_such_device", "Cubed, no_such_device, seed 15"]
+    (x,), (again,), (other,) = (cases[name].draw() for name in ("Cubed", "Cubed", "Cubed, seed 15"))
+    assert torch.equal(x, again) and not torch.equal(x, other)
+
+
+def test_a_device_that_is_not_there_is_a_reason_to_skip():
+    with pytest.raises(pytest.skip.Exception, match="there is no device no_such_device"):
+        run_check(make_case(Cubed, "B N", device="no_such_device"), CHECKS[0])
+
+
+def test_on_another_device_than_the_cpu():
+    """The meta device has shapes, and no values: only what does not look at them can run there."""
+    inputs = make_case(torch.mul, lambda draw, n: (draw(n, 4), torch.ones(4)), device="meta").draw()
+    assert [t.device.type for t in inputs] == ["meta", "meta"] and inputs[0].requires_grad
+
+
 def test_without_inputs_there_is_no_test():
     with pytest.raises(TypeError, match="it needs the inputs of"):
         check_gradient(torch.sin)
@@ -169,12 +194,14 @@ def test_in_another_repository(mine, tmp_path):
         f'from chapter14.testing import check_gradient\ntest_gradients = check_gradient("{mine}:Square", quick=True)\n'
     )
     command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-k", "raw or backward_a or forward_m"]
+    command += ["--chapter14-seeds", "2"]
     done = subprocess.run(command, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}, capture_output=True, text=True)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
     assert "PASSED test_mine.py::test_gradients[Square-raw_gradients]" in lines
     assert f"PASSED {mine}.py::Transposed-raw_gradients" in lines
-    (failed,) = [line for line in lines if line.startswith("FAILED")]
+    assert f"PASSED {mine}.py::Transposed, seed 15-raw_gradients" in lines
+    failed, _ = [line for line in lines if line.startswith("FAILED")]
     assert failed.startswith(
         f"FAILED {mine}.py::Transposed-backward_agrees - Failed: Transposed, backward_agrees: dJ/dW is"
     )
