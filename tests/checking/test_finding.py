@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -165,6 +166,15 @@ def test_on_another_device_than_the_cpu():
     """The meta device has shapes, and no values: only what does not look at them can run there."""
     inputs = make_case(torch.mul, lambda draw, n: (draw(n, 4), torch.ones(4)), device="meta").draw()
     assert [t.device.type for t in inputs] == ["meta", "meta"] and inputs[0].requires_grad
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_no_check_mixes_devices(check):
+    case = make_case(Cubed, "B N", lambda x: x**3, device="meta")
+    try:
+        check(case)
+    except Exception as error:  # about values, which there are none of
+        assert not re.search("same device|found at least two devices|is on (cpu|meta)", str(error))
 
 
 def test_without_inputs_there_is_no_test():
