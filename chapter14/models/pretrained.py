@@ -202,8 +202,8 @@ def input_channels(model: nn.Module) -> int:
 
 
 def first_layer(model: nn.Module) -> nn.Module | None:
-    """The first module with parameters of its own."""
-    return next((m for m in model.modules() if next(m.parameters(recurse=False), None) is not None), None)
+    """The first convolution or product, as the modules are listed."""
+    return next((m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)), None)
 
 
 def check_known(library: str, kind: str, name: str, names: Iterable[str]) -> None:

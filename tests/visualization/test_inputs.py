@@ -479,3 +479,20 @@ def test_a_picture_of_chroma_is_written_as_any_other(tmp_path):
         assert image.mode == "RGB" and image.size == (16, 16)
     entry = describe(drawn, model, channel("output", 0), options)[0]
     assert entry.options["image"] == repr(options["image"])
+
+
+class Patches(torch.nn.Module):
+    """A vision transformer's beginning: it has a token of its own before its first layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.zeros(1, 1, 5))
+        self.embed = torch.nn.Conv2d(4, 5, 8, 8)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        return torch.cat([self.token.expand(len(x), 1, 5), x], 1).tanh().mean(1)
+
+
+def test_channels_of_a_network_with_a_parameter_of_its_own():
+    assert visualize(Patches(), neuron("output", 1), size=16, steps=2, cycles=()).x.shape == (1, 4, 16, 16)
