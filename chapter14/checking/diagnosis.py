@@ -146,6 +146,19 @@ def of_axes_swapped_before(t: Trial) -> Iterator[str]:
             yield f"{i} and {j}"
 
 
+def softmax_over_another_axis(t: Trial) -> Iterator[str]:
+    """x_out is a softmax, or its logarithm, over axis d, and the sum of its derivative is over axis e."""
+    g = pointwise(t)
+    if g is None or t.x.is_complex():
+        return
+    x, x_out = t.x.detach(), t.x_out[0]
+    for d, e in itertools.permutations(range(x.ndim), 2):
+        y = x.softmax(d)
+        of_softmax = same(x_out, y) and same(t.wrong, y * (g - (g * y).sum(e, keepdim=True)))
+        if of_softmax or (same(x_out, y.log()) and same(t.wrong, g - y * g.sum(e, keepdim=True))):
+            yield f"{e}, and x_out is a softmax over axis {d}"
+
+
 def fits_if_it_runs(fits: Callable[[], bool]) -> bool:
     """Whether it fits; not where the layer refuses, or has no value for, inputs outside those drawn."""
     try:
@@ -321,6 +334,7 @@ HYPOTHESES = [
     Hypothesis("averaged too far", "is averaged over {}, and should not be", reduced(torch.mean)),
     Hypothesis("other axis", "works along the wrong axis: it is right when axes {} are swapped before and after",
                of_axes_swapped_before),
+    Hypothesis("softmax axis", "has its sum over axis {}", softmax_over_another_axis),
     Hypothesis("diagonal alone", "has the diagonal of L only: each entry of {name} changes other entries of x_out too "
                "(14.10)", when(diagonal_alone)),
     Hypothesis("term", "lacks a term: it equals the right one without what comes back through `{}` (14.46)",

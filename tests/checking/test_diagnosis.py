@@ -83,6 +83,10 @@ def standardized_backward(g, y, x, mean=True, scale=True):
     return (g - g.mean(-1, keepdim=True) if mean else g,)
 
 
+def softmax_over_batch(g, y):
+    return (y * (g - (g * y).sum(0)),)
+
+
 def from_the_end(g, dim):
     return g.flip(dim).cumsum(dim).flip(dim)
 
@@ -143,6 +147,15 @@ MISTAKES = [
             "x", "applies L from the other side"),
     Mistake("other axis", "x", lambda x: x.cumsum(1), lambda g, y, x: (from_the_end(g, 0),), X,
             "x", "works along the wrong axis"),
+    Mistake("softmax, sum over the batch", "x", lambda x: x.softmax(-1),
+            lambda g, y, x: softmax_over_batch(g, y), X,
+            "x", "has its sum over axis 0, and x_out is a softmax over axis 1"),
+    Mistake("log_softmax, sum over the batch", "x", lambda x: x.log_softmax(-1),
+            lambda g, y, x: (g - y.exp() * g.sum(0),), X,
+            "x", "has its sum over axis 0, and x_out is a softmax over axis 1"),
+    Mistake("softmax, over the batch", "x", lambda x: x.softmax(-1),
+            lambda g, y, x: softmax_over_batch(g, x.softmax(0)), X,
+            "x", "works along the wrong axis: it is right when axes 0 and 1 are swapped"),
     Mistake("softmax, diagonal", "x", lambda x: x.softmax(-1), lambda g, y, x: (g * y * (1 - y),), X,
             "x", "has the diagonal of L only"),
     Mistake("product rule", "x", lambda x: x * x.sin(), lambda g, y, x: (g * x.sin(),), X,
