@@ -17,6 +17,8 @@ from chapter14.checking.checks import CHECKS, FOLLOWS, QUICK
 from chapter14.checking.report import ChecksFailed, Report, Verdict, verdict
 from chapter14.checking.subject import make_case
 
+from ..small_layers import Product, RoundStraight
+
 
 def report(f, inputs, like=None, **options):
     try:
@@ -173,20 +175,7 @@ def test_torch_func_is_unsupported_without_setup_context():
     ],
 )
 def test_a_wrong_jvp_is_named(jvp, says):
-    class Pushed(chapter14.Layer):
-        @staticmethod
-        def forward(x, w):
-            return x * w
-
-        @staticmethod
-        def remember(needs, inputs, x_out):
-            x, w = inputs
-            return x if needs[1] else None, w if needs[0] else None
-
-        @staticmethod
-        def backward(needs, g, x, w):
-            return F.mul(g, w) if needs[0] else None, F.mul(g, x) if needs[1] else None
-
+    class Pushed(Product):
         @staticmethod
         def jvp(tangents, x, w):
             dx, dw = (torch.zeros_like(x) if t is None else t for t in tangents)
@@ -377,16 +366,6 @@ def test_a_lambda_has_the_name_of_its_function():
     assert str(report(lambda x: InFloat32.apply(x), "B N")).startswith("InFloat32  right")
 
 
-class RoundStraight(Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.round()
-
-    @staticmethod
-    def backward(ctx, g):
-        return g
-
-
 class RoundUnsummed(RoundStraight):
     @staticmethod
     def forward(ctx, x, b):
@@ -527,18 +506,14 @@ def test_shapes_that_are_none():
 
 
 def test_memory_is_explained():
-    class Both(chapter14.Layer):
+    class Both(Product):
         @staticmethod
-        def forward(x, w):
-            return x * w
+        def remember(needs, inputs, x_out):
+            return inputs
 
         @staticmethod
         def backward(needs, g, x, w):
             return F.mul(g, w), F.mul(g, x)
-
-        @staticmethod
-        def jvp(tangents, x, w):
-            return F.add(F.mul(tangents[0], w), F.mul(x, tangents[1]))
 
     of = {v.check: v.reason for v in report(Both, "B N, B N").wrong}
     assert of["memory_needed_gradients_only"] == (

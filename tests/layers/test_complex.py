@@ -13,6 +13,8 @@ import chapter14.functional as F
 import chapter14.nn as ours
 from chapter14 import by_hand
 
+from ..small_layers import Product
+
 Z = torch.complex128
 
 
@@ -81,19 +83,6 @@ def test_real_gradient_in_every_mode_of_autograd():
 
 
 def test_layer_that_states_L_is_conjugated():
-    class Product(chapter14.Layer):
-        @staticmethod
-        def forward(x, w):
-            return x * w
-
-        @staticmethod
-        def backward(needs, g, x, w):
-            return F.mul(g, w), F.mul(g, x)
-
-        @staticmethod
-        def jvp(tangents, x, w):
-            return F.add(F.mul(tangents[0], w), F.mul(x, tangents[1]))
-
     class Square(chapter14.Layer):
         """|x|²: dx_out is the real part of 2 x* dx."""
 
