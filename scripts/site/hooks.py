@@ -45,6 +45,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     uri = page.file.src_uri
+    markdown = re.sub(r"(\]\(\d\w+)\.ipynb\)(?!: this page)", r"\1.md)", markdown)  # a notebook's page
     if uri == "equations.md":
         markdown = equations.with_code(markdown)
     if uri not in ("index.md", *PAGES) and not (ROOT / "docs" / uri).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -27,9 +28,12 @@ def _cell(cell: dict) -> str:
 
 def _output(output: dict) -> str:
     data = output.get("data", {})
-    if "image/png" in data:
-        picture = "".join(data["image/png"]).replace("\n", "")
-        return f'<img src="data:image/png;base64,{picture}" alt="What the cell draws">\n'
+    for kind in ("image/png", "image/svg+xml"):
+        if kind in data:
+            picture = "".join(data[kind])
+            if kind == "image/svg+xml":
+                picture = base64.b64encode(picture.encode()).decode()
+            return f'<img src="data:{kind};base64,{"".join(picture.split())}" alt="What the cell draws">\n'
     text = "".join(output.get("text", data.get("text/plain", "")))
     return _fence(re.sub(r"\x1b\[[\d;]*m", "", text).rstrip("\n"), "text") if text else ""
 
