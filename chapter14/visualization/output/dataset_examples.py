@@ -21,9 +21,13 @@ from ...files import PART, regular
 from ...models.pretrained import Pretrained
 from ..activations.hooks import PICTURE, activation_hooks, frozen_parameters
 from ..objectives.objective import Objective
+from ..optimization.cost import Settings, cost_function
 from .render import flatten_alpha, readable_formats
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of the cropped photograph's sides
 
 
 class Photograph(NamedTuple):
@@ -34,6 +38,7 @@ class Photograph(NamedTuple):
 class DatasetExamples(NamedTuple):
     most: list[Photograph]  # the highest first
     least: list[Photograph]  # the lowest first
+    boxes: Sequence[Box | None] = ()  # of `most`, if they are square: the part that the value depends on, as `_boxes`
 
 
 def dataset_examples(
@@ -48,7 +53,7 @@ def dataset_examples(
     """For each objective, the `n` photographs of a folder and its subfolders with the largest and smallest value.
 
     Every photograph passes through the network once, whatever the number of objectives. One that cannot be read is
-    left out, with a warning.
+    left out, with a warning. Those with the largest values pass once more, for the part that the value depends on.
 
     Args:
         size: of the photographs, or (height, width); by default the network's.
@@ -87,7 +92,40 @@ def dataset_examples(
         return [Photograph(read[i], value) for i, value in zip(places.tolist(), values.tolist(), strict=True)]
 
     columns = zip(*(t.unbind(1) for t in (most, at_most, least, at_least)), strict=True)
-    return [DatasetExamples(photographs(a, at_a), photographs(b, at_b)) for a, at_a, b, at_b in columns]
+    found = [DatasetExamples(photographs(a, at_a), photographs(b, at_b)) for a, at_a, b, at_b in columns]
+    if H != W:
+        return found
+    settings = Settings(())
+    return [
+        examples._replace(boxes=_boxes(_gradient(network, o, [photo.path for photo in examples.most], H, settings)))
+        for o, examples in zip(objectives, found, strict=True)
+    ]
+
+
+def _gradient(
+    network: Pretrained, objective: Objective, paths: Sequence[Path], size: int, settings: Settings
+) -> Tensor:
+    """|dJ/dx| [B, H, W] of photographs, summed over channels."""
+    found = []
+    with frozen_parameters(network.model), cost_function(network, [objective], settings) as J:
+        for path in paths:
+            x = _as_input(network, load_photograph(path, (size, size))[None]).requires_grad_()
+            (g,) = torch.autograd.grad(J(0, x, ()).sum(), x)
+            found.append(g.abs().sum(1))
+    return torch.cat(found)
+
+
+def _boxes(g: Tensor) -> list[Box | None]:
+    """|dJ/dx| [B, H, W] → for each photograph, the middle half of it along each axis; None where it is zero."""
+
+    def middle(g: Tensor) -> tuple[list[float], list[float]]:
+        share = (g.cumsum(1) / g.sum(1, keepdim=True)).contiguous()  # [B, N]
+        low, high = (torch.searchsorted(share, share.new_full((len(g), 1), q), right=q < 0.5) for q in (0.25, 0.75))
+        return (low[:, 0] / g.shape[1]).tolist(), ((high[:, 0] + 1) / g.shape[1]).tolist()
+
+    (left, right), (top, bottom) = middle(g.sum(1)), middle(g.sum(2))
+    boxes = zip(left, top, right, bottom, strict=True)
+    return [box if some else None for box, some in zip(boxes, (g.amax((1, 2)) > 0).tolist(), strict=True)]
 
 
 def find_photographs(folder: str | Path) -> list[Path]:
@@ -118,12 +156,16 @@ def objective_values(network: Pretrained, objectives: Sequence[Objective]) -> It
     with frozen_parameters(network.model), torch.no_grad(), activation_hooks(network, layers) as collect:
 
         def evaluate(x: Tensor) -> Tensor:
-            x = x.to(network.like.device)
-            x = x.mean(1, keepdim=True) if network.channels == 1 else x
+            x = _as_input(network, x)
             x_l = collect(x) | {PICTURE: x}
             return torch.stack([value(x_l) for value in values], 1)
 
         yield evaluate
+
+
+def _as_input(network: Pretrained, x: Tensor) -> Tensor:
+    x = x.to(network.like.device)
+    return x.mean(1, keepdim=True) if network.channels == 1 else x
 
 
 def open_photograph(path: Path, size: tuple[int, int]) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from ...files import MARK, escaped
-from .dataset_examples import DatasetExamples, Photograph, open_photograph
+from .dataset_examples import Box, DatasetExamples, Photograph, open_photograph
 from .provenance import Provenance
 from .render import flatten_alpha
 
@@ -49,7 +50,8 @@ def gallery_page(
     data = {
         "photos": [{"name": path.name, "src": _data_uri(open_photograph(path, size), "JPEG")} for path in paths],
         "cards": [
-            _card(provenance, image) | {"most": _photos(near.most, number), "least": _photos(near.least, number)}
+            _card(provenance, image)
+            | {"most": _photos(near.most, number, near.boxes), "least": _photos(near.least, number)}
             for (provenance, image), near in zip(pictures, beside, strict=True)
         ],
     }
@@ -89,8 +91,11 @@ def _text(value: Any) -> str:
     return ", ".join(map(_text, value)) if isinstance(value, list) else "none" if value is None else str(value)
 
 
-def _photos(photos: Sequence[Photograph], number: dict[Path, int]) -> list[tuple[int, str]]:
-    return [(number[photo.path], f"{photo.value:.4g}") for photo in photos]
+def _photos(
+    photos: Sequence[Photograph], number: dict[Path, int], boxes: Sequence[Box | None] = ()
+) -> list[tuple[int, str, Box | None]]:
+    pairs = itertools.zip_longest(photos, boxes)
+    return [(number[photo.path], f"{photo.value:.4g}", box) for photo, box in pairs]
 
 
 def _data_uri(image: Image.Image, format: str) -> str:

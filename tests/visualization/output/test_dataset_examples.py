@@ -118,3 +118,15 @@ def test_photographs_are_shown_in_the_size_that_is_asked_for(folder):
     assert len(dataset_examples(network, corner, folder, 1, size=(12, 16))[0].most) == 1
     with pytest.raises(IndexError):
         dataset_examples(network, corner, folder, 1)
+
+
+def test_the_part_of_a_photograph_that_the_value_depends_on(folder, brightness):
+    model = nn.Sequential(nn.Conv2d(3, 2, 1, bias=False))
+    corner = own(lambda x: x[:, :, 2:6, 8:16].sum((1, 2, 3)))
+    (near,) = dataset_examples(Pretrained(model, 16), corner, folder, 2)
+    assert near.boxes == [(10 / 16, 3 / 16, 14 / 16, 5 / 16)] * 2
+    (oblong,) = dataset_examples(brightness, channel("0", 0), folder, 2, size=(12, 16))
+    assert len(oblong.most) == 2 and not oblong.boxes
+    dead = Pretrained(nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()), 16)
+    torch.nn.init.constant_(dead.model[0].bias, -99)
+    assert dataset_examples(dead, channel("1", 0), folder, 1)[0].boxes == [None]

@@ -54,7 +54,7 @@ def written(folder):
     clear.putalpha(128)
     pictures[2] = (a_record(NASTY, 2, -2.0, alive=False, quality={"unseen": 0.125, "second": None}), clear)
     beside = [
-        DatasetExamples(photos[:2], photos[:1:-1]),
+        DatasetExamples(photos[:2], photos[:1:-1], [(0.25, 0, 0.5, 1), None]),
         DatasetExamples(photos[1:3], photos[:1]),
         DatasetExamples([], []),
     ]
@@ -77,7 +77,8 @@ def test_everything_is_in_the_page_and_each_photograph_once(written):
     assert [card["name"] for card in found["cards"]] == ["channel 2 of l", "channel 10 of l", NASTY]
     assert [photo["name"] for photo in found["photos"]] == ["0.png", "1.png", "3.png", "2.png"]
     first, _, third = found["cards"]
-    assert first["most"] == [[0, "3.25"], [1, "2.25"]] and first["least"] == [[2, "0.25"], [3, "1.25"]]
+    assert first["most"] == [[0, "3.25", [0.25, 0, 0.5, 1]], [1, "2.25", None]]
+    assert first["least"] == [[2, "0.25", None], [3, "1.25", None]]
     assert first["command"] == "chapter14 visualize 'channel 2 of l'" and third["command"] == ""
     assert dict(map(tuple, third["facts"])) == {
         "objective": NASTY, "model": "embedded", "weights": "abc123", "seed": "2", "alive": "no, J had no gradient",
