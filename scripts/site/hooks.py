@@ -37,7 +37,8 @@ def on_files(files: Files, config: Any) -> Files:
             add(path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
     for path in [*sorted((ROOT / "chapter14").rglob("*.py")), ROOT / "NOTICE"]:
         add(_uri(path.relative_to(ROOT).as_posix()), abs_src_path=str(path))
-    add("source/worker.js", abs_src_path=str(Path(__file__).with_name("worker.js")))
+    for name in ("worker.js", "site.css"):
+        add(f"source/{name}", abs_src_path=str(Path(__file__).with_name(name)))
     for uri, page in reference.pages().items():
         add(uri, content=page)
     return files

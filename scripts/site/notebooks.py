@@ -35,7 +35,7 @@ def _output(output: dict) -> str:
                 picture = base64.b64encode(picture.encode()).decode()
             return f'<img src="data:{kind};base64,{"".join(picture.split())}" alt="What the cell draws">\n'
     text = "".join(output.get("text", data.get("text/plain", "")))
-    return _fence(re.sub(r"\x1b\[[\d;]*m", "", text).rstrip("\n"), "text") if text else ""
+    return _fence(re.sub(r"\x1b\[[\d;]*m", "", text).rstrip("\n"), "{ .text .output }") if text else ""
 
 
 def _fence(text: str, language: str) -> str:
