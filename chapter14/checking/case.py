@@ -34,6 +34,7 @@ class Case:
         dtype: of the inputs, unless a check asks for another.
         on_purpose: what its backward is instead of a derivative, as "straight-through".
         device, seed: of the inputs, unless a check asks for others.
+        forward: of a Function, its forward pass as a function of its inputs, for autograd to differentiate.
     """
 
     ours: Callable
@@ -49,6 +50,7 @@ class Case:
     on_purpose: str = ""
     device: str = "cpu"
     seed: int = 14
+    forward: Callable | None = None
 
     def __str__(self) -> str:
         return self.title or self.ours.__name__
@@ -114,6 +116,16 @@ def is_there(device: str) -> bool:
     except (RuntimeError, AssertionError):  # the latter of a PyTorch that is built without it
         return False
     return True
+
+
+def assert_there(device: str) -> None:
+    """Before checks on a device.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
+    if not is_there(device):
+        raise ValueError(f"check: there is no device {device} here.")
 
 
 def _with_gradient_of(ours: Any, native: Any) -> Any:

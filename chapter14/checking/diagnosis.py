@@ -258,13 +258,17 @@ def from_the_other_side(t: Trial) -> bool:
 
 
 def lacks(variants: Callable) -> Callable[[Trial], Iterator[str]]:
-    """Which part of the reference's backward graph the wrong gradient lacks."""
+    """Which part the wrong gradient lacks of a backward graph that gives the right one."""
 
     def explains(t: Trial) -> Iterator[str]:
-        if t.graph_of is None:
-            return
-        x_out = t.graph_of(t.inputs)
-        yield from (words for words, g in variants(x_out, t.g, t.x) if same(t.wrong, g))
+        for graph_of in t.graphs_of:
+            try:
+                x_out = graph_of(t.inputs)
+                right = autograd(x_out, t.leaves, t.g, retain_graph=True)[t.which]
+            except Exception:  # a forward pass that autograd cannot differentiate
+                continue
+            if same(right, t.right):
+                yield from (words for words, g in variants(x_out, t.g, t.x) if same(t.wrong, g))
 
     return explains
 
@@ -432,8 +436,8 @@ def differentiated(case: Case) -> Case:
     count, positions = len(drawn), [i for i, t in enumerate(drawn) if requires_grad(t)]
     reference = None if case.on_purpose else case.composite or case.native
     names = (*case.names_of(drawn), "g_out")
-    ours, native = backward_of(case.ours), reference and backward_of(reference)
-    return replace(case, ours=ours, native=native, composite=None, inputs=inputs_and_g, names=names)
+    ours, (native, forward) = backward_of(case.ours), (f and backward_of(f) for f in (reference, case.forward))
+    return replace(case, ours=ours, native=native, composite=None, forward=forward, inputs=inputs_and_g, names=names)
 
 
 @contextmanager

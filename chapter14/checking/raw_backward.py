@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from ..layer.node import layer_of
-from .case import Case, input_gradients, outputs_requiring_grad
+from .case import Case, input_gradients, outputs_requiring_grad, requires_grad
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,26 @@ def names_of_function(function: type[Function]) -> tuple[str, ...]:
     """The names of the inputs of a Function: the arguments of its `forward`, without ctx."""
     names = argument_names(function.forward)
     return names if function.setup_context is not Function.setup_context else names[1:]
+
+
+def forward_of(function: type[Function]) -> Callable:
+    """The forward pass of a Function, as a function of its inputs that saves nothing."""
+    if function.setup_context is not Function.setup_context:
+        return function.forward
+    return lambda *inputs: function.forward(NothingSaved(inputs), *inputs)
+
+
+class NothingSaved:
+    """In the place of a ctx: it takes what is saved, and forgets it."""
+
+    def __init__(self, inputs: tuple):
+        self.needs_input_grad = tuple(requires_grad(t) for t in inputs)
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+
+    save_for_forward = mark_dirty = mark_non_differentiable = save_for_backward
+
+    def set_materialize_grads(self, value: bool) -> None: ...
 
 
 @dataclass(frozen=True)

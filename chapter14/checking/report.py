@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .case import Case, Draw, NotApplicable, is_there
+from .case import Case, Draw, NotApplicable, assert_there, is_there
 from .checks import CHECKS, FOLLOWS, QUICK
 from .subject import make_case
 from .unsupported import NotSupported, cost, in_one_line
@@ -150,7 +150,9 @@ def check(
 
     Raises:
         ChecksFailed: a check fails; the message is the report.
+        ValueError: the device is not there.
     """
+    assert_there(device)
     case = make_case(f, inputs, like, on_purpose, device)
     report = Report([verdict(case, check) for check in (QUICK if quick else CHECKS)])
     if report.wrong:

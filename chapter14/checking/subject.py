@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from ..layer.base import Layer
 from .case import Case, Draw
-from .raw_backward import argument_names, functions_of, names_of_function
+from .raw_backward import argument_names, forward_of, functions_of, names_of_function
 
 #: The sizes of the letters of shapes in words, in their order; "B", the batch, has the size that is asked for.
 SIZES = (4, 5, 2, 6, 7, 8, 9, 10, 11)
@@ -37,7 +37,7 @@ def make_case(f: Any, inputs: Inputs, like: Callable | None = None, on_purpose: 
         case = Case(f.of, like or f.forward, draw, title=title, names=argument_names(f.forward))
         return replace(case, on_purpose=on_purpose, device=device)
     if issubclass(kind, Function):
-        case = Case(f.apply, like, draw, title=title, names=names_of_function(f))
+        case = Case(f.apply, like, draw, title=title, names=names_of_function(f), forward=forward_of(f))
     elif isinstance(f, nn.Module):
         case = _of_module(f, draw, like)
     elif not callable(f) or isinstance(f, type):

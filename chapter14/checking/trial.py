@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -28,7 +28,8 @@ class Trial:
         which: the number of the input, among those that require a gradient.
         names: those of all inputs.
         batch: the number of datapoints, or None where it is not known.
-        graph_of: (inputs) → the outputs of a reference in PyTorch's operations, with their graph; None: there is none.
+        graphs_of: functions (inputs) → the outputs with a graph of PyTorch's operations: the reference's, if there is
+            one, and that of the function's own forward pass.
     """
 
     f: Callable
@@ -39,7 +40,7 @@ class Trial:
     which: int
     names: tuple[str, ...]
     batch: int | None
-    graph_of: Callable[[tuple], list[Tensor]] | None
+    graphs_of: tuple[Callable[[tuple], list[Tensor]], ...]
 
     @property
     def name(self) -> str:
@@ -91,6 +92,10 @@ class Trial:
         return torch.stack([self.with_g(row.view_as(self.g[0])).right.flatten() for row in rows])
 
 
+def _outputs_with_graph(f: Callable, inputs: tuple) -> list[Tensor]:
+    return outputs_of(f(*inputs))
+
+
 def outputs_of(x_out: Any) -> list[Tensor]:
     """The outputs that may have a gradient: real or complex, not integer."""
     x_out = x_out if isinstance(x_out, tuple | list) else (x_out,)
@@ -113,7 +118,7 @@ def trials(case: Case) -> Iterator[list[Trial]]:
     """For each input whose gradient is wrong, the trials in which it is."""
     reference = case.composite or case.native
     right_of = by_autograd(reference) if reference else by_finite_differences(case.ours)
-    graph_of = reference and (lambda inputs: outputs_of(reference(*inputs)))
+    graphs_of = tuple(partial(_outputs_with_graph, f) for f in (reference, case.forward) if f is not None)
     wrong_of, drawn = as_returned(case.ours), []
     for n, more in DRAWS:
         seed = case.seed + more
@@ -123,7 +128,7 @@ def trials(case: Case) -> Iterator[list[Trial]]:
         drawn.append((inputs, g, _batch(case, n, inputs, x_out)))
     for which in range(len(inputs_requiring_grad(drawn[0][0]))):
         of_input = [
-            Trial(case.ours, wrong_of, right_of, inputs, g, which, case.names_of(inputs), batch, graph_of)
+            Trial(case.ours, wrong_of, right_of, inputs, g, which, case.names_of(inputs), batch, graphs_of)
             for inputs, g, batch in drawn
         ]
         if wrong := [t for t in of_input if _differs(t)]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch.autograd import Function
 
-from ..checking.case import Case
+from ..checking.case import Case, assert_there
 from ..checking.checks import CHECKS, QUICK
 from ..checking.report import Report, verdict
 from ..checking.subject import make_case
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report. Returns 0, or 1 if a check failed."""
     from tqdm import tqdm
 
+    assert_there(options.device)
     cases = cases_of(options.what, options.inputs, options.like, options.on_purpose, options.device)
     pairs = [(case, check) for case in cases for check in (QUICK if options.quick else CHECKS)]
     report = Report([verdict(*pair) for pair in tqdm(pairs, desc="checks", file=sys.stderr, leave=False)])

@@ -157,6 +157,8 @@ def test_each_device_and_each_seed_is_a_test():
 def test_a_device_that_is_not_there_is_a_reason_to_skip():
     with pytest.raises(pytest.skip.Exception, match="there is no device no_such_device"):
         run_check(make_case(Cubed, "B N", device="no_such_device"), CHECKS[0])
+    with pytest.raises(ValueError, match="there is no device no_such_device here"):
+        chapter14.check(Cubed, "B N", device="no_such_device")
 
 
 def test_on_another_device_than_the_cpu():

@@ -94,6 +94,29 @@ class TanhOfX(Function):
         return g * (1 - x * x)
 
 
+class Silu(Function):
+    """PyTorch's silu is one operation, so that only this forward pass shows the two terms."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x.sigmoid()
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0].sigmoid()
+
+
+class SiluWithContext(Silu):
+    @staticmethod
+    def forward(x):
+        return x * x.sigmoid()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+
 AFFINE = "B 4, 4 4, 4"
 STUDENTS = [
     (BiasNotSummed, AFFINE, native.linear, "dJ/db is not summed over axis 0, where b branches (14.46)"),
@@ -104,6 +127,8 @@ STUDENTS = [
     (OtherSide, "B N", torch.relu, "dJ/dx has the mask of the other side: g_out passes where it should not, and not "
      "where it should (14.33)"),
     (TanhOfX, "B N", torch.tanh, "dJ/dx reads x in the place of x_out"),
+    *[(f, "B N", native.silu, "dJ/dx lacks a term: it equals the right one without what comes back through `sigmoid` "
+       "(14.46)") for f in (Silu, SiluWithContext)],
 ]  # fmt: skip
 
 
