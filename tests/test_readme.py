@@ -36,6 +36,10 @@ def test_the_table_of_checks_is_what_the_command_prints(tmp_path):
     ).splitlines()
 
 
+def test_the_readme_is_short():
+    assert len(PAGES["README.md"].splitlines()) <= 180
+
+
 def _rows(text):
     section = text.partition("\n## ")[0]
     lines = [line.strip("|") for line in section.splitlines() if line.startswith("|")]
