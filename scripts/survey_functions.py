@@ -1,12 +1,14 @@
 """Runs the checks on the custom Functions of public libraries, as they are, and writes docs/survey.md.
 
-    pip install entmax sparsemax gpytorch memcnn revtorch torchdiffeq kornia e3nn diffsort difftopk geomloss \\
-        snntorch norse spikingjelly brevitas compressai pytorch-revgrad optimum-quanto
+    pip install --no-deps entmax sparsemax gpytorch linear-operator memcnn revtorch torchdiffeq kornia e3nn diffsort \\
+        difftopk geomloss snntorch norse spikingjelly brevitas compressai pytorch-revgrad optimum-quanto
+    pip install nir nirtorch loguru kornia-rs opt-einsum-fx einops pandas torch-geometric pytorch-msssim dependencies \\
+        unfoldNd scipy scikit-learn
     python scripts/survey_functions.py [--those entmax kornia] [--out docs/survey.md]
 
-Some of them ask for other versions of numpy or setuptools than others do; `pip install --no-deps`, and then what their
-imports ask for, installs all in one environment. A library that is missing is skipped, with the reason. The Functions
-and their inputs are in survey/entries.py; what was found, as code that prints it, in survey/findings.py.
+They go into one environment without their requirements, of which some exclude others; the second line has what they
+import. A library that is missing is skipped, with the reason. The Functions and their inputs are in survey/entries.py;
+what was found, as code that prints it, in survey/findings.py.
 """
 
 from __future__ import annotations

@@ -77,6 +77,11 @@ def test_the_command(tmp_path):
     assert survey_functions.HEADER in run("survey_functions.py", "--those", "no-such-library")
 
 
+def test_the_libraries_to_install_are_those_of_the_table():
+    lines = survey_functions.__doc__.partition("--no-deps ")[2].partition("pip install")[0]
+    assert {*lines.replace("\\", "").split()} == {e.library for e in ENTRIES}
+
+
 def test_the_page_has_the_format_and_the_code_of_the_script():
     table = PAGE[PAGE.index(survey_functions.HEADER) :].partition("\n\n")[0]
     cells = [[cell.strip() for cell in row.replace("\\|", "¦").split("|")[1:-1]] for row in table.splitlines()[2:]]
