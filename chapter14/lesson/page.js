@@ -107,6 +107,7 @@ function go(k) {
   if (k < 0 || k >= steps.length) return;
   const wasHere = $("rows").contains(document.activeElement) || $("editor").contains(document.activeElement);
   state.step = k;
+  if (location.hash !== `#${state.name}/${k}`) history.replaceState(null, "", `#${state.name}/${k}`);
   const step = steps[k];
   bench = [];
   $("title").replaceChildren(...prose(step.title), make("span", { class: "equations" }, step.equations.map(n => make("span", {}, `(${n})`))));

@@ -64,8 +64,8 @@ function svgMath(text, attributes) {
   };
   return make("svg:text", attributes, symbols(text).flatMap(part => typeof part === "string" ? span(part, 0) : [
     span(part.base + part.prime, 0, isLetter(part.base) ? { class: "letter" } : {}),
-    part.sub && span(part.sub, 3, { class: "script" }),
-    part.sup && span(part.sup, -5, { class: "script", ...(part.sub ? { dx: -6 * part.sub.length } : {}) }),
+    part.sub && span(part.sub, 4, { class: "script" }),
+    part.sup && span(part.sup, -7, { class: "script", ...(part.sub ? { dx: -7 * part.sub.length } : {}) }),
   ]));
 }
 

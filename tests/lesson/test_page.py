@@ -224,6 +224,42 @@ def test_steps_by_keyboard(opened):
     assert tab.inner_text("#where").startswith("0 of 14") and tab.evaluate("now.x.J[0][0]") < before
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_explanation_and_the_controls_are_above_the_fold(mode, opened):
+    """At 1280 x 800: the step bar, the step's text, and what explains an entry."""
+    tab = opened(width=1280)
+    to(tab, mode)
+    for k in range(tab.evaluate("steps.length")):
+        tab.evaluate(f"go({k})")
+        bottoms = [tab.locator(where).bounding_box() for where in ("#on", "#say", "#made")]
+        assert max(box["y"] + box["height"] for box in bottoms) <= 800, k
+
+
+SMALL = """() => [...document.querySelectorAll("body *")].filter(e => e.getClientRects().length
+  && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())
+  && parseFloat(getComputedStyle(e).fontSize) * (e.ownerSVGElement?.getScreenCTM().a ?? 1) < 11.99)
+  .map(e => e.outerHTML)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_text_is_smaller_than_12_pixels(width, opened):
+    tab = opened(width=width)
+    for mode in MODES:
+        to(tab, mode)
+        for k in range(0, tab.evaluate("steps.length"), 3):
+            tab.evaluate(f"go({k})")
+            assert tab.evaluate(SMALL) == []
+
+
+def test_the_address_has_the_step(opened):
+    tab = opened("#dag/3")
+    assert tab.inner_text("#where").startswith("3 of") and tab.evaluate("state.name") == "dag"
+    tab.keyboard.press("ArrowRight")
+    assert tab.url.endswith("#dag/4")
+    tab.reload()
+    assert tab.inner_text("#where").startswith("4 of")
+
+
 def test_entries_by_keyboard(opened):
     """Tab goes to the next entry; Enter edits an input, Escape undoes the edit, arrows change it."""
     tab = opened("#chain/1")
