@@ -7,6 +7,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # of the libraries that run notebooks
     pytest.mark.skipif(
         None in map(importlib.util.find_spec, ("nbclient", "ipykernel")),
         reason="nbclient or ipykernel is not installed",
@@ -23,7 +24,6 @@ def kinds(cell):
     return {kind for output in outputs for kind in (output.get("data") or {"text": None}) if kind != "text/plain"}
 
 
-@pytest.mark.filterwarnings("ignore")  # of the libraries that run notebooks
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_notebook_runs_and_its_outputs_are_kept(path, monkeypatch):
     import nbformat
