@@ -1,7 +1,7 @@
 """Runs the checks on the custom Functions of public libraries, as they are, and writes docs/survey.md.
 
     pip install --no-deps entmax sparsemax gpytorch linear-operator memcnn revtorch torchdiffeq kornia e3nn diffsort \\
-        difftopk geomloss snntorch norse spikingjelly brevitas compressai pytorch-revgrad optimum-quanto
+        difftopk geomloss normflows snntorch norse spikingjelly brevitas compressai pytorch-revgrad optimum-quanto
     pip install nir nirtorch loguru kornia-rs opt-einsum-fx einops pandas torch-geometric pytorch-msssim dependencies \\
         unfoldNd scipy scikit-learn
     python scripts/survey_functions.py [--those entmax kornia] [--out docs/survey.md]

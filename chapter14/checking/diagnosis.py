@@ -125,6 +125,14 @@ def only_some_datapoints(t: Trial) -> Iterator[str]:
             yield words
 
 
+def g_of_one_datapoint(t: Trial) -> Iterator[str]:
+    for k, g in enumerate(t.g):
+        if g.ndim and g.shape[0] == t.batch:
+            first = g[:1].expand_as(g)
+            if same(t.wrong, t.with_g(*t.g[:k], first, *t.g[k + 1 :]).right):
+                yield "g_out" if len(t.g) == 1 else f"g_out of output {k}"
+
+
 def reversed_axes(t: Trial) -> Iterator[str]:
     yield from (f"axis {d}" for d in range(t.x.ndim) if t.wrong.ndim > d and same(t.wrong.flip(d), t.right))
 
@@ -334,6 +342,7 @@ HYPOTHESES = [
     Hypothesis("g twice", "is multiplied by g_out twice (14.10)", when(times_g)),
     Hypothesis("datapoints lost", "is that of {} alone: those of the others are not added (14.46)",
                only_some_datapoints),
+    Hypothesis("first for all", "reads {} of the first datapoint for all of them (14.10)", g_of_one_datapoint),
     Hypothesis("summed too far", "is summed over {}, and should not be", reduced(torch.sum)),
     Hypothesis("averaged too far", "is averaged over {}, and should not be", reduced(torch.mean)),
     Hypothesis("other axis", "works along the wrong axis: it is right when axes {} are swapped before and after",

@@ -276,7 +276,26 @@ def null_space(X: Tensor) -> Tensor:
     return torch.eye(9, dtype=X.dtype) - torch.linalg.pinv(X) @ X
 
 
+def log_determinant(f: type) -> Callable:
+    """g(x) = tanh(w x), and two terms of the series of log det(I + dg/dx), for the probe that is all ones."""
+    from normflows.flows.residual import basic_logdet_estimator
+
+    def estimated(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+        probe = torch.ones_like(x)
+        return f.apply(basic_logdet_estimator, lambda x: (w * x).tanh(), x, 2, probe, lambda k: 1.0, True, w)
+
+    return estimated
+
+
+def log_determinant_like(x: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    g = (w * x).tanh()
+    slope = w * (1 - g * g)
+    return g, (slope - slope.square() / 2).sum(-1)
+
+
 OTHERS = [
+    Entry("normflows", "normflows.flows.residual:MemoryEfficientLogDetEstimator", "B 4, ", log_determinant_like,
+          call=log_determinant),
     Entry("revtorch", "revtorch.revtorch:_ReversibleModuleFunction", "B 4", reversed_like, call=reversible),
     Entry("torchdiffeq", "torchdiffeq._impl.adjoint:OdeintAdjointMethod", "2, 2 2", call=adjoint),
     Entry("torchdiffeq", "torchdiffeq._impl.misc:_StitchGradient", "B N, B N", lambda x, out: out.clone(),

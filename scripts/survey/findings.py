@@ -15,6 +15,24 @@ class Finding:
 
 FINDINGS = [
     Finding(
+        "normflows",
+        "normflows: the gradient of log det has the weight of the first datapoint for all of them",
+        "`MemoryEfficientLogDetEstimator.backward` reads g_out of datapoint 0 alone. In a mean over the batch all are "
+        "equal; in a weighted one they are not: here datapoint 1 alone has a weight. It also overwrites what it saved, "
+        "so that a second backward pass raises.",
+        """\
+import torch
+from normflows.flows.residual import MemoryEfficientLogDetEstimator, basic_logdet_estimator
+
+x, probe = torch.ones(2, 1, requires_grad=True), torch.ones(2, 1)
+estimator = MemoryEfficientLogDetEstimator.apply
+g, log_det = estimator(basic_logdet_estimator, torch.tanh, x, 2, probe, lambda k: 1.0, True)
+(log_det * torch.tensor([0.0, 1.0])).sum().backward()
+print(x.grad)
+s = 1 - torch.tanh(x) ** 2
+print(torch.autograd.grad((s - s**2 / 2)[1].sum(), x)[0])  # what it should be""",
+    ),
+    Finding(
         "entmax",
         "entmax: the second derivative of 1.5-entmax is NaN",
         "`backward` takes the root of a probability, and outside the support that is the root of 0, whose derivative "

@@ -135,6 +135,8 @@ MISTAKES = [
     Mistake("derivative twice", "x", torch.sin, lambda g, y, x: (g * x.cos() ** 2,), X, "x", "factor h'(x) twice"),
     Mistake("first datapoint", "x w", torch.mul, lambda g, y, x, w: (g * w, (g * x)[0]), shapes(("n", 4), (4,)),
             "w", "is that of the first datapoint alone"),
+    Mistake("g of the first datapoint", "x", square, lambda g, y, x: (2 * g[0] * x,), X,
+            "x", "reads g_out of the first datapoint for all of them"),
     Mistake("dx summed", "x w", torch.mul, lambda g, y, x, w: ((g * w).sum(0), (g * x).sum(0)), shapes(("n", 4), (4,)),
             "x", "is summed over axis 0, and should not be"),
     Mistake("dx averaged", "x w", torch.mul,
