@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock  # torch needs it, too
 
 pytestmark = pytest.mark.slow
 
@@ -19,13 +20,21 @@ MODULES = ("chapter14", "chapter14.nn", "chapter14.functional", "chapter14.graph
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """The folder of the site, which one of the processes that run tests builds for all."""
     pytest.importorskip("material", reason="mkdocs-material is not installed")
-    folder = tmp_path_factory.mktemp("site")
+    run = tmp_path_factory.getbasetemp()
+    folder = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "site"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            build(folder)
+    return folder
+
+
+def build(folder):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def pages_of(site):
