@@ -30,7 +30,7 @@ def is_eager(*inputs: Any) -> bool:
 def is_differentiated(gs: Sequence[Tensor]) -> bool:
     """Whether what a backward pass computes from g may itself be differentiated, traced or batched."""
     differentiated = grad_enabled() or forward_ad._current_level >= 0 or transformed()
-    return differentiated or compiling() or functorch.is_legacy_batchedtensor(gs[0])
+    return differentiated or compiling() or any(map(functorch.is_legacy_batchedtensor, gs))
 
 
 def mode_ignores_layers(inputs: Sequence[Any]) -> bool:

@@ -128,7 +128,7 @@ class GRUCell(Layer):
 
     @staticmethod
     def backward(needs, g, a, h, W, b):
-        by = _gru_slopes(*conjugates(a, h, W, b))
+        by = gru_slopes(*conjugates(a, h, W, b))
         dn, dz = times(g, by.h_n), times(g, by.h_z)
         dr = times(dn, by.n_r)
         du = merge(dr, dz, times(dn, by.r))
@@ -139,7 +139,7 @@ class GRUCell(Layer):
     @staticmethod
     def jvp(tangents, a, h, W, b):
         da, dh, dW, db = tangents
-        by = _gru_slopes(a, h, W, b)
+        by = gru_slopes(a, h, W, b)
         da_r, da_z, da_n = split(torch.zeros_like(a) if da is None else da, h.shape[-1], -1)
         du_r, du_z, du_n = split(_sum_tangent(a, (db,), h, dh, W, dW), h.shape[-1], -1)
         dn = added(da_n, times(by.r, du_n), times(by.n_r, plus(da_r, du_r)))
@@ -157,7 +157,7 @@ class GRUSlopes(NamedTuple):
     z: Tensor
 
 
-def _gru_slopes(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> GRUSlopes:
+def gru_slopes(a: Tensor, h: Tensor, W: Tensor, b: Tensor | None) -> GRUSlopes:
     H = h.shape[-1]
     (a_r, a_z, a_n), (u_r, u_z, u_n) = split(a, H, -1), split(linear(h, W, b), H, -1)
     r, z = sigmoid(plus(a_r, u_r)), sigmoid(plus(a_z, u_z))

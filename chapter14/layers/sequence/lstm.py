@@ -1,8 +1,8 @@
 """A whole chain of LSTM cells as one layer: the same as cell after cell (section 14.8), but faster.
 
-    h_t, c_t = cell(a_t, h_(t-1), c_(t-1))                 the backward pass computes the states again, cell by cell
+    h_t, c_t = cell(a_t, h_(t-1), c_(t-1))
     dh_t  = g_t + du_(t+1) W                               from outside, and from the next step
-    dc_t  = f_(t+1) dc_(t+1) + dh_t o (1 - tanh(c_t)²)
+    dc_t  = g_c_t + f_(t+1) dc_(t+1) + dh_t o (1 - tanh(c_t)²)
     du_t  = [dc n i', dc c_(t-1) f', dc i n', dh tanh(c) o']
     dJ/dW = sum over t of du_t^T h_(t-1),  dJ/db = sum over t of du_t                   (14.47)
 
@@ -21,10 +21,11 @@ from ..core.complex import conj, conjugates
 from ..core.merge import merge, split
 from ..linear.linear import Linear, linear
 from .cells import LSTMCell, LSTMSlopes, lstm_back, lstm_slopes
+from .steps import order, states_before
 
 
 class LSTMChain(Layer):
-    """a [T B, 4 H], one step below another, h and c [B, H] → h of all steps [T B, H], c after the last."""
+    """a [T B, 4 H], one step below another, h and c [B, H] → h and c after each step [T B, H]."""
 
     autocast = "lower"
     letters = {"a": "TB 4H", "h": "B H", "c": "B H", "W": "4H H", "b": "4H"}
@@ -34,53 +35,79 @@ class LSTMChain(Layer):
 
     @staticmethod
     def forward(a, h, c, W, b, T, backwards):
-        x_out = list(a.split([h.shape[0]] * T))
-        for t in _order(T, backwards):
-            h, c = LSTMCell.forward(x_out[t], h, c, W, b)
-            x_out[t] = h
-        return torch.cat(x_out), c
+        steps, W = (a if b is None else a + b).split([h.shape[0]] * T), W.t()
+        hs, cs = [h] * T, [c] * T
+        for t in order(T, backwards):
+            u = torch.addmm(steps[t], h, W)
+            n, (i, f, _, o) = u.chunk(4, -1)[2].tanh(), u.sigmoid().chunk(4, -1)
+            cs[t] = c = torch.addcmul(f * c, i, n)
+            hs[t] = h = o * c.tanh()
+        return torch.cat(hs), torch.cat(cs)
 
     @staticmethod
-    def backward(needs, g, a, h, c, W, b, T, backwards):
-        a, h, c, W, b = conjugates(a, h, c, W, b)
-        sizes = [h.shape[0]] * T
-        h_before, c_before = (merge(*s, dim=0) for s in _states(a, h, c, W, b, T, backwards))
-        slopes = lstm_slopes(a, h_before, c_before, W, b)
-        steps = list(zip(*[split(x, sizes, dim=0) for x in (g[0], *slopes)], strict=True))
-        dh, dc, W_back = None, g[1], transpose(W)
-        du = [a] * T
-        for k in reversed(_order(T, backwards)):
-            g_k, *by = steps[k]
-            dh = g_k if dh is None else plus(g_k, dh)
+    def remember(needs, inputs, x_out):
+        return *inputs, *x_out
+
+    @staticmethod
+    def backward(needs, g, a, h, c, W, b, T, backwards, hs, cs):
+        a, h, c, W, b, hs, cs = conjugates(a, h, c, W, b, hs, cs)
+        h_before = states_before(h, hs, backwards)
+        slopes = lstm_slopes(a, h_before, states_before(c, cs, backwards), W, b)
+        steps = list(zip(*[split(x, [h.shape[0]] * T, dim=0) for x in (*g, *slopes)], strict=True))
+        du, W_back = [a] * T, transpose(W)
+        back: list[Tensor] = []
+        for k in reversed(order(T, backwards)):
+            g_h, g_c, *by = steps[k]
+            dh, dc = map(plus, (g_h, g_c), back) if back else (g_h, g_c)
             du[k], dc = lstm_back(dh, dc, LSTMSlopes(*by))
-            dh = linear(du[k], W_back)
+            back = [linear(du[k], W_back), dc]
         da = merge(*du, dim=0)
         _, dW, db = Linear.backward((False, *needs[3:5]), da, conj(h_before), None)
-        wanted = (x if need else None for x, need in zip((da, dh, dc), needs, strict=False))
+        wanted = (x if need else None for x, need in zip((da, *back), needs, strict=False))
         return *wanted, dW, db, None, None
+
+    @staticmethod
+    def backward_once(needs, g, a, h, c, W, b, T, backwards, hs, cs):
+        """The same in place: c's three slopes as one tensor [T B, 3, H], and seven operations a step."""
+        B, H = h.shape
+        h_before, c_before = (states_before(*s, backwards) for s in ((h, hs), (c, cs)))
+        u = torch.addmm(a if b is None else a + b, h_before, W.t()).view(len(a), 4, H)
+        n, (i, f, _, o) = u[:, 2].tanh(), u.sigmoid_().unbind(1)
+        du = u * (1 - u)  # σ'
+        du[:, 0].mul_(n), du[:, 1].mul_(c_before)
+        torch.mul(i, 1 - n * n, out=du[:, 2])
+        t = cs.tanh()
+        du[:, 3].mul_(t)
+        h_c = o * (1 - t * t)
+        steps = [x.split([B] * T) for x in (*g, f, h_c, du)]
+        back_h = back_c = None
+        for k in reversed(order(T, backwards)):
+            dh, dc, f_k, h_c_k, du_k = (x[k] for x in steps)
+            if back_h is not None:
+                dh, dc = dh + back_h, dc + back_c
+            dc = torch.addcmul(dc, dh, h_c_k)
+            du_k[:, :3].mul_(dc.unsqueeze(1))
+            du_k[:, 3].mul_(dh)
+            back_h, back_c = du_k.view(B, 4 * H) @ W, dc * f_k
+        da = du.view(len(a), 4 * H)
+        return (
+            da if needs[0] else None,
+            back_h if needs[1] else None,
+            back_c if needs[2] else None,
+            da.t() @ h_before if needs[3] else None,
+            da.sum(0) if needs[4] else None,
+            None,
+            None,
+        )
 
     @staticmethod
     def jvp(tangents, a, h, c, W, b, T, backwards):
         da, dh, dc, dW, db, *_ = tangents
         sizes = [h.shape[0]] * T
         moves = [None] * T if da is None else split(da, sizes, dim=0)
-        before = list(zip(*_states(a, h, c, W, b, T, backwards), split(a, sizes, dim=0), strict=True))
-        x_out = [h] * T
-        for k in _order(T, backwards):
-            h_k, c_k, a_k = before[k]
-            dh, dc = LSTMCell.jvp((moves[k], dh, dc, dW, db), a_k, h_k, c_k, W, b)
-            x_out[k] = dh
-        return merge(*x_out, dim=0), dc
-
-
-def _order(T: int, backwards: bool) -> list[int]:
-    return list(reversed(range(T))) if backwards else list(range(T))
-
-
-def _states(a, h, c, W, b, T, backwards) -> tuple[list[Tensor], list[Tensor]]:
-    """h and c before each step."""
-    hs, cs, steps = [h] * T, [c] * T, split(a, [h.shape[0]] * T, dim=0)
-    for t in _order(T, backwards):
-        hs[t], cs[t] = h, c
-        h, c = LSTMCell.of(steps[t], h, c, W, b)
-    return hs, cs
+        steps, hs, cs = split(a, sizes, dim=0), [h] * T, [c] * T
+        for k in order(T, backwards):
+            dh, dc = LSTMCell.jvp((moves[k], dh, dc, dW, db), steps[k], h, c, W, b)
+            h, c = LSTMCell.of(steps[k], h, c, W, b)
+            hs[k], cs[k] = dh, dc
+        return merge(*hs, dim=0), merge(*cs, dim=0)

@@ -24,6 +24,7 @@ from ..pointwise.dropout import dropout
 from ..pointwise.piecewise import torch_relu
 from ..pointwise.pointwise import tanh
 from .cells import GRUCell, LSTMCell
+from .gru import GRUChain
 from .lstm import LSTMChain
 
 State = tuple[Tensor, ...]
@@ -64,6 +65,7 @@ def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
 
 
 _rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(torch_relu)
+CHAINS: dict[Callable, Any] = {_lstm: LSTMChain, _gru: GRUChain}
 
 
 def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
@@ -86,11 +88,12 @@ def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: boo
 def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
     """One layer, in one direction."""
     B, T = state[0].shape[0], len(sizes)
-    if network is _lstm and len(θ) == 4 and sizes[-1] == B:  # no projection, and all sequences as long: one layer
+    if network in CHAINS and len(θ) == 4 and sizes[-1] == B:  # no projection, and all sequences as long: one layer
         W_x, W_h, b_x, b_h = θ
-        x_out, c = LSTMChain.of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
-        x_out, also = branch(x_out)
-        return x_out, (narrow(also, 0, 0 if backwards else (T - 1) * B, B), c)
+        after = CHAINS[network].of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
+        h, *c = after if isinstance(after, tuple) else (after,)
+        x_out, h = branch(h)
+        return x_out, tuple(narrow(s, 0, 0 if backwards else (T - 1) * B, B) for s in (h, *c))
     a, cell = network(x, T, *θ)
     return _chain(cell, a, state, sizes, backwards)
 
