@@ -3,7 +3,8 @@
     EMBEDDED        for the embedded network, whose gradient is smooth: a pyramid in decorrelated colours, random crops,
                     steps of given lengths, and descents from mixtures of the picture with noise
     output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
-                    bounded, by Adam, seen in crops of several sizes, at half the picture's size if the network takes it
+                    bounded, by Adam, seen in crops of several sizes, at 5/7 of the picture's size if the network takes
+                    it
     inner_recipe    for another network's layer inside, whose places must stay: the same, with lucid's transforms, from
                     noise
     start_recipe    for another network, from a given picture: pixels, steps of given lengths
@@ -54,8 +55,8 @@ INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
 
 def output_recipe(network: Pretrained, size: tuple[int, int]) -> Recipe:
     """For pictures of this size, (height, width)."""
-    half = (size[0] // 2, size[1] // 2)
-    crop = ResizedCrop(0.35, 1, half if _takes(network, half) else None, degrees=10)
+    seen = (5 * size[0] // 7, 5 * size[1] // 7)
+    crop = ResizedCrop(0.5, 1, seen if _takes(network, seen) else None, degrees=5)
     return _photographic(network, size, (Flip(), crop), NOISE)
 
 

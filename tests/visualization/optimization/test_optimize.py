@@ -174,11 +174,11 @@ def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
         find_recipe(other, out, path_length=1.0, rate=0.1)
 
 
-def test_crops_are_seen_at_half_the_size_where_the_network_takes_it():
+def test_crops_are_seen_smaller_where_the_network_takes_it():
     """So one object fills the picture; but not by a network of one size, which it would stop from running."""
     one_size = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 5)).double()
     for model, fixed, size in (
-        (convolutions(), False, (32, 32)),
+        (convolutions(), False, (45, 45)),
         (convolutions(), True, None),
         (one_size, False, None),
     ):
