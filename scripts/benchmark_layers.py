@@ -65,6 +65,14 @@ def of_layers() -> dict[str, Callable[[ModuleType], Callable[[Tensor], Tensor]]]
     }
 
 
+def recurrent(model: torch.nn.Module, x: Tensor) -> Callable[[], None]:
+    """Forward and back to x and to all parameters."""
+    x = x.clone().requires_grad_()
+    inputs = (x, *model.parameters())
+    g = torch.randn_like(model(x)[0])
+    return lambda: torch.autograd.backward((model(x)[0],), (g,), inputs=inputs)
+
+
 def ratio(ours: Callable[[], None], theirs: Callable[[], None], calls: int, repeats: int) -> tuple[float, float]:
     """Time of ours in units of theirs, and theirs in seconds."""
     times: tuple[list[float], list[float]] = [], []
@@ -100,6 +108,13 @@ def main() -> None:
     print(f"{'x ' + str(list(x.shape)):<24} {'time':>6}  PyTorch's")
     for name, f in of_layers().items():
         found, seconds = ratio(through(f(F), x), through(f(native), x), 1, 3 if quick else 21)
+        print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
+
+    x = torch.randn(8, 1, 32) if quick else torch.randn(64, 8, 256)
+    print(f"\n{'two layers, x ' + str(list(x.shape)):<24} {'time':>6}  PyTorch's")
+    for name in ("LSTM", "GRU", "RNN"):
+        steps = (recurrent(getattr(of, name)(x.shape[2], x.shape[2], num_layers=2), x) for of in (nn, torch.nn))
+        found, seconds = ratio(*steps, 1, 3 if quick else 21)
         print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
 
     x = torch.randn(16, 3, 48, 48, requires_grad=True)
