@@ -76,7 +76,7 @@ class LSTMChain(Layer):
         du = u * (1 - u)  # σ'
         du[:, 0].mul_(n), du[:, 1].mul_(c_before)
         torch.mul(i, 1 - n * n, out=du[:, 2])
-        t = cs.tanh()
+        t = torch.addcmul(i * n, f, c_before).tanh_()  # not of cs, which half precision rounds
         du[:, 3].mul_(t)
         h_c = o * (1 - t * t)
         steps = [x.split([B] * T) for x in (*g, f, h_c, du)]
