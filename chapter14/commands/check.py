@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-purpose", metavar="WORD", default="", help="its backward is no derivative, but, say, straight-through"
     )
-    parser.add_argument("--device", default="cpu", help="where the inputs are, as cuda (default: cpu)")
+    parser.add_argument("--device", default="cpu", help="the device of the inputs, such as cuda (default: cpu)")
     parser.add_argument("--quick", action="store_true", help="without the checks that take long")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

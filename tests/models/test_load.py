@@ -69,7 +69,7 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.setattr("timm.models._hub.hf_hub_download", refused)
     monkeypatch.setattr("open_clip.pretrained.hf_hub_download", refused)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args, **kwargs: None)
-    monkeypatch.setattr(download, "unreachable", lambda url: None)  # the library's own error is said
+    monkeypatch.setattr(download, "unreachable", lambda url: None)  # the library's own error is reported
     return tmp_path
 
 
