@@ -6,7 +6,8 @@
 
 EfficientNet-Lite1 is the judge, on whose gradient no picture was drawn. Of `--model imagenet`, twenty classes are drawn
 at random, but for those of `TUNED`, on which the defaults were chosen, with 17 others that docs/recipe.md names; each
-with seeds 0 and 1. The script prints the goals beside the figures. A judge's word is not a person's: look at the sheets.
+with seeds 0 and 1. The script prints the goals beside the figures. A judge's word is not a person's: look at the
+sheets.
 """
 
 from __future__ import annotations

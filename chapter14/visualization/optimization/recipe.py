@@ -2,7 +2,6 @@
 
     EMBEDDED        for the embedded network, whose gradient is smooth: a pyramid in decorrelated colours, random crops,
                     steps of given lengths, and descents from mixtures of the picture with noise
-    EMBEDDED_INNER  for its layers inside, whose places larger crops move less
     output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
                     bounded, by Adam, seen in crops of several sizes, at 5/7 of the picture's size if the network takes
                     it
@@ -48,9 +47,8 @@ class Recipe:
 
 STEPS = 200  # of the recipes for other networks
 EMBEDDED = Recipe(
-    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.5, 1, degrees=5)), 32, (0.4, 0.7), path_length=3.0
+    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 32, (0.4, 0.7), path_length=3.0
 )
-EMBEDDED_INNER = replace(EMBEDDED, transforms=(Flip(), ResizedCrop(0.7, 1, degrees=5)), path_length=4.0)
 NOISE = 0.02
 INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
 
@@ -94,12 +92,11 @@ def default_recipe(
     network: Pretrained, objectives: Sequence[Objective], size: tuple[int, int], image: Image | None, start: bool
 ) -> Recipe:
     """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
-    of_output = frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}
     if isinstance(network.model, CLIP):
-        recipe = EMBEDDED if of_output else EMBEDDED_INNER
+        recipe = EMBEDDED
     elif start:
         recipe = start_recipe(network)
-    elif of_output:
+    elif frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}:
         recipe = output_recipe(network, size)
     else:
         recipe = inner_recipe(network, size)
