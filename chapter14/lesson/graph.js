@@ -41,16 +41,18 @@ function layoutOf(example, all) {
   return { at, layers, copies };
 }
 
-/* The graph as an SVG; `cells` are its entries; `parts` are highlighted once the values they need are known. */
+/* The graph as an SVG; `cells` are its entries; `parts` are highlighted once the values they need are known. Its nodes,
+   values and layers, are the parts with the name of a value to go to. */
 function drawGraph(example, h, all) {
   const { at, layers, copies } = layoutOf(example, all), cells = [], parts = [];
   const edges = make("svg:g"), boxes = make("svg:g"), values = make("svg:g");
   const part = (element, needs, more) => { parts.push({ element, needs, ...more }); return element; };
+  const node = { role: "button", tabindex: -1 };
 
   function grid(name, middle, t) {
     const { numbers, kind } = all[name], { m, n, at: entryAt } = places({ t }, numbers.length, numbers[0].length);
     const left = middle.x - n * CELL.width / 2, top = middle.y - m * CELL.height / 2;
-    const group = part(make("svg:g", { class: "value", "data-kind": kind }), name);
+    const group = part(make("svg:g", { class: "value node", "data-kind": kind, ...node }), name, { goal: name });
     matrix(m, n, (i, j) => {
       const entry = { name, ...entryAt(i, j) }, x = left + j * CELL.width, y = top + i * CELL.height;
       const cell = make("svg:g", { class: "cell", "data-entry": keyOf(entry) },
@@ -102,11 +104,11 @@ function drawGraph(example, h, all) {
     for (const name of layer.writes)
       both({ x: box.x + BOX.width / 2, y: box.y }, { x: at[name].x - PAIR / 2, y: at[name].y }, forward, isLoss ? backward : gradientOf(name));
     const known = namesOfL(layer)[0];
-    boxes.append(part(make("svg:g", { class: "layer" },
+    boxes.append(part(make("svg:g", { class: "layer node", ...node },
       make("svg:rect", { x: box.x - BOX.width / 2, y: box.y - BOX.height / 2, width: BOX.width, height: BOX.height, rx: 6 }),
       make("svg:text", { x: box.x, y: box.y - (isLoss ? -4 : 2) }, titleOf(layer, h)),
       !isLoss && svgMath(`f_${l}`, { x: box.x, y: box.y + 11, class: "before" }),
-      !isLoss && svgMath(`f_${l}, L_${l}`, { x: box.x, y: box.y + 11, class: "after" })), isLoss ? "never" : known, { layer }));
+      !isLoss && svgMath(`f_${l}, L_${l}`, { x: box.x, y: box.y + 11, class: "after" })), isLoss ? "never" : known, { layer, goal: forward }));
   }
   if (copies) for (const [f, kind] of [[name => name, "free"], [gradientOf, "grad"]]) {
     const middle = grid(f(copies.reads[0]), at[f(copies.reads[0])]);
@@ -134,7 +136,7 @@ const learns = (name, example) => isTheta(name) && (example.free.includes(name) 
 function framed(...groups) {
   const tip = kind => make("svg:marker", { id: `tip-${kind}`, viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 5, markerHeight: 5, orient: "auto" },
     make("svg:path", { d: "M0 0L6 3L0 6Z", "data-kind": kind, class: "tip" }));
-  return make("svg:svg", { role: "img" }, make("svg:defs", {}, ["data", "back", "free", "grad", "held"].map(tip)), ...groups);
+  return make("svg:svg", { role: "group", "aria-label": "The graph" }, make("svg:defs", {}, ["data", "back", "free", "grad", "held"].map(tip)), ...groups);
 }
 
 /* Crops the graph to its extent, which can be measured once it is on the page. */
@@ -151,7 +153,9 @@ function fillGraph({ cells, parts }, all, isKnown, step) {
     cell.style.setProperty("--strength", known ? strength(all[name].numbers, i, j) : "0%");
     cell.lastChild.textContent = known ? short(all[name].numbers[i][j]) : "";
   }
-  for (const { element, needs, layer } of parts) {
+  for (const { element, needs, layer, goal } of parts) {
+    const numbers = goal && !layer && (isKnown(goal) ? all[goal].numbers.flat().map(long).join(", ") : "not computed yet");
+    if (goal) element.setAttribute("aria-label", layer ? `layer ${element.querySelector("text").textContent}, ${spoken(goal)}` : `${spoken(goal)}: ${numbers}`);
     element.classList.toggle("known", isKnown(needs));
     element.classList.toggle("now", step.makes.includes(needs) || Boolean(layer) && layer === step.layer);
   }

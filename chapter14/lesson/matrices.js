@@ -24,10 +24,11 @@ function matrixElement(item, all, cell) {
   const { numbers, kind } = all[item.name], { m, n, at } = places(item, numbers.length, numbers[0].length);
   const shape = m * n > 1 ? `${m} × ${n}` : "";
   const spokenShape = m * n > 1 ? `, ${m} by ${n}` : "";
-  const entries = matrix(m, n, (i, j) => cell({ name: item.name, ...at(i, j), long: item.long })).flat();
-  return make("div", { class: "matrix", role: "group", "data-kind": kind, "aria-label": spoken(labelOf(item)) + spokenShape },
+  const rows = matrix(m, n, (i, j) => make("div", { role: "gridcell" }, cell({ name: item.name, ...at(i, j), long: item.long })));
+  return make("div", { class: "matrix", role: "grid", "data-kind": kind, "aria-label": spoken(labelOf(item)) + spokenShape },
     make("div", { class: "label", "aria-hidden": "true" }, math(labelOf(item)), shape && make("small", {}, shape)),
-    make("div", { class: "cells", style: `--columns: ${n}` }, entries));
+    make("div", { class: "cells", role: "presentation", style: `--columns: ${n}` },
+      rows.map(row => make("div", { role: "row" }, row))));
 }
 
 /* An entry as a button. */

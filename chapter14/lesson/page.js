@@ -11,6 +11,7 @@ const ABOUT = {
 };
 
 const state = { name: "", neuron: null, h: "relu", given: {}, eta: 0.1, step: 0, history: [], chosen: null };
+const tabStop = {};  // by group, the function that names its tab stop
 let example, steps, now, all, graph, bench = [], givenInputs = [], running = 0;
 
 const toMatrix = v => Array.isArray(v) ? (Array.isArray(v[0]) ? v : column(v)) : [[v]];
@@ -56,7 +57,9 @@ function begin(name, neuron = null) {
   $("cost-choice").hidden = name !== "data";
   $("yellow").hidden = name === "data";
   $("cost").value = neuron === null ? "l2" : neuron;
-  for (const button of $("modes").children) button.setAttribute("aria-pressed", button.value === name);
+  for (const button of $("modes").children) button.setAttribute("aria-selected", button.value === name);
+  tabStop.modes($(`tab-${name}`));
+  $("lesson").setAttribute("aria-labelledby", `tab-${name}`);
   rebuild();
 }
 
@@ -69,37 +72,19 @@ function rebuild() {
   graph = drawGraph(example, state.h, all);
   $("graph").replaceChildren(graph.svg);
   fitGraph(graph.svg);
+  const goTo = name => go(steps.findIndex(step => step.makes.includes(name)));
   for (const cell of graph.cells) {
-    cell.addEventListener("pointerenter", () => isKnown(cell.entry.name) && choose(cell.entry));
-    cell.addEventListener("click", () => { go(steps.findIndex(step => step.makes.includes(cell.entry.name))); choose(cell.entry); });
+    cell.addEventListener("pointerenter", event => isKnown(cell.entry.name) && point(event, cell.entry));
+    cell.addEventListener("click", event => { event.stopPropagation(); goTo(cell.entry.name); choose(cell.entry); });
   }
+  for (const { element, goal } of graph.parts.filter(part => part.goal)) {
+    element.addEventListener("click", () => goTo(goal));
+    element.addEventListener("keydown", event => [" ", "Enter"].includes(event.key) && (event.preventDefault(), goTo(goal)));
+  }
+  tabStop.graph();
   buildLines();
   buildGiven();
   go(state.step);
-}
-
-function buildLines() {
-  $("lines").replaceChildren(...linesOf(example).map(({ at, text, inner }) => {
-    const dots = steps.map((step, k) => ({ step, k })).filter(({ step }) => step.line === at).map(({ step, k }) => {
-      const button = make("button", { type: "button", value: k, "aria-label": `step ${k}: ${spoken(step.title)}`, title: spoken(step.title) });
-      button.addEventListener("click", () => go(k));
-      return button;
-    });
-    return make("li", { "data-line": at }, make("span", { class: "number", "aria-hidden": "true" }, Number(at) ? at : ""),
-      make("span", { class: inner ? "inner" : "" }, prose(text)), make("span", { class: "dots", style: `--dots: ${Math.min(3, dots.length)}` }, dots));
-  }));
-}
-
-function buildGiven() {
-  givenInputs = [];
-  $("given").replaceChildren(...Object.keys(example.given).map(name => matrixElement({ name, t: all[name].numbers[0].length === 1 }, all, entry => {
-    const input = entryInput(entry);
-    input.addEventListener("input", () => isNumber(input) && change(entry, Number(input.value)));
-    input.addEventListener("focus", () => choose(entry, false));
-    input.addEventListener("blur", () => fillEntries([input], all));
-    givenInputs.push(input);
-    return input;
-  })));
 }
 
 /* Goes to step k: shows its matrices and chooses its first entry. */
@@ -122,9 +107,10 @@ function go(k) {
   for (const button of $("lines").querySelectorAll("button")) {
     const at = Number(button.value);
     button.classList.toggle("done", at < k);
-    button.tabIndex = at === k ? 0 : -1;
     if (at === k) button.setAttribute("aria-current", "step"); else button.removeAttribute("aria-current");
   }
+  tabStop.lines($("lines").querySelector("[aria-current]"));
+  tabStop.rows();
   const last = k === steps.length - 1;
   $("back").disabled = k === 0;
   $("on").textContent = last ? "Apply the update" : "Step";
@@ -142,27 +128,9 @@ function place({ line, layer }) {
   return Number(line) ? `line ${line}${l && line !== 9 ? `, l = ${l}` : ""}` : { given: "inputs", update: "update", cost: "cost", copies: "copies", sum: "sum of the copies" }[line];
 }
 
-function benchEntry(entry) {
-  const button = entryButton(entry), { given } = all[entry.name];
-  button.addEventListener("pointerenter", event => event.pointerType === "mouse" && !$("editor").contains(document.activeElement) && choose(entry));
-  button.addEventListener("focus", () => choose(entry));
-  button.addEventListener("click", () => choose(entry));
-  if (given) {
-    button.addEventListener("dblclick", edit);
-    button.addEventListener("keydown", event => {
-      const by = { ArrowUp: 0.1, ArrowDown: -0.1 }[event.key];
-      if (event.key === "Enter") { event.preventDefault(); edit(); }
-      if (by) { event.preventDefault(); change(entry, Number((valueOf(entry, all) + by).toFixed(6))); }
-    });
-  }
-  bench.push(button);
-  return button;
-}
-
-function edit() {
-  const field = $("editor").querySelector("input[type=number]");
-  field.focus();
-  field.select();
+/* The mouse chooses an entry unless one is being edited, whose editor would vanish; also when the page scrolls below it. */
+function point({ pointerType }, entry) {
+  if (pointerType === "mouse" && !$("editor").contains(document.activeElement)) choose(entry);
 }
 
 /* Explains one entry, and marks the entries that it is computed from. */
@@ -221,48 +189,3 @@ function next() {
   if (state.step < steps.length - 1) return go(state.step + 1);
   if (descend(1)) go(0);
 }
-
-function start() {
-  $("modes").replaceChildren(...Object.keys(ABOUT).map(name => {
-    const button = make("button", { type: "button", value: name }, ABOUT[name][0]);
-    button.addEventListener("click", () => begin(name));
-    return button;
-  }));
-  $("h").replaceChildren(...Object.keys(NONLINEARITIES).map(name => make("option", { value: name }, name)));
-  $("cost").replaceChildren(make("option", { value: "l2" }, "‖ŷ − y‖², the L2 loss"), ...[0, 1].map(i => make("option", { value: i }, `−ŷ[${i}], a neuron`)));
-  const listen = (id, type, f) => $(id).addEventListener(type, f);
-  listen("back", "click", () => go(state.step - 1));
-  listen("on", "click", next);
-  listen("h", "change", () => { state.h = $("h").value; rebuild(); });
-  listen("cost", "change", () => begin(state.name, $("cost").value === "l2" ? null : Number($("cost").value)));
-  listen("random", "click", () => setGiven(Object.fromEntries(Object.entries(state.given).map(([name, A]) => [name, map(A, () => Math.round(20 * Math.random() - 10) / 10)]))));
-  listen("restore", "click", () => { $("ran").textContent = ""; setGiven({ ...example.given }); });
-  listen("eta", "input", () => { state.eta = 10 ** Number($("eta").value); compute(); fill(); });
-  listen("once", "click", () => descend(1));
-  listen("often", "click", () => descend(10));
-  listen("run", "click", run);
-  document.addEventListener("keydown", event => {
-    if (event.target.matches("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
-    const to = { ArrowRight: state.step + 1, ArrowLeft: state.step - 1, Home: 0, End: steps.length - 1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    const onDot = $("lines").contains(document.activeElement);
-    go(to);
-    if (onDot) $("lines").querySelector("[aria-current]").focus();
-  });
-  addEventListener("hashchange", read);
-  read();
-  const { count, worst } = compareWithPackage();
-  $("proof").textContent = worst < 1e-9
-    ? `On loading, this page computed ${count} numbers and compared them with chapter14's: none differs by more than 1e-9.`
-    : `The numbers of this page differ from chapter14's by up to ${worst}: please report this bug.`;
-}
-
-/* #dag/7 opens step 7 of the example dag. */
-function read() {
-  const [name, k] = location.hash.slice(1).split("/");
-  begin(examples[name] ? name : "chain");
-  if (k) go(Math.min(Number(k) || 0, steps.length - 1));
-}
-
-start();

@@ -12,14 +12,13 @@ from chapter14.cli import main
 from chapter14.graph.descent import descend
 from chapter14.graph.sharing import copy_by_copy
 from chapter14.lesson.examples import EXAMPLES, NONLINEARITIES, descent, neuron_of, numbers
-from chapter14.lesson.page import page
 
 from ..browser import contrast, luminance
+from .modes import MODES, to
 
 pytestmark = pytest.mark.slow
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "chapter.html"
-MODES = [*EXAMPLES, "data 0", "data 1"]
 
 
 def example_of(mode):
@@ -29,11 +28,6 @@ def example_of(mode):
 
 def given(name):
     return {key: torch.tensor(value, dtype=torch.float64) for key, value in EXAMPLES[name].given.items()}
-
-
-@pytest.fixture(scope="module")
-def written():
-    return page()
 
 
 def test_the_page_needs_no_other_file(written):
@@ -96,35 +90,6 @@ def test_the_data_descend():
 
     costs = [float(cost) for cost, _ in descend(J, x, "x_0", EXAMPLES["data"].eta, 4)]
     assert costs == pytest.approx(list(descent(EXAMPLES["data"], "relu", 3)))
-
-
-@pytest.fixture
-def opened(chromium, written, tmp_path):
-    """Opens the page from a file, offline; any request, console message or error fails the test."""
-    (tmp_path / "chapter.html").write_text(written, encoding="utf-8")
-    messages, contexts = [], []
-
-    def open(at="", width=1280, scheme="light"):
-        context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: messages.append(message.text))
-        tab.on("pageerror", lambda error: messages.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith("file:") or messages.append(r.url))
-        tab.goto((tmp_path / "chapter.html").as_uri() + at)
-        return tab
-
-    yield open
-    for context in contexts:
-        context.close()
-    assert messages == []
-
-
-def to(tab, mode):
-    name, *i = mode.split()
-    tab.locator(f"#modes [value={name}]").click()
-    if i:
-        tab.select_option("#cost", i[0])
 
 
 def edits(mode):
@@ -261,13 +226,12 @@ def test_the_address_has_the_step(opened):
 
 
 def test_entries_by_keyboard(opened):
-    """Tab goes to the next entry; Enter edits an input, Escape undoes the edit, arrows change it."""
+    """Arrows go to the next entry; Enter edits an input, Escape undoes the edit, + and - change it."""
     tab = opened("#chain/1")
     tab.locator("#rows .entry").first.focus()
     assert "factor" in tab.locator('#rows [data-entry="W_1|0|3"]').get_attribute("class")
     assert re.sub(r"\s", "", tab.inner_text("#made")).startswith("x1[0]=W1[0,0]0.5·x0[0]1+")
-    for _ in range(3):
-        tab.keyboard.press("Tab")
+    tab.keyboard.press("ArrowRight")
     assert tab.evaluate("document.activeElement.dataset.entry") == "W_1|0|0"
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.activeElement.type") == "number"
@@ -280,9 +244,11 @@ def test_entries_by_keyboard(opened):
     tab.keyboard.type("7")
     tab.keyboard.press("Escape")
     assert tab.evaluate(focused).startswith("W 1[0,0] is 2,")
-    tab.keyboard.press("ArrowUp")
+    tab.keyboard.press("+")
     assert tab.evaluate(focused).startswith("W 1[0,0] is 2.1,")
-    tab.keyboard.press("ArrowRight")  # to the next step, and the focus is in it
+    tab.keyboard.press("-")
+    assert tab.evaluate(focused).startswith("W 1[0,0] is 2,")
+    tab.keyboard.press("PageDown")  # to the next step, and the focus is in it
     assert (
         tab.inner_text("#where").startswith("2 of")
         and tab.evaluate("document.activeElement.dataset.entry") == "x_2|0|0"
@@ -379,7 +345,7 @@ def test_it_fits_and_is_legible(width, scheme, opened):
         assert contrast(ink, paper) >= 4.5, selector
     assert (luminance(tab.locator("body").evaluate(colours)[1]) < 0.1) == (scheme == "dark")
     if width == 390:  # touch targets
-        buttons = tab.locator(".bar button, nav button, .buttons button").all()
+        buttons = tab.locator(".bar button, #modes button, .buttons button").all()
         assert min(button.bounding_box()["height"] for button in buttons) >= 44
 
 
