@@ -12,6 +12,7 @@ from .drawing.model_graph import draw as draw
 from .graph.chain import Chain as Chain
 from .graph.dag import Graph as Graph
 from .graph.joint.network import forward_backward as forward_backward
+from .graph.traced.traced import trace as trace
 from .layer.base import Layer as Layer
 from .layer.base import LinearMap as LinearMap
 from .layer.jacobians import jacobian as jacobian

@@ -11,13 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from ..layer.node import layer_of
+from ..layer.node import layer_names
 from ..layer.recorder import following
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The counts of the nodes of a backward graph, by name, without AccumulateGrad, which is not a derivative."""
+    """The counts of the nodes of a backward graph, by name, without AccumulateGrad, which is not a derivative.
+
+    The node of a traced model counts as those of its layers.
+    """
 
     by_hand: dict[str, int]
     native: dict[str, int]
@@ -56,10 +59,9 @@ def audit(output: Tensor | Iterable[Tensor]) -> Audit:
         if node in seen:
             continue
         seen.add(node)
-        layer, name = layer_of(node), node.name().removeprefix("torch::autograd::")
-        if layer is not None:
-            by_hand[layer.__name__] += 1
-        elif name != "AccumulateGrad":
+        layers, name = layer_names(node), node.name().removeprefix("torch::autograd::")
+        by_hand.update(layers)
+        if not layers and name != "AccumulateGrad":
             native[name] += 1
         ahead += [before for before, _ in node.next_functions if before is not None]
     return Audit(dict(by_hand), dict(native))

@@ -21,15 +21,27 @@ class Node(Function):
 def named(form: type[Node], layer: type[Layer]) -> type[Node]:
     """The form, and its nodes, with the name of the layer."""
     form.layer, form.__module__ = layer, layer.__module__
-    form.__name__ = form.__qualname__ = layer.__name__
-    node: Any = form._backward_cls  # type: ignore[attr-defined]
-    node.__name__ = node.__qualname__ = f"{layer.__name__}Backward"
+    call_nodes(form, layer.__name__)
     return form
+
+
+def call_nodes(form: type[Function], name: str) -> None:
+    """Gives a name to an autograd function and to its nodes."""
+    form.__name__ = form.__qualname__ = name
+    node: Any = form._backward_cls  # type: ignore[attr-defined]
+    node.__name__ = node.__qualname__ = f"{name}Backward"
 
 
 def layer_of(node: Any) -> type[Layer] | None:
     """The layer of a node in a backward graph; None where the node is PyTorch's."""
     return getattr(getattr(type(node), "_forward_cls", None), "layer", None)
+
+
+def layer_names(node: Any) -> list[str]:
+    """The layers of which a node of a backward graph is the derivative; none where it is PyTorch's."""
+    form = getattr(type(node), "_forward_cls", None)
+    layer = getattr(form, "layer", None)
+    return getattr(form, "layers", []) if layer is None else [layer.__name__]
 
 
 def save(ctx: Any, values: Sequence[Any]) -> None:

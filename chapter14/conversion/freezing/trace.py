@@ -125,7 +125,7 @@ class Trace(Tape):
     values: _ShortLived
 
     def __init__(self, model: nn.Module, opaque: frozenset[str], state: dict[int, Tensor], device: torch.device):
-        super().__init__()
+        super().__init__("freeze")
         self._device = device
         self.values = _ShortLived(self._forget)
         self.opaque, self.state = opaque, state

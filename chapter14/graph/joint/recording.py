@@ -69,7 +69,7 @@ def record(
         TypeError: the network has a function without a hand-written backward, or its operations depend on its data.
         ShapeError: J is not one number.
     """
-    tape = Tape()
+    tape = Tape("forward_backward")
     device = [t.device.index for t in given.theta.values() if t.device.type == "cuda"][:1]
     with torch.random.fork_rng(device), torch.enable_grad(), tape:
         x = [tape.given(f"x_0{_of(i, given.x)}", t, True, what="x") for i, t in enumerate(given.x)]

@@ -48,11 +48,23 @@ class Read(NamedTuple):
     version: int
 
 
-class Tape(Recorder):
-    """While it is active, calls are recorded in `values.graph`, and layers with a gradient also in `layers`."""
+class Refused(Exception):
+    """The graph cannot represent what just ran. No TypeError: Python's operators take that for an unfit operand."""
 
-    def __init__(self) -> None:
+
+class Tape(Recorder):
+    """While it is active, calls are recorded in `values.graph`, and layers with a gradient also in `layers`.
+
+    Args:
+        title: the public function that records, for its errors.
+
+    Raises:
+        TypeError: at the end, where a call was refused.
+    """
+
+    def __init__(self, title: str) -> None:
         super().__init__()
+        self.title = title
         self.values = Values()
         self.layers: list[RecordedLayer] = []
         self.in_backward_pass = False  # in which layers save nothing
@@ -87,7 +99,7 @@ class Tape(Recorder):
         """Whether x has a gradient, by layers.
 
         Raises:
-            TypeError: its gradient is PyTorch's.
+            Refused: its gradient is PyTorch's.
         """
         if not isinstance(x, Tensor) or not x.requires_grad:
             return False
@@ -103,9 +115,14 @@ class Tape(Recorder):
         """The graph cannot represent what just ran.
 
         Raises:
-            TypeError: always.
+            Refused: always.
         """
-        raise TypeError(f"forward_backward: {why}")
+        raise Refused(f"{self.title}: {why}")
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        if isinstance(error[1], Refused):
+            raise TypeError(str(error[1])) from error[1].__cause__
 
     # calls
 
