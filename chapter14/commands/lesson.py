@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import webbrowser
 from pathlib import Path
+from urllib.parse import quote
 
 from ..files import OVERWRITE, check_writable, escaped, whole
 from ..lesson.page import page
@@ -25,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    written = page()
+    written = page(_from(options.out))
     head = written.partition("</title>")[0].encode()
     check_writable(options.out, ours=None if options.overwrite else lambda path: path.read_bytes().startswith(head))
     with whole(options.out) as file:
@@ -34,3 +36,12 @@ def run(options: argparse.Namespace) -> int:
     if options.open:
         webbrowser.open(options.out.resolve().as_uri())
     return 0
+
+
+def _from(out: Path) -> str:
+    """The address of the package's source, from the page."""
+    package = Path(__file__).resolve().parents[1]
+    try:
+        return quote(Path(os.path.relpath(package, out.resolve().parent)).as_posix())
+    except ValueError:  # on another drive
+        return package.as_uri()

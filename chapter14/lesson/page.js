@@ -1,6 +1,6 @@
 /* The page: its state, and the updates when the state changes. */
 
-const { examples, numbers: COMPUTED } = JSON.parse(document.getElementById("data").textContent);
+const { examples, numbers: COMPUTED, equations: EQUATIONS, links: LINKS } = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 
 const ABOUT = {
@@ -95,8 +95,11 @@ function go(k) {
   if (location.hash !== `#${state.name}/${k}`) history.replaceState(null, "", `#${state.name}/${k}`);
   const step = steps[k];
   bench = [];
-  $("title").replaceChildren(...prose(step.title), make("span", { class: "equations" }, step.equations.map(n => make("span", {}, `(${n})`))));
-  $("say").replaceChildren(...prose(step.say));
+  $("title").replaceChildren(...prose(step.title));
+  $("equations").replaceChildren(...step.equations.map(chip));
+  tabStop.equations();
+  $("say").replaceChildren(...glossed(step.say));
+  tabStop.terms();
   $("rows").replaceChildren(...step.rows.map(items => make("div", { class: "row" }, items.map(one => {
     if (typeof one === "string") return make("span", { class: one.endsWith(":") ? "word" : "sign" }, prose(one));
     const element = matrixElement(one, all, benchEntry);

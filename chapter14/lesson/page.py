@@ -14,25 +14,33 @@ from typing import Any
 
 from torch import Tensor
 
+from .equations import CODE, TEXT
 from .examples import EXAMPLES, NONLINEARITIES, Example, descent, neuron_of, numbers
 
 HERE = Path(__file__).parent
 SCRIPTS = """
-    arithmetic layers words roving entries steps matrices inspector graph curves descent proof page bench start
+    arithmetic layers words roving bubble equations glossary entries steps matrices inspector graph curves descent proof
+    page bench start
 """.split()
 DECIMALS = 10  # the same on every machine
 STEPS = 10  # of the gradient descent that the page compares
 
 
-def page() -> str:
-    """The page as HTML."""
+def page(package: str = "../chapter14", suffix: str = "") -> str:
+    """The page as HTML.
+
+    Its links lead to files of this package: to `package`, a slash, the name in the package, and `suffix`.
+    """
     examples = {name: dataclasses.asdict(example) for name, example in EXAMPLES.items()}
     neurons = {f"data {i}": neuron_of(EXAMPLES["data"], i) for i in range(len(EXAMPLES["data"].given["y"]))}
     computed = {name: _computed(example) for name, example in (EXAMPLES | neurons).items()}
+    equations = {n: {"text": text, "name": CODE[n][1], "file": CODE[n][0]} for n, text in TEXT.items()}
+    links = {"package": package, "suffix": suffix}
+    data = {"examples": examples, "numbers": computed, "equations": equations, "links": links}
     return Template(_text("page.html")).substitute(
         style=_text("style.css"),
         script="\n".join(_text(f"{name}.js") for name in SCRIPTS),
-        data=json.dumps({"examples": examples, "numbers": computed}, ensure_ascii=False, separators=(",", ":")),
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
     )
 
 

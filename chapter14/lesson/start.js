@@ -5,6 +5,8 @@ function group() {
   const within = (id, of) => () => [...$(id).querySelectorAll(of)];
   tabStop.modes = rove($("modes"), within("modes", "button"), inLine, tab => tab.click());
   tabStop.graph = rove($("graph"), () => within("graph", ".node")().sort((a, b) => leftOf(a) - leftOf(b)), inPlane);
+  tabStop.equations = rove($("equations"), within("equations", "button"));
+  tabStop.terms = rove($("say"), within("say", ".term"));
   tabStop.lines = rove($("lines"), () => within("lines", "button")().sort((a, b) => a.value - b.value), inLine, button => button.click());
   tabStop.rows = rove($("rows"), within("rows", ".entry"), inPlane);
   tabStop.given = rove($("given"), within("given", ".entry"), inPlane);
@@ -39,6 +41,7 @@ function start() {
     event.preventDefault();
     go(to);
   });
+  closeBubbles();
   addEventListener("hashchange", read);
   read();
   const { count, worst } = compareWithPackage();

@@ -86,7 +86,7 @@ function startStep({ f, i, reads: [a, y] }) {
   };
   return {
     ...common, equations: ["14.34", "14.35"], rows: [[item(g), "= 2 (", T(a), "−", T(y), ")"]],
-    say: "The gradient of the cost with respect to the prediction. Each `g` is a row vector with as many entries as its `x`.",
+    say: "The backward pass begins with the gradient of the cost with respect to the prediction. Each `g` is a row vector with as many entries as its `x`.",
   };
 }
 
@@ -100,7 +100,7 @@ function layerGradient(layer, learns) {
     merge: [k ? "the selection of the second part" : "the selection of the first part"],
   }[layer.f])]);
   const says = {
-    linear: `The derivative of the outputs with respect to the input is \`${b}\` itself. `,
+    linear: `The Jacobian of the outputs with respect to the input is \`${b}\` itself. `,
     h: "Each entry of the output depends only on the same entry of the input: the slope `h′` is on the diagonal, and all else is 0.",
     branch: "Each copy changes exactly as the input does.",
     merge: "Each entry of the output is one entry of one input: the derivative is 1 there and 0 elsewhere.",

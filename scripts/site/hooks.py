@@ -1,6 +1,7 @@
 """Hooks of mkdocs (mkdocs.yml): the repository's own Markdown becomes the site, and no text is stated twice.
 
 The README is its first page. Files outside docs/ that a page links to are part of the site, source files as text.
+The lesson's links lead to them.
 Notebooks and docstrings become Markdown (notebooks.py, reference.py), and equations get their code (equations.py).
 """
 
@@ -15,6 +16,8 @@ import equations
 import notebooks
 import reference
 from mkdocs.structure.files import File, Files
+
+from chapter14.lesson import page as lesson
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
@@ -37,6 +40,8 @@ def on_files(files: Files, config: Any) -> Files:
             add(path.relative_to(ROOT).as_posix(), abs_src_path=str(path))
     for path in [*sorted((ROOT / "chapter14").rglob("*.py")), ROOT / "NOTICE"]:
         add(_uri(path.relative_to(ROOT).as_posix()), abs_src_path=str(path))
+    files.remove(files.get_file_from_path("chapter.html"))
+    add("chapter.html", content=lesson.page("source/chapter14", ".txt"))
     for name in ("worker.js", "site.css"):
         add(f"source/{name}", abs_src_path=str(Path(__file__).with_name(name)))
     for uri, page in reference.pages().items():

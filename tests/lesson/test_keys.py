@@ -35,10 +35,10 @@ def test_each_step_has_few_tab_stops(mode, opened):
     for k in range(last + 1):
         tab.evaluate(f"go({k})")
         count = tab.evaluate(COUNT)
-        assert count < 20, k
+        assert count + 1 < 20, k
         if k in (0, last):
             found = stops(tab)
-            assert len(found) == count, found
+            assert len(found) == count + 1, found  # the link in the bubble of the equation that has the focus
 
 
 def pressed(tab, *keys):

@@ -1,5 +1,6 @@
 """The lesson page: its numbers, that it is self-contained, and its behaviour in a browser."""
 
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from chapter14.cli import main
 from chapter14.graph.descent import descend
 from chapter14.graph.sharing import copy_by_copy
 from chapter14.lesson.examples import EXAMPLES, NONLINEARITIES, descent, neuron_of, numbers
+from chapter14.lesson.page import page
 
 from ..browser import contrast, luminance
 from .modes import MODES, to
@@ -38,7 +40,8 @@ def test_the_page_needs_no_other_file(written):
 def test_the_page_in_docs_is_current(written, tmp_path, capsys):
     assert main(["lesson", "--out", str(tmp_path / "new" / "chapter.html")]) == 0
     assert "chapter.html" in capsys.readouterr().out
-    assert (tmp_path / "new" / "chapter.html").read_text(encoding="utf-8") == written
+    there = os.path.relpath(Path(chapter14.__file__).parent, tmp_path / "new").replace(os.sep, "/")
+    assert (tmp_path / "new" / "chapter.html").read_text(encoding="utf-8") == page(there)
     assert COMMITTED.read_text(encoding="utf-8") == written, "run chapter14 lesson --out docs/chapter.html"
 
 
@@ -180,7 +183,7 @@ def test_steps_by_keyboard(opened):
         tab.keyboard.press("ArrowRight")
     assert tab.inner_text("#where").startswith("14 of 14")  # the last step
     tab.keyboard.press("ArrowLeft")
-    assert "(14.8)" in tab.inner_text("#title") and "∂J/∂W" in tab.inner_text("#title")
+    assert "(14.8)" in tab.inner_text("#equations") and "∂J/∂W" in tab.inner_text("#title")
     tab.keyboard.press("Home")
     assert tab.inner_text("#where").startswith("0 of 14") and tab.locator("#back").is_disabled()
     tab.keyboard.press("End")
@@ -295,15 +298,15 @@ def test_the_steps_of_each_example(opened):
     def lines():
         return tab.evaluate("steps.map(step => String(step.line))")
 
-    assert lines().count("13") == 3 and "(14.46)" in titles(tab) and "(14.41)" in titles(tab)
+    assert lines().count("13") == 3 and "(14.46)" in cited(tab) and "(14.41)" in cited(tab)
     to(tab, "shared")
-    assert lines()[1] == "copies" and lines()[-2:] == ["sum", "update"] and "(14.47)" in titles(tab)
+    assert lines()[1] == "copies" and lines()[-2:] == ["sum", "update"] and "(14.47)" in cited(tab)
     to(tab, "data")
     assert "13" not in lines() and tab.evaluate("steps.at(-1).makes") == ["x_0′"]
 
 
-def titles(tab):
-    return tab.evaluate("steps.map((_, k) => { go(k); return $('title').textContent; }).join('\\n')")
+def cited(tab):
+    return tab.evaluate("steps.map((_, k) => { go(k); return $('equations').textContent; }).join('\\n')")
 
 
 CONTROLS = "button, input, select, output, [role=img], [role=group], section, [tabindex='0']"

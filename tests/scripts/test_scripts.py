@@ -151,6 +151,12 @@ def test_the_page_of_coverage_is_up_to_date(tmp_path):
     assert (tmp_path / "coverage.md").read_text(encoding="utf-8") == page
 
 
+def test_the_table_of_equations_is_up_to_date(tmp_path):
+    run("equations.py", "--out", tmp_path / "equations.md")
+    page = (SCRIPTS.parent / "docs" / "equations.md").read_text(encoding="utf-8")
+    assert (tmp_path / "equations.md").read_text(encoding="utf-8") == page
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the interpreter that installs nothing is a shell's script")
 def test_test_versions(tmp_path):
     """With an interpreter that installs nothing, so that both environments are this one."""
