@@ -51,6 +51,10 @@ class Recorder(TorchFunctionMode):
         """Records the call of a converted module: `run` computes it."""
         return run(*args, **kwargs)
 
+    def learns(self, x: Any) -> bool:
+        """Whether one of the last three layers before x has a parameter that requires a gradient."""
+        return False
+
     def put(self, x: Any, y: Any) -> Any:
         """Records that y is written into x."""
         raise NotImplementedError

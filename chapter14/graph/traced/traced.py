@@ -14,7 +14,7 @@ from threading import RLock
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.autograd import Function, forward_ad
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
@@ -85,7 +85,9 @@ class TracedModel(nn.Module):
                 tape.given(f"x_{i}", t, t.requires_grad) if isinstance(t, Tensor) else t for i, t in enumerate(leaves)
             ]
             x = [t for t in given if isinstance(t, Tensor)]
-            theta = [tape.given(f"theta_{i}", t, t.requires_grad) for i, t in enumerate(state.theta)]
+            theta = [
+                tape.given(f"theta_{i}", t, t.requires_grad, learns=t.requires_grad) for i, t in enumerate(state.theta)
+            ]
             buffers = [tape.given(f"buffer_{i}", t, False, fixed=True) for i, t in enumerate(state.buffers)]
             before = [tape.node(t) for t in (*x, *theta)]
             with state.replaced(theta, buffers), following(self.model, tape.inside):
@@ -116,6 +118,17 @@ class TracedModel(nn.Module):
 
 
 class _Tape(Tape):
+    def learns(self, x: Tensor) -> bool:
+        def learn(node: fx.Node, layers: int) -> bool:
+            before = node.all_input_nodes
+            if "layer" in node.meta:
+                layers -= 1
+                if any(n.meta.get("learns") for n in before[1:]):
+                    return True
+            return layers > 0 and any(learn(n, layers) for n in before)
+
+        return learn(self.node(x), 3)
+
     def has_gradient(self, x: Any) -> bool:
         """As of any tape; but a tensor from elsewhere that requires a gradient, which would get none, is refused."""
         has = super().has_gradient(x)
@@ -144,11 +157,10 @@ def _node(traced: TracedModel, passes: PlainPasses, leaves: Sequence[Any], form:
         def forward(ctx: Any, *inputs: Any) -> Any:
             if autocasting():
                 with without_autocast():
-                    x_L, remembered = forward_pass(*inputs)
+                    x_L, saved = forward_pass(*inputs)
             else:
-                x_L, remembered = forward_pass(*inputs)
-            ctx.constants = [[None if isinstance(t, Tensor) else (t,) for t in saved] for saved in remembered]
-            ctx.save_for_backward(*inputs[:xs], *[t for saved in remembered for t in saved if isinstance(t, Tensor)])
+                x_L, saved = forward_pass(*inputs)
+            ctx.save_for_backward(*inputs[:xs], *saved)
             ctx.mark_non_differentiable(*[t for t, has in zip(x_L, passes.has_gradient, strict=True) if not has])
             return tuple(x_L)
 
@@ -158,11 +170,8 @@ def _node(traced: TracedModel, passes: PlainPasses, leaves: Sequence[Any], form:
             tensors = ctx.saved_tensors
             if is_differentiated(gs):
                 return *_again(tensors[:xs], gs), *rest
-            left = iter(tensors[xs:])
-            saved = [tuple([next(left) if c is None else c[0] for c in constants]) for constants in ctx.constants]
-            del tensors, left
             with without_autocast():
-                return *backward_pass(*gs, *saved), *rest
+                return *backward_pass(*gs, *tensors[xs:]), *rest
 
     def _again(x: Sequence[Tensor], gs: Sequence[Tensor]) -> list[Tensor | None]:
         """The gradients through a node for each layer, which have derivatives: the model runs again."""

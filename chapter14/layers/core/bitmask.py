@@ -93,9 +93,11 @@ def learns(x: Tensor) -> bool:
     """Whether one of the last three layers before x has a parameter that requires a gradient.
 
     That is an input, other than its first, that is a leaf. Then the layers after x are likely to have one too, and so
-    to save their x_in. False while a recorder is active: then x has no graph.
+    to save their x_in.
     """
-    return not (AT_WORK and recorder() is not None) and _learns(x.grad_fn, 3)
+    if AT_WORK and (listening := recorder()) is not None:  # then x has no graph
+        return listening.learns(x)
+    return _learns(x.grad_fn, 3)
 
 
 def _learns(node: Any, layers: int) -> bool:
