@@ -18,7 +18,9 @@ BLOCK = 2**18
 def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The tensors in pieces along their first axis, each of one block's rows; whole where they are on a GPU."""
     first = tensors[0]
-    rows = max(1, BLOCK * len(first) // max(first.numel(), 1)) if first.device.type == "cpu" else max(1, len(first))
+    if first.numel() <= BLOCK or first.device.type != "cpu":
+        return iter((tensors,))
+    rows = max(1, BLOCK * len(first) // first.numel())
     return zip(*(t.split(rows) for t in tensors), strict=True)
 
 

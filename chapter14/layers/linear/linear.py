@@ -45,12 +45,13 @@ class Linear(BiasedMap):
 
     @staticmethod
     def backward_once(needs, g, x, W):
-        """For matrices, without calling layers, which takes longer than a small product itself."""
-        if g.ndim != 2:
-            return Linear.backward(needs, g, x, W)
+        """As matrices, without calling layers, which takes longer than a small product itself."""
+        shape, M = g.shape, g.shape[-1]
+        if len(shape) != 2:
+            g, x = g.reshape(-1, M), x if x is None else x.reshape(-1, x.shape[-1])
         by_x, by_W, _ = gradient_factors(g, x, W)
         return (
-            torch.mm(*by_x) if needs[0] else None,
+            torch.mm(*by_x).view(*shape[:-1], W.shape[1]) if needs[0] else None,
             torch.mm(*by_W) if needs[1] else None,
             g.sum(0) if needs[2] else None,
         )

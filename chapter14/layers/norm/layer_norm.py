@@ -37,17 +37,18 @@ class LayerNorm(Norm):
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
         N = x.shape[1]
-        g_in, (g_w, g_b) = torch.empty_like(x), g.new_zeros(2, N)
+        g_in, g_w, g_b = torch.empty_like(x), None, None
         for g_, x_, into in row_blocks(g, x, g_in):
             x_hat, r = cls.standardized(x_, eps)
             gx = g_ * x_hat
-            g_w += gx.sum(0) if needs[1] else 0
-            g_b += g_.sum(0) if needs[2] else 0
+            g_w = plus(g_w, gx.sum(0)) if needs[1] else None
+            g_b = plus(g_b, g_.sum(0)) if needs[2] else None
             if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
-                torch.mul(g_, 1 if w is None else w, out=into)
-                mean_gx = (gx.sum(-1) if w is None else gx @ w).unsqueeze(-1).mul_(r).div_(-N)
-                mean_g = into.sum(-1, keepdim=True).mul_(r).div_(-N) if cls.centred else 0
-                into.mul_(r).addcmul_(x_hat, mean_gx).add_(mean_g)
+                gw = g_ if w is None else torch.mul(g_, w, out=into)
+                a = r / -N
+                mean_gx = (gx.sum(-1) if w is None else gx @ w).unsqueeze(-1).mul_(a)
+                mean_g = gw.sum(-1, keepdim=True).mul_(a) if cls.centred else 0
+                torch.mul(gw, r, out=into).addcmul_(x_hat, mean_gx).add_(mean_g)
         return g_in, g_w, g_b
 
     @staticmethod
@@ -80,15 +81,14 @@ class _NormOfGroups(Norm):
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
         _, groups, channels, places = x.shape
-        g_in, (g_w, g_b) = torch.empty_like(x), g.new_zeros(2, groups, channels, 1)
+        g_in, g_w, g_b = torch.empty_like(x), None, None
         for g_, x_, into in row_blocks(g, x, g_in):
             B, C = len(x_), groups * channels
             c = (x_ - x_.mean((-2, -1), keepdim=True)).contiguous()  # the kernel rounds at the size of its input
             x_hat, _, r = torch.native_group_norm(c, None, None, B, C, places, groups, eps)
             r = r.to(x.dtype).view(B, groups, 1, 1)
             sum_gx, sum_g = (t.sum(-1, keepdim=True) for t in (torch.mul(g_, x_hat, out=into), g_))
-            g_w += sum_gx.sum(0)
-            g_b += sum_g.sum(0)
+            g_w, g_b = plus(g_w, sum_gx.sum(0)), plus(g_b, sum_g.sum(0))
             if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
                 a = r if w is None else r * w
                 mean_gx, mean_g = ((s * a).sum(-2, keepdim=True).div_(-channels * places) for s in (sum_gx, sum_g))
@@ -123,6 +123,11 @@ class InstanceNorm(_NormOfGroups):
     @staticmethod
     def frame(shape, eps):
         return GroupNorm.frame(shape, max(shape[1], 1), eps)
+
+
+def plus(total: Tensor | None, t: Tensor) -> Tensor:
+    """The total of the blocks so far, and of t."""
+    return t if total is None else total.add_(t)
 
 
 def layer_norm(

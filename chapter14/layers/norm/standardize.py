@@ -77,7 +77,7 @@ class Norm(Layer):
     @classmethod
     def few_passes(
         cls, needs: Sequence[bool], g: Tensor, x: Tensor, w: Tensor | None, eps: float
-    ) -> tuple[Tensor | None, Tensor, Tensor]:
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """g_in, dJ/dw and dJ/db in plain torch operations, in few passes; x, g and w in the frame's shapes."""
         raise NotImplementedError
 

@@ -70,6 +70,30 @@ class Attention(Layer):
         )
 
     @staticmethod
+    def backward_once(needs, g, q, k, v, v_shape, mask, stays, causal, by, up):
+        S = (q @ k.mT).mul_(by)
+        if causal:
+            mask = _causal_mask(S)
+        if mask is not None:
+            S = S.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else S + mask
+        P = torch._safe_softmax(S, -1)
+        kept = None if stays is None else stays.to(P.dtype).mul_(up)
+        dv = ((P if kept is None else P * kept).mT @ g).sum_to_size(v_shape) if needs[2] else None
+        if v is None:
+            return None, None, dv, *_NO_MORE
+        dP = g @ v.mT if kept is None else (g @ v.mT).mul_(kept)
+        dS = dP.mul_(P).addcmul_(P, dP.sum(-1, keepdim=True), value=-1)
+        g_mask = dS.sum_to_size(mask.shape) if needs[3] else None
+        dS = dS * by
+        return (
+            (dS @ k).sum_to_size(q.shape) if needs[0] else None,
+            (dS.mT @ q).sum_to_size(k.shape) if needs[1] else None,
+            dv,
+            g_mask,
+            *_NO_MORE[1:],
+        )
+
+    @staticmethod
     def jvp(tangents, q, k, v, mask, stays, causal, by, up):
         dq, dk, dv, dmask, *_ = tangents
         P = _weights(q, k, mask, causal, by)
