@@ -41,7 +41,7 @@ function nudged({ name, i, j }) {
 }
 
 function isKnown(name) {
-  return steps.slice(0, state.step + 1).some(step => step.makes.includes(name));
+  return steps.slice(0, state.step + (isAsking() ? 0 : 1)).some(step => step.makes.includes(name));
 }
 
 /* Starts an example with its own values. */
@@ -57,6 +57,7 @@ function begin(name, neuron = null) {
   $("cost-choice").hidden = name !== "data";
   $("yellow").hidden = name === "data";
   $("cost").value = neuron === null ? "l2" : neuron;
+  asked.clear();
   for (const button of $("modes").children) button.setAttribute("aria-selected", button.value === name);
   tabStop.modes($(`tab-${name}`));
   $("lesson").setAttribute("aria-labelledby", `tab-${name}`);
@@ -75,7 +76,7 @@ function rebuild() {
   const goTo = name => go(steps.findIndex(step => step.makes.includes(name)));
   for (const cell of graph.cells) {
     cell.addEventListener("pointerenter", event => isKnown(cell.entry.name) && point(event, cell.entry));
-    cell.addEventListener("click", event => { event.stopPropagation(); goTo(cell.entry.name); choose(cell.entry); });
+    cell.addEventListener("click", event => { event.stopPropagation(); goTo(cell.entry.name); if (isKnown(cell.entry.name)) choose(cell.entry); });
   }
   for (const { element, goal } of graph.parts.filter(part => part.goal)) {
     element.addEventListener("click", () => goTo(goal));
@@ -118,12 +119,23 @@ function go(k) {
   $("back").disabled = k === 0;
   $("on").textContent = last ? "Apply the update" : "Step";
   $("where").replaceChildren(`${k} of ${steps.length - 1}`, make("br"), place(step));
-  fill();
-  choose({ ...bench[0].entry });
-  if (wasHere) bench[0].focus();
+  ask(k);
+  show();
+  if (wasHere) (isAsking() ? $("options").querySelector("input") : bench[0]).focus();
   follow(step);
+}
+
+/* Shows the numbers of the step, or first its question. */
+function show() {
+  const asking = isAsking(), step = steps[state.step];
+  $("predict").hidden = !asking;
+  $("rows").hidden = $("plot").hidden = asking;
+  if (asking) choose(null);
+  fill();
+  if (!asking) choose({ ...bench[0].entry });
   const result = step.makes.map(name => `${spoken(name)} is ${all[name].numbers.flat().slice(0, 12).map(long).join(", ")}`).join("; ");
-  $("live").textContent = `Step ${k} of ${steps.length - 1}, ${place(step)}. ${spoken(step.title)}. ${spoken(step.say)} ${step.makes[0].startsWith("L") ? "" : result}`;
+  $("live").textContent = `Step ${state.step} of ${steps.length - 1}, ${place(step)}. ${spoken(step.title)}. ${spoken(step.say)} `
+    + (asking ? `A question: ${spoken(question.ask)}` : step.makes[0].startsWith("L") ? "" : result);
 }
 
 function place({ line, layer }) {
@@ -136,11 +148,12 @@ function point({ pointerType }, entry) {
   if (pointerType === "mouse" && !$("editor").contains(document.activeElement)) choose(entry);
 }
 
-/* Explains one entry, and marks the entries that it is computed from. */
+/* Explains one entry, and marks the entries that it is computed from; of none, while a question is open. */
 function choose(entry, withEditor = true) {
   const before = state.chosen;
   state.chosen = entry;
   mark(entry, all);
+  if (!entry) return $("made").replaceChildren(make("p", { class: "soft" }, "Answer or skip the question to see the numbers.")), $("editor").replaceChildren();
   inspect(entry, all);
   if (before && keyOf(before) === keyOf(entry) && $("editor").hasChildNodes() === (Boolean(all[entry.name].given) && withEditor)) return;
   $("editor").replaceChildren(...(all[entry.name].given && withEditor ? editor(entry, all, value => change(entry, value)) : []));
@@ -164,6 +177,7 @@ function fill() {
   fillEntries(bench, all);
   fillEntries(givenInputs, all);
   fillGraph(graph, all, isKnown, steps[state.step]);
+  askAgain();
   const { plot } = steps[state.step], field = $("editor").querySelector("input[type=number]"), slider = $("editor").querySelector("input[type=range]");
   $("plot").replaceChildren(...(plot ? [plotOfH(state.h, all[plot].numbers)] : []));
   $("J").textContent = long(now.x.J[0][0]);

@@ -20,7 +20,7 @@ from .examples import EXAMPLES, NONLINEARITIES, Example, descent, neuron_of, num
 HERE = Path(__file__).parent
 SCRIPTS = """
     arithmetic layers words roving bubble equations glossary entries steps matrices inspector graph curves descent proof
-    page bench start
+    questions predict page bench start
 """.split()
 DECIMALS = 10  # the same on every machine
 STEPS = 10  # of the gradient descent that the page compares

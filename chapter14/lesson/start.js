@@ -9,6 +9,7 @@ function group() {
   tabStop.terms = rove($("say"), within("say", ".term"));
   tabStop.lines = rove($("lines"), () => within("lines", "button")().sort((a, b) => a.value - b.value), inLine, button => button.click());
   tabStop.rows = rove($("rows"), within("rows", ".entry"), inPlane);
+  tabStop.options = rove($("options"), within("options", "[type=checkbox]"));
   tabStop.given = rove($("given"), within("given", ".entry"), inPlane);
   for (const bar of document.querySelectorAll("[role=toolbar]")) rove(bar, () => [...bar.children]);
 }
@@ -42,6 +43,7 @@ function start() {
     go(to);
   });
   closeBubbles();
+  listenToPredictions();
   addEventListener("hashchange", read);
   read();
   const { count, worst } = compareWithPackage();

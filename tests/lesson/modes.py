@@ -1,6 +1,6 @@
 """The examples of the page, by name, and how to open one."""
 
-from chapter14.lesson.examples import EXAMPLES
+from chapter14.lesson.examples import EXAMPLES, neuron_of
 
 MODES = [*EXAMPLES, "data 0", "data 1"]
 
@@ -10,3 +10,8 @@ def to(tab, mode):
     tab.locator(f"#modes [value={name}]").click()
     if i:
         tab.select_option("#cost", i[0])
+
+
+def example_of(mode):
+    name, *i = mode.split()
+    return neuron_of(EXAMPLES[name], int(i[0])) if i else EXAMPLES[name]

@@ -12,20 +12,15 @@ import chapter14.functional as F
 from chapter14.cli import main
 from chapter14.graph.descent import descend
 from chapter14.graph.sharing import copy_by_copy
-from chapter14.lesson.examples import EXAMPLES, NONLINEARITIES, descent, neuron_of, numbers
+from chapter14.lesson.examples import EXAMPLES, NONLINEARITIES, descent, numbers
 from chapter14.lesson.page import page
 
 from ..browser import contrast, luminance
-from .modes import MODES, to
+from .modes import MODES, example_of, to
 
 pytestmark = pytest.mark.slow
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "chapter.html"
-
-
-def example_of(mode):
-    name, *i = mode.split()
-    return neuron_of(EXAMPLES[name], int(i[0])) if i else EXAMPLES[name]
 
 
 def given(name):
