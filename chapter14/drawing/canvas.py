@@ -199,9 +199,12 @@ class Canvas:
 
     def arrow(
         self, points: Sequence[Point], colour: str, dotted: bool = False, curved: Point | None = None,
-        width: float = 2.4,
+        width: float = 2.4, over: Sequence[Point] = (),
     ) -> None:  # fmt: skip
-        """An arrow along points; with `curved`, a smooth curve that starts and ends in that direction."""
+        """An arrow along points; with `curved`, a smooth curve that starts and ends in that direction.
+
+        It crosses other arrows at the points `over`, where those are interrupted.
+        """
         from matplotlib.patches import PathPatch, Polygon
 
         *_, before, tip = points
@@ -210,13 +213,16 @@ class Canvas:
         length, half = 0.125, 0.062
         base = (tip[0] - length * along[0], tip[1] - length * along[1])
         path = _path([*points[:-1], base], curved)
-        for lw, shade, z in ((width + 1.1, OUTLINE, 1.0), (width, colour, 1.1)):
+        above = 1.0 if over else 0.0
+        for x, y in over:
+            self.box(Rect(x, y, 0.11, 0.11), PAPER, outline=None, z=1.5, round=0)
+        for lw, shade, z in ((width + 1.1, OUTLINE, above + 1.0), (width, colour, above + 1.1)):
             dashes = {"ls": (0, (1.6 * width / lw, 1.2 * width / lw))} if dotted else {}
             look = {"fc": "none", "ec": shade, "lw": lw, "zorder": z, "capstyle": "butt"}
             self._axes.add_artist(PathPatch(path, clip_on=False, **look, **dashes))
         side = (-along[1] * half, along[0] * half)
         corners = [(base[0] + side[0], base[1] + side[1]), tip, (base[0] - side[0], base[1] - side[1])]
-        self._axes.add_artist(Polygon(corners, fc=colour, ec=OUTLINE, lw=0.6, zorder=1.2, clip_on=False))
+        self._axes.add_artist(Polygon(corners, fc=colour, ec=OUTLINE, lw=0.6, zorder=above + 1.2, clip_on=False))
         self._corners += points
 
     def brace(self, left: float, right: float, y: float, label: str) -> None:

@@ -9,11 +9,11 @@ from ..graph.block import Block
 from ..lesson.examples import EXAMPLES
 from .canvas import Canvas, Point, Rect
 from .items import Box, Item, Matrix, Sign, column, draw_row, named_box, row
-from .layout import layout, ports
 from .numbers import example, float64
-from .style import BACK, DATA, GRADIENT, PARAMS
+from .style import BACK, DATA, GRADIENT, MUTED, PARAMS, shape_text
 
 MIDDLES = (-2.1, 2.1)
+STEP, FORK, LANE = 0.66, 0.2, 0.95  # of figure 14.20: down to the next node, more at a fork, and aside in its lanes
 A, B, X = float64([0.5, -1]), float64([2]), float64([1, -0.5])
 G_MERGED = float64([0.25, -0.75, 1.5])
 G_A, G_B = float64([0.5, 1]), float64([-1.25, 0.5])
@@ -73,56 +73,70 @@ def _arrow(canvas: Canvas, start: Point, end: Point, colour: str, backward: bool
 
 def dag(canvas: Canvas) -> None:
     """14.20"""
-    x, g = example("dag")
-    _graph(canvas, x, 0.0, backward=False)
-    _graph(canvas, g, 3.1, backward=True)
+    for middle, label, values in zip(MIDDLES, ("forward", "backward"), example("dag"), strict=True):
+        canvas.text(middle, -0.45, label, weight="bold")
+        _graph(canvas, values, middle, backward=label == "backward")
 
 
-def _graph(canvas: Canvas, values: dict[str, Tensor], top: float, backward: bool) -> None:
-    """The lesson's DAG from left to right. Values and layers are nodes; a branched value is shown as its copies."""
-    layers = {f"{layer.f} {layer.writes[0]}": layer for layer in EXAMPLES["dag"].layers}
-    (copied,) = (layer.reads[0] for layer in layers.values() if layer.f == "branch")
-    sizes: dict[str, tuple[float, float]] = {}
-    edges: list[tuple[str, str]] = []
-    source: dict[str, str] = {}
-    for layer_name, layer in layers.items():
+def _graph(canvas: Canvas, values: dict[str, Tensor], middle: float, backward: bool) -> None:
+    """The lesson's DAG from top to bottom. Values are rows, and θ and y are beside the layers that read them."""
+    layers = EXAMPLES["dag"].layers
+    (copied,) = (layer.reads[0] for layer in layers if layer.f == "branch")  # shown as its copies
+    y, lane, frames = {"x_0": 0.0}, {"x_0": 0}, dict[str, Rect]()
+    frames["x_0"] = _value_row(canvas, "x_0", values["x_0"], middle, 0.0, backward)
+    for layer in layers:
+        data = [name for name in layer.reads if name.startswith("x_")]
+        top = max(y[name] for name in data) + STEP + FORK * (layer.f == "merge")
+        label = {"h": "relu", "l2": "$L_2$"}.get(layer.f, layer.f)
+        box = Box(label, w=0.62, h=0.4).draw(canvas, middle + LANE * layer.lane, top)
+        for name in data:
+            shift = 0.16 * (lane[name] - layer.lane)
+            _line(canvas, (frames[name].x, frames[name].bottom + 0.02), (box.x + shift, box.top - 0.02), DATA, backward)
         for name in layer.reads:
-            sizes.setdefault(source.get(name, name), _room(values[name]))
-        sizes[layer_name] = (0.5, 0.52)
-        edges += [(source.get(name, name), layer_name) for name in layer.reads]
-        for name in layer.writes:
+            if name not in data:
+                _beside(canvas, name, values[name], box, backward)
+        for k, name in enumerate(layer.writes):
+            lane[name] = 2 * k - 1 if layer.f == "branch" else layer.lane
+            y[name] = top if name == copied else top + STEP + FORK * (layer.f == "branch")
             if name == copied:
-                source[name] = layer_name
-            else:
-                sizes[name] = _room(values[name])
-                edges.append((layer_name, name))
-    placed = layout(dict(sizes), edges, gap=(0.2, 0.215))
-    middle, frames = placed.ranks[-1] / 2, dict[str, Rect]()
-    for name, (y, x) in ((name, placed.places[name]) for name in sizes):
-        if name in layers:
-            label = {"h": "relu", "l2": "$L_2$"}.get(layers[name].f, layers[name].f)
-            frames[name] = Box(label, w=0.52, h=0.46, size=9.5).draw(canvas, x - middle, y + top)
-        else:
-            frames[name] = _value(canvas, name, values[name], x - middle, y + top, backward)
-    offsets = ports(placed.places, edges, placed.routes, {name: 0.4 for name in sizes})
-    for (a, b), (out, into) in zip(edges, offsets, strict=True):
-        is_theta = a.startswith("W")
-        colour = (GRADIENT if is_theta else BACK) if backward else (PARAMS if is_theta else DATA)
-        ends = [(frames[a].right + 0.01, frames[a].y + out), (frames[b].left - 0.01, frames[b].y + into)]
-        canvas.arrow(ends[::-1] if backward else ends, colour, curved=(-1, 0) if backward else (1, 0))
+                frames[name] = box
+                continue
+            frames[name] = _value_row(canvas, name, values[name], middle + LANE * lane[name], y[name], backward)
+            start = (box.x + 0.16 * (lane[name] - layer.lane), box.bottom + 0.02)
+            _line(canvas, start, (frames[name].x, frames[name].top - 0.02), DATA, backward)
 
 
-def _room(value: Tensor) -> tuple[float, float]:
-    """(Across, along) of a value with its name and shape."""
-    return (0.7, 0.42) if value.ndim == 2 else (0.27 * value.numel() + 0.44, 0.42)
+def _line(canvas: Canvas, start: Point, end: Point, colour: str, backward: bool) -> None:
+    """An arrow down, or up on the backward pass, where it is red."""
+    colour = BACK if backward else colour
+    curved = None if start[0] == end[0] else (0.0, -1.0 if backward else 1.0)
+    canvas.arrow([end, start] if backward else [start, end], colour, curved=curved)
 
 
-def _value(canvas: Canvas, name: str, value: Tensor, x: float, y: float, backward: bool) -> Rect:
-    if value.ndim == 2:
+def _beside(canvas: Canvas, name: str, value: Tensor, box: Rect, backward: bool) -> None:
+    """An input on the outer side of a layer."""
+    if name.startswith("W"):
+        side = 1 if name == "W_2" else -1
         label = f"$\\frac{{\\partial J}}{{\\partial {name}}}$" if backward else f"${name}$"
-        return named_box(canvas, x, y, label, GRADIENT if backward else PARAMS, tuple(value.shape), w=0.42, h=0.4)
-    g_name = name.replace("x_", "g_") if name.startswith("x_") else f"g_{name}"
-    return column(f"${g_name if backward else name}$", value, BACK if backward else DATA).draw(canvas, x, y)
+        colour = GRADIENT if backward else PARAMS
+        frame = named_box(canvas, box.x + 0.83 * side, box.y, label, colour, tuple(value.shape), w=0.46, h=0.4)
+    else:
+        side, colour = -1, BACK if backward else DATA
+        frame = row(f"$g_{name}$" if backward else f"${name}$", value, colour).draw(canvas, box.x - 1.1, box.y)
+    x, layer = frame.x - side * (frame.w / 2 + 0.02), box.x + side * (box.w / 2 + 0.02)
+    _arrow(canvas, (x, box.y), (layer, box.y), colour, backward)
+
+
+def _value_row(canvas: Canvas, name: str, value: Tensor, x: float, y: float, backward: bool) -> Rect:
+    """A value with its name on the left and its shape on the right, so that arrows reach it from above and below."""
+    shown = name.replace("x_", "g_") if name.startswith("x_") else f"g_{name}"
+    shown = shown if backward else name
+    cells = row("", value, BACK if backward else DATA)
+    frame = Matrix("", cells.values, cells.colour, show_shape=False).draw(canvas, x, y)
+    canvas.text(frame.left - 0.2, y, f"${shown}$")
+    canvas.text(frame.right + 0.27, y, shape_text(tuple(cells.values.shape)), size=8, colour=MUTED)
+    canvas.numbers[shown] = cells.values
+    return frame
 
 
 def sharing(canvas: Canvas) -> None:

@@ -18,7 +18,8 @@ from .numbers import example, float64
 from .style import BACK, DATA, GRADIENT, PARAMS
 
 COLOURS = {"params forward": PARAMS, "data forward": DATA, "data backward": BACK, "params backward": GRADIENT}
-PITCH = 1.06  # distance between layers
+PITCH = 1.09  # distance between layers
+BOX_W = 0.58
 THETA, FORWARD, BACKWARD, OUTER, GRADIENTS = 0.0, 1.3, 2.85, 4.0, 5.0  # the rows, from the top
 
 
@@ -109,13 +110,13 @@ def _draw_node(canvas: Canvas, node: fx.Node, value: Tensor, x: float, y: float,
         return Matrix(f"$W_{_number(node)}$", value, PARAMS).draw(canvas, x, y)
     if name.startswith("dJ_"):
         W = f"$\\partial J/\\partial W_{_number(node)}$"
-        frame = Box("outer", w=0.62, h=0.38).draw(canvas, x, y)
+        frame = Box("outer", w=BOX_W, h=0.38).draw(canvas, x, y)
         cells = Matrix(W, value, GRADIENT).draw(canvas, x, GRADIENTS)
         canvas.arrow([(x, frame.bottom), (x, cells.top - 0.24)], GRADIENT, dotted=True)
         return frame
     layer = node.meta["layer"]
     label = "$L_2$" if name == "J" else layer.title or layer.__name__.lower()
-    return Box(label, w=0.62, h=0.44).draw(canvas, x, y)
+    return Box(label, w=BOX_W, h=0.44).draw(canvas, x, y)
 
 
 def _number(node: fx.Node) -> int:
@@ -125,31 +126,40 @@ def _number(node: fx.Node) -> int:
 
 def _draw_edge(canvas: Canvas, before: fx.Node, node: fx.Node, frames: dict[str, Rect], L: int) -> None:
     a, b, colour = frames[before.name], frames[node.name], COLOURS[before.meta["kind"]]
-    dotted = node.meta["kind"] == "params backward"
+    from_data, to_data = (n.meta["kind"] == "data forward" for n in (before, node))
     if node.name.startswith("dJ_"):  # branches off in the middle of an edge
-        side = -1 if before.meta["kind"] == "data forward" else 1
-        x = b.x + (-0.6 if side < 0 else PITCH / 2)
-        y = FORWARD if side < 0 else BACKWARD
-        canvas.arrow([(x, y), (x, b.y), (b.x + side * (b.w / 2 + 0.02), b.y)], colour, dotted=dotted)
+        side, y = (-1, FORWARD) if from_data else (1, BACKWARD)
+        x = b.x + side * PITCH / 2
+        crossed = [(x, BACKWARD)] if from_data else []
+        ends = [(x, y), (x, b.y), (b.x + side * (b.w / 2 + 0.02), b.y)]
+        canvas.arrow(ends, colour, dotted=True, over=crossed)
+        _label(canvas, x + 0.17 * side, (BACKWARD + OUTER) / 2, before)
     elif before.name.startswith("theta_") or before.name == "y":
-        if node.name.startswith("g_"):  # past the forward layer
-            past, end, start = b.x - 0.48, b.x - 0.16, [(b.x - 0.48, a.bottom + 0.25)]
-            if before.name == "y":
-                past, end, start = b.x + 0.42, b.x + 0.16, [(a.right + 0.02, a.y), (b.x + 0.42, a.y)]
-            canvas.arrow([*start, (past, FORWARD + 0.4), (end, b.top - 0.02)], colour)
-        else:
+        if to_data:
             canvas.arrow([(b.x, a.bottom + 0.25), (b.x, b.top - 0.02)], colour)
-    elif before.meta["kind"] == "data forward" and node.meta["kind"] == "data backward":
-        x = b.x - PITCH / 2
-        canvas.arrow([(x, FORWARD), (x, FORWARD + 0.55), (b.x - 0.1, b.top - 0.02)], colour)
-    elif before.meta["kind"] == "data forward":
+        else:  # past the forward layer
+            x = b.right + 0.165
+            start = [(x, a.bottom + 0.02)] if a.right > x else [(a.right + 0.02, a.y), (x, a.y)]
+            canvas.arrow([*start, (x, FORWARD + 0.6), (b.x + 0.16, b.top - 0.02)], colour, over=[(x, FORWARD)])
+            _label(canvas, x - 0.19, FORWARD + 0.45, before)
+    elif from_data and not to_data:
+        x = b.x - PITCH / 2 + 0.05
+        canvas.arrow([(x, FORWARD), (x, FORWARD + 0.6), (b.x - 0.14, b.top - 0.02)], colour)
+        _label(canvas, x + 0.17, FORWARD + 0.45, before)
+    elif from_data:
         canvas.arrow([(a.right + 0.02, a.y), (b.left - 0.02, b.y)], colour)
         if before.name != "x_0":
-            canvas.text((a.right + b.left) / 2 - 0.09, a.y - 0.14, f"$x_{before.name[2:]}$", size=9)
+            _label(canvas, (a.right + b.left) / 2 + 0.06, a.y - 0.15, before)
     else:
         canvas.arrow([(a.left - 0.02, a.y), (b.right + 0.02, b.y)], colour)
         if before.name != "g_J":
-            canvas.text((a.left + b.right) / 2 + 0.08, a.y - 0.14, f"$g_{before.name[2:]}$", size=9)
+            _label(canvas, (a.left + b.right) / 2 + 0.15, a.y - 0.15, before)
+
+
+def _label(canvas: Canvas, x: float, y: float, node: fx.Node) -> None:
+    """The name of the value that a line carries."""
+    name = f"W_{_number(node)}" if node.name.startswith("theta_") else node.name
+    canvas.text(x, y, f"${name}$", size=9)
 
 
 def _draw_ends(canvas: Canvas, frames: dict[str, Rect], values: dict[str, Tensor], L: int) -> None:

@@ -203,6 +203,17 @@ def test_14_17_has_an_edge_for_each_input_of_a_layer():
     }  # fmt: skip
 
 
+def test_14_17_names_every_line():
+    """Each value that a layer reads is named where its line ends, or at the value itself."""
+    network, _ = figures_network.recorded_network()
+    written = [words for words, _ in drawn("14.17")[0].texts]
+    for value in ("x_1", "x_3", "x_5", "g_1", "g_3", "g_5"):  # read by two layers: two lines
+        assert written.count(f"${value}$") == 2, value
+    for value in ("W_1", "W_2", "W_3", "y", "x_0"):  # and the value itself
+        assert written.count(f"${value}$") == 2, value
+    assert [written.count(f"${value}$") for value in ("x_2", "x_4", "g_2", "g_4")] == [2, 2, 1, 1]
+
+
 def test_14_18_and_14_19():
     for number in ("14.18", "14.19"):
         shown = numbers(number)
@@ -219,7 +230,7 @@ def test_14_18_and_14_19():
 def test_14_20():
     from chapter14.lesson.examples import EXAMPLES
 
-    x_0, y = (v[:, 0] for v in given("14.20", "x_0", "y"))
+    x_0, y = (v.flatten() for v in given("14.20", "x_0", "y"))
     W_1, W_2, W_3 = (torch.tensor(EXAMPLES["dag"].given[f"W_{i}"], dtype=torch.float64) for i in (1, 2, 3))
     x_1 = W_1 @ x_0
     a, b = x_1.clone(), x_1.clone()
