@@ -203,7 +203,7 @@ class Drawing:
         if self.last is None:
             print("Interrupted before the first step.", file=sys.stderr)
             return
-        images = [render.to_image(x, self.options.height) for x in render.channels_apart(self.last.x)]
+        images = [render.to_image(x, self.options.height) for x in render.as_shown(self.last.x, self.last.alpha)]
         if provenance.is_own_image(beside := self.out.with_suffix(".json")):
             beside.unlink()  # it describes an earlier picture
         render.save_image(render.side_by_side(images, self.options.columns), self.out)
@@ -228,7 +228,7 @@ class Drawing:
         described = provenance.describe(
             drawn, self.network, objectives, self.arguments, model=options.model, commands=commands, quality=quality
         )
-        x = render.channels_apart(drawn.x)
+        x = render.as_shown(drawn.x, drawn.alpha)
         pictures = map(render.importance_to_alpha, x, drawn.importance) if options.importance else x
         for entry, x, path in zip(described, pictures, self.paths, strict=True):
             provenance.save_with_provenance(render.to_image(x, options.height), path, entry)

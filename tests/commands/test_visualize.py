@@ -504,8 +504,10 @@ def test_record_is_json(here):
     assert json.loads((here / "cat.json").read_text())["objective"] == "a photo of a cat"
 
 
-@pytest.mark.parametrize("channels, mode, size", [(1, "L", (20, 16)), (2, "L", (40, 16)), (3, "RGB", (20, 16))])
-def test_network_of_one_or_two_channels(channels, mode, size, photo, here):
+@pytest.mark.parametrize(
+    "channels, mode, size", [(1, "L", (20, 16)), (2, "L", (40, 16)), (3, "RGB", (20, 16)), (4, "L", (80, 16))]
+)
+def test_network_of_another_number_of_channels(channels, mode, size, photo, here):
     (here / "mine.py").write_text(
         "import torch\n\n\ndef net():\n"
         f"    return torch.nn.Sequential(torch.nn.Conv2d({channels}, 2, 3)), {{'size': 16}}\n"
@@ -514,7 +516,10 @@ def test_network_of_one_or_two_channels(channels, mode, size, photo, here):
     visualize(*words, "--out", "a.png", "--film", "a.gif")
     with Image.open("a.png") as drawn:
         assert (drawn.mode, drawn.size) == (mode, size)
-    if channels != 2:  # no photograph has two
+    visualize(*words, "--out", "important.png", "--importance", "--report")
+    with Image.open("important.png") as drawn:
+        assert (drawn.mode, drawn.size) == ("RGBA", size)
+    if channels in (1, 3):  # there is no photograph of the others
         (here / "photos").mkdir()
         os.rename(photo, "photos/one.png")
         more = ["--start", "photos/one.png", "--report", "--page", "b.html", "--photos", "photos"]

@@ -21,7 +21,7 @@ import torch
 from torch import Generator, Tensor
 
 from ... import functional as F
-from ..images.colour import in_range, linear_part
+from ..images.colour import Alpha, in_range, linear_part
 from ..images.image import Image
 from ..transforms.transform import randn
 
@@ -51,6 +51,7 @@ class DescentStep(NamedTuple):
     moments: Tensor  # of Adam, [2, B, ...]; otherwise [0, B, ...]
     alive: Tensor  # [B], whether J had a gradient
     i: int  # the number of the step
+    alpha: bool  # whether the last channel of x is alpha
 
 
 def plan_steps(
@@ -132,4 +133,4 @@ def descend(
                 eta = torch.where(alive, move.length / norm, 0)
                 theta = theta - eta.view(-1, *(1 for _ in theta.shape[1:])) * g
             x = image.picture(theta)
-        yield DescentStep(cost, x, g_x, theta, moments, alive, i)
+        yield DescentStep(cost, x, g_x, theta, moments, alive, i, isinstance(image, Alpha))

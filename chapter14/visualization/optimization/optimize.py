@@ -39,6 +39,7 @@ class Visualization(NamedTuple):
     alive: Tensor  # [B], whether J had a gradient at the first step; with through_relu, at the first step after those
     importance: Tensor  # [B, 1, H, W], |dJ/dx|, averaged over channels and steps; of an Array [B, 1, ...]
     noise: Tensor  # [B], the correlation of x with the noise that its last descent began with; 0 without noise
+    alpha: bool  # whether the last channel of x is alpha
 
     def image(self, height: int | None = None) -> PIL.Image.Image:
         """The pictures side by side, each resized to `height`.
@@ -46,9 +47,9 @@ class Visualization(NamedTuple):
         Raises:
             ValueError: x is not pictures.
         """
-        from ..output.render import channels_apart, side_by_side, to_image
+        from ..output.render import as_shown, side_by_side, to_image
 
-        return side_by_side([to_image(x, height) for x in channels_apart(self.x)], columns=8)
+        return side_by_side([to_image(x, height) for x in as_shown(self.x, self.alpha)], columns=8)
 
     def save(self, path: str | Path, height: int | None = None) -> None:
         """Writes `image` in the format of the file's suffix, completely or not at all; errors as those of `image`."""
@@ -176,7 +177,8 @@ def visualize(
         x = torch.cat([image.picture(theta.detach()) for theta in thetas])
         noise = _noise(image, x, seeds, plan)
     history = torch.cat([torch.stack(J) for J in Js], 1)
-    return Visualization(in_range(image, x), history, torch.cat(alive), torch.cat(importance) / len(history), noise)
+    x, mean, alpha = in_range(image, x), torch.cat(importance) / len(history), isinstance(image, Alpha)
+    return Visualization(x, history, torch.cat(alive), mean, noise, alpha)
 
 
 def find_recipe(

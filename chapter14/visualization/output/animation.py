@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...files import MARK, whole
 from ..optimization.descent import DescentStep
-from .render import channels_apart, contact_sheet, flatten_alpha, side_by_side, to_bytes, to_image
+from .render import as_shown, contact_sheet, flatten_alpha, side_by_side, to_bytes, to_image
 
 HOLD = 1.0  # seconds that the last frame stays
 BY_PILLOW = (".gif", ".webp")
@@ -42,7 +42,7 @@ class Film:
             self._temporary = False
         if self._temporary:
             self.batches[-1].pop()
-        self.batches[-1].append(to_bytes(channels_apart(step.x)))
+        self.batches[-1].append(to_bytes(as_shown(step.x, step.alpha)))
         self._temporary = step.i % self.every != 0
 
     def frames(self, height: int | None = None, columns: int = 4) -> list[Image.Image]:

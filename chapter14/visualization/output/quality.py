@@ -62,7 +62,7 @@ def measure_quality(
     """
     if not len(x) or len(objectives) != len(x):
         raise ValueError(f"measure_quality: one objective for each picture; {len(objectives)} for {len(x)} were given.")
-    x = to_rgb(x.detach().float())
+    x = as_taken(x.detach().float(), network.channels)
     scores, unseen, other = [], [], []
     for first in range(0, len(x), batch):
         these, objective = x[first : first + batch], per_picture(objectives[first : first + batch])
@@ -92,11 +92,11 @@ def unseen_view(x: Tensor, i: int) -> Tensor:
     return (x * contrast.to(x) + brightness.to(x)).clamp(-1, 1)
 
 
-def to_rgb(x: Tensor) -> Tensor:
-    """x [B, 3, H, W]: grey in three channels; with alpha, over grey."""
-    if x.shape[1] == 4:
-        return x[:, :3] * (x[:, 3:] + 1) / 2
-    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+def as_taken(x: Tensor, channels: int) -> Tensor:
+    """x [B, C, H, W] with the channels that a network takes: of one channel more, the last is alpha, over grey."""
+    if x.shape[1] == channels + 1:
+        x = x[:, :-1] * (x[:, -1:] + 1) / 2
+    return x.expand(-1, channels, -1, -1) if x.shape[1] == 1 else x
 
 
 def spectrum_distance(x: Tensor) -> Tensor:

@@ -39,15 +39,20 @@ def to_image(x: Tensor, height: int | None = None) -> Image.Image:
     return image if height is None else with_height(image, height)
 
 
-def channels_apart(x: Tensor) -> Tensor:
-    """Pictures x [B, C, H, W] whose C is none of 1, 3 and 4 as grey ones, channel beside channel: [B, 1, H, C W].
+def as_shown(x: Tensor, alpha: bool) -> Tensor:
+    """Pictures x [B, C, H, W] as `to_image` takes them: grey, RGB, or RGBA where the last channel is alpha.
+
+    Those of other channels are grey, channel beside channel: [B, 1, H, C W].
 
     Raises:
         ValueError: x is not pictures.
     """
     if x.ndim != 4:
         raise ValueError(f"x {list(x.shape)} is not pictures [B, C, H, W], and cannot be shown as an image.")
-    return x if x.shape[1] in (1, 3, 4) else x.transpose(1, 2).flatten(2)[:, None]
+    colours = x.shape[1] - alpha
+    if colours not in (1, 3):
+        return x.transpose(1, 2).flatten(2)[:, None]
+    return torch.cat([x[:, :-1].expand(-1, 3, -1, -1), x[:, -1:]], 1) if alpha else x
 
 
 def with_height(image: Image.Image, height: int) -> Image.Image:
@@ -55,14 +60,15 @@ def with_height(image: Image.Image, height: int) -> Image.Image:
 
 
 def importance_to_alpha(x: Tensor, importance: Tensor, share: float = 0.2) -> Tensor:
-    """x [C, H, W] with C 1 or 3, and its importance [1, H, W] as alpha → [4, H, W] (Fel et al., 2023).
+    """x [C, H, n W] with C 1 or 3, and the importance [1, H, W] as alpha → [4, H, n W] (Fel et al., 2023).
 
     Of the pixels whose importance is above 0, the `share` with the largest are opaque.
     """
     importance = importance.float()
     positive = importance[importance > 0]
     most = positive.quantile(1 - share) if len(positive) else 1
-    return torch.cat([x.expand(3, -1, -1), 2 * (importance / most).clamp(max=1) - 1])
+    alpha = 2 * (importance / most).clamp(max=1) - 1
+    return torch.cat([x.expand(3, -1, -1), alpha.repeat(1, 1, x.shape[2] // alpha.shape[2])])
 
 
 def flatten_alpha(image: Image.Image, background: str = "white") -> Image.Image:

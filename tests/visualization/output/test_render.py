@@ -116,7 +116,7 @@ def steps(n, B=1, size=8):
     """White that grows darker, step by step."""
     for i in range(n):
         x = torch.full((B, 3, size, size), 1 - 2 * i / (n - 1))
-        yield DescentStep(torch.zeros(B), x, x, x, torch.zeros(0, B), torch.ones(B, dtype=torch.bool), i)
+        yield DescentStep(torch.zeros(B), x, x, x, torch.zeros(0, B), torch.ones(B, dtype=torch.bool), i, False)
 
 
 def shades(film):
@@ -187,8 +187,18 @@ def test_what_films_cannot_be_is_said(tmp_path, monkeypatch):
 
 def test_a_visualization_is_a_picture(tmp_path):
     """In a notebook, in a viewer, and as a file."""
-    drawn = Visualization(torch.rand(2, 3, 8, 6) * 2 - 1, *torch.zeros(4, 2).unbind())
+    drawn = Visualization(torch.rand(2, 3, 8, 6) * 2 - 1, *torch.zeros(4, 2).unbind(), False)
     drawn.save(tmp_path / "two.png")
     with Image.open(tmp_path / "two.png") as saved, Image.open(io.BytesIO(drawn._repr_png_())) as shown:
         assert saved.size == shown.size == drawn.image().size and saved.tobytes() == shown.tobytes()
     assert drawn._replace(x=drawn.x[:1]).image(16).size == (12, 16)
+
+
+@pytest.mark.parametrize(("channels", "mode", "width"), [(1, "L", 6), (2, "L", 12), (3, "RGB", 6), (4, "L", 24)])
+def test_a_fourth_channel_is_transparent_where_it_is_alpha_alone(channels, mode, width):
+    drawn = Visualization(torch.rand(1, channels, 8, 6) * 2 - 1, *torch.zeros(4, 1).unbind(), False)
+    assert (drawn.image().mode, drawn.image().size) == (mode, (width, 8))
+    if channels in (2, 4):
+        shown = drawn._replace(alpha=True).image()
+        assert (shown.mode, shown.size) == ("RGBA", (6, 8))
+        assert shown.getchannel("A").tobytes() == bytes(render.to_bytes(drawn.x[0, -1]).flatten().tolist())
