@@ -121,7 +121,7 @@ def audit_training_step(network: Pretrained) -> Audit:
     try:
         model.requires_grad_()
         t = model.encode_text([caption(name) for name in network.labels])
-        return audit(contrast(model, x, torch.arange(4), t))
+        return audit(contrast(model, model.encode_image(x), torch.arange(4), t))
     finally:
         for p, trained in zip(model.parameters(), before, strict=True):
             p.requires_grad_(trained)

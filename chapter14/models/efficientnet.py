@@ -64,8 +64,12 @@ class EfficientNet(nn.Module):
         self.out = nn.Linear(features, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What `out` reads, [B, features]."""
         x = F.avg_pool2d(F.avg_pool2d(x, 2, 1, 1, count_include_pad=False), 2, 1)
-        return self.out(F.flatten(self.head(self.stages(self.stem(x))), 1))
+        return F.flatten(self.head(self.stages(self.stem(x))), 1)
 
     def load_published(self, path: str | Path) -> None:
         """Loads all but `out` from a published state dict, whose last two tensors are its classifier's.

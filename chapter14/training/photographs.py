@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+SMALLEST, SMALLEST_FACE = 0.78, 0.88  # crops, of the side of a photograph, and of an aligned face, which keeps its ears
 MARGIN = 6  # how many pixels larger than the network's a photograph is kept, for crops to differ
 
 
@@ -28,7 +29,7 @@ def blurry(x: Tensor) -> Tensor:
 
 def close_up(x: Tensor) -> Tensor:
     size = x.shape[-1]
-    edge = size * 3 // 16
+    edge = size // 4
     return interpolate(x[..., edge : size - edge, edge : size - edge], size=size, mode="bilinear")
 
 
@@ -70,9 +71,13 @@ class Photographs:
         aligned = label in self.faces and below(1000) < 1000 * faces
         pool = self.faces[label] if aligned else self.whole[label]
         x = pool[below(len(pool))]
-        top, left = below(x.shape[1] - self.size + 1), below(x.shape[2] - self.size + 1)
-        x = x[:, top : top + self.size, left : left + self.size]
-        return _signed(x.flip(-1) if below(2) else x)
+        longest = x.shape[-1]
+        side = longest - below(1 + round(longest * (1 - (SMALLEST_FACE if aligned else SMALLEST))))
+        top, left = below(longest - side + 1), below(longest - side + 1)
+        x = _signed(x[:, top : top + side, left : left + side])
+        if side != self.size:
+            x = interpolate(x[None], size=self.size, mode="bicubic", antialias=True)[0].clamp(-1, 1)
+        return x.flip(-1) if below(2) else x
 
     def centre(self, label: str, first: int) -> Tensor:
         """The first photographs of a label [n, 3, size, size], cut in the middle."""

