@@ -10,7 +10,7 @@ WARNINGS = [
     "ignore:.*should not be instantiated:DeprecationWarning",  # Dynamo makes a Function as it traces one
 ] if OLDEST else []  # fmt: skip
 
-_BY_REASON = {
+_IN_2_9 = {
     "PyTorch 2.9's aminmax has no derivative": """
         conversion/test_calls.py::test_calls[smallest and largest]
         conversion/test_calls.py::test_calls_compiled[smallest and largest]
@@ -28,13 +28,26 @@ _BY_REASON = {
         conversion/test_by_hand_recompute.py::test_recomputed_by_hand[selective-inside]
     """,
     "PyTorch 2.9 sends no gradient, or all, to one of two operands where there is a NaN": """
+        layers/test_layers.py::test_layer[nan_inputs-clamp, between tensors]
+    """,
+}
+
+_BEFORE_2_15 = {
+    "PyTorch up to 2.14 sends g to both operands of fmax and fmin where one is NaN": """
         layers/test_layers.py::test_layer[nan_inputs-fmax]
         layers/test_layers.py::test_layer[nan_inputs-fmin, broadcast]
-        layers/test_layers.py::test_layer[nan_inputs-clamp, between tensors]
+        layers/test_singular.py::test_singular_points_equal_native[fmax-by_hand]
+        layers/test_singular.py::test_singular_points_equal_native[fmax-functional]
+        layers/test_singular.py::test_singular_points_equal_native[fmin-by_hand]
+        layers/test_singular.py::test_singular_points_equal_native[fmin-functional]
     """,
 }
 
 #: The tests of what this version does not have, or has otherwise, by their names: why.
 SKIPPED = {
-    test.strip(): reason for reason, tests in _BY_REASON.items() for test in tests.strip().splitlines()
-} if OLDEST else {}  # fmt: skip
+    test.strip(): reason
+    for applies, reasons in ((torch.__version__ < (2, 15), _BEFORE_2_15), (OLDEST, _IN_2_9))
+    if applies
+    for reason, tests in reasons.items()
+    for test in tests.strip().splitlines()
+}

@@ -683,3 +683,11 @@ def test_std_mean_of_equal_values_has_no_slope():
     with chapter14.by_hand():
         std, mean = torch.std_mean(x)
     assert std == 0 and not torch.autograd.grad(std, x)[0].any()
+
+
+@pytest.mark.parametrize("f", [F.fmax, F.fmin])
+def test_fmax_and_fmin_send_g_to_the_number(f):
+    nan = math.nan
+    a, b = (torch.tensor(t, requires_grad=True) for t in ([nan, 1.0, nan, 2.0], [1.0, nan, nan, 2.0]))
+    g_a, g_b = torch.autograd.grad(f(a, b).sum(), (a, b))
+    assert g_a.tolist() == [0, 1, 1, 0.5] and g_b.tolist() == [1, 0, 0, 0.5]

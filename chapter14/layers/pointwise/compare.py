@@ -2,7 +2,7 @@
 
     where      x_out = a where m, else b        L^a = diag m             L^b = diag (1 - m)
     maximum    x_out = the larger of a, b       where they are equal, half to each
-    fmax       the same, but a number before a NaN
+    fmax       the same, but a number before a NaN, and then all of g to the number
     clamp      x_out = x between two bounds     L^x = 1 between them; else L of the bound is 1
 
 All that is remembered is the choice, one byte an entry.
@@ -34,7 +34,7 @@ class Where(Elementwise):
 class Larger(Elementwise):
     """By `choose`: `torch.maximum` or `torch.fmax`; with sign -1 the smaller, by `torch.minimum` or `torch.fmin`.
 
-    Where one of them is NaN, L^a = L^b = 1, as in PyTorch.
+    Where x_out of `maximum` is NaN, L^a = L^b = 1, as in PyTorch; that of `fmax` is the number, or a if neither is one.
     """
 
     opmath = None
@@ -47,6 +47,8 @@ class Larger(Elementwise):
     def kept(needs, a, b, choose, sign):
         a, b = a.detach(), b.detach()
         less, more = (a < b, a > b) if sign > 0 else (a > b, a < b)
+        if choose in (torch.fmax, torch.fmin):
+            less, more = less | a.isnan() & ~b.isnan(), more | b.isnan()
         halves = 2 - (a == b).to(torch.uint8)
         return halves * ~less if needs[0] else None, halves * ~more if needs[1] else None
 

@@ -95,7 +95,8 @@ def _gated(name: str, x: Tensor, p: float, features: bool, alpha: bool, batched:
     if features and x.ndim < 2:
         raise RuntimeError(f"{name}: it expects input [B, C, ...]; it was given input {in_words(x)}.")
     each = 2 if batched else 1  # axes of the channels
-    m = x.new_empty(*x.shape[:each], *[1] * (x.ndim - each)) if features else torch.empty_like(x)
+    like = x.real if x.is_complex() else x
+    m = like.new_empty(*x.shape[:each], *[1] * (x.ndim - each)) if features else torch.empty_like(like)
     m.bernoulli_(1 - p)
     if not alpha:
         return Drop.of(x, m.bool(), 1 / (1 - p))
