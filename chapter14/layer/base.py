@@ -12,6 +12,7 @@ Parameters are inputs like any other: a `Module` owns them, a `Layer` is given t
     jvp(tangents, *inputs)               L applied from the right, for forward mode
     backward_once                        optional: `backward` in plain torch operations, with fewer passes over memory
                                          or fewer calls, used where the gradient is not differentiated again
+    fused                                optional: another layer, in place of this one under torch.compile
 
 `backward` and `jvp` are written with layers, so they have a `backward` and a `jvp` too, of every order (14.6.5).
 Remember inputs or constants (a mask): an intermediate result that is remembered has no derivative.
@@ -77,6 +78,10 @@ class Layer:
     #: called in `backward` is a call and a pass over memory. It is used where the backward pass needs no graph, tangent
     #: or vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
+
+    #: For torch.compile: the same layer, which remembers more, lest the compiler computes it twice or copies it. An
+    #: intermediate result that it remembers is a further output, x_out[1:], and so has a derivative.
+    fused: ClassVar[type[Layer] | None] = None
 
     #: What is computed in float32 where the inputs are float16 or bfloat16, and rounded once, as PyTorch's kernels do:
     #: "derivatives", or "all", which is x_out too, for a `forward` that is more than one kernel; None: nothing.

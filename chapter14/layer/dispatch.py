@@ -80,7 +80,9 @@ def _traced(layer: type[Layer], inputs: tuple) -> Any:
         return rounded(layer, _traced(layer, in_float32(layer, inputs)), inputs)
     # Second order through a Function that was captured inside torch.func is silently wrong: plain operations there.
     if not transformed() and grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
-        return layer.compiled.apply(*_distinct(inputs))
+        form = layer.fused or layer
+        x_out = form.compiled.apply(*_distinct(inputs))
+        return x_out[0] if form.many and not layer.many else x_out
     return layer.forward(*inputs)
 
 

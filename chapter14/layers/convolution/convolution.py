@@ -22,6 +22,7 @@ from torch import Tensor
 from ..core.arithmetic import sum_to_channels
 from ..core.bilinear_map import BiasedMap, BilinearMap
 from ..core.branch import broadcast_to, sum_to_size
+from ..core.complex import conj
 
 
 class Slide(NamedTuple):
@@ -100,7 +101,7 @@ class Correlate(BilinearMap):
     letters = {"x": "B C ...", "g": "B M ..."}
 
     @staticmethod
-    def forward(x, g, W_shape, slide):
+    def forward(x, g, W_shape, slide, like=None):
         if not x.numel() or not g.numel():
             return g.new_zeros(W_shape)
         if torch.compiler.is_exporting():
@@ -109,7 +110,8 @@ class Correlate(BilinearMap):
             parts = [[Correlate.forward(a, b, W_shape, slide) for b in (g.real, g.imag)] for a in (x.real, x.imag)]
             return torch.complex(parts[0][0] - parts[1][1], parts[0][1] + parts[1][0])
         stride, padding, dilation, groups = slide
-        W = g.new_empty(W_shape)  # not an expanded tensor: the kernel would allocate and fill it
+        # Not an expanded tensor: the kernel would allocate and fill it.
+        W = g.new_empty(W_shape) if like is None else like
         how = stride, padding, dilation, False, (0,) * len(stride), groups
         return torch.ops.aten.convolution_backward(g, x, W, None, *how, (False, True, False))[1]
 
@@ -120,6 +122,39 @@ class Correlate(BilinearMap):
     @staticmethod
     def transpose_b(G, x, shape, W_shape, slide):
         return conv(x, G, None, slide)
+
+
+class _Fused(_Convolution):
+    """It always remembers W: the kernel of `correlate` copies a W that is not in the format that the compiler chose."""
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        x, W, _, *how = inputs
+        return x if needs[1] else None, W, x.shape, *how
+
+    @classmethod
+    def backward(cls, needs, g, x, W, x_shape, *how):
+        return (
+            cls.transpose_a(g, conj(W), x_shape, *how) if needs[0] else None,
+            cls.transpose_b(g, conj(x), W, *how) if needs[1] else None,
+            cls.transpose_bias(g) if needs[2] else None,
+            *[None] * len(how),
+        )
+
+
+class FusedConv(_Fused, Conv):
+    @staticmethod
+    def transpose_b(g, x, W, slide):
+        return Correlate.forward(x, g, W.shape, slide, W)
+
+
+class FusedConvTranspose(_Fused, ConvTranspose):
+    @staticmethod
+    def transpose_b(g, x, W, slide, rest):
+        return Correlate.forward(g, x, W.shape, slide, W)
+
+
+Conv.fused, ConvTranspose.fused = FusedConv, FusedConvTranspose
 
 
 def _correlate_by_conv(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap
+from ...layer.modes import compiling
 from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, plus, scale, shift, sum_along, times
 from ..core.arrange import reshape
@@ -46,7 +47,11 @@ class NllTransposed(LinearMap):
         if reduction == "mean":  # if none count, there is no mean, and no gradient
             w = torch.where(y == ignored, 0, w / w.sum())
         at = torch.where(y == ignored, 0, y).unsqueeze(axis)
-        return g.new_zeros(shape).scatter(axis, at, (-w * g).to(g.dtype).unsqueeze(axis))
+        g = (-w * g).to(g.dtype).unsqueeze(axis)
+        if compiling():  # which fuses this with the layer before
+            classes = torch.arange(shape[axis], device=g.device).view(-1, *(1 for _ in shape[axis + 1 :]))
+            return torch.where(classes == at, g, 0)
+        return g.new_zeros(shape).scatter(axis, at, g)
 
     @staticmethod
     def transpose(G, g_shape, shape, y, weight, ignored, reduction):

@@ -21,7 +21,7 @@ from ..core.arrange import narrow, reshape
 from ..core.branch import broadcast_to
 from ..core.cast import clone
 from .layer_norm import InstanceNorm
-from .standardize import Norm, NormFrame
+from .standardize import FusedNorm, Norm, NormFrame
 
 
 class BatchNorm(Norm):
@@ -55,6 +55,23 @@ class BatchNorm(Norm):
             return None, g_w, g_b
         a = r if w is None else w * r  # r w (g - mean g - x^ mean(g x^))
         return torch.mul(g, a, out=product).addcmul_(c, g_w * a * r / -n).add_(g_b * a / -n), g_w, g_b
+
+
+class FusedBatchNorm(FusedNorm):
+    aside = 3
+
+    @staticmethod
+    def forward(x, w, b, running_mean, running_var, momentum, eps):
+        x_out, mean, r = torch.native_batch_norm(x, w, b, running_mean, running_var, True, momentum, eps)
+        return x_out, r, mean
+
+    @staticmethod
+    def frame(shape, eps):  # without a view of x, which may be in either memory format
+        places = range(2, len(shape))
+        return NormFrame(shape, (shape[1], *(1 for _ in places)), (0, *places), eps)
+
+
+BatchNorm.fused = FusedBatchNorm
 
 
 class BatchNormAtRest(Layer):

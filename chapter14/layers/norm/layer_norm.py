@@ -18,7 +18,7 @@ from torch.nn import functional as native
 
 from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.cache_blocks import row_blocks
-from .standardize import Norm, NormFrame
+from .standardize import FusedNorm, Norm, NormFrame
 
 
 class LayerNorm(Norm):
@@ -59,6 +59,21 @@ class LayerNorm(Norm):
         return x_hat, r.to(x.dtype)
 
 
+class FusedLayerNorm(FusedNorm):
+    @staticmethod
+    def forward(x: Tensor, w: Tensor | None, b: Tensor | None, axes: int, eps: float) -> tuple[Tensor, ...]:
+        x_out, mean, r = torch.native_layer_norm(x, x.shape[x.ndim - axes :], w, b, eps)
+        return x_out, r, mean
+
+    @staticmethod
+    def frame(shape, axes, eps):
+        last = range(len(shape) - axes, len(shape))
+        return NormFrame(shape, shape[last.start :], (*last,), eps)
+
+
+LayerNorm.fused = FusedLayerNorm
+
+
 class RMSNorm(LayerNorm):
     autocast = None
     title = "rms_norm"
@@ -73,6 +88,16 @@ class RMSNorm(LayerNorm):
     def standardized(x, eps):
         r = x.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
         return x * r, r
+
+
+class FusedRMSNorm(FusedLayerNorm):
+    @staticmethod
+    def forward(x, w, b, axes, eps):
+        r = (x.square().mean((*range(x.ndim - axes, x.ndim),), keepdim=True) + eps).rsqrt()
+        return x * r if w is None else x * r * w, r
+
+
+RMSNorm.fused = FusedRMSNorm
 
 
 class _NormOfGroups(Norm):
@@ -107,7 +132,20 @@ class GroupNorm(_NormOfGroups):
     @staticmethod
     def frame(shape, groups, eps):
         B, C = shape[:2]
-        return NormFrame((B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (-2, -1), eps)
+        return NormFrame((B, groups, C // groups, math.prod(shape[2:])), (groups, C // groups, 1), (2, 3), eps)
+
+
+class FusedGroupNorm(FusedNorm):
+    frame = staticmethod(GroupNorm.frame)
+
+    @staticmethod
+    def forward(x, w, b, groups, eps):
+        B, C, *places = x.shape
+        x_out, mean, r = torch.native_group_norm(x, w, b, B, C, math.prod(places), groups, eps)
+        return x_out, r, mean
+
+
+GroupNorm.fused = FusedGroupNorm
 
 
 class InstanceNorm(_NormOfGroups):

@@ -83,6 +83,23 @@ class LogSoftmax(AlongAxis):
         return minus(tangents[0], sum_along(times(Softmax.of(x, dim), tangents[0]), dim))
 
 
+class FusedLogSoftmax(AlongAxis):
+    """It remembers its x_out: s = exp(x_out), for which a compiler needs no further sum."""
+
+    forward = staticmethod(torch.log_softmax)
+
+    @staticmethod
+    def remember(needs, inputs, x_out):
+        return x_out, inputs[1]
+
+    @staticmethod
+    def backward(needs, g, x_out, dim):
+        return minus(g, times(conj(exp(x_out)), sum_along(g, dim))), None
+
+
+LogSoftmax.fused = FusedLogSoftmax
+
+
 class LogSumExp(AlongAxis):
     @staticmethod
     def forward(x, dims):

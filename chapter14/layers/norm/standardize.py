@@ -11,6 +11,7 @@ mean g is left out. The backward pass computes μ and r again from x: saved valu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -125,6 +126,50 @@ class Norm(Layer):
             None if db is None else broadcast_to(db, frame),
         )
         return _in(shape, dx_out)
+
+
+class FusedNorm(Layer):
+    """A norm with r and, if it is centred, μ as further outputs, which its backward pass remembers.
+
+    Over n entries, dμ/dx = 1/n and dr/dx = -r² x^ / n. A subclass has `forward` and `frame`.
+    """
+
+    many = True
+    aside: ClassVar[int] = 0
+
+    @staticmethod
+    def frame(shape: tuple[int, ...], *how: Any) -> NormFrame:
+        raise NotImplementedError
+
+    @classmethod
+    def remember(cls, needs: Sequence[bool], inputs: Sequence[Any], x_out: Any) -> tuple:
+        x, w, b, *how = inputs
+        _, r, *mean = x_out
+        return x, r, *(mean or [None]), w, None if b is None else b.shape, *how[cls.aside :]
+
+    @classmethod
+    def backward(cls, needs: Sequence[bool], g: Any, *remembered: Any) -> tuple[Tensor | None, ...]:
+        (x, r, mean, w), (b_shape, *how) = conjugates(*remembered[:4]), remembered[4:]
+        frame, along, dims, _ = cls.frame(x.shape, *how)
+        means = [1 if d in dims else size for d, size in enumerate(frame)]
+        g, g_r, g_mean = g[0].reshape(frame), g[1].reshape(means), None if mean is None else g[2].reshape(means)
+        r, a = r.reshape(means), 1 if w is None else w.reshape(along)
+        x_hat = (x.reshape(frame) if mean is None else x.reshape(frame) - mean.reshape(means)) * r
+        g_w, g_b = (g * x_hat).sum_to_size(along), g.sum_to_size(along)
+        if [1, *along] == means:  # w is constant along each mean
+            sum_gx, sum_g = g_w * a, g_b * a
+        else:
+            sum_gx, sum_g = ((t * a).sum(dims, keepdim=True) for t in (g * x_hat, g))
+        n = math.prod(frame[d] for d in dims)
+        g_in = r * a * g - x_hat * ((sum_gx + r * g_r) * r / n)
+        if g_mean is not None:
+            g_in = g_in - (r * sum_g - g_mean) / n
+        return (
+            g_in.reshape(x.shape) if needs[0] else None,
+            g_w.reshape(w.shape) if needs[1] else None,
+            g_b.reshape(b_shape) if needs[2] else None,
+            *[None] * (cls.aside + len(how)),
+        )
 
 
 def _in(shape: tuple[int, ...], x: Tensor | None) -> Any:  # None where x is

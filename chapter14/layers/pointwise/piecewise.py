@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as native
 
+from ...layer.modes import compiling
 from ...layer.shape import check_real
 from ..core.arithmetic import scale
 from ..core.bitmask import gated, is_plain, learns, packed, unpacked
@@ -97,7 +98,7 @@ class Relu(Gated):
 
     @staticmethod
     def mask_of_output(x_out, at_zero):
-        return x_out.bool()
+        return x_out != 0 if compiling() else x_out.bool()  # the faster of the two in each
 
     @staticmethod
     def write(x, at_zero):
@@ -114,6 +115,8 @@ class Hardtanh(Gated):
 
     @staticmethod
     def mask_of_output(x_out, lo, hi):
+        if compiling():
+            return (x_out != lo) & (x_out != hi)
         return (x_out - lo).bool() & (x_out - hi).bool()  # lo < x_out < hi, for one within [lo, hi], and faster
 
 
