@@ -66,15 +66,15 @@ def own_peak(given: Given, way: str, name: str, batch: int) -> None:
         model.to(given.device)
         before = torch.cuda.memory_allocated()
     else:
-        before = _status("VmRSS")
+        before = resident("VmRSS")
     g_in = step(WAYS[way](model, until), x)
     del model
     g_in(), g_in()
-    most = _status("VmHWM") if given.device == "cpu" else torch.cuda.max_memory_allocated()
+    most = resident("VmHWM") if given.device == "cpu" else torch.cuda.max_memory_allocated()
     print(max(most - before, 1), most)
 
 
-def _status(what: str) -> int:
+def resident(what: str) -> int:
     """A memory figure of this process, in bytes. ru_maxrss would include the parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{what}:")[1].split()[0]) * 1024

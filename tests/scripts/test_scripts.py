@@ -115,6 +115,20 @@ def test_benchmark_network():
     assert re.search(r"^\| mlp \| \d+\.\d\d \| - \| 268,800 \| 1\.00 \|", said, re.M)
 
 
+def test_benchmark_training():
+    said = run("benchmark_training.py", "mlp", "--small", "--repeats", 1, "--no-compile")
+    ratio, time, bytes = r"\d+\.\d\d", r"\S+ ms", r"\d+\.\d\d MB"
+    row = rf"^\| MLP.* \| {ratio} \| - \| {time} \| - \| {bytes} \| {ratio} \| {bytes} \| {ratio} \|$"
+    assert re.search(row, said, re.M)
+
+
+def test_benchmark_strangers():
+    pytest.importorskip("timm", reason="timm is not installed")
+    said = run("benchmark_strangers.py", "timm test_vit", "timm lcnet_035", "--repeats", 1)
+    assert re.findall(r"^\| timm (\S+) \| \d+\.\d\d \| .* ms \| 100% \|$", said, re.M) == ["test_vit", "lcnet_035"]
+    assert re.search(r"^\| both \| 2 \| (\d+\.\d\d \| ){3}\d+\.\d\d, timm (test_vit|lcnet_035) \|$", said, re.M)
+
+
 def test_count_reuse():
     assert len(run("count_reuse.py").splitlines()) == 22
 
