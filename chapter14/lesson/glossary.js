@@ -44,7 +44,7 @@ const patternOf = term => term.startsWith("`") ? new RegExp(term.replace(".*", "
 
 function marked(words, definition) {
   const text = make("span", { class: "definition", id: `definition-${++marks}` }, prose(definition));
-  return bubbled(make("button", { type: "button", class: "term", "aria-describedby": text.id }, prose(words)), text);
+  return bubbled(make("button", { type: "button", class: "defined", "aria-describedby": text.id }, prose(words)), text);
 }
 
 let marks = 0;

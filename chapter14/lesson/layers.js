@@ -2,8 +2,8 @@
 
 const LAYERS = {
   linear: {
-    forward: (layer, [x, W]) => [matmul(W, x)],  // (14.12), without a bias
-    L: (layer, [x, W]) => [W, matrix(W.length, W.flat().length, L_W(x, W))],  // (14.16), (14.14)
+    forward: (layer, [x, W, b]) => [b ? plus(matmul(W, x), b) : matmul(W, x)],  // (14.12)
+    L: (layer, [x, W, b]) => [W, matrix(W.length, W.flat().length, L_W(x, W)), ...(b ? [eye(b.length)] : [])],  // (14.16), (14.14), (14.17)
   },
   h: {
     forward: (layer, [x], { h }) => [map(x, h)],
@@ -39,9 +39,7 @@ function L_W(x, W) {
 /* Algorithm 14.1 for a graph with its layers in order: x, L and g by name. The g of a θ is dJ/dθ.
    Each value is read once; a value with two readers goes through a branch. */
 function passes({ layers }, given, h) {
-  const x = { ...given }, g = { J: [[1]] }, L = {};
-  for (const layer of layers)
-    LAYERS[layer.f].forward(layer, layer.reads.map(name => x[name]), h).forEach((out, k) => x[layer.writes[k]] = out);
+  const x = forwardPass({ layers }, given, h), g = { J: [[1]] }, L = {};
   for (const layer of [...layers].reverse()) {
     const g_out = [layer.writes.flatMap(name => g[name].flat())];
     L[layer.writes[0]] = LAYERS[layer.f].L(layer, layer.reads.map(name => x[name]), h);
@@ -51,6 +49,13 @@ function passes({ layers }, given, h) {
     });
   }
   return { x, L, g };
+}
+
+function forwardPass({ layers }, given, h) {
+  const x = { ...given };
+  for (const layer of layers)
+    LAYERS[layer.f].forward(layer, layer.reads.map(name => x[name]), h).forEach((out, k) => x[layer.writes[k]] = out);
+  return x;
 }
 
 /* θ - η (dJ/dθ)^T for every free input (14.9). */

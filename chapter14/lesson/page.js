@@ -1,6 +1,6 @@
 /* The page: its state, and the updates when the state changes. */
 
-const { examples, numbers: COMPUTED, equations: EQUATIONS, links: LINKS } = JSON.parse(document.getElementById("data").textContent);
+const { examples, numbers: COMPUTED, equations: EQUATIONS, moons: MOONS, links: LINKS } = JSON.parse(document.getElementById("data").textContent);
 const $ = id => document.getElementById(id);
 
 const ABOUT = {
@@ -58,10 +58,16 @@ function begin(name, neuron = null) {
   $("yellow").hidden = name === "data";
   $("cost").value = neuron === null ? "l2" : neuron;
   asked.clear();
+  selectTab(name, "lesson");
+  rebuild();
+}
+
+/* Selects the tab of an example and shows its panel. */
+function selectTab(name, panel) {
   for (const button of $("modes").children) button.setAttribute("aria-selected", button.value === name);
   tabStop.modes($(`tab-${name}`));
-  $("lesson").setAttribute("aria-labelledby", `tab-${name}`);
-  rebuild();
+  for (const id of ["lesson", "moons"]) $(id).hidden = id !== panel;
+  $(panel).setAttribute("aria-labelledby", `tab-${name}`);
 }
 
 /* Rebuilds everything that depends on the example or on h: the graph, the steps, the lines. */
@@ -153,7 +159,11 @@ function choose(entry, withEditor = true) {
   const before = state.chosen;
   state.chosen = entry;
   mark(entry, all);
-  if (!entry) return $("made").replaceChildren(make("p", { class: "soft" }, "Answer or skip the question to see the numbers.")), $("editor").replaceChildren();
+  if (!entry) {
+    $("made").replaceChildren(make("p", { class: "soft" }, "Answer or skip the question to see the numbers."));
+    $("editor").replaceChildren();
+    return;
+  }
   inspect(entry, all);
   if (before && keyOf(before) === keyOf(entry) && $("editor").hasChildNodes() === (Boolean(all[entry.name].given) && withEditor)) return;
   $("editor").replaceChildren(...(all[entry.name].given && withEditor ? editor(entry, all, value => change(entry, value)) : []));

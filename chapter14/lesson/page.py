@@ -16,11 +16,12 @@ from torch import Tensor
 
 from .equations import CODE, TEXT
 from .examples import EXAMPLES, NONLINEARITIES, Example, descent, neuron_of, numbers
+from .two_moons import network, points, training
 
 HERE = Path(__file__).parent
 SCRIPTS = """
     arithmetic layers words roving bubble equations glossary entries steps matrices inspector graph curves descent proof
-    questions predict page bench start
+    questions predict page bench moons plane start
 """.split()
 DECIMALS = 10  # the same on every machine
 STEPS = 10  # of the gradient descent that the page compares
@@ -35,8 +36,9 @@ def page(package: str = "../chapter14", suffix: str = "") -> str:
     neurons = {f"data {i}": neuron_of(EXAMPLES["data"], i) for i in range(len(EXAMPLES["data"].given["y"]))}
     computed = {name: _computed(example) for name, example in (EXAMPLES | neurons).items()}
     equations = {n: {"text": text, "name": CODE[n][1], "file": CODE[n][0]} for n, text in TEXT.items()}
+    moons = {"points": points(), "network": dataclasses.asdict(network()), "training": _to_json(_training())}
     links = {"package": package, "suffix": suffix}
-    data = {"examples": examples, "numbers": computed, "equations": equations, "links": links}
+    data = {"examples": examples, "numbers": computed, "equations": equations, "moons": moons, "links": links}
     return Template(_text("page.html")).substitute(
         style=_text("style.css"),
         script="\n".join(_text(f"{name}.js") for name in SCRIPTS),
@@ -52,6 +54,12 @@ def _computed(example: Example) -> dict[str, Any]:
         Ls = {name: L for name, L in both["L"].items() if not name.startswith("W")}
         found[h] = {"x": both["x"], "g": both["g"], "L": Ls, "J": list(descent(example, h, STEPS))}
     return _to_json(found)
+
+
+def _training() -> dict[str, Any]:
+    """Of the data set: J before each step of gradient descent and after the last, and the parameters after it."""
+    J, theta = zip(*training(STEPS, network().eta), strict=True)
+    return {"J": J, "theta": theta[-1]}
 
 
 def _to_json(value: Any) -> Any:

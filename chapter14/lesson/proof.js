@@ -21,5 +21,12 @@ function compareWithPackage() {
       }
     }
   }
+  let theta = NETWORK.given;
+  for (const J of MOONS.training.J) {
+    const mean = batchOf(theta);
+    compare(J, mean.J);
+    if (J !== MOONS.training.J[MOONS.training.J.length - 1]) theta = updated(NETWORK, { x: theta, g: mean.g }, NETWORK.eta);
+  }
+  for (const [name, values] of Object.entries(MOONS.training.theta)) [values].flat(2).forEach((value, k) => compare(value, theta[name].flat()[k]));
   return { count, worst };
 }

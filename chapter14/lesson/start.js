@@ -6,7 +6,7 @@ function group() {
   tabStop.modes = rove($("modes"), within("modes", "button"), inLine, tab => tab.click());
   tabStop.graph = rove($("graph"), () => within("graph", ".node")().sort((a, b) => leftOf(a) - leftOf(b)), inPlane);
   tabStop.equations = rove($("equations"), within("equations", "button"));
-  tabStop.terms = rove($("say"), within("say", ".term"));
+  tabStop.terms = rove($("say"), within("say", ".defined"));
   tabStop.lines = rove($("lines"), () => within("lines", "button")().sort((a, b) => a.value - b.value), inLine, button => button.click());
   tabStop.rows = rove($("rows"), within("rows", ".entry"), inPlane);
   tabStop.options = rove($("options"), within("options", "[type=checkbox]"));
@@ -15,9 +15,10 @@ function group() {
 }
 
 function start() {
-  $("modes").replaceChildren(...Object.keys(ABOUT).map(name => {
-    const button = make("button", { type: "button", role: "tab", id: `tab-${name}`, value: name, "aria-controls": "lesson" }, ABOUT[name][0]);
-    button.addEventListener("click", () => begin(name));
+  $("modes").replaceChildren(...[...Object.keys(ABOUT), "moons"].map(name => {
+    const panel = ABOUT[name] ? "lesson" : "moons", title = ABOUT[name] ? ABOUT[name][0] : "A data set";
+    const button = make("button", { type: "button", role: "tab", id: `tab-${name}`, value: name, "aria-controls": panel }, title);
+    button.addEventListener("click", () => openExample(name));
     return button;
   }));
   $("h").replaceChildren(...Object.keys(NONLINEARITIES).map(name => make("option", { value: name }, name)));
@@ -35,7 +36,7 @@ function start() {
   listen("often", "click", () => descend(10));
   listen("run", "click", run);
   document.addEventListener("keydown", event => {
-    if (event.defaultPrevented || event.target.matches("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if ($("lesson").hidden || event.defaultPrevented || event.target.matches("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
     const back = state.step - 1, on = state.step + 1, paged = $("rows").contains(event.target) && { PageUp: back, PageDown: on };
     const to = { ArrowLeft: back, ArrowRight: on, Home: 0, End: steps.length - 1, ...paged }[event.key];
     if (to === undefined) return;
@@ -45,6 +46,7 @@ function start() {
   closeBubbles();
   listenToPredictions();
   addEventListener("hashchange", read);
+  startMoons();
   read();
   const { count, worst } = compareWithPackage();
   $("proof").textContent = worst < 1e-9
@@ -52,11 +54,21 @@ function start() {
     : `The numbers of this page differ from chapter14's by up to ${worst}: please report this bug.`;
 }
 
-/* #dag/7 opens step 7 of the example dag. */
+/* Opens an example, or the data set. */
+function openExample(name) {
+  stopMoons();
+  if (name !== "moons") return begin(name);
+  stop();
+  selectTab(name, "moons");
+  if (location.hash !== "#moons") history.replaceState(null, "", "#moons");
+}
+
+/* #dag/7 opens step 7 of the example dag, #moons the data set. */
 function read() {
   const [name, k] = location.hash.slice(1).split("/");
-  begin(examples[name] ? name : "chain");
-  if (k) go(Math.min(Number(k) || 0, steps.length - 1));
+  if (!examples[name]) begin("chain");
+  if (examples[name] || name === "moons") openExample(name);
+  if (examples[name] && k) go(Math.min(Number(k) || 0, steps.length - 1));
 }
 
 start();

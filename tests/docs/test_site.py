@@ -90,6 +90,13 @@ def test_every_link_leads_to_a_file(site):
                 assert (page.parent / html.unescape(link)).is_file(), f"{page}: {link}"
 
 
+def test_the_lesson_leads_to_the_code_of_its_equations(site):
+    text = (site / "chapter.html").read_text(encoding="utf-8")
+    package, suffix = re.search(r'"links":\{"package":"([^"]+)","suffix":"([^"]+)"', text).groups()
+    files = set(re.findall(r'"file":"([^"]+)"', text))
+    assert len(files) > 5 and all((site / package / f"{file}{suffix}").is_file() for file in files)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_search_finds_a_name_offline(site, chromium, scheme):
     context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": 1280, "height": 800})

@@ -34,7 +34,7 @@ def test_a_chip_by_keyboard(opened):
     tab = opened("#chain/13")
     chips, bubbles = tab.locator("#equations button"), tab.locator("#equations .bubble:visible")
     assert chips.all_inner_texts() == ["(14.8)", "(14.19)", "(14.29)"] and bubbles.count() == 0
-    tab.locator("#lines [aria-current]").focus()
+    tab.locator("#asks").focus()
     tab.keyboard.press("Tab")
     assert bubbles.inner_text() == "∂J/∂θ = gout Lθ\nLayer.backward in layer/base.py"
     tab.keyboard.press("ArrowRight")

@@ -36,7 +36,7 @@ def test_every_term_occurs(opened):
 
 def test_a_term_by_keyboard_and_mouse(opened):
     tab = opened("#chain/5")
-    terms, bubbles = tab.locator("#say .term"), tab.locator("#say .bubble:visible")
+    terms, bubbles = tab.locator("#say .defined"), tab.locator("#say .bubble:visible")
     assert (
         terms.all_inner_texts() == ["backward pass", "gradient", "cost", "prediction", "g", "row vector"]
         and bubbles.count() == 0

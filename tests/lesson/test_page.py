@@ -338,12 +338,19 @@ def test_it_fits_and_is_legible(width, scheme, opened):
     colours = "e => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
     for entry in tab.locator(".entry").all():
         assert contrast(*entry.evaluate(colours)) >= 4.5, entry.get_attribute("data-entry")
+    for chip in tab.locator("#equations button").all():
+        assert contrast(*chip.evaluate(colours)) >= 4.5
+    tab.locator("#asks").focus()
+    tab.keyboard.press("Tab")  # opens the bubble of an equation, or of a term
+    bubble = tab.locator(".bubble:visible")
+    for text in (bubble, *bubble.locator("a").all()):
+        assert contrast(text.evaluate(colours)[0], bubble.evaluate(colours)[1]) >= 4.5
     for selector in ("#about", "#where", ".legend li"):
         ink, paper = tab.locator(selector).first.evaluate(colours)[0], tab.locator("body").evaluate(colours)[1]
         assert contrast(ink, paper) >= 4.5, selector
     assert (luminance(tab.locator("body").evaluate(colours)[1]) < 0.1) == (scheme == "dark")
     if width == 390:  # touch targets
-        buttons = tab.locator(".bar button, #modes button, .buttons button").all()
+        buttons = tab.locator(".bar button, #modes button, .buttons button:visible").all()
         assert min(button.bounding_box()["height"] for button in buttons) >= 44
 
 
