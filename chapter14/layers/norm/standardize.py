@@ -160,7 +160,7 @@ class FusedNorm(Layer):
             sum_gx, sum_g = g_w * a, g_b * a
         else:
             sum_gx, sum_g = ((t * a).sum(dims, keepdim=True) for t in (g * x_hat, g))
-        n = math.prod(frame[d] for d in dims)
+        n = math.prod([frame[d] for d in dims])  # a list, which Dynamo traces
         g_in = r * a * g - x_hat * ((sum_gx + r * g_r) * r / n)
         if g_mean is not None:
             g_in = g_in - (r * sum_g - g_mean) / n
