@@ -198,6 +198,19 @@ def test_compiled():
     assert_close(g, expected)
 
 
+@pytest.mark.parametrize("norm", [F.batch_norm, F.instance_norm])
+def test_compiled_running_statistics(norm):
+    x = (3 + draw(4, 3, 6)).bfloat16().requires_grad_()
+    torch._dynamo.reset()
+    found = []
+    for h in (torch.compile(norm, fullgraph=True, backend="aot_eager"), norm):
+        running = torch.zeros(3).bfloat16(), torch.ones(3).bfloat16()
+        h(x, *running, None, None, True)
+        found.append(running)
+    assert found[0][0].min() > 0.1
+    assert_close(*found)
+
+
 @LOW
 @pytest.mark.parametrize("low_statistics", [True, False])
 @pytest.mark.parametrize("training", [True, False])

@@ -9,12 +9,15 @@ Instance norm by running statistics is the same affine layer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
+from ...layer.modes import compiling
+from ...layer.precision import is_low
 from ...layer.shape import ShapeError, check_floating, was_given
 from ..core.arithmetic import added, minus, sum_to_channels, times
 from ..core.arrange import narrow, reshape
@@ -166,7 +169,7 @@ def batch_norm(
     if training:
         if eps == 0:
             raise ValueError("batch_norm: where it trains, eps is positive; it was given 0.")
-        return BatchNorm.of(input, weight, bias, running_mean, running_var, momentum, eps)
+        return _updating(BatchNorm, input, weight, bias, (running_mean, running_var), momentum, eps)
     return _by_running("batch_norm", input, running_mean, running_var, weight, bias, eps)
 
 
@@ -184,8 +187,24 @@ def instance_norm(
         raise ValueError(f"instance_norm: one place a channel has no spread; {was_given(input=input)}")
     _check("instance_norm", input, eps, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     if use_input_stats:
-        return InstanceNorm.of(input, weight, bias, running_mean, running_var, momentum, eps)
+        return _updating(InstanceNorm, input, weight, bias, (running_mean, running_var), momentum, eps)
     return _by_running("instance_norm", input, running_mean, running_var, weight, bias, eps)
+
+
+def _updating(
+    layer: type[Norm], x: Tensor, weight: Tensor | None, bias: Tensor | None, running: Sequence[Tensor | None],
+    momentum: float, eps: float,
+) -> Tensor:  # fmt: skip
+    """The layer, which updates the running statistics. Where compiled, it is given its inputs in float32: copies of
+    statistics in low precision."""
+    if not (compiling() and is_low(running)):
+        return layer.of(x, weight, bias, *running, momentum, eps)
+    copies = [t if t is None else t.float() for t in running]
+    x_out = layer.of(x, weight, bias, *copies, momentum, eps)
+    for t, copy in zip(running, copies, strict=True):
+        if t is not None and copy is not None:
+            t.copy_(copy)
+    return x_out
 
 
 def _by_running(
