@@ -125,8 +125,11 @@ def test_benchmark_training():
 def test_benchmark_strangers():
     pytest.importorskip("timm", reason="timm is not installed")
     said = run("benchmark_strangers.py", "timm test_vit", "timm lcnet_035", "--repeats", 1)
-    assert re.findall(r"^\| timm (\S+) \| \d+\.\d\d \| .* ms \| 100% \|$", said, re.M) == ["test_vit", "lcnet_035"]
-    assert re.search(r"^\| both \| 2 \| (\d+\.\d\d \| ){3}\d+\.\d\d, timm (test_vit|lcnet_035) \|$", said, re.M)
+    row = r"^\| timm (\S+) \| \d+\.\d\d \| \d+\.\d\d \| .* ms \| 100% \|$"
+    assert re.findall(row, said, re.M) == ["test_vit", "lcnet_035"]
+    for way in ("converted", "traced"):
+        numbers = r"(\d+\.\d\d \| ){3}\d+\.\d\d, timm (test_vit|lcnet_035) \|$"
+        assert re.search(rf"^\| {way} \| both \| 2 \| {numbers}", said, re.M)
 
 
 def test_count_reuse():
