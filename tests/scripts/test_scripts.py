@@ -5,6 +5,7 @@ import importlib.util
 import io
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from ..small_clip import as_embedded
 
@@ -61,8 +63,17 @@ def test_train_and_evaluate(photographs, tmp_path):
     more = run("train_clip.py", photographs, "--out", tmp_path, "--images", 12, *small)
     assert "after 8 photographs" in more
     out = tmp_path / "evaluated.safetensors"
-    said = run("evaluate_clip.py", photographs, tmp_path / "clip.safetensors", "--each", 2, "--out", out)
+    first = tmp_path / "first.safetensors"
+    shutil.copy(tmp_path / "clip.safetensors", first)
+    said = run("evaluate_clip.py", photographs, first, "--each", 2, "--out", out)
     assert "zero-shot" in said and out.exists()
+    run("train_clip.py", photographs, "--out", tmp_path, "--images", 16, *small)
+    both = first, tmp_path / "clip.safetensors"
+    run("evaluate_clip.py", photographs, *both, "--each", 2, "--out", out)
+    a, b, mean = (load_file(path) for path in (*both, out))
+    assert any(not torch.equal(a[name], b[name]) for name in a)
+    for name in a:
+        torch.testing.assert_close(mean[name].float(), (a[name].float() + b[name].float()) / 2, rtol=2e-3, atol=2e-3)
 
 
 def test_benchmark_visualize():
