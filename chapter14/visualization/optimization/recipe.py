@@ -47,7 +47,7 @@ class Recipe:
 
 STEPS = 200  # of the recipes for other networks
 EMBEDDED = Recipe(
-    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 32, (0.4, 0.7), path_length=3.0
+    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.7, 1, degrees=5)), 64, (0.4, 0.7), path_length=5.5
 )
 NOISE = 0.02
 INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
