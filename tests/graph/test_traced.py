@@ -69,15 +69,31 @@ def in_place():
     return InPlace(), torch.randn(3, 4)
 
 
+class Rotated(chapter14.Layer):
+    """x_out = x z of a real x and a complex z: g L^x is complex, and the gradient of x its real part."""
+
+    conjugates = True
+
+    @staticmethod
+    def forward(x, z):
+        return x * z
+
+    @staticmethod
+    def backward(needs, g, x, z):
+        return F.mul(g, F.conj(z)), F.mul(g, x)
+
+
+class Spectrum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w, self.z = nn.Parameter(torch.randn(4, 5)), nn.Parameter(torch.randn(5, 2))
+
+    def forward(self, x):
+        x = nn.functional.layer_norm(x, (8,))
+        return torch.fft.irfft(torch.fft.rfft(x) * self.w + Rotated.of(x[:, :5], torch.view_as_complex(self.z)), n=8)
+
+
 def complex_numbers():
-    class Spectrum(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.w = nn.Parameter(torch.randn(4, 5))
-
-        def forward(self, x):
-            return torch.fft.irfft(torch.fft.rfft(x) * self.w, n=8)
-
     return Spectrum(), torch.randn(4, 8)
 
 

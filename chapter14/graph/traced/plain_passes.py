@@ -101,16 +101,25 @@ def _backward(
                 g_out[i] = graph.call_function(torch.zeros, (tuple(like.shape),), how)
         g = tuple(g_out) if recorded.layer.many else g_out[0]
         g_in = graph.call_function(_vjp(recorded), (g, *[given[node] for node in recorded.saved]))
-        for i, of_input in enumerate(recorded.ins):
+        for i, (of_input, is_real) in enumerate(zip(recorded.ins, recorded.reals, strict=True)):
             if of_input is not None:
-                arrive(of_input, graph.call_function(operator.getitem, (g_in, i)))
+                part = graph.call_function(operator.getitem, (g_in, i))
+                if is_real and _is_complex(recorded):
+                    part = graph.call_function(torch.real, (part,))
+                arrive(of_input, part)
     graph.output([None if node is None else arrived.get(node) for node in wanted])
     return graph
 
 
+def _is_complex(recorded: RecordedLayer) -> bool:
+    """Whether g is complex; then a real input has the real part as its gradient."""
+    return any(like.is_complex() for like in recorded.likes)
+
+
 def _vjp(recorded: RecordedLayer) -> Callable[..., tuple]:
     """g and the saved tensors → g L*. What the layer remembers besides tensors is the same in each step."""
-    rule, needs = recorded.layer.vjp_once or recorded.layer.vjp, recorded.needs
+    layer, needs = recorded.layer, recorded.needs
+    rule = layer.vjp if layer.vjp_once is None or _is_complex(recorded) else layer.vjp_once
     is_tensor = [isinstance(t, Tensor) for t in recorded.remembered]
     constants = [None if is_saved else t for t, is_saved in zip(recorded.remembered, is_tensor, strict=True)]
     if all(is_tensor):
