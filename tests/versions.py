@@ -36,10 +36,6 @@ _BEFORE_2_15 = {
     "PyTorch up to 2.14 sends g to both operands of fmax and fmin where one is NaN": """
         layers/test_layers.py::test_layer[nan_inputs-fmax]
         layers/test_layers.py::test_layer[nan_inputs-fmin, broadcast]
-        layers/test_singular.py::test_singular_points_equal_native[fmax-by_hand]
-        layers/test_singular.py::test_singular_points_equal_native[fmax-functional]
-        layers/test_singular.py::test_singular_points_equal_native[fmin-by_hand]
-        layers/test_singular.py::test_singular_points_equal_native[fmin-functional]
     """,
 }
 

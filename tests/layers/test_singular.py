@@ -599,8 +599,11 @@ EXCEPTIONS = {
     r"prelu": ("jvp second", "at 0 native's forward mode has slope 1, its reverse mode the weight"),
     r"atan2": ("jvp", "at the origin native's reverse mode has 0, its forward mode NaN"),
     r"(logaddexp2?)": ("second", "0 where one is infinite; native has infinity less itself"),
-    r"(maximum|minimum|fmax|fmin|max of two|clamp low tensor|clamp tensors)": (
+    r"(maximum|minimum|max of two|clamp low tensor|clamp tensors)": (
         "jvp", "where one is NaN native's forward mode is not its reverse mode",
+    ),
+    r"(fmax|fmin)": (
+        "jvp g_in" if torch.__version__ < (2, 15) else "", "up to 2.14 native sends g to the NaN beside a number too",
     ),
     r"(pow|float_power)": ("second", "a negative or infinite base to the power 0: native masks one derivative of two"),
     r"lerp": ("jvp", "native has infinity where the terms are inf - inf"),

@@ -48,7 +48,8 @@ class Linear(BiasedMap):
         """As matrices, without calling layers, which takes longer than a small product itself."""
         shape, M = g.shape, g.shape[-1]
         if len(shape) != 2:
-            g, x = g.reshape(-1, M), x if x is None else x.reshape(-1, x.shape[-1])
+            n = shape[:-1].numel()
+            g, x = g.reshape(n, M), x if x is None else x.reshape(n, x.shape[-1])
         by_x, by_W, _ = gradient_factors(g, x, W)
         return (
             torch.mm(*by_x).view(*shape[:-1], W.shape[1]) if needs[0] else None,
