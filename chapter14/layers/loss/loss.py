@@ -167,7 +167,8 @@ def in_one_shape(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors, broadcast; those of floating point in the widest of their dtypes, under autocast in float32."""
     if torch._C._is_any_autocast_enabled():
         tensors = as_autocast("float32", tensors, cast)
-    shape = torch.broadcast_shapes(*[t.shape for t in tensors])
+    shapes = [t.shape for t in tensors]  # broadcast_shapes imports sympy, which takes as long as torch
+    shape = shapes[0] if all(s == shapes[0] for s in shapes) else torch.broadcast_shapes(*shapes)
     dtypes = [t.dtype for t in tensors if t.is_floating_point()]
     dtype = functools.reduce(torch.promote_types, dtypes) if dtypes else None
     return tuple(broadcast_to(cast(t, dtype) if dtype and t.is_floating_point() else t, shape) for t in tensors)
