@@ -119,7 +119,10 @@ def _boxes(g: Tensor) -> list[Box | None]:
     """|dJ/dx| [B, H, W] → for each photograph, the middle half of it along each axis; None where it is zero."""
 
     def middle(g: Tensor) -> tuple[list[float], list[float]]:
-        share = (g.cumsum(1) / g.sum(1, keepdim=True)).contiguous()  # [B, N]
+        g = g.double()
+        share = (
+            (g.cumsum(1) / g.sum(1, keepdim=True)).round(decimals=9).contiguous()
+        )  # [B, N]; a quarter, despite rounding
         low, high = (torch.searchsorted(share, share.new_full((len(g), 1), q), right=q < 0.5) for q in (0.25, 0.75))
         return (low[:, 0] / g.shape[1]).tolist(), ((high[:, 0] + 1) / g.shape[1]).tolist()
 
