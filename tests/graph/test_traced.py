@@ -228,6 +228,26 @@ def test_the_gradient_of_the_gradient(make):
     close(*found)
 
 
+def test_a_model_that_changed_since_is_not_run_again():
+    for change in (
+        lambda m: m.eval(),
+        lambda m: setattr(m[4], "bias", None),
+        lambda m: m.double()[0].requires_grad_(False),
+    ):
+        _, traced, x = both(conv)
+        y = traced(x).sum()
+        change(traced.model)
+        before = [id(t) for t in traced.parameters()]
+        with pytest.raises(RuntimeError, match="changed after the forward pass"):
+            torch.autograd.grad(y, x, create_graph=True)
+        assert [id(t) for t in traced.parameters()] == before
+    _, traced, x = both(mlp, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = traced(x).float().sum()
+    with pytest.raises(RuntimeError, match="changed after the forward pass"):
+        torch.autograd.grad(y, x, create_graph=True)
+
+
 def test_several_gradients_at_once():
     model, traced, x = both(mlp)
     gs = torch.eye(2, dtype=DOUBLE)[:, None].expand(2, 8, 2)

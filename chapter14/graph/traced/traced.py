@@ -148,6 +148,7 @@ def _node(traced: TracedModel, passes: PlainPasses, leaves: Sequence[Any], form:
     constants = [None if isinstance(t, Tensor) else t for t in leaves]
     is_tensor = [isinstance(t, Tensor) for t in leaves]
     rest = [None] * len(state.buffers)
+    recorded_with = state.properties(), _autocast()
     forward_pass, backward_pass = passes.forward.forward, passes.backward.forward
 
     class OneNode(TracedNode):
@@ -179,6 +180,11 @@ def _node(traced: TracedModel, passes: PlainPasses, leaves: Sequence[Any], form:
             raise RuntimeError(
                 "trace: the model draws random numbers, and other ones if it ran again for derivatives of its "
                 "gradient. Differentiate the model itself."
+            )
+        if not state.is_current() or (state.properties(), _autocast()) != recorded_with:
+            raise RuntimeError(
+                "trace: the model, its mode or autocast changed after the forward pass, which runs again for "
+                "derivatives of its gradient."
             )
         left = iter(x)
         args, kwargs = tree_unflatten([next(left) if t else c for t, c in zip(is_tensor, constants, strict=True)], form)
