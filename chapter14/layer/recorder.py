@@ -52,7 +52,7 @@ class Recorder(TorchFunctionMode):
         return run(*args, **kwargs)
 
     def learns(self, x: Any) -> bool:
-        """Whether one of the last three layers before x has a parameter that requires a gradient."""
+        """`bitmask.learns` of x, which has no graph here; False where the recorder does not tell."""
         return False
 
     def put(self, x: Any, y: Any) -> Any:

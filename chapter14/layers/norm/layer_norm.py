@@ -41,8 +41,8 @@ class LayerNorm(Norm):
         for g_, x_, into in row_blocks(g, x, g_in):
             x_hat, r = cls.standardized(x_, eps)
             gx = g_ * x_hat
-            g_w = plus(g_w, gx.sum(0)) if needs[1] else None
-            g_b = plus(g_b, g_.sum(0)) if needs[2] else None
+            g_w = _total(g_w, gx.sum(0)) if needs[1] else None
+            g_b = _total(g_b, g_.sum(0)) if needs[2] else None
             if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
                 gw = g_ if w is None else torch.mul(g_, w, out=into)
                 a = r / -N
@@ -113,7 +113,7 @@ class _NormOfGroups(Norm):
             x_hat, _, r = torch.native_group_norm(c, None, None, B, C, places, groups, eps)
             r = r.to(x.dtype).view(B, groups, 1, 1)
             sum_gx, sum_g = (t.sum(-1, keepdim=True) for t in (torch.mul(g_, x_hat, out=into), g_))
-            g_w, g_b = plus(g_w, sum_gx.sum(0)), plus(g_b, sum_g.sum(0))
+            g_w, g_b = _total(g_w, sum_gx.sum(0)), _total(g_b, sum_g.sum(0))
             if needs[0]:  # r (g w - mean(g w) - x^ mean(g w x^))
                 a = r if w is None else r * w
                 mean_gx, mean_g = ((s * a).sum(-2, keepdim=True).div_(-channels * places) for s in (sum_gx, sum_g))
@@ -163,7 +163,7 @@ class InstanceNorm(_NormOfGroups):
         return GroupNorm.frame(shape, max(shape[1], 1), eps)
 
 
-def plus(total: Tensor | None, t: Tensor) -> Tensor:
+def _total(total: Tensor | None, t: Tensor) -> Tensor:
     """The total of the blocks so far, and of t."""
     return t if total is None else total.add_(t)
 
