@@ -6,8 +6,8 @@ function descend(n) {
     const next = { ...given, ...updated(example, passes(example, given, NONLINEARITIES[state.h]), state.eta) };
     const J = costOf(next), largest = Math.max(...Object.values(next).flat(2).map(Math.abs));
     if (!(Math.abs(J) < 1e6 && largest < LIMIT)) {
-      $("ran").textContent = "The next step would make J diverge. Try a smaller learning rate.";
       stop();
+      $("ran").textContent = "The next step would make J diverge. Try a smaller learning rate.";
       setGiven(given, history);
       return false;
     }
@@ -24,11 +24,13 @@ function stop() {
   running = 0;
   $("run").textContent = "Run";
   $("run").setAttribute("aria-pressed", "false");
+  $("ran").setAttribute("aria-live", "polite");
 }
 
 function run() {
   if (running) return stop();
   $("run").textContent = "Pause";
   $("run").setAttribute("aria-pressed", "true");
+  $("ran").setAttribute("aria-live", "off");  // until it stops
   running = setInterval(() => (!descend(1) || state.history.length > 300) && stop(), 80);
 }

@@ -287,6 +287,29 @@ def test_steps_of_gradient_descent(opened):
     assert tab.evaluate("state.history") == pytest.approx(told[:0] + list(descent(EXAMPLES["chain"], "relu", 0)))
 
 
+def test_a_run_is_announced_when_it_stops(opened):
+    """Not each of its twelve steps a second."""
+    tab, live = opened(), "document.querySelector('#ran').getAttribute('aria-live')"
+    assert tab.evaluate(live) == "polite"
+    tab.get_by_role("button", name="Run", exact=True).click()
+    assert tab.evaluate(live) == "off"
+    tab.get_by_role("button", name="Pause").click()
+    assert tab.evaluate(live) == "polite"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_each_cost_is_readable(width, opened):
+    tab = opened("#data", width)
+    select = tab.locator("#cost")
+    text = select.evaluate("""e => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.font = getComputedStyle(e).font;
+        return Math.max(...[...e.options].map(option => pen.measureText(option.text).width));
+    }""")
+    space = select.evaluate("e => e.clientWidth - 2 * parseFloat(getComputedStyle(e).paddingLeft)")
+    assert text + 16 <= space  # and the arrow
+
+
 def test_the_steps_of_each_example(opened):
     tab = opened("#dag/0")
 
