@@ -55,6 +55,19 @@ def test_less_when_frozen(name, times):
     assert native >= times * ours
 
 
+@pytest.mark.parametrize("learns", ["weight", "norms", "biases"])
+def test_relu_keeps_bits_where_no_weight_learns(learns):
+    """Where the norms or the biases alone are trained, the layer after a relu does not save the relu's output."""
+    conv, norm = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.BatchNorm2d(8)
+    model = torch.nn.Sequential(conv, norm, torch.nn.ReLU(), torch.nn.Conv2d(8, 2, 3)).requires_grad_(False)
+    for p in {"weight": [conv.weight], "norms": norm.parameters(), "biases": [conv.bias]}[learns]:
+        p.requires_grad_(True)
+    x = torch.randn(2, 3, 32, 32)
+    n = 2 * 8 * 32 * 32
+    kept = saved_bytes(convert(model), x).layers["2"]
+    assert kept == (4 * n if learns == "weight" else n // 8)
+
+
 def test_exact_number_of_bytes():
     x = torch.randn(2, 3, 64, 64, requires_grad=True)
     n = x.numel()

@@ -86,7 +86,8 @@ class TracedModel(nn.Module):
             ]
             x = [t for t in given if isinstance(t, Tensor)]
             theta = [
-                tape.given(f"theta_{i}", t, t.requires_grad, learns=t.requires_grad) for i, t in enumerate(state.theta)
+                tape.given(f"theta_{i}", t, t.requires_grad, learns=t.requires_grad and t.ndim > 1)
+                for i, t in enumerate(state.theta)
             ]
             buffers = [tape.given(f"buffer_{i}", t, False, fixed=True) for i, t in enumerate(state.buffers)]
             before = [tape.node(t) for t in (*x, *theta)]

@@ -90,10 +90,10 @@ def _places(like: Tensor) -> Tensor:
 
 
 def learns(x: Tensor) -> bool:
-    """Whether one of the last three layers before x has a parameter that requires a gradient.
+    """Whether one of the last three layers before x has a weight that requires a gradient.
 
-    That is an input, other than its first, that is a leaf. Then the layers after x are likely to have one too, and so
-    to save their x_in.
+    That is an input, other than its first, that is a leaf of two axes or more: dJ/dW is a product with x_in. Then the
+    layers after x are likely to have one too, and so to save their x_in. A bias or the w of a norm is no such weight.
     """
     if AT_WORK and (listening := recorder()) is not None:  # then x has no graph
         return listening.learns(x)
@@ -104,11 +104,13 @@ def _learns(node: Any, layers: int) -> bool:
     if node is None or not layers:
         return False
     before = [earlier for earlier, _ in node.next_functions]
-    return any(map(_is_parameter, before[1:])) or any(_learns(earlier, layers - 1) for earlier in before)
+    return any(map(_is_weight, before[1:])) or any(_learns(earlier, layers - 1) for earlier in before)
 
 
-def _is_parameter(node: Any) -> bool:
-    """Whether the node is a leaf, or a leaf in another dtype or shape."""
+def _is_weight(node: Any) -> bool:
+    """Whether the node is a leaf of two axes or more, or such a leaf in another dtype or shape."""
     if node is None:
         return False
-    return hasattr(node, "variable") or [hasattr(leaf, "variable") for leaf, _ in node.next_functions] == [True]
+    if not hasattr(node, "variable") and len(node.next_functions) == 1:
+        node = node.next_functions[0][0]
+    return hasattr(node, "variable") and node.variable.ndim > 1
