@@ -133,6 +133,15 @@ def test_benchmark_training():
     assert re.search(row, said, re.M)
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # BackPACK's, where it is installed
+def test_benchmark_peers():
+    said = run("benchmark_peers.py", "--small", "--repeats", 1)
+    cell = r"(-|\d+\.\d\d · \d+\.\d\d)"
+    rows = rf"^\| (.*) \| \S+ ms, \S+ MB \| \d+\.\d\d · \d+\.\d\d \| {cell} \| {cell} \|$"
+    assert [row[0] for row in re.findall(rows, said, re.M)] == ["all", "the norms'", "the first convolution's"]
+    assert re.search(r"^\| 4-3-2, batch 1 \| \S+ µs \| \S+ µs \| (-|\S+ µs) \| (-|\d+\.\d\d) \|$", said, re.M)
+
+
 def test_benchmark_strangers():
     pytest.importorskip("timm", reason="timm is not installed")
     said = run("benchmark_strangers.py", "timm test_vit", "timm lcnet_035", "--repeats", 1)
