@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 import torchvision
+from benchmarks.memory import allocated
 from torch import nn
 
 import chapter14
@@ -102,7 +103,7 @@ def row(name: str, repeats: int, compiles: bool) -> str:
     kept = chapter14.saved_bytes(lambda x: nn.functional.cross_entropy(model(x), y), x)
     there = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (*theta, y)}.values())
     bytes_kept = kept.total - saved_of_theirs(model, x, y, there)
-    peak, own = peak_bytes(plain), peak_bytes(whole)
+    peak, own = allocated(plain).peak, allocated(whole).peak
     plan = network.plan.kept
     return f"| {name} | {ratio} | {compiled} | {plan:,} | {plan / bytes_kept:.2f} | {own:,} | {own / peak:.2f} |"
 
@@ -122,20 +123,6 @@ def saved_of_theirs(model: nn.Module, x: torch.Tensor, y: torch.Tensor, there: i
         J = nn.functional.cross_entropy(model(x), y)
     del J
     return sum(seen.values())
-
-
-def peak_bytes(f: Callable) -> int:
-    """The most that is allocated at once while f runs."""
-    f()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        out = f()
-    del out
-    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
-    now = most = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        now += event.nbytes()
-        most = max(most, now)
-    return most
 
 
 def in_turns(steps: list[Callable], repeats: int) -> list[float]:

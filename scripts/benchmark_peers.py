@@ -4,8 +4,9 @@
     python scripts/benchmark_peers.py [--repeats 30]
 
 Convolutions: a network of four, with batch norm, relu and max pool. Time of a forward and backward pass, and the memory
-held between them, of PyTorch's, converted by chapter14, converted by memsave_torch, and extended by BackPACK, where
-all parameters learn, where those of the norms do, and where those of the first convolution do.
+held between them, of PyTorch's, converted by chapter14, converted by memsave_torch, and extended by BackPACK, where all
+parameters learn, where those of the norms do, and where those of the first convolution do. `saved_bytes` would not see
+what a package keeps as an attribute of a node.
 
 MLPs: J, its gradients and a step of SGD, of JAX (jit, with donated buffers), of `Chain`, and of `forward_backward` with
 the update, compiled.
@@ -24,6 +25,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
+from benchmarks.memory import allocated
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 
 import chapter14
 from chapter14.graph.chain import Chain
@@ -98,7 +100,7 @@ def convolution_rows(small: bool, repeats: int) -> list[str]:
             extended.loss = extend(extended.loss)
             costs["BackPACK"] = extended
         took = medians({way: training(J, x, y) for way, J in costs.items()}, repeats, 1)
-        kept = {way: held(J, x, y) for way, J in costs.items()}
+        kept = {way: allocated(partial(J, x, y)).held for way, J in costs.items()}
         cells = [
             f"{took[w] / took['PyTorch']:.2f} · {kept[w] / kept['PyTorch']:.2f}" if w in took else "-" for w in WAYS
         ]
@@ -118,15 +120,6 @@ class Cost(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.loss(self.model(x), y)
-
-
-def held(J: nn.Module, x: Tensor, y: Tensor) -> int:
-    """The bytes that a forward pass allocates and that are there after it; saved_bytes does not see what a package
-    keeps as an attribute of a node."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        result = J(x, y)
-    assert result.requires_grad
-    return sum(event.self_cpu_memory_usage for event in seen.key_averages())
 
 
 def training(J: nn.Module, x: Tensor, y: Tensor) -> Step:

@@ -1,4 +1,4 @@
-"""Saved bytes at batch 1, and the peak memory of a separate process.
+"""Saved bytes at batch 1, and the peak memory of a separate process; what PyTorch's allocator gives out in a call.
 
 Saved bytes are counted, and are the same in every run. The peak is the resident memory of a process that does nothing
 else, beyond what it has once the network is built: what the passes and their preparation need.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 import chapter14
 
@@ -78,3 +80,23 @@ def resident(what: str) -> int:
     """A memory figure of this process, in bytes. ru_maxrss would include the parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split(f"{what}:")[1].split()[0]) * 1024
+
+
+class Allocated(NamedTuple):
+    peak: int
+    held: int
+
+
+def allocated(f: Callable[[], Any]) -> Allocated:
+    """The most bytes that PyTorch's allocator has given out at once during a second call of f, and those that are not
+    returned while its result is there."""
+    f()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = f()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
+    now = most = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        now += event.nbytes()
+        most = max(most, now)
+    del result
+    return Allocated(most, now)

@@ -144,6 +144,16 @@ def test_benchmark_peers():
     assert re.search(r"^\| 4-3-2, batch 1 \| \S+ µs \| \S+ µs \| (-|\S+ µs) \| (-|\d+\.\d\d) \|$", said, re.M)
 
 
+def test_benchmark_scale(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    axes = "depth", "tokens", "processes"
+    said = run("benchmark_scale.py", *axes, "--small", "--repeats", 1, "--plot", tmp_path / "scale.svg")
+    for axis, values, columns in zip(axes, (["1", "2"], ["4", "8"], ["1"]), (3, 3, 2), strict=True):
+        table = said[said.index(f"| {axis}") :].split("\n\n")[0]
+        assert re.findall(rf"^\| (\d+)(?: \| \d+\.\d\d){{{columns}}} \|$", table, re.M) == values
+    assert (tmp_path / "scale.svg").read_text().lstrip().startswith("<?xml")
+
+
 def test_benchmark_strangers():
     pytest.importorskip("timm", reason="timm is not installed")
     said = run("benchmark_strangers.py", "timm test_vit", "timm lcnet_035", "--repeats", 1)
