@@ -15,6 +15,7 @@ from .graph.joint.network import forward_backward as forward_backward
 from .graph.traced.traced import trace as trace
 from .layer.base import Layer as Layer
 from .layer.base import LinearMap as LinearMap
+from .layer.fuse import fuse as fuse
 from .layer.jacobians import jacobian as jacobian
 from .layer.shape import ShapeError as ShapeError
 from .version import __version__ as __version__

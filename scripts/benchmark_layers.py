@@ -1,8 +1,9 @@
 """The cost of a hand-written derivative: time as a multiple of PyTorch's, and saved bytes.
 
-    python scripts/benchmark_layers.py [--quick]
+    python scripts/benchmark_layers.py [--quick] [--fuse]
 
 Both sides run interleaved in one process, on one thread; ratios are of medians, and above 1 is slower than PyTorch.
+With `--fuse`, a further column has the layers in `chapter14.fuse()`.
 Bytes are those that autograd saves between the two passes, without parameters.
 """
 
@@ -12,7 +13,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -23,7 +24,7 @@ from torch import Tensor
 
 import chapter14.functional as F
 import chapter14.nn as nn
-from chapter14 import saved_bytes
+from chapter14 import fuse, saved_bytes
 
 native = torch.nn.functional
 
@@ -44,6 +45,14 @@ def through(f: Callable[[Tensor], Tensor], x: Tensor) -> Callable[[], None]:
     x = x.clone().requires_grad_()
     g = torch.randn_like(f(x))
     return lambda: torch.autograd.backward((f(x),), (g,), inputs=(x,))
+
+
+def fused(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        with fuse():
+            return f(x)
+
+    return run
 
 
 def of_layers() -> dict[str, Callable[[ModuleType], Callable[[Tensor], Tensor]]]:
@@ -73,17 +82,18 @@ def recurrent(model: torch.nn.Module, x: Tensor) -> Callable[[], None]:
     return lambda: torch.autograd.backward((model(x)[0],), (g,), inputs=inputs)
 
 
-def ratio(ours: Callable[[], None], theirs: Callable[[], None], calls: int, repeats: int) -> tuple[float, float]:
-    """Time of ours in units of theirs, and theirs in seconds."""
-    times: tuple[list[float], list[float]] = [], []
+def ratios(ours: Sequence[Callable[[], None]], theirs: Callable[[], None], calls: int, repeats: int) -> list[float]:
+    """Times of ours in units of theirs; and, last, theirs in seconds."""
+    steps = (*ours, theirs)
+    times: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats + 1):
-        for step, taken in zip((ours, theirs), times, strict=True):
+        for step, taken in zip(steps, times, strict=True):
             start = time.perf_counter()
             for _ in range(calls):
                 step()
             taken.append((time.perf_counter() - start) / calls)
-    mine, yours = (statistics.median(taken[1:]) for taken in times)  # the first is for warming up
-    return mine / yours, yours
+    *mine, yours = (statistics.median(taken[1:]) for taken in times)  # the first is for warming up
+    return [*(t / yours for t in mine), yours]
 
 
 def a_network(nn: ModuleType) -> torch.nn.Module:
@@ -97,24 +107,28 @@ def a_network(nn: ModuleType) -> torch.nn.Module:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few repeats, for a first look")
-    quick = parser.parse_args().quick
+    parser.add_argument("--fuse", action="store_true", help="also with chapter14.fuse(), which compiles for minutes")
+    args = parser.parse_args()
+    quick = args.quick
     torch.set_num_threads(1)
     torch.manual_seed(14)
 
-    found, seconds = ratio(small_linear(F), small_linear(native), 50 if quick else 1000, 3 if quick else 41)
+    found, seconds = ratios([small_linear(F)], small_linear(native), 50 if quick else 1000, 3 if quick else 41)
     print(f"a linear layer, 4 to 8, batch 2: {found:.2f}x of PyTorch's {1e6 * seconds:.1f} µs\n")
 
     x = torch.randn(32, 48, 24, 24)
-    print(f"{'x ' + str(list(x.shape)):<24} {'time':>6}  PyTorch's")
+    print(f"{'x ' + str(list(x.shape)):<24} {'time':>6}{'  fused' if args.fuse else ''}  PyTorch's")
     for name, f in of_layers().items():
-        found, seconds = ratio(through(f(F), x), through(f(native), x), 1, 3 if quick else 21)
-        print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
+        ours = [through(f(F), x)] + ([through(fused(f(F)), x)] if args.fuse else [])
+        *found, seconds = ratios(ours, through(f(native), x), 1, 3 if quick else 21)
+        columns = " ".join(f"{t:5.2f}x" for t in found)
+        print(f"{name:<24} {columns}  {1e3 * seconds:7.2f} ms", flush=True)
 
     x = torch.randn(8, 1, 32) if quick else torch.randn(64, 8, 256)
     print(f"\n{'two layers, x ' + str(list(x.shape)):<24} {'time':>6}  PyTorch's")
     for name in ("LSTM", "GRU", "RNN"):
         steps = (recurrent(getattr(of, name)(x.shape[2], x.shape[2], num_layers=2), x) for of in (nn, torch.nn))
-        found, seconds = ratio(*steps, 1, 3 if quick else 21)
+        found, seconds = ratios([next(steps)], next(steps), 1, 3 if quick else 21)
         print(f"{name:<24} {found:5.2f}x  {1e3 * seconds:7.2f} ms", flush=True)
 
     x = torch.randn(16, 3, 48, 48, requires_grad=True)

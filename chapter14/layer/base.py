@@ -79,6 +79,9 @@ class Layer:
     #: or vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
+    #: Whether `chapter14.fuse` compiles `backward`: for one of many passes over memory, and no product of matrices.
+    fusible: ClassVar[bool] = False
+
     #: For torch.compile: the same layer, which remembers more, lest the compiler computes it twice or copies it. An
     #: intermediate result that it remembers is a further output, x_out[1:], and so has a derivative.
     fused: ClassVar[type[Layer] | None] = None
@@ -124,7 +127,11 @@ class Layer:
             cls.vjp = staticmethod(cls.backward if cls.conjugates else _conjugated(cls.backward))
             once = cls.backward_once
             cls.vjp_once = once and staticmethod(once if cls.conjugates else _conjugated(once))
-            cls.eager, cls.func, cls.compiled = eager_form(cls), func_form(cls), compiled_form(cls)
+            cls.eager, cls.func, cls.compiled = (
+                eager_form(cls, cls.vjp, cls.vjp_once),
+                func_form(cls),
+                compiled_form(cls),
+            )
             cls.of = staticmethod(dispatcher(cls))
 
 

@@ -13,6 +13,7 @@ from torch.autograd import Function, forward_ad
 from .accepted_tensors import PLAIN, check_dense
 from .alias import noted, writable
 from .func_levels import Opaque
+from .fuse import SWITCH, fused
 from .modes import autocasting, compiling, grad_enabled, in_function_mode, mode_ignores_layers, transformed
 from .precision import as_autocast, in_float32, is_low, low_precision, rounded
 from .recorder import AT_WORK, recorder
@@ -28,6 +29,7 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
     forward, func, autocast, opmath, view = layer.forward, layer.func, layer.autocast, layer.opmath, layer.view
     # Function.apply binds a signature at each call; neither of these does.
     eager = super(Function, layer.eager).apply  # type: ignore[misc]
+    fusible = layer.fusible
     name = layer.title or layer.__name__.lower()
     if view:
         eager = writable(eager)
@@ -55,6 +57,8 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
             if grad_enabled():
                 for x in inputs:
                     if isinstance(x, Tensor) and x.requires_grad:
+                        if fusible and SWITCH.on:
+                            return fused(layer)(*inputs)  # type: ignore[arg-type]
                         return eager(*inputs)
             if forward_ad._current_level >= 0:
                 return eager(*inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch._C._functorch as functorch
@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from chapter14.layer.base import Layer
 
 
-def eager_form(layer: type[Layer]) -> type[Node]:
-    """Its `forward` takes `ctx`. With `setup_context`, PyTorch binds a signature at each call, as slow as the layer."""
-    forward, remember, vjp, vjp_once = layer.forward, layer.remember, layer.vjp, layer.vjp_once
+def eager_form(
+    layer: type[Layer], vjp: Callable[..., tuple], vjp_once: Callable[..., tuple] | None
+) -> type[Node]:  # fmt: skip
+    """Its `forward` takes `ctx`. With `setup_context`, PyTorch binds a signature at each call, as slow as the layer.
+
+    Args:
+        vjp: g L*, of what was saved. vjp_once: the same, where it is not differentiated again.
+    """
+    forward, remember = layer.forward, layer.remember
     many, may_be_view = layer.many, layer.view or layer.many
 
     class Eager(Node):

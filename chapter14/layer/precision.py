@@ -74,7 +74,7 @@ def in_dtype_of(layer: type[Layer], inputs: Sequence[Any]) -> type[Layer]:
 def low_precision(layer: type[Layer]) -> type[Layer]:
     """The layer for float16 and bfloat16, made at the first call."""
     if "low" not in vars(layer):
-        body: dict[str, Any] = {"float32": layer, "opmath": None, "__module__": layer.__module__}
+        body: dict[str, Any] = {"float32": layer, "opmath": None, "fused": None, "__module__": layer.__module__}
         body |= {} if layer.opmath == "all" else {"forward": staticmethod(layer.forward)}
         body |= {name: None for name in ("backward_once", "L") if getattr(layer, name) is None}
         layer.low = type(layer.__name__, (LowPrecision, layer), body)

@@ -29,6 +29,8 @@ from ..reduce.scan import AlongAxis
 
 
 class Softmax(AlongAxis):
+    fusible = True
+
     forward = staticmethod(torch.softmax)
 
     @staticmethod

@@ -68,6 +68,7 @@ class Norm(Layer):
 
     letters = {"x": "...", "w": "...", "b": "..."}
     opmath = "derivatives"
+    fusible = True
     centred: ClassVar[bool] = True
     aside: ClassVar[int] = 0
 

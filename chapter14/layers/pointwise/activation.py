@@ -29,6 +29,8 @@ from .saturating import applied, softplus
 class Gelu(PointwiseLayer):
     """Φ and φ are the normal distribution's; or, by tanh, the usual approximation."""
 
+    fusible = True
+
     @staticmethod
     def forward(x, approximate):
         return native.gelu(x, approximate=approximate)
@@ -61,6 +63,8 @@ class Gelu(PointwiseLayer):
 
 
 class Silu(PointwiseLayer):
+    fusible = True
+
     forward = staticmethod(native.silu)
 
     @staticmethod
@@ -77,6 +81,8 @@ class Silu(PointwiseLayer):
 
 
 class Mish(PointwiseLayer):
+    fusible = True
+
     forward = staticmethod(native.mish)
 
     @staticmethod
@@ -95,6 +101,8 @@ class Mish(PointwiseLayer):
 
 class Hardswish(PointwiseLayer):
     """h' = x / 3 + 1/2 where -3 < x < 3; below 0, above 1."""
+
+    fusible = True
 
     forward = staticmethod(native.hardswish)
 
@@ -115,6 +123,7 @@ class Glu(Layer):
 
     letters = {"x": "..."}
     opmath = "derivatives"
+    fusible = True
 
     forward = staticmethod(native.glu)
 

@@ -47,6 +47,8 @@ class Elu(PointwiseLayer):
 class Softplus(PointwiseLayer):
     """Beyond the threshold a straight line: h = x, h' = 1."""
 
+    fusible = True
+
     forward = staticmethod(native.softplus)
 
     @staticmethod
