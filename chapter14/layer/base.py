@@ -79,7 +79,7 @@ class Layer:
     #: or vmap, and g is real.
     backward_once: ClassVar[Callable[..., tuple] | None] = None
 
-    #: Whether `chapter14.fuse` compiles `backward`: for one of many passes over memory, and no product of matrices.
+    #: Whether `chapter14.fuse` compiles `backward`: many passes over memory, no product of matrices, one x_out.
     fusible: ClassVar[bool] = False
 
     #: For torch.compile: the same layer, which remembers more, lest the compiler computes it twice or copies it. An

@@ -29,7 +29,7 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
     forward, func, autocast, opmath, view = layer.forward, layer.func, layer.autocast, layer.opmath, layer.view
     # Function.apply binds a signature at each call; neither of these does.
     eager = super(Function, layer.eager).apply  # type: ignore[misc]
-    fusible = layer.fusible
+    fusible = layer.fusible and not layer.many
     name = layer.title or layer.__name__.lower()
     if view:
         eager = writable(eager)

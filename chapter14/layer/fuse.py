@@ -106,16 +106,17 @@ def _saving(layer: type[Layer], other: type[Layer]) -> type[Node]:
 
     def of_other(needs: Sequence[bool], g: Tensor, n: int, outs: int, *saved: Any) -> tuple:
         gs = [torch.zeros_like(t) for t in saved[n : n + outs]]
-        return other.vjp(needs, (g, *gs), *saved[n + outs :])
+        return other.vjp(needs, (g, *gs) if other.many else g, *saved[n + outs :])
 
     class Saving(eager_form(layer, vjp, _or_plain(layer.__name__, of_other, plain))):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, *inputs: Any) -> Any:
             with without_autocast():
-                x_out, *outs = other.forward(*inputs)
+                made = other.forward(*inputs)
+            x_out, *outs = made if other.many else (made,)
             needs = ctx.needs_input_grad
             remembered = layer.remember(needs, inputs, x_out)
-            more = other.remember(needs, inputs, (x_out, *outs))
+            more = other.remember(needs, inputs, made)
             save(ctx, (len(remembered), len(outs), *remembered, *outs, *more))
             return x_out
 
@@ -130,13 +131,14 @@ def _or_plain(name: str, vjp: Callable[..., tuple], plain: Callable[..., tuple])
     def rule(*args: Any) -> tuple:  # where Dynamo reaches its limit, it runs this as it is
         return vjp(*args) if compiling() else torch.compiler.disable(plain)(*args)
 
+    rule.__code__ = rule.__code__.replace(co_name=name)  # the limit is one for each code object
+
     def once(needs: Sequence[bool], g: Tensor, *saved: Any) -> tuple:
         nonlocal compiled, failed
         if failed or not _suits((g, *saved)):
             return plain(needs, g, *saved)
         try:
             if compiled is None:
-                rule.__code__ = rule.__code__.replace(co_name=name)  # the limit is one for each code object
                 compiled = torch.compile(rule, dynamic=True)
             # Detached, since Dynamo takes the shape of a parameter for static.
             args = [t.detach() if isinstance(t, Tensor) else t for t in (g, *saved)]

@@ -48,8 +48,8 @@ def fresh(monkeypatch):
 
 @pytest.fixture
 def traced(monkeypatch):
-    """Without a kernel's compiler: the derivatives are traced as for one, and then run as plain operations."""
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    """The derivatives are traced as for a kernel, and then run as plain operations, which takes less time."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
 
 
 def graphs() -> int:
@@ -63,14 +63,14 @@ def sample(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def gradients(f, x: Tensor, fuse: bool, autocast: bool = False) -> list[Tensor]:
-    """Of x and of the parameters, in x's dtype."""
+    """x_out, and the gradients of x and of the parameters, in x's dtype."""
     inputs = [t.detach().to(x.dtype).requires_grad_() for t in (w, b)]
     x = x.detach().requires_grad_()
     with chapter14.fuse(fuse), torch.autocast("cpu", enabled=autocast):
         x_out = f(x, *inputs)
     g = torch.linspace(-1, 1, x_out.numel(), dtype=x_out.dtype).reshape(x_out.shape)
     gs = torch.autograd.grad(x_out, [x, *inputs], g, allow_unused=True)
-    return [t for t in gs if t is not None]
+    return [x_out.detach(), *(t for t in gs if t is not None)]
 
 
 def assert_same(f, x: Tensor, **how) -> None:

@@ -93,6 +93,7 @@ class RMSNorm(LayerNorm):
 class FusedRMSNorm(FusedLayerNorm):
     @staticmethod
     def forward(x, w, b, axes, eps):
+        x = x.contiguous()  # as the kernel's x_out
         r = (x.square().mean((*range(x.ndim - axes, x.ndim),), keepdim=True) + eps).rsqrt()
         return x * r if w is None else x * r * w, r
 
