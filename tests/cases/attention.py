@@ -60,6 +60,18 @@ def attended(name, f, like, *extra, composite=None, title="", skip=None):
     return case(name, f, like, inputs, composite, title=title, skip=skip)
 
 
+def grouped(f):
+    return lambda q, k, v: f(q, k, v, is_causal=True, enable_gqa=True)
+
+
+def repeated(q, k, v):
+    return causal(q, *(t.repeat_interleave(2, -3) for t in (k, v)))
+
+
+def heads_drawn(draw, n):
+    return draw(n, 4, 5, 2), draw(n, 2, 5, 2), draw(n, 2, 5, 3)
+
+
 def multihead(f, **options):
     def call(q, k, v, W, b, W_out, b_out):
         x_out = f(q, k, v, 4, 2, W, b, None, None, False, 0.0, W_out, b_out, **options)
@@ -91,6 +103,9 @@ CASES = [
     attended("scaled_dot_product_attention", dropped(F.scaled_dot_product_attention),
              dropped(native.scaled_dot_product_attention), composite=attention_dropped, title="dropped",
              skip=RANDOM),
+    case("scaled_dot_product_attention", grouped(F.scaled_dot_product_attention),
+         grouped(native.scaled_dot_product_attention), heads_drawn, repeated, title="grouped",
+         skip={k: HIDDEN[k] for k in ("forward_mode_agrees", "per_datapoint_gradients")}),
     case("multi_head_attention_forward", multihead(F.multi_head_attention_forward),
          multihead(native.multi_head_attention_forward), projected, heads,
          (ours.MultiheadAttention, nn.MultiheadAttention, (4, 2)), OF_LAYERS | SHOWN),

@@ -101,6 +101,31 @@ def test_relu_after_a_trained_layer_shares_its_output():
     assert saved_bytes(model.eval(), x.requires_grad_()).layers == {"2": of_conv // 32}
 
 
+class GroupedAttention(torch.nn.Module):
+    """Heads of queries that share the keys and values of two heads, and a product of all heads, [B, T, D]."""
+
+    def __init__(self, mask, **options):
+        super().__init__()
+        self.project, self.out = torch.nn.Linear(32, 32 + 2 * 16), torch.nn.Linear(32, 32)
+        self.mask, self.options = mask, options
+
+    def forward(self, x):
+        q, k, v = (t.unflatten(-1, (-1, 8)).transpose(1, 2) for t in self.project(x).split((32, 16, 16), -1))
+        attend = torch.nn.functional.scaled_dot_product_attention
+        heads = attend(q, k, v, attn_mask=self.mask, enable_gqa=True, **self.options)
+        return self.out(heads.transpose(1, 2).reshape(x.shape))
+
+
+@pytest.mark.parametrize("mask", [None, torch.ones(16, 16, dtype=torch.bool), torch.zeros(2, 1, 1, 16)])
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}], ids=["plain", "causal"])
+def test_grouped_attention_at_most_natives(mask, options):
+    if mask is not None and options:
+        pytest.skip("it takes one of the two")
+    model, x = GroupedAttention(mask, **options), torch.randn(2, 16, 32)
+    ours, native = (saved_bytes(f, x).total for f in (convert(model), model))
+    assert ours <= native
+
+
 # bits
 
 

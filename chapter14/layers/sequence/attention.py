@@ -8,12 +8,13 @@
     dJ/dS = P (dP - sum_s P dP),  dP = g v^T         the softmax's L, row by row
     dJ/dq = dS k / √D,  dJ/dk = dS^T q / √D,  dJ/dmask = dS
 
-P has T x S entries, so it is not saved: q, k and v are, and P is computed again from them.
+P has T x S entries, so it is not saved: q, k and v are, and P is computed again from them, block by block.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -22,14 +23,18 @@ from torch.nn import functional as native
 from ...layer.base import Layer
 from ...layer.shape import ShapeError, check_floating, check_real, was_given
 from ..core.arithmetic import added, gate, keep, minus, plus, scale, sum_along, times
-from ..core.arrange import take, transpose
+from ..core.arrange import put, take, transpose
 from ..core.branch import broadcast_to, sum_to_size
 from ..linear.matmul import matmul
 from ..norm.softmax import softmax
+from .attention_blocks import attention_backward, compiled_backward
 
 
 class Attention(Layer):
-    """`stays` is True where dropout keeps P: a bool [..., T, S], or None. Entries kept are multiplied by `up`."""
+    """`stays` is True where dropout keeps P: a bool [..., T, S], or None. Entries kept are multiplied by `up`.
+
+    With `grouped`, k and v have K heads, each for H / K heads of q.
+    """
 
     autocast = "lower"
     opmath = "derivatives"
@@ -37,9 +42,12 @@ class Attention(Layer):
     title = "scaled_dot_product_attention"
 
     @staticmethod
-    def forward(q, k, v, mask, stays, causal, by, up):
+    def forward(q, k, v, mask, stays, causal, by, up, grouped):
         if stays is None:
-            return native.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=by)
+            options = {"enable_gqa": True} if grouped else {}
+            return native.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=by, **options)
+        if grouped:
+            k, v = (t.repeat_interleave(q.shape[-3] // t.shape[-3], -3) for t in (k, v))
         wide = torch.promote_types(q.dtype, torch.float32)  # rounded once, as in torch's math kernel
         S = q.to(wide) @ k.to(wide).mT * by
         if causal:
@@ -55,47 +63,32 @@ class Attention(Layer):
         return q, k, v if needs[0] or needs[1] or needs[3] else None, v.shape, mask, *constants
 
     @staticmethod
-    def backward(needs, g, q, k, v, v_shape, mask, stays, causal, by, up):
+    def backward(needs, g, q, k, v, v_shape, mask, stays, causal, by, up, grouped):
+        k_shape = k.shape
+        if grouped:
+            k, v = (None if t is None else _repeat_heads(t, q.shape[-3]) for t in (k, v))
         P = _weights(q, k, mask, causal, by)
-        dv = sum_to_size(matmul(transpose(_drop(P, stays, up)), g), v_shape) if needs[2] else None
+        dv = _to_heads(matmul(transpose(_drop(P, stays, up)), g), v_shape, grouped) if needs[2] else None
         if v is None:
             return None, None, dv, *_NO_MORE
         dS = _softmax_prime(_drop(matmul(g, transpose(v)), stays, up), P)
         return (
             sum_to_size(scale(matmul(dS, k), by), q.shape) if needs[0] else None,
-            sum_to_size(scale(matmul(transpose(dS), q), by), k.shape) if needs[1] else None,
+            _to_heads(scale(matmul(transpose(dS), q), by), k_shape, grouped) if needs[1] else None,
             dv,
             sum_to_size(dS, mask.shape) if needs[3] else None,
             *_NO_MORE[1:],
         )
 
     @staticmethod
-    def backward_once(needs, g, q, k, v, v_shape, mask, stays, causal, by, up):
-        S = (q @ k.mT).mul_(by)
-        if causal:
-            mask = _causal_mask(S)
-        if mask is not None:
-            S = S.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else S + mask
-        P = torch._safe_softmax(S, -1)
-        kept = None if stays is None else stays.to(P.dtype).mul_(up)
-        dv = ((P if kept is None else P * kept).mT @ g).sum_to_size(v_shape) if needs[2] else None
-        if v is None:
-            return None, None, dv, *_NO_MORE
-        dP = g @ v.mT if kept is None else (g @ v.mT).mul_(kept)
-        dS = dP.mul_(P).addcmul_(P, dP.sum(-1, keepdim=True), value=-1)
-        g_mask = dS.sum_to_size(mask.shape) if needs[3] else None
-        dS = dS * by
-        return (
-            (dS @ k).sum_to_size(q.shape) if needs[0] else None,
-            (dS.mT @ q).sum_to_size(k.shape) if needs[1] else None,
-            dv,
-            g_mask,
-            *_NO_MORE[1:],
-        )
+    def backward_once(needs, g, *remembered):
+        return *attention_backward(needs, g, *remembered), *_NO_MORE[1:]
 
     @staticmethod
-    def jvp(tangents, q, k, v, mask, stays, causal, by, up):
+    def jvp(tangents, q, k, v, mask, stays, causal, by, up, grouped):
         dq, dk, dv, dmask, *_ = tangents
+        if grouped:
+            k, v, dk, dv = (None if t is None else _repeat_heads(t, q.shape[-3]) for t in (k, v, dk, dv))
         P = _weights(q, k, mask, causal, by)
         terms = (
             None if dq is None else scale(matmul(dq, transpose(k)), by),
@@ -109,7 +102,22 @@ class Attention(Layer):
         )
 
 
-_NO_MORE = (None,) * 5
+_NO_MORE = (None,) * 6
+
+
+class FusedAttention(Attention):
+    """Its backward pass is one operator, as a compiler would hold P and dS whole, but for those that a cache holds."""
+
+    SMALL = 2**13  # entries of P of one head
+
+    @staticmethod
+    def backward(needs, g, q, k, *rest):
+        if q.shape[-2] * k.shape[-2] <= FusedAttention.SMALL:
+            return Attention.backward(needs, g, q, k, *rest)
+        return *compiled_backward(needs, g, q, k, *rest), *_NO_MORE[1:]
+
+
+Attention.fused = FusedAttention
 
 
 def _softmax_prime(g: Tensor, P: Tensor) -> Tensor:
@@ -159,16 +167,25 @@ def scaled_dot_product_attention(
         raise RuntimeError(f"scaled_dot_product_attention: dropout_p is a probability; it was given {dropout_p}.")
     check_floating("scaled_dot_product_attention", query=query, key=key, value=value)
     check_real("scaled_dot_product_attention", query=query, key=key, value=value)
-    if enable_gqa:  # each head of keys and values serves several heads of queries: a branch
-        key, value = (_repeat_heads(t, query.shape[-3]) for t in (key, value))
+    grouped = enable_gqa and _is_grouped(query.shape[-3], key.shape[-3], value.shape[-3])
+    if grouped and key.shape[-3] != value.shape[-3]:
+        key, value, grouped = *(_repeat_heads(t, query.shape[-3]) for t in (key, value)), False
     if min(t.ndim for t in (query, key, value)) < 2:
         expected = "query [..., T, D], key [..., S, D], value [..., S, E]"
         given = was_given(query=query, key=key, value=value)
         raise ShapeError(f"scaled_dot_product_attention: it expects {expected}; {given}")
     by = 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
-    stays = _dropout_mask(query, key, attn_mask, dropout_p) if dropout_p else None
+    stays = _dropout_mask(query, key[..., :1, :, :] if grouped else key, attn_mask, dropout_p) if dropout_p else None
     up = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
-    return Attention.of(query, key, value, attn_mask, stays, is_causal, by, up)
+    return Attention.of(query, key, value, attn_mask, stays, is_causal, by, up, grouped)
+
+
+def _is_grouped(heads: int, *others: int) -> bool:
+    """Whether some heads of keys or values serve several heads of queries."""
+    for K in others:
+        if K != heads and (K == 0 or heads % K):
+            raise RuntimeError(f"scaled_dot_product_attention: {K} key heads do not divide {heads} query heads.")
+    return any(K != heads for K in others)
 
 
 def _dropout_mask(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor:
@@ -179,6 +196,17 @@ def _dropout_mask(q: Tensor, k: Tensor, mask: Tensor | None, p: float) -> Tensor
 
 
 def _repeat_heads(t: Tensor, heads: int) -> Tensor:
-    if heads % t.shape[-3]:
-        raise RuntimeError(f"scaled_dot_product_attention: {t.shape[-3]} key heads do not divide {heads} query heads.")
-    return take(t, torch.arange(t.shape[-3], device=t.device).repeat_interleave(heads // t.shape[-3]), -3)
+    """Each head of keys or values, for all heads of queries that it serves: a branch."""
+    return take(t, _serving(t.shape[-3], heads, t.device), -3)
+
+
+def _to_heads(dt: Tensor, shape: Sequence[int], grouped: bool) -> Tensor:
+    """The gradient of t [*shape], of which `_repeat_heads` or a broadcast made what has the gradient dt."""
+    if grouped:
+        dt = put(dt, _serving(shape[-3], dt.shape[-3], dt.device), -3, shape[-3])
+    return sum_to_size(dt, shape)
+
+
+def _serving(K: int, heads: int, device: torch.device) -> Tensor:
+    """Which of K heads of keys serves each head of queries."""
+    return torch.arange(K, device=device).repeat_interleave(heads // K)
