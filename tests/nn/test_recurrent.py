@@ -6,6 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.testing import assert_close
 
 import chapter14.nn as ours
+from chapter14 import saved_bytes
 from chapter14.conversion.audit import audit
 from chapter14.conversion.by_hand import by_hand
 
@@ -52,6 +53,24 @@ def test_equals_pytorchs_and_is_by_hand(kind, options):
 def test_projections_and_relu():
     for kind, options in (("LSTM", {"proj_size": 2, "bidirectional": True}), ("RNN", {"nonlinearity": "relu"})):
         assert_close(*(there_and_back(made(nn, kind, options), a_batch()) for nn in (ours, native)))
+
+
+@pytest.mark.parametrize(
+    "kind, options", [(k, {}) for k in ("LSTM", "GRU", "RNN")] + [("RNN", {"nonlinearity": "relu"})]
+)
+def test_the_gradient_of_x_where_parameters_are_fixed(kind, options):
+    x = a_batch().requires_grad_()
+    a, b = (made(nn, kind, options).requires_grad_(False) for nn in (ours, native))
+    assert_close(*(torch.autograd.grad(m(x)[0].sin().sum(), x) for m in (a, b)))
+    once, layered = (torch.autograd.grad(a(x)[0].sin().sum(), x, create_graph=again) for again in (False, True))
+    assert_close(once, layered)
+
+
+def test_a_relu_network_with_fixed_parameters_saves_bits():
+    x = torch.randn(6, 32, 64, requires_grad=True)
+    rnn = ours.RNN(64, 64, nonlinearity="relu", bias=False).requires_grad_(False)
+    saved = saved_bytes(rnn, x).total
+    assert saved == x.numel() // 8
 
 
 @pytest.mark.parametrize("sorted_", [True, False])

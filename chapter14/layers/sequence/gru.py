@@ -1,105 +1,104 @@
-"""A whole chain of GRU cells as one layer: the same as cell after cell (section 14.8), but faster.
+"""GRU: a gate r that forgets within the new state, and a gate z between it and the old one.
 
-    h_t   = cell(a_t, h_(t-1))
-    dh_t  = g_t + z_(t+1) dh_(t+1) + du_(t+1) W            from outside, and from the next step
-    da_t  = dh_t [s r', (h_(t-1) - n) z', n' (1 - z)]      with s = u_n n' (1 - z)
-    du_t  = the same, but the last times r
-    dJ/dW = sum over t of du_t^T h_(t-1),  dJ/db = sum over t of du_t                   (14.47)
+    u = W h + b
+    r, z = σ of a + u,  n = tanh(a + r u),  h' = n + z (h - n)
 
-What does not depend on dh, the gates and their derivatives, is computed for all steps at once; so is the sum (14.47).
+    da = g [s r', (h - n) z', n' (1 - z)]       with s = u_n n' (1 - z), σ' = σ (1 - σ), tanh' = 1 - tanh²
+    du = the same, but the last times r
+    dJ/dh = du W + g z,  dJ/dW = du^T h,  dJ/db = du
+
+A cell remembers its inputs. The gates are computed again from them in the backward pass.
 """
 
 from __future__ import annotations
 
 import torch
+from torch.nn import functional as native
 
-from ...layer.base import Layer
-from ..core.arithmetic import plus, times
-from ..core.arrange import transpose
-from ..core.complex import conj, conjugates
+from ..core.arithmetic import added, minus, plus, times
 from ..core.merge import merge, split
-from ..linear.linear import Linear, linear
-from .cells import GRUCell, gru_slopes
-from .steps import order, states_before
+from ..linear.linear import linear
+from ..pointwise.pointwise import sigmoid, tanh
+from .cell import Cell, CellChain, one_minus, product, sigmoid_prime, sum_tangent, tanh_prime
 
 
-class GRUChain(Layer):
-    """a [T B, 3 H], one step below another, h [B, H] → h after each step [T B, H]."""
+class GRUCell(Cell):
+    """a [B, 3 H], h [B, H], W [3 H, H], b [3 H] → h' [B, H]."""
 
-    autocast = "lower"
-    letters = {"a": "TB 3H", "h": "B H", "W": "3H H", "b": "3H"}
-    title = "gru"
-    opmath = "derivatives"
-
-    @staticmethod
-    def forward(a, h, W, b, T, backwards):
-        steps, hs = a.split([h.shape[0]] * T), [h] * T
-        for t in order(T, backwards):
-            hs[t] = h = GRUCell.forward(steps[t], h, W, b)
-        return torch.cat(hs)
+    letters = {"a": "B 3H", "h": "B H", "W": "3H H", "b": "3H"}
+    title = "gru_cell"
+    adds = False
 
     @staticmethod
-    def remember(needs, inputs, x_out):
-        return *inputs, x_out
+    def forward(a, h, W, b):
+        (a_r, a_z, a_n), (u_r, u_z, u_n) = a.chunk(3, -1), native.linear(h, W, b).chunk(3, -1)
+        n = (a_n + (a_r + u_r).sigmoid() * u_n).tanh()
+        return n + (a_z + u_z).sigmoid() * (h - n)
 
     @staticmethod
-    def backward(needs, g, a, h, W, b, T, backwards, hs):
-        a, h, W, b, hs = conjugates(a, h, W, b, hs)
-        h_before = states_before(h, hs, backwards)
-        by = gru_slopes(a, h_before, W, b)
-        into_r = times(by.h_n, by.n_r)
-        slopes = merge(into_r, by.h_z, times(by.h_n, by.r)), merge(into_r, by.h_z, by.h_n), by.z
-        steps = list(zip(*[split(x, [h.shape[0]] * T, dim=0) for x in (g, *slopes)], strict=True))
-        du, da, back, W_back = [a] * T, [a] * T, None, transpose(W)
-        for k in reversed(order(T, backwards)):
-            g_k, u, a_k, z = steps[k]
-            dh = g_k if back is None else plus(g_k, back)
-            all_three = merge(dh, dh, dh)
-            du[k], da[k] = times(all_three, u), times(all_three, a_k)
-            back = plus(times(dh, z), linear(du[k], W_back))
-        _, dW, db = Linear.backward((False, *needs[2:4]), merge(*du, dim=0), conj(h_before), None)
-        return merge(*da, dim=0) if needs[0] else None, back if needs[1] else None, dW, db, None, None
+    def slopes(a, h, W, b):
+        """Of h': with respect to u, to a, and to h."""
+        H = h.shape[-1]
+        (a_r, a_z, a_n), (u_r, u_z, u_n) = split(a, H, -1), split(linear(h, W, b), H, -1)
+        r, z = sigmoid(plus(a_r, u_r)), sigmoid(plus(a_z, u_z))
+        n = tanh(plus(a_n, times(r, u_n)))
+        by_n = times(one_minus(z), tanh_prime(n))
+        by_r = times(by_n, times(u_n, sigmoid_prime(r)))
+        by_z = times(minus(h, n), sigmoid_prime(z))
+        return merge(by_r, by_z, times(by_n, r)), merge(by_r, by_z, by_n), z
 
     @staticmethod
-    def backward_once(needs, g, a, h, W, b, T, backwards, hs):
-        """The same in place, four operations a step."""
-        B, H = h.shape
-        h_before = states_before(h, hs, backwards)
-        u = torch.nn.functional.linear(h_before, W, b).view(len(a), 3, H)
-        a = a.view(len(a), 3, H)
+    def back(dh, by_u, by_a, z):
+        all_three = merge(dh, dh, dh)
+        return times(all_three, by_a), times(all_three, by_u), (times(dh, z),)
+
+    @classmethod
+    def jvp(cls, tangents, a, h, W, b):
+        da, dh, dW, db = tangents
+        by_u, by_a, z = cls.slopes(a, h, W, b)
+        du = sum_tangent(a, (db,), h, dh, W, dW)
+        gates = added(times(by_u, du), None if da is None else times(by_a, da))
+        return added(*split(gates, h.shape[-1], -1), None if dh is None else times(z, dh))
+
+    @staticmethod
+    def stepper(a, T, W, b):
+        B, H = len(a) // T, W.shape[1]
+        W_t, u = W.t().contiguous(), a.new_empty(B, 3 * H)
+        a_rz, a_n = (x.split([B] * T) for x in a.split((2 * H, H), -1))
+        u_rz, (r, z, u_n) = u[:, : 2 * H], u.chunk(3, -1)
+        n = torch.empty_like(u_n)
+
+        def step(k, h, h_out):
+            product(h, W_t, b, out=u)
+            u_rz.add_(a_rz[k]).sigmoid_()
+            torch.addcmul(a_n[k], r, u_n, out=n).tanh_()
+            torch.sub(h, n, out=h_out).mul_(z).add_(n)
+
+        return step
+
+    @staticmethod
+    def slopes_once(a, h, W, b):
+        u = native.linear(h, W, b).view(len(a), 3, h.shape[-1])
+        a = a.view(u.shape)
         r, z = (a[:, :2] + u[:, :2]).sigmoid_().unbind(1)
         n = torch.addcmul(a[:, 2], r, u[:, 2]).tanh_()
-        da = torch.empty_like(u)
-        torch.mul(1 - z, 1 - n * n, out=da[:, 2])
-        torch.mul(h_before - n, z * (1 - z), out=da[:, 1])
-        torch.mul(da[:, 2] * u[:, 2], r * (1 - r), out=da[:, 0])
-        du = da.clone()
-        du[:, 2].mul_(r)
-        steps = [x.split([B] * T) for x in (g, z, du)]
-        dhs, back = [h] * T, None
-        for k in reversed(order(T, backwards)):
-            g_k, z_k, du_k = (x[k] for x in steps)
-            dhs[k] = dh = g_k if back is None else g_k + back
-            du_k.mul_(dh.unsqueeze(1))
-            back = torch.addmm(dh * z_k, du_k.view(B, 3 * H), W)
-        du = du.view(len(a), 3 * H)
-        return (
-            da.mul_(torch.cat(dhs).unsqueeze(1)).view(len(a), 3 * H) if needs[0] else None,
-            back if needs[1] else None,
-            du.t() @ h_before if needs[2] else None,
-            du.sum(0) if needs[3] else None,
-            None,
-            None,
-        )
+        by_a = torch.empty_like(u)
+        torch.mul(1 - z, 1 - n * n, out=by_a[:, 2])
+        torch.mul(h - n, z * (1 - z), out=by_a[:, 1])
+        torch.mul(by_a[:, 2] * u[:, 2], r * (1 - r), out=by_a[:, 0])
+        by_u = by_a.clone()
+        by_u[:, 2].mul_(r)
+        return by_u.flatten(1), by_a.flatten(1), z
 
     @staticmethod
-    def jvp(tangents, a, h, W, b, T, backwards):
-        da, dh, dW, db, *_ = tangents
-        sizes = [h.shape[0]] * T
-        moves = [None] * T if da is None else split(da, sizes, dim=0)
-        steps, hs = split(a, sizes, dim=0), [h] * T
-        for k in order(T, backwards):
-            dh = GRUCell.jvp((moves[k], dh, dW, db), steps[k], h, W, b)
-            h = GRUCell.of(steps[k], h, W, b)
-            hs[k] = dh
-        return merge(*hs, dim=0)
+    def back_once(by_u, by_a, z, dh, dh_before):
+        dh_3 = dh.unsqueeze(1)
+        for by in (by_u, by_a):
+            by.view(len(dh), 3, dh.shape[-1]).mul_(dh_3)
+        dh_before.addcmul_(dh, z)
+
+
+class GRUChain(CellChain):
+    letters = {"a": "TB 3H", "h": "B H", "W": "3H H", "b": "3H"}
+    title = "gru"
+    cell = GRUCell

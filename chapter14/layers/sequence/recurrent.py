@@ -15,48 +15,25 @@ from typing import Any
 from torch import Tensor
 
 from ...layer.shape import check_floating, check_shapes
-from ..core.arithmetic import plus
 from ..core.arrange import narrow, reshape, transpose
 from ..core.branch import branch
 from ..core.merge import merge, split
 from ..linear.linear import linear
 from ..pointwise.dropout import dropout
-from ..pointwise.piecewise import torch_relu
-from ..pointwise.pointwise import tanh
-from .cells import GRUCell, LSTMCell
+from .cell import CellChain, order
 from .gru import GRUChain
 from .lstm import LSTMChain
+from .rnn import RNNReluChain, RNNTanhChain
 
 State = tuple[Tensor, ...]
-Cell = Callable[..., State]
+Network = type[CellChain]
 
 
-# The four networks: (x, steps, parameters) → W_x x + b of all tokens, and the cell, whose first x_out is h.
-
-
-def _lstm(x, T, W_x, W_h, b_x=None, b_h=None, W_r=None) -> tuple[Tensor, Cell]:
-    check_floating("lstm", x=x)
-    W, b, P = (_shared(θ, T) for θ in (W_h, b_h, W_r))
-
-    def cell(t, a, h, c):
-        h, c = LSTMCell.of(a, h, c, W[t], b[t])
-        return h if W_r is None else linear(h, P[t]), c
-
-    return linear(x, W_x, b_x), cell
-
-
-def _gru(x, T, W_x, W_h, b_x=None, b_h=None) -> tuple[Tensor, Cell]:
-    check_floating("gru", x=x)
-    W, b = _shared(W_h, T), _shared(b_h, T)
-    return linear(x, W_x, b_x), lambda t, a, h: (GRUCell.of(a, h, W[t], b[t]),)
-
-
-def _rnn(pointwise: Callable[[Tensor], Tensor]) -> Callable:
-    def network(x, T, W_x, W_h, b_x=None, b_h=None) -> tuple[Tensor, Cell]:
-        W, b = _shared(W_h, T), _shared(b_h, T)
-        return linear(x, W_x, b_x), lambda t, a, h: (pointwise(plus(a, linear(h, W[t], b[t]))),)
-
-    return network
+def _step(network: Network, a: Tensor, state: State, θ: Sequence[Tensor | None], W_r: Tensor | None = None) -> State:
+    """The next state, and its h times the projection W_r."""
+    new = network.cell.of(a, *state, *θ)
+    h, *rest = new if network.many else (new,)
+    return h if W_r is None else linear(h, W_r), *rest
 
 
 def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
@@ -64,20 +41,17 @@ def _shared(θ: Tensor | None, T: int) -> Sequence[Any]:
     return (None,) * T if θ is None else branch(θ, T)
 
 
-_rnn_tanh, _rnn_relu = _rnn(tanh), _rnn(torch_relu)
-CHAINS: dict[Callable, Any] = {_lstm: LSTMChain, _gru: GRUChain}
-
-
-def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
+def _step_by_step(network: Network, a, state, θ, W_r, sizes: list[int], backwards: bool) -> tuple[Tensor, State]:
     """Runs the cell step by step: x_out of all steps, and the last state."""
-    tokens = split(a, sizes, dim=0)
+    tokens, T = split(a, sizes, dim=0), len(sizes)
+    *θ_of, W_r = (_shared(p, T) for p in (*θ, W_r))
     x_out = list(tokens)
-    for t in reversed(range(len(sizes))) if backwards else range(len(sizes)):
+    for t in order(T, backwards):
         n, B = sizes[t], state[0].shape[0]
         now, others = state, ()
         if n < B:  # the other sequences have ended, or, backwards, not begun
             now, others = zip(*[split(s, [n, B - n], dim=0) for s in state], strict=True)
-        h, *rest = cell(t, tokens[t], *now)
+        h, *rest = _step(network, tokens[t], now, [p[t] for p in θ_of], W_r[t])
         x_out[t], h = branch(h)
         state = (h, *rest)
         if others:
@@ -85,20 +59,23 @@ def _chain(cell: Cell, a: Tensor, state: State, sizes: list[int], backwards: boo
     return merge(*x_out, dim=0), state
 
 
-def _through(network, x, state, θ, sizes, backwards) -> tuple[Tensor, State]:
+def _through(network: Network, x, state, params, sizes, backwards) -> tuple[Tensor, State]:
     """One layer, in one direction."""
+    W_x, W_h, b_x, b_h = params[:4]
+    W_r = params[4] if len(params) > 4 else None
+    a, θ = linear(x, W_x, b_x), (W_h, b_h)
     B, T = state[0].shape[0], len(sizes)
-    if network in CHAINS and len(θ) == 4 and sizes[-1] == B:  # no projection, and all sequences as long: one layer
-        W_x, W_h, b_x, b_h = θ
-        after = CHAINS[network].of(linear(x, W_x, b_x), *state, W_h, b_h, T, backwards)
-        h, *c = after if isinstance(after, tuple) else (after,)
-        x_out, h = branch(h)
-        return x_out, tuple(narrow(s, 0, 0 if backwards else (T - 1) * B, B) for s in (h, *c))
-    a, cell = network(x, T, *θ)
-    return _chain(cell, a, state, sizes, backwards)
+    if W_r is not None or sizes[-1] < B:
+        return _step_by_step(network, a, state, θ, W_r, sizes, backwards)
+    after = network.of(a, *state, *θ, T, backwards)  # no projection, and all sequences as long: one layer
+    h, *c = after if network.many else (after,)
+    x_out, h = branch(h)
+    return x_out, tuple(narrow(s, 0, 0 if backwards else (T - 1) * B, B) for s in (h, *c))
 
 
-def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, bidirectional) -> tuple[Tensor, ...]:
+def _layers(
+    network: Network, x, sizes, state, params, has_biases, num_layers, p, train, bidirectional
+) -> tuple[Tensor, ...]:
     """Runs all layers, each in one direction or in both: x_out, and the last states of all."""
     if not sizes:
         raise RuntimeError("a recurrent network takes a sequence of at least one token; it was given an empty one.")
@@ -110,11 +87,11 @@ def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, 
         x_out = []
         for direction, x_in in enumerate(branch(x, directions)):
             i = layer * directions + direction
-            θ = list(params[i * n : (i + 1) * n])
+            own = list(params[i * n : (i + 1) * n])
             if not has_biases:
-                θ[2:2] = None, None
+                own[2:2] = None, None
             start = tuple(start[i] for start in starts)
-            y, end = _through(network, x_in, start, θ, sizes, backwards=direction == 1)
+            y, end = _through(network, x_in, start, own, sizes, backwards=direction == 1)
             x_out.append(y)
             for ended, s in zip(ends, end, strict=True):
                 ended.append(reshape(s, (1, *s.shape)))
@@ -124,13 +101,15 @@ def _layers(network, x, sizes, state, params, has_biases, num_layers, p, train, 
     return x, *(merge(*ended, dim=0) for ended in ends)
 
 
-def _call(title: str, network: Callable, args: tuple, many: bool) -> tuple[Tensor, ...]:
+def _call(network: Network, args: tuple) -> tuple[Tensor, ...]:
     """A call in one of torch's two forms: with a padded sequence, or with a packed one."""
     packed = isinstance(args[3], Sequence)
     x, hx = args[0], args[2 if packed else 1]
-    state = tuple(hx) if many else (hx,)
+    title, state = network.title, tuple(hx) if network.many else (hx,)
     words = "S N" if packed else "B T N" if args[-1] else "T B N"
     check_shapes(title, x=(x, words), **{f"state {i}": (s, "L B *") for i, s in enumerate(state)})
+    if not network.cell.integers:
+        check_floating(title, x=x)
     if packed:
         return _layers(network, x, args[1].tolist(), state, *args[3:])
     *rest, batch_first = args[2:]
@@ -145,34 +124,38 @@ def _call(title: str, network: Callable, args: tuple, many: bool) -> tuple[Tenso
 # torch's functions.
 
 
-def _sequence(title: str, network: Callable, many: bool = False) -> Callable[..., tuple[Tensor, ...]]:
-    """As torch's function of that name; `many`: its state is (h, c).
+def _sequence(network: Network) -> Callable[..., tuple[Tensor, ...]]:
+    """As torch's function of the network's title.
 
     Or its other form, with a packed sequence: (data, batch_sizes, hx, params, has_biases, ..., bidirectional).
     """
 
     def f(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first):
         args = (input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _call(title, network, args, many)
+        return _call(network, args)
 
-    ends = "h and c" if many else "h"
+    title, ends = network.title, "h and c" if network.many else "h"
     f.__name__ = f.__qualname__ = title
     f.__doc__ = f"input [T, B, N] → x_out [T, B, H], {ends} after the last token [layers, B, H]. As `torch.{title}`."
     return f
 
 
-lstm = _sequence("lstm", _lstm, many=True)
-gru = _sequence("gru", _gru)
-rnn_tanh = _sequence("rnn_tanh", _rnn_tanh)
-rnn_relu = _sequence("rnn_relu", _rnn_relu)
+lstm = _sequence(LSTMChain)
+gru = _sequence(GRUChain)
+rnn_tanh = _sequence(RNNTanhChain)
+rnn_relu = _sequence(RNNReluChain)
 
 
-def _cell(title: str, network: Callable, many: bool = False) -> Callable[..., Any]:
+def _cell(network: Network) -> Callable[..., Any]:
+    title, many = network.cell.title, network.many
+
     def f(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
         state = tuple(hx) if many else (hx,)
         check_shapes(title, x=(input, "B N"), **{f"state {i}": (s, "B *") for i, s in enumerate(state)})
-        a, cell = network(input, 1, w_ih, w_hh, b_ih, b_hh)
-        return cell(0, a, *state) if many else cell(0, a, *state)[0]
+        if not network.cell.integers:
+            check_floating(title, x=input)
+        new = _step(network, linear(input, w_ih, b_ih), state, (w_hh, b_hh))
+        return new if many else new[0]
 
     given, ends = ("hx (h, c) [B, H]", "(h', c')") if many else ("hx [B, H]", "h'")
     f.__name__ = f.__qualname__ = title
@@ -180,7 +163,7 @@ def _cell(title: str, network: Callable, many: bool = False) -> Callable[..., An
     return f
 
 
-lstm_cell = _cell("lstm_cell", _lstm, many=True)
-gru_cell = _cell("gru_cell", _gru)
-rnn_tanh_cell = _cell("rnn_tanh_cell", _rnn_tanh)
-rnn_relu_cell = _cell("rnn_relu_cell", _rnn_relu)
+lstm_cell = _cell(LSTMChain)
+gru_cell = _cell(GRUChain)
+rnn_tanh_cell = _cell(RNNTanhChain)
+rnn_relu_cell = _cell(RNNReluChain)
