@@ -3,6 +3,7 @@
     python scripts/benchmark_layers.py [--quick] [--fuse]
 
 Both sides run interleaved in one process, on one thread; ratios are of medians, and above 1 is slower than PyTorch.
+Times are the thread's own, without those in which other processes had its core.
 With `--fuse`, a further column has the layers in `chapter14.fuse()`.
 Bytes are those that autograd saves between the two passes, without parameters.
 """
@@ -88,10 +89,10 @@ def ratios(ours: Sequence[Callable[[], None]], theirs: Callable[[], None], calls
     times: list[list[float]] = [[] for _ in steps]
     for _ in range(repeats + 1):
         for step, taken in zip(steps, times, strict=True):
-            start = time.perf_counter()
+            start = time.thread_time()
             for _ in range(calls):
                 step()
-            taken.append((time.perf_counter() - start) / calls)
+            taken.append((time.thread_time() - start) / calls)
     *mine, yours = (statistics.median(taken[1:]) for taken in times)  # the first is for warming up
     return [*(t / yours for t in mine), yours]
 

@@ -22,7 +22,6 @@ FUSED = {
     "layer_norm": lambda x, w, b: F.layer_norm(x, x.shape[-1:], w, b),
     "rms_norm": lambda x, w, b: F.rms_norm(x, x.shape[-1:], w),
     "batch_norm": lambda x, w, b: F.batch_norm(x.mT, None, None, w, b, True),
-    "batch_norm at rest": lambda x, w, b: F.batch_norm(x.mT, b.detach().clone(), w.detach().clone(), w, b),
     "group_norm": lambda x, w, b: F.group_norm(x.mT, 2, w, b),
     "softmax": lambda x, w, b: F.softmax(x, -1),
     "gelu": lambda x, w, b: F.gelu(x),

@@ -86,7 +86,6 @@ class BatchNormAtRest(Layer):
     title = "batch_norm"
     letters = {"x": "B C ...", "w": "C", "b": "C"}
     opmath = "derivatives"
-    fusible = True
 
     @staticmethod
     def forward(x, w, b, mean, variance, eps):
