@@ -108,7 +108,7 @@ _NO_MORE = (None,) * 6
 class FusedAttention(Attention):
     """Its backward pass is one operator, as a compiler would hold P and dS whole, but for those that a cache holds."""
 
-    SMALL = 2**13  # entries of P of one head
+    SMALL = 2**14  # entries of P of one head
 
     @staticmethod
     def backward(needs, g, q, k, *rest):
