@@ -68,7 +68,7 @@ class Cell(Layer):
 
     @classmethod
     def slopes_once(cls, saved: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        """`slopes` in plain torch operations, in memory that `back_once` may write into."""
+        """`slopes` in plain torch operations, in memory that `back_once` may write into; parts of them may follow."""
         raise NotImplementedError
 
     @staticmethod

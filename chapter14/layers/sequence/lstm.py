@@ -86,14 +86,14 @@ class LSTMCell(Cell):
         torch.mul(n, n, out=n).neg_().add_(1)
         torch.mul(i, n, out=by_u[:, 2])
         by_u[:, 3].mul_(t)
-        return by_u.view(a.shape), f, torch.mul(t, t, out=t).neg_().add_(1).mul_(o)
+        h_c = torch.mul(t, t, out=t).neg_().add_(1).mul_(o)
+        return by_u.view(a.shape), by_u[:, :3], by_u[:, 3], f, h_c
 
     @staticmethod
-    def back_once(by_u, f, h_c, dh, dc, dh_before, dc_before):
+    def back_once(by_u, by_ifn, by_o, f, h_c, dh, dc, dh_before, dc_before):
         dc.addcmul_(dh, h_c)
-        by_ifn, by_o = by_u.view(len(dh), 4, dh.shape[-1]).split((3, 1), 1)
         by_ifn.mul_(dc.unsqueeze(1))
-        by_o.mul_(dh.unsqueeze(1))
+        by_o.mul_(dh)
         dc_before.addcmul_(dc, f)
 
 
