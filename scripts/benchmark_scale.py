@@ -1,6 +1,6 @@
 """How time and memory grow with depth, width, batch, tokens and processes, beside native PyTorch.
 
-    python scripts/benchmark_scale.py [AXIS ...] [--repeats 9] [--plot docs/scale.svg]
+    python scripts/benchmark_scale.py [AXIS ...] [--repeats 9] [--plot assets/scale.svg]
 
 Forward and backward pass of J, with the gradient of each parameter, by the converted and by the native network, one
 beside the other in one process, on one thread. Ratios are ours divided by native's: of CPU time, the median over the

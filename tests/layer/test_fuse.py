@@ -335,12 +335,12 @@ def test_compiled_kernels_compute_the_gradients(name, monkeypatch):
 
 
 @pytest.mark.slow
-def test_no_working_compiler(monkeypatch, plain_calls):
+def test_no_working_compiler(plain_calls):
     from torch._inductor import config
     from torch._inductor.utils import fresh_cache
 
-    monkeypatch.setattr(config.cpp, "cxx", ("no-such-compiler",))
-    with fresh_cache(), chapter14.fuse(), pytest.warns(UserWarning, match="fuse: .*no-such-compiler"):
+    missing = config.patch({"cpp.cxx": ("no-such-compiler",)})  # monkeypatch would delete the option at its end
+    with missing, fresh_cache(), chapter14.fuse(), pytest.warns(UserWarning, match="fuse: .*no-such-compiler"):
         g = one_gradient(sample(5))
     torch.testing.assert_close(g, 3 * sample(5) ** 2)
     assert plain_calls == [5]

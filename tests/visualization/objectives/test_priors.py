@@ -84,7 +84,7 @@ def test_what_they_measure():
 
 
 @pytest.mark.parametrize(
-    "prior, weight", [(total_variation(), 300), (l2(), 300), (blur(), 1000), (natural_spectrum(), 10)]
+    "prior, weight", [(total_variation(), 300), (l2(), 300), (blur(), 1000), (natural_spectrum(), 300)]
 )
 def test_a_picture_heeds_them(prior, weight):
     network, sentence = load_network(), text("a photo of a cat")
