@@ -99,8 +99,8 @@ def convolution_rows(small: bool, repeats: int) -> list[str]:
             extended = Cost(extend(copy.deepcopy(model)))
             extended.loss = extend(extended.loss)
             costs["BackPACK"] = extended
+        kept = {way: allocated(partial(J, x, y), first=True).held for way, J in costs.items()}
         took = medians({way: training(J, x, y) for way, J in costs.items()}, repeats, 1)
-        kept = {way: allocated(partial(J, x, y)).held for way, J in costs.items()}
         cells = [
             f"{took[w] / took['PyTorch']:.2f} · {kept[w] / kept['PyTorch']:.2f}" if w in took else "-" for w in WAYS
         ]
@@ -143,11 +143,11 @@ def mlp_row(sizes: Sequence[int], batch: int, repeats: int, calls: int) -> str:
         steps["JAX"] = of_jax(model, squares, x, y)
     took = medians(steps, repeats, calls)
     name = f"{'-'.join(map(str, sizes))}, batch {batch}"
-    cells = [f"{1e6 * took[way]:.3g} µs" for way in ("Chain", "forward_backward")]
+    cells = [f"{1e6 * took[way]:.0f} µs" for way in ("Chain", "forward_backward")]
     if "JAX" not in took:
         return f"| {name} | {' | '.join(cells)} | - | - |"
     best = min(took["Chain"], took["forward_backward"])
-    return f"| {name} | {' | '.join(cells)} | {1e6 * took['JAX']:.3g} µs | {took['JAX'] / best:.2f} |"
+    return f"| {name} | {' | '.join(cells)} | {1e6 * took['JAX']:.0f} µs | {took['JAX'] / best:.2f} |"
 
 
 def of_chain(model: nn.Module, loss: Callable, x: Tensor, y: Tensor) -> Step:

@@ -155,8 +155,8 @@ def plot(found: dict[str, list[tuple[int, list[float]]]], path: Path) -> None:
         axis.set_xscale("log", base=2)
         axis.set_xticks([n for n, _ in points], [str(n) for n, _ in points])
         axis.set_xlabel(f"{name}: {AXES[name][0]}", fontsize=8)
-        axis.set_ylim(bottom=0)
     figure.axes[0].set_ylabel("ours, divided by native's")
+    figure.axes[0].set_ylim(bottom=0)  # of all, once every point is there
     figure.axes[0].legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     print(f"Wrote {path}.")

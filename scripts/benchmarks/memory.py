@@ -87,10 +87,11 @@ class Allocated(NamedTuple):
     held: int
 
 
-def allocated(f: Callable[[], Any]) -> Allocated:
-    """The most bytes that PyTorch's allocator has given out at once during a second call of f, and those that are not
-    returned while its result is there."""
-    f()
+def allocated(f: Callable[[], Any], first: bool = False) -> Allocated:
+    """The most bytes that PyTorch's allocator has given out at once during a second call of f, or the first, and those
+    that are not returned while its result is there. A second call may replace what the first one left in attributes."""
+    if not first:
+        f()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         result = f()
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
