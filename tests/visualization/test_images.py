@@ -208,9 +208,10 @@ def test_a_photograph_without_alpha_begins_opaque(network):
 
 @pytest.mark.parametrize("image", [Pixels(channels=1), Fourier(channels=1), MACO(channels=1)], ids=str)
 def test_a_network_that_takes_one_channel(image):
+    torch.manual_seed(14)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh())
     x, history, *_ = chapter14.visualize(
-        model, channel("1", 2), size=(16, 21), steps=8, cycles=(), image=image, transforms=()
+        model, channel("1", 2), size=(16, 21), steps=64, cycles=(), image=image, transforms=()
     )
     assert x.shape == (1, 1, 16, 21) and history[-1] < history[0]
 
