@@ -3,7 +3,7 @@
     python scripts/benchmark_layers.py [--quick] [--fuse]
 
 Both sides run interleaved in one process, on one thread; ratios are of medians, and above 1 is slower than PyTorch.
-Times are the thread's own, without those in which other processes had its core.
+Times are CPU time.
 With `--fuse`, a further column has the layers in `chapter14.fuse()`.
 Bytes are those that autograd saves between the two passes, without parameters.
 """

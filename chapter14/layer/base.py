@@ -127,11 +127,8 @@ class Layer:
             cls.vjp = staticmethod(cls.backward if cls.conjugates else _conjugated(cls.backward))
             once = cls.backward_once
             cls.vjp_once = once and staticmethod(once if cls.conjugates else _conjugated(once))
-            cls.eager, cls.func, cls.compiled = (
-                eager_form(cls, cls.vjp, cls.vjp_once),
-                func_form(cls),
-                compiled_form(cls),
-            )
+            cls.eager = eager_form(cls, cls.vjp, cls.vjp_once)
+            cls.func, cls.compiled = func_form(cls), compiled_form(cls)
             cls.of = staticmethod(dispatcher(cls))
 
 

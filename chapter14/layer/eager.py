@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from chapter14.layer.base import Layer
 
 
-def eager_form(
-    layer: type[Layer], vjp: Callable[..., tuple], vjp_once: Callable[..., tuple] | None
-) -> type[Node]:  # fmt: skip
+def eager_form(layer: type[Layer], vjp: Callable[..., tuple], vjp_once: Callable[..., tuple] | None) -> type[Node]:
     """Its `forward` takes `ctx`. With `setup_context`, PyTorch binds a signature at each call, as slow as the layer.
 
     Args:
-        vjp: g L*, of what was saved. vjp_once: the same, where it is not differentiated again.
+        vjp: g L*, of what was saved.
+        vjp_once: the same, where it is not differentiated again.
     """
     forward, remember = layer.forward, layer.remember
     many, may_be_view = layer.many, layer.view or layer.many

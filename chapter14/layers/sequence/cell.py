@@ -8,8 +8,8 @@
     du_t  = dh_t L^u,  da_t = dh_t L^a
     dJ/dW = sum over t of du_t^T h_(t-1),  dJ/db = sum over t of du_t                    (14.47)
 
-What does not depend on dh, L^u and L^a, is computed for all steps at once; so is
-the sum (14.47). The steps are one below another, [T B, ...].
+What does not depend on dh, L^u and L^a, is computed for all steps at once; so is the sum (14.47). The steps are one
+below another, [T B, ...].
 """
 
 from __future__ import annotations

@@ -99,16 +99,16 @@ class RNNReluCell(RNNCell):
         return saved.detach() != 0 if saved.is_floating_point() else unpacked(saved, shape)
 
     @staticmethod
-    def slopes(open, h, W, b):
-        return (open,)
+    def slopes(mask, h, W, b):
+        return (mask,)
 
     @staticmethod
-    def slopes_once(open, h, W, b):
-        return W.new_empty(open.shape), open
+    def slopes_once(mask, h, W, b):
+        return W.new_empty(mask.shape), mask
 
     @staticmethod
-    def back_once(by_u, open, dh, dh_before):
-        torch.where(open, dh, dh.new_zeros(()), out=by_u)  # and not a product, which is NaN where dh is infinite
+    def back_once(by_u, mask, dh, dh_before):
+        torch.where(mask, dh, dh.new_zeros(()), out=by_u)  # and not a product, which is NaN where dh is infinite
 
 
 class RNNChain(CellChain):
