@@ -10,10 +10,9 @@ loss of 4-3-2 is squared error, that of the classifiers cross entropy.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # numpy's too
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from benchmarks.clock import medians
 
 from chapter14.graph import rule
 from chapter14.graph.chain import Chain
@@ -61,16 +61,10 @@ def chain_step(model: torch.nn.Module, loss: Callable, how: rule.Rule) -> Callab
     return step
 
 
-def in_turns(steps: Sequence[Callable], data: Sequence, repeats: int) -> list[float]:
-    """The median time of each step, in seconds."""
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats + 1):
-        for step, taken in zip(steps, times, strict=True):
-            start = time.process_time()
-            for x, y in data:
-                step(x, y)
-            taken.append((time.process_time() - start) / len(data))
-    return [statistics.median(taken[1:]) for taken in times]  # the first is for warming up
+def on_next(step: Callable, data: Sequence) -> Callable[[], None]:
+    """Calls `step` with the next data, around and around."""
+    ahead = itertools.cycle(data)
+    return lambda: step(*next(ahead))
 
 
 def rows(
@@ -88,12 +82,12 @@ def rows(
             data = [(torch.randn(B, sizes[0]), y_i) for y_i in y]
             for name, (native, ours, how) in RULES.items():
                 models = [network(sizes) for _ in range(3)]
-                steps = [
-                    chain_step(models[0], loss, ours(**how)),
-                    native_step(models[1], loss, native(models[1].parameters(), **how)),
-                    native_step(models[2], loss, native(models[2].parameters(), fused=True, **how)),
-                ]
-                times = dict(zip(("ours", "native", "fused"), in_turns(steps, data, repeats), strict=True))
+                steps = {
+                    "ours": chain_step(models[0], loss, ours(**how)),
+                    "native": native_step(models[1], loss, native(models[1].parameters(), **how)),
+                    "fused": native_step(models[2], loss, native(models[2].parameters(), fused=True, **how)),
+                }
+                times = medians({way: on_next(step, data) for way, step in steps.items()}, repeats, n)
                 found.append({"case": f"{'-'.join(map(str, sizes))}, batch {B}, {name}", **times})
     return found
 

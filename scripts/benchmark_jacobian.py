@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from benchmark_chain import in_turns, network
+from benchmark_chain import network
+from benchmarks.clock import medians
 
 import chapter14
 
@@ -39,10 +41,9 @@ def rows(repeats: int = 30, sizes: Sequence[Sequence[int]] = SIZES) -> list[dict
         def f(x, model=model, theta=theta):
             return torch.func.functional_call(model, theta, (x,))
 
-        steps = [lambda *_, f=f, x=x, how=how: how(f)(x) for how in (torch.func.jacrev, torch.func.jacfwd)]
-        steps.append(lambda *_, chain=chain, x=x: chapter14.jacobian(chain, x))
-        n = 20 if max(layers) < 100 else 1
-        times = dict(zip(("jacrev", "jacfwd", "ours"), in_turns(steps, [(None, None)] * n, repeats), strict=True))
+        steps = {how.__name__: partial(how(f), x) for how in (torch.func.jacrev, torch.func.jacfwd)}
+        steps["ours"] = partial(chapter14.jacobian, chain, x)
+        times = medians(steps, repeats, 20 if max(layers) < 100 else 1)
         native = min(times["jacrev"], times["jacfwd"])
         found.append({"case": "-".join(map(str, layers)), **times, "native": native})
     return found

@@ -11,9 +11,7 @@ Bytes are those that autograd saves between the two passes, without parameters.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +19,7 @@ from types import ModuleType
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from benchmarks.clock import medians
 from torch import Tensor
 
 import chapter14.functional as F
@@ -83,18 +82,11 @@ def recurrent(model: torch.nn.Module, x: Tensor) -> Callable[[], None]:
     return lambda: torch.autograd.backward((model(x)[0],), (g,), inputs=inputs)
 
 
-def ratios(ours: Sequence[Callable[[], None]], theirs: Callable[[], None], calls: int, repeats: int) -> list[float]:
-    """Times of ours in units of theirs; and, last, theirs in seconds."""
-    steps = (*ours, theirs)
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats + 1):
-        for step, taken in zip(steps, times, strict=True):
-            start = time.thread_time()
-            for _ in range(calls):
-                step()
-            taken.append((time.thread_time() - start) / calls)
-    *mine, yours = (statistics.median(taken[1:]) for taken in times)  # the first is for warming up
-    return [*(t / yours for t in mine), yours]
+def ratios(ours: Sequence[Callable[[], None]], native: Callable[[], None], calls: int, repeats: int) -> list[float]:
+    """Times of ours in units of native's; and, last, native's in seconds."""
+    steps = {"native": native, **{f"ours {i}": step for i, step in enumerate(ours)}}
+    seconds, *mine = medians(steps, repeats, calls).values()
+    return [*(t / seconds for t in mine), seconds]
 
 
 def a_network(nn: ModuleType) -> torch.nn.Module:

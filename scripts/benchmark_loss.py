@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from benchmark_chain import in_turns
+from benchmarks.clock import medians
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -76,16 +76,16 @@ def rows(repeats: int = 5, sizes: Sequence[Sequence[int]] = SIZES) -> list[dict[
         y, theta = torch.randint(V, (N,)), [t.requires_grad_() for t in (x, W, b)]
 
         def there_and_back(loss: Callable, x: Tensor = x, W: Tensor = W, b: Tensor = b, y: Tensor = y) -> Callable:
-            return lambda *_: torch.autograd.grad(loss(x, W, b, y), (x, W, b))
+            return lambda: torch.autograd.grad(loss(x, W, b, y), (x, W, b))
 
         steps = {name: there_and_back(loss) for name, loss in losses(None).items()}
-        times = in_turns(list(steps.values()), [(None, None)], repeats)
+        times = medians(steps, repeats)
         peaks = {}
         for name, step in steps.items():
             with Peak(*theta, y) as peak:
                 step()
             peaks[name] = peak.bytes
-        found.append({"case": f"V = {V}, N = {N}, D = {D}", **dict(zip(steps, times, strict=True)), "bytes": peaks})
+        found.append({"case": f"V = {V}, N = {N}, D = {D}", **times, "bytes": peaks})
     return found
 
 

@@ -10,9 +10,7 @@ Saved bytes are those between the passes, the data included: what autograd saves
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 import torchvision
+from benchmarks.clock import medians
 from benchmarks.memory import allocated
 from torch import nn
 
@@ -93,13 +92,11 @@ def row(name: str, repeats: int, compiles: bool) -> str:
         return lambda: torch.autograd.grad(nn.functional.cross_entropy(f(data), y), [*theta, data])
 
     plain, whole = native(model), lambda: network(x, y)
-    times = in_turns([plain, whole], repeats)
-    ratio = f"{times[1] / times[0]:.2f}"
+    ratio = ours_over_native(plain, whole, repeats)
     compiled = "-"
     if compiles:
         fast = torch.compile(network, fullgraph=True)
-        times = in_turns([native(torch.compile(model, fullgraph=True)), lambda: fast(x, y)], repeats)
-        compiled = f"{times[1] / times[0]:.2f}"
+        compiled = ours_over_native(native(torch.compile(model, fullgraph=True)), lambda: fast(x, y), repeats)
     kept = chapter14.saved_bytes(lambda x: nn.functional.cross_entropy(model(x), y), x)
     there = sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in (*theta, y)}.values())
     bytes_kept = kept.total - saved_of_theirs(model, x, y, there)
@@ -125,15 +122,9 @@ def saved_of_theirs(model: nn.Module, x: torch.Tensor, y: torch.Tensor, there: i
     return sum(seen.values())
 
 
-def in_turns(steps: list[Callable], repeats: int) -> list[float]:
-    """The median time of each, in seconds."""
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats + 2):
-        for step, taken in zip(steps, times, strict=True):
-            start = time.perf_counter()
-            step()
-            taken.append(time.perf_counter() - start)
-    return [statistics.median(taken[2:]) for taken in times]  # the first two are for warming up
+def ours_over_native(native: Callable, ours: Callable, repeats: int) -> str:
+    took = medians({"native": native, "ours": ours}, repeats)
+    return f"{took['ours'] / took['native']:.2f}"
 
 
 if __name__ == "__main__":

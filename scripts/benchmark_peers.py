@@ -21,9 +21,7 @@ import argparse
 import copy
 import importlib.util
 import os
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
+from benchmarks.clock import medians
 from benchmarks.memory import allocated
 from torch import Tensor, nn
 
@@ -52,18 +51,6 @@ Step = Callable[[], Any]
 
 def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
-
-
-def medians(steps: dict[str, Step], repeats: int, calls: int) -> dict[str, float]:
-    """The seconds of a call."""
-    taken: dict[str, list[float]] = {way: [] for way in steps}
-    for _ in range(repeats + 1):  # the first is a warm-up
-        for way, step in steps.items():
-            start = time.process_time()
-            for _ in range(calls):
-                step()
-            taken[way].append((time.process_time() - start) / calls)
-    return {way: statistics.median(all_of_it[1:]) for way, all_of_it in taken.items()}
 
 
 def convolutions(small: bool) -> tuple[nn.Sequential, Tensor, Tensor]:
@@ -100,7 +87,7 @@ def convolution_rows(small: bool, repeats: int) -> list[str]:
             extended.loss = extend(extended.loss)
             costs["BackPACK"] = extended
         kept = {way: allocated(partial(J, x, y), first=True).held for way, J in costs.items()}
-        took = medians({way: training(J, x, y) for way, J in costs.items()}, repeats, 1)
+        took = medians({way: training(J, x, y) for way, J in costs.items()}, repeats)
         cells = [
             f"{took[w] / took['PyTorch']:.2f} · {kept[w] / kept['PyTorch']:.2f}" if w in took else "-" for w in WAYS
         ]

@@ -6,6 +6,7 @@ time; on several threads and on a GPU, wall-clock time.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -52,8 +53,8 @@ def row(table: str, network: str, batch: int | None, measure: str, values: Seque
     return Row(table, network, batch, measure, statistics.median(several), min(several), max(several), unit)
 
 
-def in_turns(steps: dict[str, Callable[[], Any]], given: Given) -> dict[str, list[float]]:
-    """The seconds of each variant, repeat by repeat."""
+def in_turns(steps: dict[str, Callable[[], Any]], given: Given, calls: int = 1) -> dict[str, list[float]]:
+    """The seconds of a call of each variant, repeat by repeat."""
     taken: dict[str, list[float]] = {way: [] for way in steps}
     begin = time.monotonic()
     for turn in range(given.turns + 1):  # the first is a warm-up
@@ -61,10 +62,17 @@ def in_turns(steps: dict[str, Callable[[], Any]], given: Given) -> dict[str, lis
             break
         for way, step in steps.items():
             start = now(given)
-            step()
+            for _ in range(calls):
+                step()
             if turn:
-                taken[way].append(now(given) - start)
+                taken[way].append((now(given) - start) / calls)
     return taken
+
+
+def medians(steps: dict[str, Callable[[], Any]], repeats: int, calls: int = 1) -> dict[str, float]:
+    """The median seconds of a call of each variant, on one thread."""
+    taken = in_turns(steps, Given(turns=repeats, seconds=math.inf), calls)
+    return {way: statistics.median(seconds) for way, seconds in taken.items()}
 
 
 def times(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
@@ -82,4 +90,4 @@ def now(given: Given) -> float:
     if given.device != "cpu":
         torch.cuda.synchronize()
         return time.perf_counter()
-    return time.thread_time() if given.threads == 1 else time.perf_counter()
+    return time.process_time() if given.threads == 1 else time.perf_counter()
