@@ -22,6 +22,7 @@ from ..core.arrange import reshape, transpose
 from ..core.bilinear_map import BiasedMap, BilinearMap
 from ..core.branch import sum_to_size
 from ..core.complex import conj
+from ..core.product import mm
 
 
 class Linear(BiasedMap):
@@ -52,8 +53,8 @@ class Linear(BiasedMap):
             g, x = g.reshape(n, M), x if x is None else x.reshape(n, x.shape[-1])
         by_x, by_W, _ = gradient_factors(g, x, W)
         return (
-            torch.mm(*by_x).view(*shape[:-1], W.shape[1]) if needs[0] else None,
-            torch.mm(*by_W) if needs[1] else None,
+            mm(*by_x).view(*shape[:-1], W.shape[1]) if needs[0] else None,
+            mm(*by_W) if needs[1] else None,
             g.sum(0) if needs[2] else None,
         )
 

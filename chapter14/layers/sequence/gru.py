@@ -17,9 +17,10 @@ from torch.nn import functional as native
 
 from ..core.arithmetic import added, minus, plus, times
 from ..core.merge import merge, split
+from ..core.product import repeated
 from ..linear.linear import linear
 from ..pointwise.pointwise import sigmoid, tanh
-from .cell import Cell, CellChain, one_minus, product, sigmoid_prime, sum_tangent, tanh_prime
+from .cell import Cell, CellChain, one_minus, sigmoid_prime, sum_tangent, tanh_prime
 
 
 class GRUCell(Cell):
@@ -63,14 +64,12 @@ class GRUCell(Cell):
     @staticmethod
     def stepper(a, T, W, b):
         B, H = len(a) // T, W.shape[1]
-        W_t, u = W.t().contiguous(), a.new_empty(B, 3 * H)
         a_rz, a_n = (x.split([B] * T) for x in a.split((2 * H, H), -1))
-        u_rz, (r, z, u_n) = u[:, : 2 * H], u.chunk(3, -1)
-        n = torch.empty_like(u_n)
+        by_W, n = repeated(W, b, B, T), a.new_empty(B, H)
 
         def step(k, h, h_out):
-            product(h, W_t, b, out=u)
-            u_rz.add_(a_rz[k]).sigmoid_()
+            u_rz, u_n = by_W(h).split((2 * H, H), -1)
+            r, z = u_rz.add_(a_rz[k]).sigmoid_().chunk(2, -1)
             torch.addcmul(a_n[k], r, u_n, out=n).tanh_()
             torch.sub(h, n, out=h_out).mul_(z).add_(n)
 

@@ -26,7 +26,7 @@ from .lstm import LSTMChain
 from .rnn import RNNReluChain, RNNTanhChain
 
 State = tuple[Tensor, ...]
-Network = type[CellChain]
+Network = type[CellChain] | type[LSTMChain]
 
 
 def _step(network: Network, a: Tensor, state: State, θ: Sequence[Tensor | None], W_r: Tensor | None = None) -> State:
@@ -63,14 +63,12 @@ def _through(network: Network, x, state, params, sizes, backwards) -> tuple[Tens
     """One layer, in one direction."""
     W_x, W_h, b_x, b_h = params[:4]
     W_r = params[4] if len(params) > 4 else None
-    a, θ = linear(x, W_x, b_x), (W_h, b_h)
     B, T = state[0].shape[0], len(sizes)
     if W_r is not None or sizes[-1] < B:
-        return _step_by_step(network, a, state, θ, W_r, sizes, backwards)
-    after = network.of(a, *state, *θ, T, backwards)  # no projection, and all sequences as long: one layer
-    h, *c = after if network.many else (after,)
+        return _step_by_step(network, linear(x, W_x, b_x), state, (W_h, b_h), W_r, sizes, backwards)
+    h, *c = network.of_tokens(x, state, W_x, b_x, W_h, b_h, T, backwards)  # all sequences as long: one layer
     x_out, h = branch(h)
-    return x_out, tuple(narrow(s, 0, 0 if backwards else (T - 1) * B, B) for s in (h, *c))
+    return x_out, (narrow(h, 0, 0 if backwards else (T - 1) * B, B), *c)
 
 
 def _layers(

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ..core.bitmask import packed, unpacked
+from ..core.product import repeated
 from ..pointwise.elementwise import slope_times
-from .cell import Cell, CellChain, product, sum_tangent, tanh_prime
+from .cell import Cell, CellChain, sum_tangent, tanh_prime
 
 
 class RNNCell(Cell):
@@ -57,10 +58,11 @@ class RNNCell(Cell):
 
     @classmethod
     def stepper(cls, a, T, W, b):
-        steps, W_t = a.split([len(a) // T] * T), W.t().contiguous()
+        B = len(a) // T
+        steps, by_W = a.split([B] * T), repeated(W, b, B, T)
 
         def step(k, h, h_out):
-            cls.φ_(product(h, W_t, b, out=h_out).add_(steps[k]))
+            cls.φ_(torch.add(by_W(h), steps[k], out=h_out))
 
         return step
 
