@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch._functorch.autograd_function import custom_function_call
 from torch.autograd import Function, forward_ad
 
 from .accepted_tensors import PLAIN, check_dense
@@ -18,6 +17,7 @@ from .modes import autocasting, compiling, grad_enabled, in_function_mode, mode_
 from .precision import as_autocast, in_float32, is_low, low_precision, rounded
 from .recorder import AT_WORK, recorder
 from .shape import ShapeError, misfit, the_call
+from .single_level import single_level
 
 if TYPE_CHECKING:
     from chapter14.layer.base import Layer
@@ -52,7 +52,7 @@ def dispatcher(layer: type[Layer]) -> Callable[..., Any]:
                     check_dense(name, x)
             if transformed():
                 one_each = [Opaque(x) if isinstance(x, tuple | list | dict) else x for x in inputs]
-                x_out = custom_function_call(func, *one_each)
+                x_out = single_level(func)(*one_each)
                 return noted(layer, inputs, x_out) if view else x_out
             if grad_enabled():
                 for x in inputs:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import _SingleLevelFunction
 
 if TYPE_CHECKING:
     from chapter14.layer.base import Layer
@@ -25,7 +26,7 @@ def named(form: type[Node], layer: type[Layer]) -> type[Node]:
     return form
 
 
-def call_nodes(form: type[Function], name: str) -> None:
+def call_nodes(form: type[_SingleLevelFunction], name: str) -> None:
     """Gives a name to an autograd function and to its nodes."""
     form.__name__ = form.__qualname__ = name
     node: Any = form._backward_cls  # type: ignore[attr-defined]
