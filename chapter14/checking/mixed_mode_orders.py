@@ -10,10 +10,11 @@ import itertools
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, jvp
 
-from .case import float_outputs, requires_grad
+from .case import float_outputs, inputs_requiring_grad, requires_grad
 
 ORDERS = ["".join(letters) for n in (1, 2, 3) for letters in itertools.product("fr", repeat=n)]
 
@@ -44,17 +45,24 @@ def _differentiated(letter: str, J: Callable) -> Callable:
 
 
 def _along_a_line(f: Callable, inputs: tuple) -> Callable[[Tensor], Tensor]:
-    """J(t) = <c, h + h³> with h = f(x + t v). The cube gives a linear f derivatives of all three orders."""
+    """J(t) = <c, h + h³> with h = f(x + t v). The cube gives a linear f derivatives of all three orders.
+
+    Where PyTorch adds or multiplies a constant tensor in forward mode, its tangent is a ZeroTensor, for which it works
+    out shape and dtype in Python, in most of a millisecond. So J's own constants are in products of matrices only.
+    """
     rng = torch.Generator().manual_seed(15)
-    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x.device) if requires_grad(x) else None for x in inputs]
-    x = [x.detach() if requires_grad(x) else x for x in inputs]
+    v = [torch.randn(x.shape, generator=rng, dtype=x.dtype).to(x.device) for x in inputs if requires_grad(x)]
+    x = inputs_requiring_grad(inputs)
+    line = torch.stack([torch.cat([t.detach().flatten() for t in ts]) for ts in (x, v)], 1)
 
     def J(t: Tensor) -> Tensor:
-        total = t * 0
-        x_out = f(*(a if b is None else a + t * b for a, b in zip(x, v, strict=True)))
+        at = (line @ F.pad(t.to(line.dtype).view(1), (1, 0), value=1.0)).split([a.numel() for a in x])  # x + t v
+        each = (part.view(a.shape).to(a.dtype, copy=True) for part, a in zip(at, x, strict=True))
+        x_out = f(*(next(each) if requires_grad(a) else a for a in inputs))
+        products = []
         for i, h in enumerate(float_outputs(x_out)):
-            c = torch.linspace(-1, 1 + i, h.numel(), dtype=h.dtype, device=h.device).view(h.shape)
-            total = total + (c * (h + h * h * h)).sum()
-        return total
+            c = torch.linspace(-1, 1 + i, h.numel(), dtype=h.dtype, device=h.device)
+            products.append(c[None] @ (h + h * h * h).flatten())
+        return torch.cat(products).sum()
 
     return J
