@@ -19,6 +19,7 @@ from ...layer.base import Layer
 from ...layer.modes import compiling
 from ...layer.precision import is_low
 from ...layer.shape import ShapeError, check_floating, was_given
+from ..core import cache_blocks
 from ..core.arithmetic import added, minus, sum_to_channels, times
 from ..core.arrange import narrow, reshape
 from ..core.branch import broadcast_to
@@ -44,20 +45,65 @@ class BatchNorm(Norm):
 
     @classmethod
     def few_passes(cls, needs, g, x, w, eps):
-        n = x.shape[0] * x.shape[2]
+        g_in, (B, C, S) = torch.empty_like(x) if needs[0] else None, x.shape
+        block = cache_blocks.BLOCK
+        if x.numel() > block and x.stride(1) == g.stride(1) == 1 and x.device.type == "cpu":
+            into = g_in if g_in is None else _as_rows(g_in)
+            return g_in, *_by_rows(_as_rows(g), _as_rows(x), into, w, eps)
+        channels = max(1, block // (B * S)) if x.device.type == "cpu" else C
+        g_w, g_b = x.new_empty(C, 1), x.new_empty(C, 1)
+        for start in range(0, C, channels):
+            part = slice(start, start + channels)
+            into, w_ = (t if t is None else t[..., part, :] for t in (g_in, w))
+            g_w[part], g_b[part] = _by_channels(g[:, part], x[:, part], into, w_, eps)
+        return g_in, g_w, g_b
 
-        def sums(t: Tensor) -> Tensor:
-            return t.sum((0, 2), keepdim=True)
 
-        c = x - sums(x).div_(n)
-        c -= sums(c).div_(n)  # the mean of x is rounded at the size of x, which may be many times its spread
-        product = torch.square(c)
-        r = sums(product).div_(n).add_(eps).rsqrt_()
-        g_w, g_b = sums(torch.mul(g, c, out=product)).mul_(r), sums(g)
-        if not needs[0]:
-            return None, g_w, g_b
-        a = r if w is None else w * r  # r w (g - mean g - x^ mean(g x^))
-        return torch.mul(g, a, out=product).addcmul_(c, g_w * a * r / -n).add_(g_b * a / -n), g_w, g_b
+def _as_rows(x: Tensor) -> Tensor:
+    """[B, C, S] → [B S, C], of the same memory."""
+    return x.transpose(1, 2).reshape(-1, x.shape[1])
+
+
+def _by_channels(g: Tensor, x: Tensor, into: Tensor | None, w: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+    """dJ/dw and dJ/db of some channels, and g_in, written `into`; [B, C, S], w [C, 1]."""
+    n = x.shape[0] * x.shape[2]
+
+    def sums(t: Tensor) -> Tensor:
+        return t.sum((0, 2)).unsqueeze(1)
+
+    c = x - sums(x).div_(n)
+    c -= sums(c).div_(n)  # the mean of x is rounded at the size of x, which may be many times its spread
+    product = torch.square(c)
+    r = sums(product).div_(n).add_(eps).rsqrt_()
+    g_w, g_b = sums(torch.mul(g, c, out=product)).mul_(r), sums(g)
+    if into is not None:  # r w (g - mean g - x^ mean(g x^))
+        a = r if w is None else w * r
+        torch.mul(g, a, out=into).addcmul_(c, g_w * a * r / -n).add_(g_b * a / -n)
+    return g_w, g_b
+
+
+def _by_rows(g: Tensor, x: Tensor, into: Tensor | None, w: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
+    """The same of all channels, where those of a place lie side by side in memory: [B S, C], in blocks of rows."""
+    n, C = x.shape
+    rows = max(1, cache_blocks.BLOCK // C)
+    mean, (c, product) = x.sum(0).div_(n), x.new_empty(2, min(rows, n), C)
+    sums = x.new_zeros(4, C)  # of c = x - mean, c², g c and g
+    for x_, g_ in zip(x.split(rows), g.split(rows), strict=True):
+        c_, product_ = torch.sub(x_, mean, out=c[: len(x_)]), product[: len(x_)]
+        sums[0] += c_.sum(0)
+        sums[1] += torch.square(c_, out=product_).sum(0)
+        sums[2] += torch.mul(g_, c_, out=product_).sum(0)
+        sums[3] += g_.sum(0)
+    rest = sums[0] / n  # the mean of x is rounded at the size of x, which may be many times its spread
+    r = (sums[1] / n - rest * rest).add_(eps).rsqrt_()
+    g_w, g_b = (sums[2] - rest * sums[3]) * r, sums[3]
+    if into is not None:
+        a = r if w is None else w.flatten() * r
+        by_c = g_w * a * r / -n
+        shift = g_b * a / -n - by_c * rest
+        for x_, g_, into_ in zip(x.split(rows), g.split(rows), into.split(rows), strict=True):
+            torch.addcmul(shift, g_, a, out=into_).addcmul_(torch.sub(x_, mean, out=c[: len(x_)]), by_c)
+    return g_w, g_b
 
 
 class FusedBatchNorm(FusedNorm):
