@@ -1,12 +1,14 @@
 """Training of usual networks beside native PyTorch: time, plain and under torch.compile, and memory.
 
     python scripts/benchmark_training.py [NETWORK ...] [--repeats 15] [--step] [--no-compile] [--no-memory]
+    python scripts/benchmark_training.py NETWORK ... --profile
 
 Forward and backward pass of J, with the gradient of each parameter, by the converted and by the native network; with
 --step, a step of SGD too. Both sides run interleaved in one process, on one thread; times are CPU time. A ratio is
 the median over the repeats of ours divided by native's: above 1 is slower than PyTorch. Kept bytes are those that
 autograd saves between the passes, without parameters; the peak is the resident memory of a process of its own,
-beyond what it has once the network is built.
+beyond what it has once the network is built. With --profile, it is printed instead where the time goes, by kind of
+layer; hooks measure that, which themselves take a few microseconds for each layer.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 from benchmarks.clock import Given, in_turns, times
+from benchmarks.kinds import by_kind, table
 from benchmarks.memory import resident
 from benchmarks.trained import TRAINED, cost
 from torch import Tensor, nn
@@ -49,6 +52,10 @@ def main() -> None:
     if options.peak:
         print(own_peak(*options.peak, options.small, options.step))
         return
+    if options.profile:
+        for name in options.networks or TRAINED:
+            print(f"{TRAINED[name][0]}\n\n{profile(name, options)}\n", flush=True)
+        return
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for name in options.networks or TRAINED:
         print(f"| {' | '.join(row(name, options))} |", flush=True)
@@ -61,6 +68,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--step", action="store_true", help="with a step of SGD")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
     parser.add_argument("--no-memory", action="store_true", help="leave out bytes")
+    parser.add_argument("--profile", action="store_true", help="print the time by kind of layer, eager")
     parser.add_argument("--small", action="store_true", help="small networks, to test the script")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -86,6 +94,11 @@ def row(name: str, options: argparse.Namespace) -> list[str]:
     for n in (kept, peak):
         cells += [f"{n['ours'] / 1e6:.2f} MB", f"{n['ours'] / n['native']:.2f}"]
     return cells
+
+
+def profile(name: str, options: argparse.Namespace) -> str:
+    J, x, y = cost(name, options.small)
+    return table(by_kind({"native": J, "ours": chapter14.convert(J)}, x, y, options.repeats))
 
 
 def timed(both: dict[str, nn.Module], x: Tensor, y: Tensor, options: argparse.Namespace) -> dict[str, list[float]]:

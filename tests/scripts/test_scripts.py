@@ -135,6 +135,16 @@ def test_benchmark_training():
     assert re.search(row, said, re.M)
 
 
+def test_profile_of_a_training_step():
+    said = run("benchmark_training.py", "mlp", "--small", "--repeats", 1, "--profile")
+    found = re.findall(r"^\| (\w[^|]*) \|(.*\d.*)\|$", said, re.M)
+    rows = {kind: [float(t) for t in re.findall(r"-?\d+\.\d\d", times)] for kind, times in found}
+    assert {"Linear", "ReLU", "functions", "all"} <= set(rows)
+    assert all(len(times) == 5 for times in rows.values())
+    for column, total in enumerate(rows.pop("all")):
+        assert abs(total - sum(times[column] for times in rows.values())) < 0.01 * len(rows)
+
+
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")  # BackPACK's, where it is installed
 def test_benchmark_peers():
     said = run("benchmark_peers.py", "--small", "--repeats", 1)
