@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from .browser import CHROMIUM
+from .browser import CHROMIUM, Tabs
 from .small_clip import as_embedded
 from .versions import SKIPPED, WARNINGS
 
@@ -50,6 +50,11 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def tabs(chromium):
+    return Tabs(chromium)
 
 
 @pytest.fixture(scope="module")

@@ -45,24 +45,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, folder):
+def opened(tabs, folder):
     """Opens the page from a file, offline; any request, console message or error fails the test."""
-    said, contexts = [], []
-
-    def open(width=1280, scheme="light"):
-        context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith("file:") or said.append(r.url))
-        tab.goto((folder / "new" / "training.html").as_uri())
-        return tab
-
-    yield open
-    for context in contexts:
-        context.close()
-    assert said == []
+    with tabs.opener((folder / "new" / "training.html").as_uri()) as open:
+        yield open
 
 
 DATA = re.compile(r'<script id="data" type="application/json">(.*?)</script>', re.S)
@@ -160,7 +146,7 @@ def test_the_operators_are_listed(opened):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_and_is_legible(width, scheme, opened):
-    tab = opened(width, scheme)
+    tab = opened(width=width, scheme=scheme)
     tab.evaluate("() => { for (let i = 0; i < 12; i++) once(); }")
     tab.locator("summary").click()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width

@@ -103,25 +103,11 @@ def test_what_no_page_can_be_made_of_is_said():
 
 
 @pytest.fixture
-def opened(chromium, written, tmp_path):
+def opened(tabs, written, tmp_path):
     """The page from a file, offline; it must neither ask for anything nor complain."""
     (tmp_path / "page.html").write_text(written, encoding="utf-8")
-    said, contexts = [], []
-
-    def open(width=1280, scheme="light"):
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith(("file:", "data:")) or said.append(r.url))
-        tab.goto((tmp_path / "page.html").as_uri())
-        return tab
-
-    yield open
-    for context in contexts:
-        context.close()
-    assert said == []
+    with tabs.opener((tmp_path / "page.html").as_uri(), height=800, allowed=("file:", "data:")) as open:
+        yield open
 
 
 def names(tab):
@@ -190,7 +176,7 @@ def test_every_picture_has_words_and_every_image_shows(opened):
 def test_it_fits_and_is_legible(width, opened):
     """Nothing is wider than the window, in the dialog neither; text has the contrast that WCAG asks for."""
     for scheme in ("light", "dark"):
-        tab = opened(width, scheme)
+        tab = opened(width=width, scheme=scheme)
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         colours = "e => [getComputedStyle(e).color, getComputedStyle(document.body).backgroundColor]"
         for selector in ("h1", ".soft", ".dead"):
