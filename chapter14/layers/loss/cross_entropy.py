@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import LinearMap
-from ...layer.modes import compiling
+from ...layer.modes import compiling, is_eager
 from ...layer.shape import ShapeError, was_given
 from ..core.arithmetic import keep, plus, scale, shift, sum_along, times
 from ..core.arrange import reshape
@@ -43,15 +43,21 @@ class NllTransposed(LinearMap):
     @staticmethod
     def forward(g, shape, y, weight, ignored, reduction):
         axis = 1 if len(shape) > 1 else 0
-        w = counts(y, weight, ignored, torch.promote_types(g.dtype, torch.float32))
-        if reduction == "mean":  # if none count, there is no mean, and no gradient
-            w = torch.where(y == ignored, 0, w / w.sum())
-        at = torch.where(y == ignored, 0, y).unsqueeze(axis)
-        g = (-w * g).to(g.dtype).unsqueeze(axis)
+        k = y != ignored
+        at, dtype = torch.where(k, y, 0), g.dtype
+        minus_g = -g.to(torch.promote_types(dtype, torch.float32))
+        if weight is None:
+            g = minus_g / k.sum() if reduction == "mean" else minus_g
+        else:
+            w = torch.where(k, weight[at], 0).to(minus_g.dtype)
+            g = w / w.sum() * minus_g if reduction == "mean" else w * minus_g
+        g = torch.where(k, g, 0).to(dtype).unsqueeze(axis)  # if none count, there is no mean, and no gradient
+        at = at.unsqueeze(axis)
         if compiling():  # which fuses this with the layer before
             classes = torch.arange(shape[axis], device=g.device).view(-1, *(1 for _ in shape[axis + 1 :]))
             return torch.where(classes == at, g, 0)
-        return g.new_zeros(shape).scatter(axis, at, g)
+        zeros = g.new_zeros(shape)
+        return zeros.scatter_(axis, at, g) if is_eager(g, y, weight) else zeros.scatter(axis, at, g)
 
     @staticmethod
     def transpose(G, g_shape, shape, y, weight, ignored, reduction):
