@@ -20,11 +20,11 @@ Spent = dict[tuple[str, str], float]
 
 
 class Clock:
-    """Sums the time between `start` and `stop`."""
+    """Sums the time between `start` and `stop`, and, `aside`, that of the hooks."""
 
     def __init__(self) -> None:
         self.spent: Spent = defaultdict(float)
-        self.since = 0.0
+        self.since = self.aside = 0.0
 
     def start(self, *_: Any) -> None:
         self.since = time.thread_time()
@@ -51,7 +51,7 @@ def _once(J: nn.Module, x: Tensor, y: Tensor) -> Spent:
         start = time.thread_time()
         cost = J(x, y)
         whole = time.thread_time() - start
-    clock.spent[OTHERS, "forward"] = whole - sum(clock.spent.values())
+    clock.spent[OTHERS, "forward"] = whole - clock.aside - sum(clock.spent.values())
     nodes = list(_nodes(cost.grad_fn, set()))
     for node in nodes:
         kind = LEAVES if hasattr(node, "variable") else owners.get(node, OTHERS)
@@ -65,18 +65,26 @@ def _once(J: nn.Module, x: Tensor, y: Tensor) -> Spent:
 def _timed(J: nn.Module, clock: Clock, owners: dict[Any, str]) -> Iterator[None]:
     """Hooks that time each module without children, and note which nodes of the backward graph are its own."""
 
+    earlier: set[Any] = set()
+
+    def before(module: nn.Module, inputs: tuple) -> None:
+        earlier.clear()  # only now: a layer in place changes what its input is made by
+        earlier.update(t.grad_fn for t in inputs if isinstance(t, Tensor))
+        clock.start()
+
     def after(module: nn.Module, inputs: tuple, x_out: Any) -> None:
         kind = type(module).__name__
         clock.stop(kind, "forward")
+        begin = time.thread_time()
         tensors = [t for t in (x_out if isinstance(x_out, tuple) else (x_out,)) if isinstance(t, Tensor)]
-        earlier = {t.grad_fn for t in inputs if isinstance(t, Tensor)}
         for t in tensors:
             owners.update(dict.fromkeys(_nodes(t.grad_fn, earlier), kind))
+        clock.aside += time.thread_time() - begin
 
     with ExitStack() as hooks:
         for module in J.modules():
             if not list(module.children()):
-                hooks.callback(module.register_forward_pre_hook(clock.start).remove)
+                hooks.callback(module.register_forward_pre_hook(before).remove)
                 hooks.callback(module.register_forward_hook(after).remove)
         yield
 
