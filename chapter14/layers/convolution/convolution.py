@@ -8,7 +8,8 @@ with stride s, dilation d, over 1 to 3 axes. <g, conv(x, W)> is linear in each o
 gradients. So the gradients of each map are the two others, with the arguments in another order.
 
 ATen's one fast kernel for `correlate` is the weight gradient of `convolution_backward`. It is used here as a forward
-primitive, a linear map like the others; it needs the shape of W, not its entries.
+primitive, a linear map like the others; it needs the shape of W, not its entries. Where each channel has a large kernel
+of its own, that kernel is slow, and `correlate` is a convolution.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...layer.modes import is_eager
 from ..core.arithmetic import sum_to_channels
 from ..core.bilinear_map import BiasedMap, BilinearMap
 from ..core.branch import broadcast_to, sum_to_size
@@ -109,6 +111,8 @@ class Correlate(BilinearMap):
         if x.is_complex():  # there is no kernel
             parts = [[Correlate.forward(a, b, W_shape, slide) for b in (g.real, g.imag)] for a in (x.real, x.imag)]
             return torch.complex(parts[0][0] - parts[1][1], parts[0][1] + parts[1][0])
+        if _is_by_channel(x, g, W_shape, slide):
+            return _correlate_by_channel(x, g, W_shape, slide)
         stride, padding, dilation, groups = slide
         # Not an expanded tensor: the kernel would allocate and fill it.
         W = g.new_empty(W_shape) if like is None else like
@@ -155,6 +159,22 @@ class FusedConvTranspose(_Fused, ConvTranspose):
 
 
 Conv.fused, ConvTranspose.fused = FusedConv, FusedConvTranspose
+
+
+def _is_by_channel(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> bool:
+    """Whether each channel has its own kernel, larger than 3 x 3: then torch's kernel is up to twenty times slower."""
+    alone = slide.groups == x.shape[1] == g.shape[1] and len(W_shape) == 4 and W_shape[2] * W_shape[3] > 9
+    fast = x.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return alone and fast and is_eager(x, g)
+
+
+def _correlate_by_channel(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
+    """Each channel of g slides over its own of x, with stride and dilation exchanged."""
+    stride, padding, dilation, _ = slide
+    (B, C), (height, width) = x.shape[:2], W_shape[2:]
+    images, kernels = x.reshape(1, B * C, *x.shape[2:]), g.reshape(B * C, 1, *g.shape[2:])
+    W = torch.conv2d(images, kernels, None, dilation, padding, stride, B * C)[..., :height, :width]
+    return W.reshape(B, *W_shape).sum(0)
 
 
 def _correlate_by_conv(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
