@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from ...layer.base import Layer, LinearMap
 from ...layer.shape import check_floating
@@ -131,7 +131,8 @@ def _power_prime(x: Tensor, p: float) -> Tensor:
 
 def numbers(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """A bool mask as ones and zeros. Through bytes it is several times faster than a bool in a product, or `where`."""
-    if torch.compiler.is_compiling() or is_batchedtensor(mask):  # the same once compiled; vmap has no rule for the view
+    # the same once compiled; PyTorch 2.9's vmap has no rule for the view
+    if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(mask):
         return mask.to(dtype)
     return mask.view(torch.uint8).to(dtype)
 

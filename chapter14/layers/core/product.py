@@ -1,7 +1,7 @@
 """Products of matrices in plain torch operations, by oneDNN where that is faster than PyTorch's choice, MKL.
 
-On an AMD processor with AVX-512, oneDNN is twice as fast. These are for backward passes, and for what no kernel of PyTorch
-computes in one piece: the forward pass of a linear layer is PyTorch's, to the last bit.
+On an AMD processor with AVX-512, oneDNN is twice as fast. These are for backward passes, and for what no kernel of
+PyTorch computes in one piece: the forward pass of a linear layer is PyTorch's, to the last bit.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Jitter:
         if not n:
             raise ValueError(f"{self}: a vector has no axis to roll along; x is {in_words(x)}.")
         drawn = [torch.randint(-self.pixels, self.pixels + 1, (n,), generator=generator) for generator in generators]
-        return Rolled.of(x, tuple(tuple(shift.tolist()) for shift in drawn))
+        return Rolled.of(x, tuple(tuple(map(int, shift)) for shift in drawn))  # PyTorch 2.9 has no tolist in jvp
 
 
 @dataclass(frozen=True)
