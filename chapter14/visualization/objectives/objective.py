@@ -167,8 +167,8 @@ def text(
     Args:
         guidance: `GUIDANCE` by default; but for `chapter14.models.clip.CLIP`, `softmax` is the default.
         against: the other sentences; by default, captions of the network's classes that the sentence does not name, or
-            of common things, if the network has no classes and an open vocabulary; for `CLIP`, of its classes with each
-            attribute, unless they say all that the sentence says.
+            of common things, if the network has no classes and an open vocabulary; for `CLIP`, if the sentence names an
+            attribute, of its classes with each attribute, unless they say all that the sentence says.
         softmax: maximize the logarithm of the sentence's probability among `against`.
 
     Raises, once it is bound to a network:
@@ -194,13 +194,18 @@ def text(
 
 
 def _others(network: Pretrained, prompt: str, attributes: bool) -> list[str]:
-    """Captions that do not say all that the sentence says: of other things, and, if asked, with other attributes."""
+    """Captions that do not say all that the sentence says: of other things, and, if asked, with other attributes.
+
+    Only a sentence that names an attribute is told from other attributes: that a picture is not dark or close up shows
+    less of what is in it.
+    """
     words = set(prompt.lower().split())
     things = network.labels or (THINGS if network.read else ())
-    if not attributes or "attributes" not in network.about:
+    known_attributes = network.about.get("attributes", ()) if attributes else ()
+    if not any(attribute and set(attribute.split()) <= words for attribute in known_attributes):
         return [caption(thing) for thing in things if not set(thing.split()) <= words]
-    captions = [caption(thing, attribute) for thing in things for attribute in network.about["attributes"]]
-    known = {word for said in (*things, *network.about["attributes"]) for word in said.split()}
+    captions = [caption(thing, attribute) for thing in things for attribute in known_attributes]
+    known = {word for said in (*things, *known_attributes) for word in said.split()}
     return [other for other in captions if not words & known <= set(other.split())]
 
 
