@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import copy
 import math
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -60,7 +62,9 @@ class Run:
         options = self.options
         torch.manual_seed(options.seed)
         if options.start:
-            return clip_file.load_clip(options.start)[0].requires_grad_()
+            model = clip_file.load_clip(options.start)[0].requires_grad_()
+            model.config = replace(model.config, size=options.size)
+            return model
         model = CLIP(Config(build_vocabulary(every_caption(self.labels), context=14), options.size))
         model.image.load_published(weights_of_efficientnet_lite(0))
         if options.text:
@@ -73,8 +77,9 @@ class Run:
         return self.images / budget if budget else self.seconds / (60 * self.options.minutes)
 
     def rates(self) -> tuple[float, float]:
-        """The learning rates, of the published weights and of the others: a linear warm-up, then a cosine."""
-        now = min(1, self.step / 50 + 0.02) * (0.515 + 0.485 * math.cos(math.pi * self.done()))
+        """The learning rates, of the published weights and of the others: a linear warm-up, then a cosine or none."""
+        cosine = 1 if self.options.constant else 0.515 + 0.485 * math.cos(math.pi * self.done())
+        now = min(1, self.step / 50 + 0.02) * cosine
         return self.options.rate * now, 3 * self.options.rate * now
 
     def learn(self) -> Tensor:
@@ -117,13 +122,15 @@ class Run:
                 slow.lerp_(fast, 1 - decay)
 
     def put_down(self) -> None:
-        """The checkpoint and the weights."""
+        """The checkpoint and the weights; of each checkpoint, with --keep."""
         state = {"step": self.step, "images": self.images, "seconds": self.seconds}
         checkpoint.save(self.checkpoint, self.models, self.optimiser, self.generator, **state)
         model, out = self.mean, self.options.out
         clip_file.save_clip(
             model, out / "clip.safetensors", labels=self.labels, attributes=list(ATTRIBUTES), training=state
         )
+        if self.options.keep:
+            shutil.copyfile(out / "clip.safetensors", out / f"clip_{self.images:08d}.safetensors")
         if self.options.steps:
             self.draw(out / f"sheet_{self.images:08d}.png")
 
@@ -147,13 +154,15 @@ def main() -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=90.0, help="how long to train; the rate falls until then")
     budget.add_argument("--images", type=int, help="the same, in photographs")
-    parser.add_argument("--size", type=int, default=96, help="of the photographs (96)")
+    parser.add_argument("--size", type=int, default=128, help="of the photographs (128)")
     parser.add_argument("--batch", type=int, default=32, help="photographs a step")
     parser.add_argument("--epsilon", type=float, default=1.5, help="the attack's largest L2 norm, for black 0, white 1")
     parser.add_argument("--attacks", type=int, default=2, help="gradient steps of the attack")
     parser.add_argument(
         "--rate", type=float, default=4e-4, help="the largest learning rate; fresh weights have thrice it"
     )
+    parser.add_argument("--constant", action="store_true", help="a learning rate that does not fall")
+    parser.add_argument("--keep", action="store_true", help="keep the weights of each checkpoint, for a mean of them")
     parser.add_argument("--every", type=float, default=10.0, help="minutes between checkpoints")
     parser.add_argument("--steps", type=int, default=0, help="draw a sheet of so many steps with each checkpoint")
     parser.add_argument("--seed", type=int, default=0)

@@ -21,7 +21,7 @@ from .. import nn
 from ..models.imagenet import load_efficientnet_lite
 
 T = 2.0  # the temperature
-SIZE = 144  # at which the teacher sees; at 96 pixels it is right less often
+SIZE = 160  # at which the teacher sees; at the size of the photographs it is right less often
 
 
 class Teacher(nn.Module):

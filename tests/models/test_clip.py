@@ -151,7 +151,7 @@ def test_other_files_are_refused(tmp_path):
 def test_the_embedded_network_is_there():
     network = load_network()
     assert (ASSETS / "clip.safetensors").stat().st_size <= 12 << 20
-    assert "cat" in network.labels and len(network.labels) == 12 and network.size == 96
+    assert "cat" in network.labels and len(network.labels) == 12 and network.size == 128
     assert {"provenance", "evaluation"} <= network.about.keys()
 
 

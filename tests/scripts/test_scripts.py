@@ -17,6 +17,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from chapter14.models.clip_file import load_clip
+
 from ..small_clip import as_embedded
 
 pytestmark = pytest.mark.slow
@@ -67,11 +69,15 @@ def test_train_and_evaluate(photographs, tmp_path):
     shutil.copy(tmp_path / "clip.safetensors", first)
     said = run("evaluate_clip.py", photographs, first, "--each", 2, "--out", out)
     assert "zero-shot" in said and out.exists()
-    run("train_clip.py", photographs, "--out", tmp_path, "--images", 16, *small)
+    run("train_clip.py", photographs, "--out", tmp_path, "--images", 16, "--constant", "--keep", *small)
+    assert (tmp_path / "clip_00000016.safetensors").read_bytes() == (tmp_path / "clip.safetensors").read_bytes()
     both = first, tmp_path / "clip.safetensors"
     run("evaluate_clip.py", photographs, *both, "--each", 2, "--out", out)
     a, b, mean = (load_file(path) for path in (*both, out))
     assert any(not torch.equal(a[name], b[name]) for name in a)
+    larger = "--batch", 4, "--size", 48, "--images", 4
+    run("train_clip.py", photographs, "--start", first, "--out", tmp_path / "larger", *larger)
+    assert load_clip(tmp_path / "larger" / "clip.safetensors")[0].config.size == 48
     for name in a:
         torch.testing.assert_close(mean[name].float(), (a[name].float() + b[name].float()) / 2, rtol=2e-3, atol=2e-3)
 

@@ -16,6 +16,7 @@ from chapter14.visualization.optimization.descent import StepPlan, descend
 from chapter14.visualization.optimization.optimize import find_recipe
 from chapter14.visualization.optimization.recipe import (
     EMBEDDED,
+    EMBEDDED_INNER,
     inner_recipe,
     output_recipe,
     start_recipe,
@@ -164,6 +165,7 @@ def test_adam_takes_the_steps_of_torchs():
 def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
     other, out = Pretrained(convolutions(), 64), [label(1)]
     assert find_recipe(network, out) == EMBEDDED == find_recipe(network, out, image=EMBEDDED.image)
+    assert find_recipe(network, [channel("image.stages.3", 1)]) == EMBEDDED_INNER
     assert find_recipe(other, out, start=torch.zeros(3, 64, 64)) == start_recipe(other)
     recipe = find_recipe(other, out)
     assert recipe == output_recipe(other, (64, 64)) and recipe.path_length is None
