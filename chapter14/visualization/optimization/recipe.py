@@ -48,7 +48,7 @@ class Recipe:
 
 STEPS = 200  # of the recipes for other networks
 EMBEDDED = Recipe(
-    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.5, 1, degrees=5)), 48, (0.4, 0.7), path_length=5
+    Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.6, 1, degrees=5)), 48, (0.4, 0.7), path_length=5
 )
 EMBEDDED_INNER = replace(EMBEDDED, transforms=(Flip(), ResizedCrop(0.7, 1, degrees=5)))
 NOISE = 0.02
