@@ -189,7 +189,7 @@ def drawn(network, image, **options):
 @each_image
 def test_each_image_descends(image, trained):
     x, history, *_ = drawn(trained, image)
-    assert x.shape == (2, image.channels, 96, 96) and x.abs().max() <= 1
+    assert x.shape == (2, image.channels, 128, 128) and x.abs().max() <= 1
     assert (history[-1] < history[0]).all()
 
 
@@ -217,7 +217,7 @@ def test_a_network_that_takes_one_channel(image):
 
 
 def test_what_does_not_fit_is_said(network, tmp_path):
-    with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 96 x 96"):
+    with pytest.raises(ValueError, match=r"Fourier\(64\): expects pictures 64 pixels wide; this is 128 x 128"):
         drawn(network, Fourier(64))
     with pytest.raises(ValueError, match=r"needs a background: transforms=\(Composite\(\), ...\)"):
         drawn(network, Alpha(Pixels()), transforms=TRANSFORMS)

@@ -1,8 +1,7 @@
 """How a picture is drawn unless the caller says otherwise: parameterization, transforms, steps.
 
-    EMBEDDED        for the output of the embedded network, whose gradient is smooth: a pyramid in decorrelated colours,
-                    random crops, steps of given lengths, and descents from mixtures of the picture with noise
-    EMBEDDED_INNER  for its layers: the same, with larger crops, which move a place less
+    EMBEDDED        for the embedded network, whose gradient is smooth: a pyramid in decorrelated colours, random crops,
+                    steps of given lengths, and descents from mixtures of the picture with noise
     output_recipe   for the output of any other network, as a class: Fourier coefficients in decorrelated colours,
                     bounded, by Adam, seen in crops of several sizes, at 5/7 of the picture's size if the network takes
                     it
@@ -50,7 +49,6 @@ STEPS = 200  # of the recipes for other networks
 EMBEDDED = Recipe(
     Decorrelated(Pyramid(noise=0.05)), (Flip(), ResizedCrop(0.6, 1, degrees=5)), 48, (0.4, 0.7), path_length=5
 )
-EMBEDDED_INNER = replace(EMBEDDED, transforms=(Flip(), ResizedCrop(0.7, 1, degrees=5)))
 NOISE = 0.02
 INNER_NOISE = 0.3  # in plain grey, many neurons behind a relu are dead
 
@@ -94,12 +92,11 @@ def default_recipe(
     network: Pretrained, objectives: Sequence[Objective], size: tuple[int, int], image: Image | None, start: bool
 ) -> Recipe:
     """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
-    output = frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}
     if isinstance(network.model, CLIP):
-        recipe = EMBEDDED if output else EMBEDDED_INNER
+        recipe = EMBEDDED
     elif start:
         recipe = start_recipe(network)
-    elif output:
+    elif frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}:
         recipe = output_recipe(network, size)
     else:
         recipe = inner_recipe(network, size)

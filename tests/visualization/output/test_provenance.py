@@ -27,7 +27,7 @@ from chapter14.visualization.output.render import to_image
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
 
 OBJECTIVES = [label("cat"), channel("image.stages.3", 7)]
-OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(96)}
+OPTIONS = {"steps": 3, "cycles": (), "count": 2, "seed": 5, "image": Fourier(128)}
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +63,15 @@ def test_each_picture_has_its_record(its_records, drawn):
 
 def test_every_option_is_in_it_those_too_that_were_not_given(its_records):
     options = its_records[0].options
-    assert options["steps"] == 3 and options["cycles"] == [] and options["image"].startswith("Fourier(width=96")
+    assert options["steps"] == 3 and options["cycles"] == [] and options["image"].startswith("Fourier(width=128")
     assert options["transforms"][0] == "Flip()" and options["through_relu"] == 0
     assert not {"model", "objective", "on_step", "checkpoint"} & options.keys()
 
 
 def test_options_that_json_does_not_know_are_in_it_too(network, drawn):
-    options = OPTIONS | {"start": torch.zeros(3, 96, 96), "precision": torch.bfloat16, "on_step": print}
+    options = OPTIONS | {"start": torch.zeros(3, 128, 128), "precision": torch.bfloat16, "on_step": print}
     kept = describe(drawn, network, OBJECTIVES, options)[0].options
-    assert kept["start"].startswith("[3, 96, 96] ") and kept["precision"] == "torch.bfloat16"
+    assert kept["start"].startswith("[3, 128, 128] ") and kept["precision"] == "torch.bfloat16"
     json.dumps(kept)
 
 
