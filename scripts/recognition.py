@@ -101,7 +101,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a folder for the pictures")
     parser.add_argument("--model", choices=GOALS, default="imagenet")
     parser.add_argument("--classes", type=int, nargs="+", help="by number, instead of the twenty, or the twelve")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2, help="how many (2)")
+    parser.add_argument("--seed", type=int, default=0, help="the first (0)")
     parser.add_argument("--size", type=int, help="of the pictures, instead of the network's")
     parser.add_argument("--steps", type=int, help="instead of the default")
     parser.add_argument("--lucent", action="store_true", help="lucent, in as many steps as the same time allows")
@@ -125,7 +126,7 @@ def main() -> None:
     for name, draw in draws.items():
         pictures, captions, ranks, took = [], [], [], 0.0
         for i, classes in targets.items():
-            for seed in range(options.seeds):
+            for seed in range(options.seed, options.seed + options.seeds):
                 begin = time.process_time()
                 x = draw(i, seed)
                 took += time.process_time() - begin

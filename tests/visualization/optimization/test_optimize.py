@@ -38,7 +38,7 @@ def trained():
 
 
 def short(network, objective, **options):
-    return visualize(network, objective, **{"steps": 24, "cycles": (), "count": 2} | options)
+    return visualize(network, objective, **{"steps": 12, "cycles": (), "count": 2} | options)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def short(network, objective, **options):
 )
 def test_each_objective_rises(objective, trained):
     history = short(trained, objective).history
-    assert history.shape == (24, 2) and (history[-1] < history[0]).all()
+    assert history.shape == (12, 2) and (history[-1] < history[0]).all()
 
 
 def test_a_seed_repeats_the_pictures_exactly(network):
