@@ -26,6 +26,9 @@ from ..core.bilinear_map import BiasedMap, BilinearMap
 from ..core.branch import broadcast_to, sum_to_size
 from ..core.complex import conj
 
+#: Read once: the compiler breaks its graph at the call.
+_HAS_ONEDNN = torch.backends.mkldnn.is_available()
+
 
 class Slide(NamedTuple):
     """How the kernel slides over the image: one number an axis."""
@@ -164,8 +167,7 @@ Conv.fused, ConvTranspose.fused = FusedConv, FusedConvTranspose
 def _is_by_channel(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> bool:
     """Whether each channel has its own kernel, larger than 3 x 3: then torch's kernel is up to twenty times slower."""
     alone = slide.groups == x.shape[1] == g.shape[1] and len(W_shape) == 4 and W_shape[2] * W_shape[3] > 9
-    fast = x.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
-    return alone and fast and is_eager(x, g)
+    return alone and _HAS_ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu" and is_eager(x, g)
 
 
 def _correlate_by_channel(x: Tensor, g: Tensor, W_shape: Sequence[int], slide: Slide) -> Tensor:
