@@ -20,7 +20,7 @@ from chapter14.files import NotWritten
 from chapter14.models import load
 from chapter14.models.load import load_network
 from chapter14.visualization import text
-from chapter14.visualization.optimization.optimize import find_recipe
+from chapter14.visualization.optimization.optimize import find_recipes
 from chapter14.visualization.output.provenance import read_provenance
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("small_embedded")]
@@ -46,7 +46,7 @@ def visualize(*arguments, status=0):
 
 def test_default_options_give_the_default_recipe():
     network, objectives = load_network(), [text("a photo of a dog")]
-    ours, python = make_recipe(options(), network, objectives, None), find_recipe(network, objectives)
+    ours, (python,) = make_recipe(options(), network, objectives, None), find_recipes(network, objectives)
     assert repr(ours.transforms) == repr([*python.transforms])
     assert dataclasses.replace(ours, transforms=python.transforms) == python
 

@@ -44,7 +44,7 @@ from chapter14.visualization import (
 from chapter14.visualization.activations.axes import channels_first
 from chapter14.visualization.images.colour import COLOURS, to_components
 from chapter14.visualization.optimization.descent import generators, white_noise
-from chapter14.visualization.optimization.optimize import find_recipe
+from chapter14.visualization.optimization.optimize import find_recipes
 from chapter14.visualization.output.animation import Film
 from chapter14.visualization.output.provenance import describe, read_provenance, save_with_provenance
 
@@ -384,9 +384,9 @@ def test_they_may_be_anywhere_and_move_with_the_picture():
 def test_by_default_the_other_channels_are_drawn():
     network, depth = Pretrained(with_depth(), 16, channels=4), torch.zeros(1, 16, 16)
     transforms = (AddChannels(depth), Flip())
-    recipe = find_recipe(network, [label(1)], transforms=transforms)
+    (recipe,) = find_recipes(network, [label(1)], transforms=transforms)
     assert recipe.image.channels == 3 and recipe.transforms == transforms
-    assert recipe.image == find_recipe(dataclasses.replace(network, channels=3), [label(1)]).image
+    assert recipe.image == find_recipes(dataclasses.replace(network, channels=3), [label(1)])[0].image
     drawn = visualize(network, label(1), transforms=transforms, steps=6)
     assert drawn.x.shape == (1, 3, 16, 16) and drawn.history[-1] < drawn.history[0]
 

@@ -16,7 +16,7 @@ from ...visualization.images.colour import Alpha, Bounded, Decorrelated, Grey
 from ...visualization.images.fourier import MACO, Fourier
 from ...visualization.images.image import Image, Pixels, Pyramid
 from ...visualization.objectives.objective import Objective
-from ...visualization.optimization.optimize import find_recipe
+from ...visualization.optimization.optimize import find_recipes
 from ...visualization.optimization.recipe import Recipe
 from ...visualization.output.dataset_examples import load_photograph
 from ...visualization.output.render import unreadable
@@ -37,8 +37,9 @@ def make_recipe(
 ) -> Recipe:
     """The arguments of `visualize` that the options or else the network determine."""
     size, cycles = picture_size(options, network), parse_cycles(options)
-    find = functools.partial(find_recipe, network, objectives, size, options.steps, cycles, start=start)
-    default = find()
+    # one objective stands for all: the options ask for sentences, classes or one layer
+    find = functools.partial(find_recipes, network, objectives[:1], size, options.steps, cycles, start=start)
+    (default,) = find()
     image, rate, path_length = make_image(options, default.image), options.rate, options.path_length
     if rate is None and path_length is None and not options.image:
         rate = default.rate
@@ -46,7 +47,8 @@ def make_recipe(
         transforms = make_transforms(options)
     else:
         transforms = [*([Composite()] if options.alpha else []), *default.transforms]
-    return find(image=image, path_length=path_length, rate=rate, transforms=transforms)
+    (recipe,) = find(image=image, path_length=path_length, rate=rate, transforms=transforms)
+    return recipe
 
 
 def make_image(options: argparse.Namespace, default: Image) -> Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from ... import functional as F
 from ...models.load import load_network
 from ...models.pretrained import Pretrained, input_channels
 from ...models.state_dict import fingerprint
-from ..activations.hooks import PICTURE, frozen_parameters
+from ..activations.hooks import OUTPUT, PICTURE, frozen_parameters
 from ..images.colour import Alpha, array_shape, in_range, linear_part
 from ..images.image import Image
 from ..objectives.objective import Objective, text
@@ -141,8 +142,9 @@ def visualize(
     if not several:
         raise ValueError("visualize: there is no objective.")
     objectives = [text(o) if isinstance(o, str) else o for o in several]
-    recipe = find_recipe(network, objectives, size, steps, cycles, image, start, path_length, rate, transforms)
-    image, steps, cycles, transforms = recipe.image, recipe.steps, recipe.cycles, recipe.transforms
+    recipes = find_recipes(network, objectives, size, steps, cycles, image, start, path_length, rate, transforms)
+    recipe = recipes[0]  # the others' images and transforms may differ, no more
+    steps, cycles = recipe.steps, recipe.cycles
     if count < 1 or steps < 1 or (batch is not None and batch < 1):
         raise ValueError(f"visualize: count, steps and batch are at least 1; they are {count}, {steps} and {batch}.")
     if not all(0 <= a < 1 for a in cycles) or through_relu < 0:
@@ -152,19 +154,21 @@ def visualize(
         )
     objectives = [o for o in objectives for _ in range(count)]
     seeds = [seed + i for _ in several for i in range(count)]
-    settings = Settings(transforms, through_relu, precision, compile)
+    of = {id(r): (r.image, Settings(r.transforms, through_relu, precision, compile)) for r in recipes}
+    images, settings = zip(*(of[id(r)] for r in recipes for _ in range(count)), strict=True)
     x, plan = _start(network, len(seeds), size, recipe, start)
-    _check_image(image, x, transforms)
+    for drawn, how in of.values():
+        _check_image(drawn, x, how.transforms)
     adam = recipe.rate is not None
-    call = _call(network, objectives, seeds, image, plan, adam, settings, start) if checkpoint else {}
+    call = _call(network, objectives, seeds, images, plan, adam, settings, start) if checkpoint else {}
     done = Checkpoint(Path(checkpoint) if checkpoint else None, call, resume, x.device)
     with torch.inference_mode(False), torch.enable_grad(), frozen_parameters(network.model), done:
         while (first := len(done)) < len(seeds):
             theta, moments = done.state.current[:2] if done.state.current else (None, None)
-            n = _batch(batch, network, objectives[first:], x[first:], settings) if theta is None else len(theta)
+            n = _batch(batch, network, objectives[first:], x[first:], settings[first:]) if theta is None else len(theta)
             these = slice(first, first + n)
-            with cost_function(network, objectives[these], settings) as J:
-                for step in descend(J, image, x[these], seeds[these], plan, done.steps, theta, moments, adam):
+            with cost_function(network, objectives[these], settings[first]) as J:
+                for step in descend(J, images[first], x[these], seeds[these], plan, done.steps, theta, moments, adam):
                     if step.i <= through_relu and all(PICTURE in o.layers != {PICTURE} for o in objectives[these]):
                         step = step._replace(alive=step.alive & _has_network_gradient(J, step, seeds[these]))
                     _check(step, done.steps, objectives[these], whole=n == len(seeds))
@@ -174,14 +178,15 @@ def visualize(
             done.finish_batch()
         done.flush()  # here, as an interrupt may come between the end of this block and `__exit__`
         thetas, _, Js, alive, importance = zip(*done.state.finished, strict=True)
-        x = torch.cat([image.picture(theta.detach()) for theta in thetas])
-        noise = _noise(image, x, seeds, plan)
+        firsts = itertools.accumulate((len(theta) for theta in thetas[:-1]), initial=0)
+        x = torch.cat([images[first].picture(theta.detach()) for first, theta in zip(firsts, thetas, strict=True)])
+        noise = _noise(images, x, seeds, plan)
     history = torch.cat([torch.stack(J) for J in Js], 1)
-    x, mean, alpha = in_range(image, x), torch.cat(importance) / len(history), isinstance(image, Alpha)
+    x, mean, alpha = in_range(recipe.image, x), torch.cat(importance) / len(history), isinstance(recipe.image, Alpha)
     return Visualization(x, history, torch.cat(alive), mean, noise, alpha)
 
 
-def find_recipe(
+def find_recipes(
     network: Pretrained,
     objectives: Sequence[Objective],
     size: int | tuple[int, int] | None = None,
@@ -192,26 +197,34 @@ def find_recipe(
     path_length: float | None = None,
     rate: float | None = None,
     transforms: Sequence[Transform] | None = None,
-) -> Recipe:
-    """The recipe that `visualize` follows with these arguments, defaults included."""
+) -> list[Recipe]:
+    """The recipes that `visualize` follows with these arguments, defaults included, one for each objective."""
     if path_length is not None and rate is not None:
         raise ValueError("visualize: path_length is of steps of given lengths, and rate is Adam's; give one of them.")
-    if image is not None and array_shape(image) is not None:
-        recipe = Recipe(image, (), STEPS, (), path_length=image.path_length)
-    else:
-        sides = _sides(network.size if size is None else size)
-        drawn = max(network.channels - added_channels(transforms or ()), 1)
-        seen = dataclasses.replace(network, channels=drawn) if drawn != network.channels else network
-        recipe = default_recipe(seen, objectives, sides, image, start is not None)
     own = path_length is None and rate is None
-    return Recipe(
-        recipe.image,
-        recipe.transforms if transforms is None else transforms,
-        recipe.steps if steps is None else steps,
-        () if start is not None else recipe.cycles if cycles is None else cycles,
-        recipe.rate if own else rate,
-        recipe.path_length if own else path_length,
-    )
+
+    def find(inner: bool) -> Recipe:
+        if image is not None and array_shape(image) is not None:
+            recipe = Recipe(image, (), STEPS, (), path_length=image.path_length)
+        else:
+            sides = _sides(network.size if size is None else size)
+            drawn = max(network.channels - added_channels(transforms or ()), 1)
+            seen = dataclasses.replace(network, channels=drawn) if drawn != network.channels else network
+            recipe = default_recipe(seen, inner, sides, image, start is not None)
+        return Recipe(
+            recipe.image,
+            recipe.transforms if transforms is None else transforms,
+            recipe.steps if steps is None else steps,
+            () if start is not None else recipe.cycles if cycles is None else cycles,
+            recipe.rate if own else rate,
+            recipe.path_length if own else path_length,
+        )
+
+    inner = [not o.layers <= {OUTPUT, PICTURE} for o in objectives]
+    found = {kind: find(kind) for kind in set(inner)}
+    if len(found) == 2 and found[True] == found[False]:  # then they are drawn as one batch
+        found[True] = found[False]
+    return [found[kind] for kind in inner]
 
 
 def number_of_steps(recipe: Recipe) -> int:
@@ -219,13 +232,14 @@ def number_of_steps(recipe: Recipe) -> int:
     return len(plan_steps(recipe.steps, recipe.cycles))
 
 
-def _noise(image: Image, x: Tensor, seeds: Sequence[int], plan: Sequence[StepPlan]) -> Tensor:
+def _noise(images: Sequence[Image], x: Tensor, seeds: Sequence[int], plan: Sequence[StepPlan]) -> Tensor:
     """[B], the correlation of the pictures with the noise that their last descent began with; not of what is given."""
     last = max((i for i, step in enumerate(plan) if step.mix is not None), default=None)
     if last is None:
         return x.new_zeros(len(x))
-    noise = torch.cat([white_noise(image, own[None], generators([s], last)) for own, s in zip(x, seeds, strict=True)])
-    linear = linear_part(image)
+    each = zip(images, x, seeds, strict=True)
+    noise = torch.cat([white_noise(image, own[None], generators([s], last)) for image, own, s in each])
+    linear = linear_part(images[0])
     x = linear.picture(linear.parameters(x))
     a, b = (t - t.mean(1, keepdim=True) for t in (x.flatten(1), noise.flatten(1)))
     return torch.nn.functional.cosine_similarity(a, b)
@@ -294,13 +308,13 @@ def _check_image(image: Image, x: Tensor, transforms: Sequence[Transform]) -> No
 
 
 def _batch(
-    batch: int | None, network: Pretrained, objectives: Sequence[Objective], x: Tensor, settings: Settings
+    batch: int | None, network: Pretrained, objectives: Sequence[Objective], x: Tensor, settings: Sequence[Settings]
 ) -> int:
-    """The size of the next batch."""
+    """The size of the next batch: of pictures with the same settings."""
     if batch is None and len(x) > 1:
-        with cost_function(network, objectives[:1], settings) as J:
+        with cost_function(network, objectives[:1], settings[0]) as J:
             batch = largest_batch(lambda x: J(0, x, generators([0], 0)), x[:1])
-    n = min(batch or 1, len(x))
+    n = sum(1 for _ in itertools.takewhile(lambda one: one is settings[0], settings[: batch or 1]))
     while n < len(x) and objectives[n].together and objectives[n] is objectives[n - 1]:
         n += 1
     return n
@@ -331,10 +345,10 @@ def _call(
     network: Pretrained,
     objectives: Sequence[Objective],
     seeds: Sequence[int],
-    image: Image,
+    images: Sequence[Image],
     plan: Sequence[StepPlan],
     adam: bool,
-    settings: Settings,
+    settings: Sequence[Settings],
     start: Tensor | None,
 ) -> dict[str, Any]:
     """The arguments that determine the pictures, for the checkpoint."""
@@ -344,8 +358,8 @@ def _call(
         "given": {name: identity(value) for name, value in network.given.items()},
         "objectives": [f"{o.name} ({identities[id(o)]})" for o in objectives],
         "seeds": list(seeds),
-        "image": repr(image),
-        "settings": re.sub(" at 0x[0-9a-f]+", "", repr(settings)),
+        "image": [repr(image) for image in images],
+        "settings": [re.sub(" at 0x[0-9a-f]+", "", repr(one)) for one in settings],
         "steps": [list(step) for step in plan],
         "rule": "adam" if adam else "length",
         "start": None if start is None else fingerprint({"start": start}),

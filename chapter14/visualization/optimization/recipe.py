@@ -22,11 +22,10 @@ import torch
 
 from ...models.clip import CLIP
 from ...models.pretrained import Pretrained
-from ..activations.hooks import OUTPUT, PICTURE, activations
+from ..activations.hooks import OUTPUT, activations
 from ..images.colour import Bounded, Decorrelated
 from ..images.fourier import Fourier
 from ..images.image import Image, Pixels, Pyramid
-from ..objectives.objective import Objective
 from ..transforms.move import Flip
 from ..transforms.presets import ROBUST, TRANSFORMS
 from ..transforms.transform import Transform
@@ -88,18 +87,17 @@ def _takes(network: Pretrained, size: tuple[int, int]) -> bool:
     return True
 
 
-def default_recipe(
-    network: Pretrained, objectives: Sequence[Objective], size: tuple[int, int], image: Image | None, start: bool
-) -> Recipe:
-    """The recipe for pictures of this size, (height, width), with this image, from a start or from noise."""
+def default_recipe(network: Pretrained, inner: bool, size: tuple[int, int], image: Image | None, start: bool) -> Recipe:
+    """The recipe for pictures of this size, (height, width), with this image, from a start or from noise.
+
+    inner: whether the objective is of a layer inside, and not of the output.
+    """
     if isinstance(network.model, CLIP):
         recipe = EMBEDDED
     elif start:
         recipe = start_recipe(network)
-    elif frozenset[str]().union(*(o.layers for o in objectives)) <= {OUTPUT, PICTURE}:
-        recipe = output_recipe(network, size)
     else:
-        recipe = inner_recipe(network, size)
+        recipe = inner_recipe(network, size) if inner else output_recipe(network, size)
     if image is None or image == recipe.image:
         return recipe
     return replace(recipe, image=image, rate=None, path_length=image.path_length)

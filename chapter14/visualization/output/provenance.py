@@ -28,14 +28,15 @@ from ...models.state_dict import fingerprint
 from ...version import __version__
 from ..objectives.objective import Objective, text
 from ..optimization.checkpoint import differences
-from ..optimization.optimize import Visualization, as_pretrained, find_recipe, visualize
+from ..optimization.optimize import Visualization, as_pretrained, find_recipes, visualize
+from ..optimization.recipe import Recipe
 from .render import check_image_path, readable_formats, save_image, unreadable
 
 KEY = "chapter14"
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 MAX_BYTES = 2**24
 #: Arguments of `visualize` whose default depends on the network.
-RECIPE = [name for name in inspect.signature(find_recipe).parameters if name not in ("network", "objectives")]
+RECIPE = [name for name in inspect.signature(find_recipes).parameters if name not in ("network", "objectives")]
 #: Arguments of `visualize` that are stored elsewhere, or do not affect the picture.
 OMITTED = {"model", "objective", "seed", "checkpoint", "resume", "on_step"}
 
@@ -88,10 +89,14 @@ def describe(
     own = {name: call.arguments[name] for name in RECIPE}
     objectives = [text(o) if isinstance(o, str) else o for o in several]
     pretrained = as_pretrained(network, own["size"], own["image"], call.arguments["given"])
-    recipe = find_recipe(pretrained, objectives, **own)
-    followed = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    values = call.arguments | followed | {"given": pretrained.given or None}
-    arguments = {name: _to_json(value) for name, value in values.items() if name not in OMITTED}
+    given = {"given": pretrained.given or None}
+
+    def arguments(recipe: Recipe) -> dict[str, Any]:
+        followed = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+        values = call.arguments | followed | given
+        return {name: _to_json(value) for name, value in values.items() if name not in OMITTED}
+
+    recipes = find_recipes(pretrained, objectives, **own)
     module = pretrained.model
     weights, versions = fingerprint(module.state_dict()), current_versions()
     return [
@@ -100,14 +105,16 @@ def describe(
             model=model or type(module).__name__,
             weights=weights,
             seed=seed + i,
-            options=arguments,
+            options=arguments(recipe),
             versions=versions,
             history=[float(f"{J:.6g}") for J in drawn.history[:, b].tolist()],
             alive=bool(drawn.alive[b]),
             quality=dict(quality[b]) if quality else {},
             command=list(commands[b]) if commands else [],
         )
-        for b, (o, i) in enumerate((o, i) for o in several for i in range(count))
+        for b, (o, recipe, i) in enumerate(
+            (o, r, i) for o, r in zip(several, recipes, strict=True) for i in range(count)
+        )
     ]
 
 

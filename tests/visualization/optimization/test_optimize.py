@@ -1,5 +1,6 @@
 """Section 14.9's pictures: J falls, seeds repeat, and nothing of the network is changed."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -13,13 +14,14 @@ from chapter14.models.load import Pretrained, load_network
 from chapter14.visualization import DeadNeuron, Pixels, ResizedCrop, channel, label, neuron, text, visualize
 from chapter14.visualization.optimization.cost import Settings
 from chapter14.visualization.optimization.descent import StepPlan, descend
-from chapter14.visualization.optimization.optimize import find_recipe
+from chapter14.visualization.optimization.optimize import find_recipes
 from chapter14.visualization.optimization.recipe import (
     EMBEDDED,
     inner_recipe,
     output_recipe,
     start_recipe,
 )
+from chapter14.visualization.output.provenance import describe
 from chapter14.visualization.transforms.move import Jitter
 
 from ...small_clip import TRAINED
@@ -163,20 +165,37 @@ def test_adam_takes_the_steps_of_torchs():
 
 def test_the_recipe_depends_on_the_network_and_yields_to_what_is_given(network):
     other, out = Pretrained(convolutions(), 64), [label(1)]
-    assert find_recipe(network, out) == EMBEDDED == find_recipe(network, out, image=EMBEDDED.image)
-    assert find_recipe(other, out, start=torch.zeros(3, 64, 64)) == start_recipe(other)
-    recipe = find_recipe(other, out)
+    assert find_recipes(network, out) == [EMBEDDED] == find_recipes(network, out, image=EMBEDDED.image)
+    assert find_recipes(other, out, start=torch.zeros(3, 64, 64)) == [start_recipe(other)]
+    (recipe,) = find_recipes(other, out)
     assert recipe == output_recipe(other, (64, 64)) and recipe.path_length is None
-    assert (
-        find_recipe(other, [channel("0", 1)])
-        == inner_recipe(other, (64, 64))
-        == find_recipe(other, [*out, neuron("0", 1)])
-    )
-    assert find_recipe(other, out, steps=3) == replace(recipe, steps=3)
-    assert find_recipe(other, out, path_length=2.0) == replace(recipe, rate=None, path_length=2.0)
-    assert find_recipe(other, out, image=Pixels()) == replace(recipe, image=Pixels(), rate=None, path_length=0.9)
+    assert find_recipes(other, [*out, channel("0", 1)]) == [recipe, inner_recipe(other, (64, 64))]
+    assert find_recipes(other, out, steps=3) == [replace(recipe, steps=3)]
+    assert find_recipes(other, out, path_length=2.0) == [replace(recipe, rate=None, path_length=2.0)]
+    assert find_recipes(other, out, image=Pixels()) == [replace(recipe, image=Pixels(), rate=None, path_length=0.9)]
     with pytest.raises(ValueError, match="give one of them"):
-        find_recipe(other, out, path_length=1.0, rate=0.1)
+        find_recipes(other, out, path_length=1.0, rate=0.1)
+
+
+def test_a_picture_does_not_depend_on_what_is_drawn_beside_it(tmp_path):
+    """A class and a neuron inside have other transforms and noise; also after an interrupt between them."""
+    other, both = Pretrained(convolutions(), 32), [label(1), neuron("0", 1)]
+    alone = [chapter14.visualize(other, o, count=2, steps=4) for o in both]
+    beside = chapter14.visualize(other, both, count=2, steps=4, batch=3)
+    assert_close(beside.x, torch.cat([one.x for one in alone]))
+    assert_close(beside.history, torch.cat([one.history for one in alone], 1))
+
+    def interrupt(step):
+        if (taken := next(steps)) == 5:
+            raise KeyboardInterrupt
+        assert taken < 5
+
+    steps, how = itertools.count(), {"count": 2, "steps": 4, "checkpoint": tmp_path / "part"}
+    with pytest.raises(KeyboardInterrupt):
+        chapter14.visualize(other, both, on_step=interrupt, **how)
+    assert_close(chapter14.visualize(other, both, resume=True, **how).x, beside.x)
+    first, *_, last = describe(beside, other, both, {"count": 2, "steps": 4})
+    assert first.options["transforms"] != last.options["transforms"]
 
 
 def test_crops_are_seen_smaller_where_the_network_takes_it():
@@ -187,7 +206,7 @@ def test_crops_are_seen_smaller_where_the_network_takes_it():
         (convolutions(), True, None),
         (one_size, False, None),
     ):
-        recipe = find_recipe(Pretrained(model, 64, fixed=fixed), [label(1)])
+        (recipe,) = find_recipes(Pretrained(model, 64, fixed=fixed), [label(1)])
         assert [t.size for t in recipe.transforms if isinstance(t, ResizedCrop)] == [size]
     assert chapter14.visualize(one_size, label(1), size=64, steps=2).history[1] < 0
 
