@@ -11,6 +11,7 @@ a and b broadcast, which is a branch (section 14.7): in the backward pass `sum_t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -165,25 +166,28 @@ gate: Callable[[Tensor, Tensor], Tensor] = Gate.of  # x times the bool mask [*x]
 keep: Callable[[Tensor, Tensor], Tensor] = Keep.of  # x where the bool mask [*x] is True, else 0
 
 
-def add(input: Tensor, other: Tensor | float) -> Tensor:
-    """input + other, broadcast, as `torch.add`."""
-    if isinstance(other, Tensor):
-        return plus(input, other)
-    return shift(input, other)
+def add(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """input + other, broadcast, as `torch.add`. One of the two may be a number."""
+    a, b = _tensor_first(input, other)
+    return plus(a, b) if isinstance(b, Tensor) else shift(a, b)
 
 
-def sub(input: Tensor, other: Tensor | float) -> Tensor:
-    """input - other, broadcast, as `torch.sub`."""
-    if isinstance(other, Tensor):
-        return minus(input, other)
-    return shift(input, -other)
+def sub(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """input - other, broadcast, as `torch.sub`. One of the two may be a number."""
+    a, b = _tensor_first(input, other)
+    if isinstance(b, Tensor):
+        return minus(a, b)
+    return shift(a, -b) if isinstance(input, Tensor) else shift(scale(a, -1), b)
 
 
-def mul(input: Tensor, other: Tensor | float) -> Tensor:
-    """input times other, entry by entry, broadcast, as `torch.mul`."""
-    if isinstance(other, Tensor):
-        return times(input, other)
-    return scale(input, other)
+def mul(input: Tensor | float, other: Tensor | float) -> Tensor:
+    """input times other, entry by entry, broadcast, as `torch.mul`. One of the two may be a number."""
+    a, b = _tensor_first(input, other)
+    return times(a, b) if isinstance(b, Tensor) else scale(a, b)
+
+
+def _tensor_first(a: Tensor | complex, b: Tensor | complex) -> tuple[Any, Any]:
+    return (b, a) if isinstance(a, int | float | complex) and isinstance(b, Tensor) else (a, b)
 
 
 def sum_along(x: Tensor, dim: int | Sequence[int]) -> Tensor:
