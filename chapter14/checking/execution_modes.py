@@ -44,7 +44,10 @@ def _with_graph(x_out: list[Tensor], inputs: tuple) -> list[Tensor]:
 def _assert_made_of_layers(tensors: list[Tensor], *allowed: str) -> None:
     if tensors := [t for t in tensors if t.grad_fn is not None]:
         native = sorted(audit(tensors).native.keys() - {*allowed})
-        assert not native, f"the backward pass uses native operations: {', '.join(native)}"
+        assert not native, (
+            f"the backward pass uses native operations: {', '.join(native)}. Their counterparts are in "
+            "chapter14.functional: 1 - s is sub(1, s)"
+        )
 
 
 def backward_once_agrees(case: Case) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -74,11 +77,28 @@ def cost(check: str, error: Exception) -> str | None:
 LONGEST = 400
 
 
+#: Code in these folders is not the author's of a layer.
+OTHERS = tuple(str(folder) + os.sep for folder in (Path(__file__).parent.parent, Path(torch.__file__).parent))
+
+
 def in_one_line(error: Exception) -> str:
-    """The error, with its kind where it is not of a check, and without what is too long to be read."""
+    """The error, with its kind and its line where it is not of a check, and without what is too long to be read."""
     message = " ".join(str(error).split())
     message = message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
-    return message if type(error) is AssertionError else f"{type(error).__name__}: {message}"
+    return message if type(error) is AssertionError else f"{type(error).__name__}: {message}{_in_the_layer(error)}"
+
+
+def _in_the_layer(error: Exception) -> str:
+    """The last line of the layer's own code that the error came from, and what may be missing there."""
+    called = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in called if not frame.filename.startswith((*OTHERS, "<"))]
+    if not frames:
+        return ""
+    last = frames[-1]
+    where = f" ({Path(last.filename).name}:{last.lineno}, in {last.name})"
+    if "None" in str(error) and any(frame.name == "jvp" for frame in frames):
+        where += "; `jvp` receives None for an input without a tangent"
+    return where
 
 
 def precision(case: Case) -> torch.dtype:

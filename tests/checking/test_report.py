@@ -546,3 +546,45 @@ def test_memory_is_explained():
         "`backward` returns None for the others"
     )
     assert "`needs` has True" in of["memory_at_most_native"]
+
+
+class ScaleOfTwo(chapter14.Layer):
+    """x_out = x w, whose jvp forgets that one of the two may have no tangent."""
+
+    @staticmethod
+    def forward(x, w):
+        return x * w
+
+    @staticmethod
+    def backward(needs, g, x, w):
+        return F.mul(g, w) if needs[0] else None, F.mul(g, x) if needs[1] else None
+
+    @staticmethod
+    def jvp(tangents, x, w):
+        return F.add(F.mul(tangents[0], w), F.mul(tangents[1], x))
+
+
+def test_an_exception_in_a_layer_is_reported_with_its_line_and_a_missing_tangent_is_named():
+    reasons = " ".join(v.reason for v in report(ScaleOfTwo, "B N, B N").causes)
+    line = ScaleOfTwo.jvp.__code__.co_firstlineno + 2
+    assert f"(test_report.py:{line}, in jvp); `jvp` receives None for an input without a tangent" in reasons
+
+
+class TwiceByHand(chapter14.Layer):
+    @staticmethod
+    def forward(x):
+        return 2 * x
+
+    @staticmethod
+    def backward(needs, g, x):
+        return (2 * g,)
+
+    @staticmethod
+    def jvp(tangents, x):
+        return F.mul(tangents[0], 2)
+
+
+def test_a_native_operation_of_a_backward_pass_is_reported_with_where_its_counterpart_is():
+    reasons = {v.check: v.reason for v in report(TwiceByHand, "B N").causes}
+    says = "the backward pass uses native operations: MulBackward0. Their counterparts are in chapter14.functional"
+    assert reasons["backward_uses_layers_only"].startswith(says)
