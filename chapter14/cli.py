@@ -10,12 +10,13 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
 from .commands.shared.signals import interrupt_on_signals
 from .files import escaped
+from .models.pretrained import did_you_mean
 from .version import __version__
 from .visualization.activations.hooks import is_out_of_memory
 
@@ -38,7 +39,7 @@ ERRORS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb. Returns 0 on success, 1 if a check failed, 2 after an error, 130 after an interrupt."""
     given = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser("chapter14", description="Backpropagation by hand.")
+    parser = _Parser("chapter14", description="Backpropagation by hand.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     help = 'print what completes this command in a shell, as `eval "$(chapter14 --completion bash)"` in ~/.bashrc'
     parser.add_argument("--completion", action=_Completion, choices=("bash", "zsh", "tcsh"), help=help)
@@ -47,7 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         of_verb = verbs.add_parser(verb, help=help, formatter_class=argparse.RawDescriptionHelpFormatter)
         if verb in given or "--completion" in given:
             _command(verb).add_arguments(of_verb)
-    options = parser.parse_args(given)
+    options, unknown = parser.parse_known_args(given)
+    if unknown:
+        of_verb = verbs.choices[options.verb]
+        options_of_verb = [option for action in of_verb._actions for option in action.option_strings]
+        of_verb.error(
+            f"unrecognized: {' '.join(unknown)}.{did_you_mean(unknown[0].partition('=')[0], options_of_verb)}"
+        )
     prefix, formatted = f"chapter14 {options.verb}:", warnings.formatwarning
 
     def fail(message: str, status: int = 2) -> int:
@@ -73,6 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail("interrupted.", 130)
     finally:
         warnings.formatwarning = formatted
+
+
+class _Parser(argparse.ArgumentParser):
+    """Its errors are one line: the usage of `chapter14 visualize` has thirty."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}. `{self.prog} --help` explains the options.\n")
 
 
 class _Completion(argparse.Action):

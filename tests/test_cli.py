@@ -236,3 +236,30 @@ def test_visualize_says_what_cannot_be_done_and_leaves_nothing(arguments, messag
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error and error.startswith("chapter14 visualize: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["visualize", "--lits"], "chapter14 visualize: unrecognized: --lits. Did you mean: --list"),
+        (["visualize", "--channel"], "chapter14 visualize: argument --channel: expected one argument. `chapter14 vis"),
+        (["visualise"], "chapter14: argument verb: invalid choice: 'visualise'"),
+    ],
+)
+def test_a_wrong_option_is_one_line(arguments, says, capsys):
+    with pytest.raises(SystemExit, match="^2$"):
+        main(arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(says)
+
+
+def test_a_network_of_a_file_may_be_the_module_itself(file, capsys):
+    path = file("from torch import nn\nnet = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())\n")
+    assert main(["audit", f"{path}:net", "--size", "8"]) == 0
+    assert "the gradient: 100% by hand: 2 of 2 nodes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("how", [["--list"], ["--list", "embedded"]])
+def test_list_prints_the_layers_of_the_model(how, capsys):
+    assert main(["visualize", "--model", "embedded", *how]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("output ")

@@ -77,13 +77,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--again", type=Path, metavar="PICTURE", help="draw a picture again, from its provenance")
     add("--trust", action="store_true", help=f"with --again: {TRUST_HELP}")
     add("--overwrite", action="store_true", help=OVERWRITE)
-    add("--list", metavar="MODEL", help="print the layers of a network, and their shapes")
+    help = "print the layers of a network (--model's), and their shapes"
+    add("--list", nargs="?", const="", metavar="MODEL", help=help)
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns 0; or 130 after an interrupt, with the unfinished pictures written."""
     if options.list is not None:
-        network = load_network(options.list, options.weights or ("random" if ":" in options.list else None))
+        name = options.list or options.model
+        network = load_network(name, options.weights or ("random" if ":" in name else None))
         print(escaped(table(layers(network, picture_size(options, network))), keep="\n"))
         return 0
     if options.again is not None:

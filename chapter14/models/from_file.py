@@ -6,6 +6,8 @@
     def trained():                                          # or the module, and options,
         return Net(), {"size": 64, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "labels": ["cat"]}
 
+    net = Net()                                             # or the module itself
+
 The options are fields of `Pretrained`; without `channels`, pictures have those of the first convolution. For
 `chapter14 audit`, the second may be the inputs instead.
 """
@@ -55,12 +57,14 @@ def load_from_file(path: Path, factory: str, weights: str | Path | None) -> Pret
 
 
 def call_factory(path: Path, factory: str) -> tuple[nn.Module, Any]:
-    """The module that the function `factory` of a Python file returns, and {} or what it returns with it.
+    """The module that `factory` in a Python file is, or that it returns, and {} or what it returns with it.
 
     Raises:
         FileNotFoundError, ValueError: as `load_from_file`.
     """
     make = function_in_file(path, factory)
+    if isinstance(make, nn.Module):  # the file made it
+        return make, {}
     try:
         made = make()
     except Exception as error:

@@ -325,7 +325,7 @@ def test_listing_leaves_no_hooks_where_it_fails():
     "objective, error, message",
     [
         (channel("con", 1), ValueError, "con: the network has no such layer. Did you mean: conv"),
-        (channel("con", 1), ValueError, "`chapter14 visualize --list` has all"),
+        (channel("con", 1), ValueError, "`chapter14 visualize --list MODEL` has all"),
         (channel("aside", 1), ValueError, "aside: a picture does not pass through this layer"),
         (channel("windows", 1), ValueError, "has no row for each of 1 pictures; a layer around it may have"),
         (channel("conv", 6), IndexError, "conv: there is no channel 6; it has 6, 0 to 5"),

@@ -67,7 +67,7 @@ def activation_hooks(
         known = [name for name in modules if name]
         raise ValueError(
             f"{', '.join(unknown)}: the network has no such layer.{did_you_mean(unknown[0], known)} "
-            f"`chapter14 visualize --list` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
+            f"`chapter14 visualize --list MODEL` has all {len(known)}; and there are {OUTPUT} and {PICTURE}."
         )
     turned, one_input = tokens_first(network.model), network.one_input  # here, as Dynamo reads no cached property
     x_l: dict[str, Any] = {}
