@@ -89,6 +89,23 @@ def test_float32_gradient_far_from_0_is_as_exact_as_torchs(name, offset, scale):
             assert error <= max(2 * at_most, 1e-6)
 
 
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1), (10, 1), (1000, 1), (30000, 100), (0, 1e25)])
+def test_batch_norm_of_a_large_tensor_is_as_exact_as_torchs(offset, scale, learns):
+    """It is computed in plain operations, or by PyTorch's kernel where squares overflow in float32."""
+    torch.manual_seed(0)
+    x, w, b = torch.randn(4, 33, 64, 64) * scale + offset, torch.randn(33), torch.randn(33)
+
+    def of(ns, dtype):
+        running = torch.randn(33, generator=torch.Generator().manual_seed(1)).to(dtype), torch.ones(33, dtype=dtype)
+        wb = [t.to(dtype) if learns else None for t in (w, b)]
+        return ns.batch_norm(x.to(dtype), *running, *wb, training=True, momentum=0.2), *running
+
+    for true, native, ours in zip(of(N, torch.float64), of(N, torch.float32), of(F, torch.float32), strict=True):
+        error, at_most = (((m - true).abs().max() / true.abs().max()).item() for m in (ours, native))
+        assert error <= max(2 * at_most, 1e-6) if scale < 1e20 else torch.equal(ours, native)
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("shape", [(2, 7), (2, 7, 1)])
 def test_batch_norm_with_a_noncontiguous_weight(shape, training):

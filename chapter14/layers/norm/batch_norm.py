@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as native
 
 from ...layer.base import Layer
-from ...layer.modes import compiling
+from ...layer.modes import compiling, is_eager
 from ...layer.precision import is_low
 from ...layer.shape import ShapeError, check_floating, was_given
 from ..core import cache_blocks
@@ -36,7 +36,10 @@ class BatchNorm(Norm):
 
     @staticmethod
     def forward(x, w, b, running_mean, running_var, momentum, eps):
-        return native.batch_norm(x, running_mean, running_var, w, b, True, momentum, eps)
+        running = running_mean, running_var
+        if _is_large(x, w, b, *running) and (x_out := _in_few_passes(x, w, b, running, momentum, eps)) is not None:
+            return x_out
+        return native.batch_norm(x, *running, w, b, True, momentum, eps)
 
     @staticmethod
     def frame(shape, eps):
@@ -59,6 +62,40 @@ class BatchNorm(Norm):
         return g_in, g_w, g_b
 
 
+def _is_large(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether plain operations are faster than PyTorch's kernel, which sums floats in double precision."""
+    if x.numel() < 2**19 or not x.is_contiguous() or x.device.type != "cpu" or not is_eager(x, *others):
+        return False
+    return all(t is None or t.dtype == torch.float32 for t in (x, *others))
+
+
+def _in_few_passes(
+    x: Tensor, w: Tensor | None, b: Tensor | None, running: Sequence[Tensor | None], momentum: float, eps: float
+) -> Tensor | None:
+    """x_out in half the time of PyTorch's kernel; None where the squares of x overflow."""
+    n = x.numel() // x.shape[1]
+    mean, c, rest, variance = _centred(x.flatten(2))
+    if not variance.isfinite().all():
+        return None
+    for statistic, now in zip(running, (mean + rest, variance * (n / (n - 1))), strict=True):
+        if statistic is not None:
+            statistic.lerp_(now, momentum)
+    return native.batch_norm(c, rest, variance, w, b, False, 0.0, eps).view(x.shape)
+
+
+def _centred(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of x [B, C, S]: a mean μ [C], c = x - μ, the mean of c, which is rounding, and the variance of x [C].
+
+    μ is rounded at the size of x, which may be many times its spread.
+    """
+    n = x.shape[0] * x.shape[2]
+    mean = x.sum((0, 2)).div_(n)
+    c = x - mean.unsqueeze(1)
+    rest = c.sum((0, 2)).div_(n)
+    squares = torch.linalg.vector_norm(c, 2, 2).square_().sum(0)
+    return mean, c, rest, squares.div_(n).addcmul_(rest, rest, value=-1)
+
+
 def _as_rows(x: Tensor) -> Tensor:
     """[B, C, S] → [B S, C], of the same memory."""
     return x.transpose(1, 2).reshape(-1, x.shape[1])
@@ -67,19 +104,15 @@ def _as_rows(x: Tensor) -> Tensor:
 def _by_channels(g: Tensor, x: Tensor, into: Tensor | None, w: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
     """dJ/dw and dJ/db of some channels, and g_in, written `into`; [B, C, S], w [C, 1]."""
     n = x.shape[0] * x.shape[2]
-
-    def sums(t: Tensor) -> Tensor:
-        return t.sum((0, 2)).unsqueeze(1)
-
-    c = x - sums(x).div_(n)
-    c -= sums(c).div_(n)  # the mean of x is rounded at the size of x, which may be many times its spread
-    product = torch.square(c)
-    r = sums(product).div_(n).add_(eps).rsqrt_()
-    g_w, g_b = sums(torch.mul(g, c, out=product)).mul_(r), sums(g)
-    if into is not None:  # r w (g - mean g - x^ mean(g x^))
-        a = r if w is None else w * r
-        torch.mul(g, a, out=into).addcmul_(c, g_w * a * r / -n).add_(g_b * a / -n)
-    return g_w, g_b
+    _, c, rest, variance = _centred(x)
+    r, g_b = variance.add_(eps).rsqrt_(), g.sum((0, 2))
+    g_w = torch.mul(g, c, out=into).sum((0, 2)).addcmul_(rest, g_b, value=-1).mul_(r)
+    if into is not None:  # r w (g - mean g - x^ mean(g x^)), and x^ = (c - rest) r
+        a = r if w is None else w.squeeze(1) * r
+        by_c = (g_w * a).mul_(r).div_(-n)
+        shift = (g_b * a).div_(-n).addcmul_(by_c, rest, value=-1)
+        torch.addcmul(shift.unsqueeze(1), g, a.unsqueeze(1), out=into).addcmul_(c, by_c.unsqueeze(1))
+    return g_w.unsqueeze(1), g_b.unsqueeze(1)
 
 
 def _by_rows(g: Tensor, x: Tensor, into: Tensor | None, w: Tensor | None, eps: float) -> tuple[Tensor, Tensor]:
