@@ -9,13 +9,14 @@ gradients. So the gradients of each map are the two others, with the arguments i
 
 ATen's one fast kernel for `correlate` is the weight gradient of `convolution_backward`. It is used here as a forward
 primitive, a linear map like the others; it needs the shape of W, not its entries. Where each channel has a large kernel
-of its own, that kernel is slow, and `correlate` is a convolution.
+of its own, that kernel is slow, and `correlate` is a convolution. A backward pass that is not itself differentiated
+takes two of the maps from one call of that kernel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,11 +53,23 @@ _CONV_TRANSPOSE = torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_tra
 
 class _Convolution(BiasedMap):
     autocast = "lower"
+    transposed: ClassVar[bool]
 
     transpose_bias = staticmethod(sum_to_channels)
 
+    @classmethod
+    def backward_once(cls, needs, g, x, W, x_shape, W_shape, slide, *rest):
+        """Where both are needed, `transpose_a` and `transpose_b` by one call of ATen's kernel, faster than two."""
+        if not all(needs[:2]) or not g.numel() or g.is_complex() or _is_by_channel(x, g, W_shape, slide):
+            return cls.backward(needs, g, x, W, x_shape, W_shape, slide, *rest)
+        stride, padding, dilation, groups = slide
+        how = stride, padding, dilation, cls.transposed, *(rest or [(0,) * len(stride)]), groups
+        g_in = torch.ops.aten.convolution_backward(g, x, W, [g.shape[1]], *how, needs[:3])
+        return *g_in, *[None] * (1 + len(rest))
+
 
 class Conv(_Convolution):
+    transposed = False
     letters = {"x": "B C ...", "W": "M C/groups ...", "b": "M"}
 
     @staticmethod
@@ -74,6 +87,7 @@ class Conv(_Convolution):
 
 
 class ConvTranspose(_Convolution):
+    transposed = True
     letters = {"x": "B M ...", "W": "M C/groups ...", "b": "C"}
     title = "conv_transpose"
 
