@@ -1,9 +1,14 @@
-"""Where the package states each equation of the chapter, and the text of those that the lesson mentions.
+"""Where the package states each equation of the chapter, and the text and the line of those that the lesson mentions.
 
 docs/equations.md is written from this table by scripts/equations.py.
 """
 
 from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
 
 #: By equation: the file in the package, and the function, class or attribute in it.
 CODE = {
@@ -86,3 +91,47 @@ TEXT = {
     "14.46": "`g_{in} = g_{out}^b + g_{out}^a`",
     "14.47": "`∂J/∂θ = Σ_i ∂J/∂θ^i`",
 }
+
+#: Of the equations in TEXT: a part of the line, in the code above, that computes it; none: the code's first line.
+PART = {
+    "14.4": "g[l - 1], *dJdtheta =",
+    "14.9": "theta.detach().sub_(",
+    "14.11": "J = loss(",
+    "14.14": "L_W =",
+    "14.16": "L_x =",
+    "14.17": "return L_x, L_W, I",
+    "14.18": "linear(g, ",
+    "14.19": "(g_out @ L)",
+    "14.20": "sum_to_size(g, ",
+    "14.29": "return g",
+    "14.30": "torch.diag(",
+    "14.31": "g_in = slope_times(",
+    "14.33": "g_in = slope_times(",
+    "14.34": "row = (",
+    "14.35": "difference =",
+    "14.37": "torch.cat(",
+    "14.38": "return tuple(",
+    "14.39": "parts = split(",
+    "14.41": "torch.eye(n)",
+    "14.45": "torch.eye(",
+    "14.46": "functools.reduce(",
+    "14.47": "return torch.autograd.grad(",
+}
+
+
+def line(equation: str) -> tuple[int, str]:
+    """The number and the text of the line that computes an equation: `PART` in its code, as the file is now."""
+    file, name = CODE[equation]
+    source = (PACKAGE / file).read_text(encoding="utf-8")
+    node: ast.AST = ast.parse(source)
+    for part in name.split("."):
+        node = next(inside for inside in getattr(node, "body", []) if part in _names(inside))
+    lines, first, last = source.splitlines(), node.lineno, node.end_lineno  # type: ignore[attr-defined]
+    found = [k for k in range(first, last + 1) if PART.get(equation, "") in lines[k - 1]]
+    return found[0], lines[found[0] - 1].strip()
+
+
+def _names(statement: ast.AST) -> list[str]:
+    """What a statement defines: a function, a class, or attributes."""
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    return [getattr(statement, "name", ""), *(target.id for target in targets if isinstance(target, ast.Name))]

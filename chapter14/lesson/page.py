@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .equations import CODE, TEXT
+from .equations import CODE, TEXT, line
 from .examples import EXAMPLES, NONLINEARITIES, Example, descent, neuron_of, numbers
 from .two_moons import network, points, training
 
@@ -30,12 +30,13 @@ STEPS = 10  # of the gradient descent that the page compares
 def page(package: str = "../chapter14", suffix: str = "") -> str:
     """The page as HTML.
 
-    Its links lead to files of this package: to `package`, a slash, the name in the package, and `suffix`.
+    Its links lead to lines of files of this package: to `package`, a slash, the name in the package, `suffix`, #L and
+    the number of the line.
     """
     examples = {name: dataclasses.asdict(example) for name, example in EXAMPLES.items()}
     neurons = {f"data {i}": neuron_of(EXAMPLES["data"], i) for i in range(len(EXAMPLES["data"].given["y"]))}
     computed = {name: _computed(example) for name, example in (EXAMPLES | neurons).items()}
-    equations = {n: {"text": text, "name": CODE[n][1], "file": CODE[n][0]} for n, text in TEXT.items()}
+    equations = {n: _equation(n) for n in TEXT}
     moons = {"points": points(), "network": dataclasses.asdict(network()), "training": _to_json(_training())}
     links = {"package": package, "suffix": suffix}
     data = {"examples": examples, "numbers": computed, "equations": equations, "moons": moons, "links": links}
@@ -44,6 +45,11 @@ def page(package: str = "../chapter14", suffix: str = "") -> str:
         script="\n".join(_text(f"{name}.js") for name in SCRIPTS),
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
     )
+
+
+def _equation(n: str) -> dict[str, Any]:
+    number, code = line(n)
+    return {"text": TEXT[n], "name": CODE[n][1], "file": CODE[n][0], "line": number, "code": code}
 
 
 def _computed(example: Example) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chapter14.lesson.equations import CODE, TEXT
+from chapter14.lesson.equations import CODE, PART, TEXT, line
 
 from .modes import MODES, to
 
@@ -16,6 +16,19 @@ ROOT = Path(__file__).parents[2]
 
 def test_each_text_has_its_code():
     assert set(TEXT) <= set(CODE) and all((ROOT / "chapter14" / file).is_file() for file, _ in CODE.values())
+
+
+@pytest.mark.parametrize("n", TEXT)
+def test_the_line_of_an_equation_is_one_of_its_code(n):
+    number, code = line(n)
+    file, name = CODE[n]
+    lines = (ROOT / "chapter14" / file).read_text(encoding="utf-8").splitlines()
+    assert lines[number - 1].strip() == code and PART.get(n, name.rpartition(".")[2]) in code
+    assert lines.count(lines[number - 1]) == 1 or n not in PART  # the browser scrolls to the first of several
+
+
+def test_each_part_is_of_an_equation_on_the_page():
+    assert set(PART) <= set(TEXT)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -36,11 +49,14 @@ def test_a_chip_by_keyboard(opened):
     assert chips.all_inner_texts() == ["(14.8)", "(14.19)", "(14.29)"] and bubbles.count() == 0
     tab.locator("#asks").focus()
     tab.keyboard.press("Tab")
-    assert bubbles.inner_text() == "∂J/∂θ = gout Lθ\nLayer.backward in layer/base.py"
+    number, code = line("14.8")
+    assert bubbles.inner_text() == f"∂J/∂θ = gout Lθ\n{code}\nLayer.backward in layer/base.py:{number}"
     tab.keyboard.press("ArrowRight")
-    assert "slow_backward in layer/jacobians.py" in bubbles.inner_text() and bubbles.count() == 1
+    number, code = line("14.19")
+    assert f"slow_backward in layer/jacobians.py:{number}" in bubbles.inner_text() and bubbles.count() == 1
     tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.getAttribute('href')") == "../chapter14/layer/jacobians.py"
+    href = tab.evaluate("document.activeElement.getAttribute('href')")
+    assert href.startswith(f"../chapter14/layer/jacobians.py#L{number}:~:text=") and code in bubbles.inner_text()
     tab.keyboard.press("Shift+Tab")
     tab.keyboard.press("Escape")
     assert bubbles.count() == 0 and tab.evaluate("document.activeElement.textContent") == "(14.19)"
