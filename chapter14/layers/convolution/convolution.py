@@ -148,6 +148,8 @@ class Correlate(BilinearMap):
 class _Fused(_Convolution):
     """It always remembers W: the kernel of `correlate` copies a W that is not in the format that the compiler chose."""
 
+    backward_once = None  # type: ignore[assignment]  # it is compiled
+
     @staticmethod
     def remember(needs, inputs, x_out):
         x, W, _, *how = inputs
